@@ -1,0 +1,61 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+  name: "adapter",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "adapter", targets: ["AdapterCommand"]),
+    .library(
+      name: "Adapters",
+      targets: ["Adapters", "AdapterRuntime", "AdapterInterop", "AdapterFormat", "Checkpoints"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+    .systemLibrary(name: "CPlatform"),
+    .target(
+      name: "Storage",
+      dependencies: [
+        "CPlatform",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ], swiftSettings: settings),
+    .target(name: "StrictJSON", swiftSettings: settings),
+    .target(
+      name: "AdapterFormat", dependencies: ["Storage", "StrictJSON", "CZstd"],
+      swiftSettings: settings),
+    .target(name: "Checkpoints", dependencies: ["Storage", "StrictJSON"], swiftSettings: settings),
+    .target(name: "Adapters", dependencies: ["AdapterFormat", "Storage"], swiftSettings: settings),
+    .target(name: "AdapterMath", dependencies: ["Adapters", "COpenBLAS"], swiftSettings: settings),
+    .target(
+      name: "AdapterRuntime", dependencies: ["AdapterMath", "Adapters", "Checkpoints", "Storage"],
+      swiftSettings: settings),
+    .target(
+      name: "AdapterInterop", dependencies: ["Adapters", "Checkpoints", "Storage", "StrictJSON"],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "AdapterCommand",
+      dependencies: [
+        "AdapterRuntime", "AdapterInterop", "Adapters", "AdapterFormat", "Checkpoints", "Storage",
+        "StrictJSON", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: settings),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,10 @@
+// Two Linux calls that the C library's headers show only with _GNU_SOURCE, which Swift's module of
+// them does not define.
+#if defined(__linux__)
+#include <stddef.h>
+#include <sys/types.h>
+
+ssize_t copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, size_t count,
+                        unsigned flags);
+int sync_file_range(int file, off_t offset, off_t count, unsigned flags);
+#endif

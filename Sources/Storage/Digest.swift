@@ -1,0 +1,92 @@
+internal import Crypto
+
+/// A SHA-256 digest.
+public struct Digest: Hashable, Sendable, CustomStringConvertible {
+  /// The 32 bytes.
+  public let bytes: [UInt8]
+
+  /// Bytes of every digest.
+  public static let byteCount = 32
+
+  /// Wraps 32 bytes; nil for any other number.
+  public init?(bytes: some Collection<UInt8>) {
+    guard bytes.count == Self.byteCount else { return nil }
+    self.bytes = Array(bytes)
+  }
+
+  /// Reads 64 lower-case hexadecimal digits.
+  public init?(hexadecimal text: String) {
+    guard text.utf8.count == 2 * Self.byteCount, let bytes = [UInt8](hexadecimal: text) else {
+      return nil
+    }
+    self.bytes = bytes
+  }
+
+  /// The digest of bytes.
+  public init(of bytes: [UInt8]) {
+    var hasher = DigestHasher()
+    hasher.update(bytes)
+    self = hasher.finish()
+  }
+
+  fileprivate init(_ digest: SHA256.Digest) {
+    bytes = Array(digest)
+  }
+
+  /// 64 lower-case hexadecimal digits.
+  public var description: String { bytes.hexadecimal }
+}
+
+/// Computes a SHA-256 digest piece by piece.
+public struct DigestHasher {
+  private var state = SHA256()
+
+  /// Begins with no bytes.
+  public init() {}
+
+  /// Adds bytes.
+  public mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    unsafe state.update(bufferPointer: bytes)
+  }
+
+  /// Adds an array's bytes.
+  public mutating func update(_ bytes: [UInt8]) {
+    unsafe bytes.withUnsafeBytes { unsafe update($0) }
+  }
+
+  /// The digest of all that was added.
+  public func finish() -> Digest {
+    Digest(state.finalize())
+  }
+}
+
+extension Collection<UInt8> {
+  /// Two lower-case hexadecimal digits a byte.
+  package var hexadecimal: String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(decoding: flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+  }
+}
+
+extension [UInt8] {
+  /// Reads lower-case hexadecimal digits; nil for anything else.
+  package init?(hexadecimal text: String) {
+    self.init()
+    var high: UInt8?
+    for byte in text.utf8 {
+      let digit: UInt8
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+      case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+      default: return nil
+      }
+      if let upper = high {
+        append(upper << 4 | digit)
+        high = nil
+      } else {
+        high = digit
+      }
+    }
+    guard high == nil else { return nil }
+  }
+}

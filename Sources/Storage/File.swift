@@ -1,0 +1,69 @@
+public import SystemPackage
+
+/// A regular file that is open for reading at any place, from any thread.
+public final class File: RandomAccessBytes {
+  /// Where it was opened.
+  public let path: FilePath
+  /// Its length when it was opened.
+  public let count: UInt64
+  package let status: FileStatus
+  package let descriptor: FileDescriptor
+
+  /// Opens a file.
+  ///
+  /// - Throws: `StorageError` where it is not there, not readable or not a regular file.
+  public init(_ path: FilePath) throws(StorageError) {
+    self.path = path
+    descriptor = try withErrno("read", path) { () throws in
+      // Not to wait for the other end where the path is a pipe.
+      try FileDescriptor.open(path, .readOnly, options: [.nonBlocking, .closeOnExec])
+    }
+    do throws(StorageError) {
+      status = try FileStatus(of: descriptor, path: path)
+      guard status.isRegular else { throw StorageError.notRegularFile(path) }
+    } catch {
+      try? descriptor.close()
+      throw error
+    }
+    count = status.size
+  }
+
+  deinit {
+    try? descriptor.close()
+  }
+
+  /// Fills the buffer with the bytes from `offset` on.
+  ///
+  /// - Throws: `system` where the read fails, `truncated` where the file has become shorter.
+  public func read(
+    at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(StorageError) {
+    var done = 0
+    while done < buffer.count {
+      let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+      let count = try withErrno("read", path) { () throws in
+        try unsafe descriptor.read(fromAbsoluteOffset: Int64(offset) + Int64(done), into: rest)
+      }
+      guard count > 0 else {
+        throw .truncated(path: path, offset: offset + UInt64(done), count: rest.count)
+      }
+      done += count
+    }
+  }
+
+  /// The whole contents, where they are at most `limit` bytes; nil where they are more.
+  public func contents(limit: Int) throws(StorageError) -> [UInt8]? {
+    count <= UInt64(limit) ? try bytes(at: 0, count: Int(count)) : nil
+  }
+}
+
+/// Runs a call of swift-system, and gives its error the operation and the path.
+func withErrno<Value>(
+  _ operation: String, _ path: FilePath, _ body: () throws -> Value
+) throws(StorageError) -> Value {
+  do {
+    return try body()
+  } catch {
+    throw .system(operation: operation, path: path, code: error as? Errno ?? .ioError)
+  }
+}

@@ -1,0 +1,129 @@
+public import SystemPackage
+
+/// A file that appears whole or not at all.
+///
+/// Bytes go to a temporary file beside the target; `commit` syncs it and renames it over the
+/// target. Without a commit the temporary file is removed.
+public final class OutputFile: ByteSink {
+  /// Where the file will be.
+  public let target: FilePath
+  private let temporary: FilePath
+  package let descriptor: FileDescriptor
+  private var position: UInt64 = 0
+  private var isCommitted = false
+
+  /// Opens the temporary file.
+  ///
+  /// - Parameters:
+  ///   - target: where the file will be.
+  ///   - replacing: whether a file that is there may be replaced.
+  /// - Throws: `outputExists`, or `system` where the folder cannot be written to.
+  public init(_ target: FilePath, replacing: Bool) throws(StorageError) {
+    if let existing = FileStatus(of: target) {
+      guard existing.isRegular else { throw .notRegularFile(target) }
+      guard replacing else { throw .outputExists(target) }
+    }
+    let temporary = target.temporarySibling
+    self.target = target
+    self.temporary = temporary
+    TemporaryPaths.add(temporary)
+    do throws(StorageError) {
+      descriptor = try withErrno("write", target) { () throws in
+        try FileDescriptor.open(
+          temporary, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
+          permissions: [.ownerReadWrite, .groupRead, .otherRead])
+      }
+    } catch {
+      TemporaryPaths.forget(temporary)
+      throw error
+    }
+  }
+
+  deinit {
+    try? descriptor.close()
+    guard !isCommitted else { return }
+    Platform.removeFile(temporary)
+    TemporaryPaths.forget(temporary)
+  }
+
+  /// Appends bytes.
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(StorageError) {
+    try unsafe write(bytes, at: position)
+    position += UInt64(bytes.count)
+  }
+
+  /// Writes bytes at a place; safe from several threads at once.
+  package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(StorageError) {
+    _ = try withErrno("write", target) { () throws in
+      try unsafe descriptor.writeAll(toAbsoluteOffset: Int64(offset), bytes)
+    }
+  }
+
+  /// Sets the length, so that places can be written in any order.
+  package func resize(to size: UInt64) throws(StorageError) {
+    try Platform.truncate(descriptor, to: size, path: target)
+  }
+
+  /// Syncs the bytes to the disk and gives the file its name.
+  public func commit() throws(StorageError) {
+    try Platform.synchronise(descriptor, path: target)
+    try Platform.rename(temporary, to: target)
+    isCommitted = true
+    TemporaryPaths.forget(temporary)
+    try OutputFile.synchroniseFolder(of: target)
+  }
+
+  /// Makes a rename in a folder durable.
+  static func synchroniseFolder(of path: FilePath) throws(StorageError) {
+    let folder = path.parent
+    let descriptor = try withErrno("write", folder) { () throws in
+      try FileDescriptor.open(folder, .readOnly, options: [.closeOnExec])
+    }
+    defer { try? descriptor.close() }
+    try Platform.synchronise(descriptor, path: folder)
+  }
+}
+
+/// Takes bytes one after the other.
+public protocol ByteSink: AnyObject {
+  /// Appends bytes.
+  func write(_ bytes: UnsafeRawBufferPointer) throws(StorageError)
+}
+
+extension ByteSink {
+  /// Appends an array's bytes.
+  package func write(_ bytes: [UInt8]) throws(StorageError) {
+    try unsafe bytes.withUnsafeBytesThrowing { buffer throws(StorageError) in
+      try unsafe write(buffer)
+    }
+  }
+}
+
+/// A sink that keeps the bytes in memory.
+public final class MemorySink: ByteSink {
+  /// All bytes so far.
+  public private(set) var bytes: [UInt8] = []
+
+  /// Begins with no bytes.
+  public init() {}
+
+  /// Appends bytes.
+  public func write(_ more: UnsafeRawBufferPointer) throws(StorageError) {
+    unsafe bytes.append(contentsOf: more)
+  }
+}
+
+extension FilePath {
+  /// The folder that holds the path; `.` for a bare name.
+  package var parent: FilePath {
+    let parent = removingLastComponent()
+    return parent.isEmpty ? FilePath(".") : parent
+  }
+
+  /// A name that nothing has, beside the path.
+  package var temporarySibling: FilePath {
+    let name = lastComponent?.string ?? "output"
+    let tag = String(UInt32.random(in: .min ... .max), radix: 36)
+    return parent.appending(".\(name).\(Platform.processIdentifier)-\(tag).tmp")
+  }
+}

@@ -1,0 +1,146 @@
+// The calls of the C library that swift-system does not offer, each in one place.
+internal import CPlatform
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#else
+  internal import Darwin
+#endif
+package import SystemPackage
+
+/// What the file system says of a path or an open file.
+package struct FileStatus: Hashable, Sendable {
+  package let device: UInt64
+  package let inode: UInt64
+  package let size: UInt64
+  package let isRegular: Bool
+  package let isFolder: Bool
+
+  fileprivate init(_ status: stat) {
+    device = UInt64(status.st_dev)
+    inode = UInt64(status.st_ino)
+    size = UInt64(max(status.st_size, 0))
+    isRegular = status.st_mode & S_IFMT == S_IFREG
+    isFolder = status.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Whether both are the same file on disk.
+  package func isSameFile(as other: FileStatus) -> Bool {
+    device == other.device && inode == other.inode
+  }
+
+  /// The status of a path, links followed; nil where nothing is there.
+  package init?(of path: FilePath) {
+    var status = stat()
+    guard unsafe path.withPlatformString({ unsafe stat($0, &status) }) == 0 else { return nil }
+    self.init(status)
+  }
+
+  package init(of descriptor: FileDescriptor, path: FilePath) throws(StorageError) {
+    var status = stat()
+    guard unsafe fstat(descriptor.rawValue, &status) == 0 else {
+      throw .system(operation: "read", path: path, code: lastError)
+    }
+    self.init(status)
+  }
+}
+
+private var lastError: Errno { Errno(rawValue: errno) }
+
+/// The C library's file calls, with the operation and the path in their errors.
+package enum Platform {
+  package static func synchronise(
+    _ descriptor: FileDescriptor, path: FilePath
+  ) throws(StorageError) {
+    guard fsync(descriptor.rawValue) == 0 else {
+      throw .system(operation: "write", path: path, code: lastError)
+    }
+  }
+
+  /// Begins to write dirty pages back without waiting for it, where the system can.
+  package static func beginWriteback(_ descriptor: FileDescriptor, at offset: Int, count: Int) {
+    #if os(Linux)
+      _ = sync_file_range(descriptor.rawValue, offset, count, 2 /* SYNC_FILE_RANGE_WRITE */)
+    #endif
+  }
+
+  package static func truncate(
+    _ descriptor: FileDescriptor, to size: UInt64, path: FilePath
+  ) throws(StorageError) {
+    guard let length = Int(exactly: size), ftruncate(descriptor.rawValue, length) == 0 else {
+      throw .system(operation: "write", path: path, code: lastError)
+    }
+  }
+
+  package static func rename(_ old: FilePath, to new: FilePath) throws(StorageError) {
+    let status = unsafe old.withPlatformString { old in
+      unsafe new.withPlatformString { new in unsafe renameCall(old, new) }
+    }
+    guard status == 0 else { throw .system(operation: "write", path: new, code: lastError) }
+  }
+
+  package static func removeFile(_ path: FilePath) {
+    _ = unsafe path.withPlatformString { unsafe unlink($0) }
+  }
+
+  package static func removeEmptyFolder(_ path: FilePath) {
+    _ = unsafe path.withPlatformString { unsafe rmdir($0) }
+  }
+
+  package static func makeFolder(_ path: FilePath) throws(StorageError) {
+    guard unsafe path.withPlatformString({ unsafe mkdir($0, 0o777) }) == 0 else {
+      throw .system(operation: "write", path: path, code: lastError)
+    }
+  }
+
+  /// Copies up to `count` bytes inside the kernel; nil where the two files do not allow that.
+  package static func copyRange(
+    from source: FileDescriptor, at sourceOffset: UInt64, to target: FileDescriptor,
+    at targetOffset: UInt64, count: Int
+  ) -> Int? {
+    #if os(Linux)
+      var (from, to) = (Int(sourceOffset), Int(targetOffset))
+      let copied = unsafe copy_file_range(source.rawValue, &from, target.rawValue, &to, count, 0)
+      return copied > 0 ? copied : nil
+    #else
+      return nil
+    #endif
+  }
+
+  /// The names in a folder, sorted by their bytes.
+  package static func list(_ path: FilePath) throws(StorageError) -> [String] {
+    guard let folder = unsafe path.withPlatformString({ unsafe opendir($0) }) else {
+      throw .system(operation: "read", path: path, code: lastError)
+    }
+    defer { unsafe closedir(folder) }
+    var names: [String] = []
+    while let entry = unsafe readdir(folder) {
+      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { field in
+        unsafe field.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  package static var processIdentifier: Int32 { getpid() }
+
+  package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
+
+  /// Processors that this process may run on.
+  package static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+
+  private static func renameCall(
+    _ old: UnsafePointer<CChar>, _ new: UnsafePointer<CChar>
+  ) -> Int32 {
+    #if canImport(Glibc)
+      unsafe Glibc.rename(old, new)
+    #elseif canImport(Musl)
+      unsafe Musl.rename(old, new)
+    #else
+      unsafe Darwin.rename(old, new)
+    #endif
+  }
+}

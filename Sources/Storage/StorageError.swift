@@ -1,0 +1,32 @@
+public import SystemPackage
+
+/// Why a file could not be read or written.
+@nonexhaustive
+public enum StorageError: Error, Hashable, Sendable {
+  /// A call of the operating system failed.
+  case system(operation: String, path: FilePath, code: Errno)
+  /// The file is shorter than it was when it was opened.
+  case truncated(path: FilePath, offset: UInt64, count: Int)
+  /// The path names a folder, a pipe or a device.
+  case notRegularFile(FilePath)
+  /// The output is there already, and replacing it was not asked for.
+  case outputExists(FilePath)
+}
+
+extension StorageError: CustomStringConvertible {
+  /// One line for people.
+  public var description: String {
+    switch self {
+    case .system(let operation, let path, let code):
+      "cannot \(operation) \(path): \(code.description.lowercasedFirst)"
+    case .truncated(let path, let offset, let count):
+      "\(path) became shorter while it was read: \(count) bytes at \(offset) are not there"
+    case .notRegularFile(let path): "\(path) is not a regular file"
+    case .outputExists(let path): "\(path) exists"
+    }
+  }
+}
+
+extension String {
+  fileprivate var lowercasedFirst: String { prefix(1).lowercased() + dropFirst() }
+}

@@ -1,0 +1,76 @@
+/// A JSON value of a small document whose fields are not all known in advance.
+public indirect enum JSONValue: Hashable, Sendable {
+  /// `null`.
+  case null
+  /// `true` or `false`.
+  case boolean(Bool)
+  /// An integer from 0 to 2^53 − 1.
+  case integer(UInt64)
+  /// Any other number.
+  case number(Double)
+  /// A string.
+  case string(String)
+  /// An array.
+  case array([JSONValue])
+  /// An object, in the order of its text.
+  case object([Member])
+
+  /// One key and its value.
+  public struct Member: Hashable, Sendable {
+    /// The key.
+    public let key: Name
+    /// Its value.
+    public let value: JSONValue
+
+    /// Pairs a key with a value.
+    public init(_ key: Name, _ value: JSONValue) {
+      self.key = key
+      self.value = value
+    }
+  }
+
+  /// Reads the next value of a document.
+  public init(parsing reader: inout JSONReader) throws(JSONError) {
+    switch try reader.kind() {
+    case .null:
+      try reader.null()
+      self = .null
+    case .boolean: self = .boolean(try reader.boolean())
+    case .string: self = .string(try reader.string())
+    case .number:
+      switch try reader.number() {
+      case .integer(let value): self = .integer(value)
+      case .other(let value): self = .number(value)
+      }
+    case .array:
+      var values: [JSONValue] = []
+      var elements = try reader.beginArray()
+      while try reader.nextElement(&elements) { values.append(try JSONValue(parsing: &reader)) }
+      self = .array(values)
+    case .object:
+      var members: [Member] = []
+      var keys = try reader.beginObject()
+      while let key = try reader.nextKey(&keys) {
+        members.append(Member(key, try JSONValue(parsing: &reader)))
+      }
+      self = .object(members)
+    }
+  }
+
+  /// The value as a double, where it is a number.
+  public var double: Double? {
+    switch self {
+    case .integer(let value): Double(value)
+    case .number(let value): value
+    default: nil
+    }
+  }
+
+  /// Whether it is null, false, or an empty string, array or object.
+  public var isEmpty: Bool {
+    switch self {
+    case .null, .boolean(false), .string(""), .array([]), .object([]): true
+    default: false
+    }
+  }
+}
