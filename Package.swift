@@ -9,6 +9,9 @@ let settings: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
+/// A file path that prints, appends and compares well, without Foundation.
+let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
+
 let package = Package(
   name: "adapter",
   platforms: [.macOS(.v15)],
@@ -33,28 +36,34 @@ let package = Package(
     .target(
       name: "Storage",
       dependencies: [
-        "CPlatform",
+        "CPlatform", "StrictJSON",
         .product(name: "Crypto", package: "swift-crypto"),
-        .product(name: "SystemPackage", package: "swift-system"),
+        system,
       ], swiftSettings: settings),
     .target(name: "StrictJSON", swiftSettings: settings),
     .target(
       name: "AdapterFormat", dependencies: ["Storage", "StrictJSON", "CZstd"],
       swiftSettings: settings),
-    .target(name: "Checkpoints", dependencies: ["Storage", "StrictJSON"], swiftSettings: settings),
-    .target(name: "Adapters", dependencies: ["AdapterFormat", "Storage"], swiftSettings: settings),
-    .target(name: "AdapterMath", dependencies: ["Adapters", "COpenBLAS"], swiftSettings: settings),
+    .target(name: "Checkpoints", dependencies: ["Storage", "StrictJSON", system], swiftSettings: settings),
     .target(
-      name: "AdapterRuntime", dependencies: ["AdapterMath", "Adapters", "Checkpoints", "Storage"],
+      name: "Adapters", dependencies: ["AdapterFormat", "Storage", "StrictJSON", system],
       swiftSettings: settings),
     .target(
-      name: "AdapterInterop", dependencies: ["Adapters", "Checkpoints", "Storage", "StrictJSON"],
+      name: "AdapterMath", dependencies: ["Adapters", "AdapterFormat", "Storage", "StrictJSON", "COpenBLAS"],
+      swiftSettings: settings),
+    .target(
+      name: "AdapterRuntime",
+      dependencies: ["AdapterMath", "Adapters", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],
+      swiftSettings: settings),
+    .target(
+      name: "AdapterInterop",
+      dependencies: ["Adapters", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],
       swiftSettings: settings),
     .executableTarget(
       name: "AdapterCommand",
       dependencies: [
         "AdapterRuntime", "AdapterInterop", "Adapters", "AdapterFormat", "Checkpoints", "Storage",
-        "StrictJSON", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "StrictJSON", system, .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

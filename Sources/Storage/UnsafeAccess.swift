@@ -19,3 +19,15 @@ extension Array {
     return try result.get()
   }
 }
+
+extension ArraySlice {
+  /// `withUnsafeBytes` with a typed throw.
+  package func withUnsafeBytesThrowing<Value, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value
+  ) throws(Failure) -> Value {
+    let result = unsafe withUnsafeBytes { bytes in
+      Result { () throws(Failure) in try unsafe body(bytes) }
+    }
+    return try result.get()
+  }
+}

@@ -21,7 +21,9 @@ public struct JSONError: Error, Hashable, Sendable {
     case tooDeep
     /// A number that no double can hold: it overflows, or it is not zero and becomes zero.
     case numberOutOfRange
-    /// Another kind of value, or an integer that is not `0|[1-9][0-9]*` up to 2^53 − 1.
+    /// A number where an integer was asked for: one that is not `0|[1-9][0-9]*` up to 2^53 − 1.
+    case notInteger
+    /// Another kind of value than was asked for.
     case expected(String)
     /// Bytes after the document.
     case trailingBytes
@@ -56,6 +58,7 @@ extension JSONError.Fault: CustomStringConvertible {
     case .duplicateKey(let key): "duplicate key \"\(key)\""
     case .tooDeep: "nested too deep"
     case .numberOutOfRange: "number out of range"
+    case .notInteger: "expected an integer from 0 to 2^53 - 1"
     case .expected(let what): "expected \(what)"
     case .trailingBytes: "bytes after the end"
     }

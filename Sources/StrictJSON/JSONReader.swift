@@ -176,9 +176,8 @@ extension JSONReader {
   /// A non-negative integer: `0|[1-9][0-9]*`, at most 2^53 − 1.
   public mutating func integer() throws(JSONError) -> UInt64 {
     let start = offset
-    guard try kind() == .number, case .integer(let value) = try number() else {
-      throw JSONError(.expected("an integer from 0 to 2^53 - 1"), at: start)
-    }
+    guard try kind() == .number else { throw JSONError(.expected("an integer"), at: start) }
+    guard case .integer(let value) = try number() else { throw JSONError(.notInteger, at: start) }
     return value
   }
 

@@ -1,0 +1,185 @@
+public import Storage
+public import StrictJSON
+
+/// An open `.adp` file: its manifest, checked, and its tensors, decoded on demand.
+///
+/// Opening reads the header, the footer and the manifest, and nothing else.
+public struct AdapterFile: Sendable {
+  /// What the file says of itself.
+  public let manifest: Manifest
+  /// The manifest digest: the file's identity.
+  public let digest: Digest
+  /// The file's length in bytes.
+  public let byteCount: UInt64
+  /// The decoded length of the manifest's text.
+  public let manifestByteCount: Int
+  private let bytes: any RandomAccessBytes
+  private let places: [[Name: Place]]
+
+  /// Where a tensor is.
+  private struct Place {
+    let stream: Int
+    let tensor: Int
+    /// Its first byte in the restored stream.
+    let offset: Int
+  }
+
+  /// Opens a file.
+  ///
+  /// - Throws: `FormatError` where it breaks a rule of the format, of the kind that
+  ///   Spec/adp-v1.md, section 11, gives.
+  public init(_ bytes: any RandomAccessBytes) throws(FormatError) {
+    let (footer, digest, text) = try Envelope.open(bytes)
+    manifest = try Manifest(text: text, payloadEnd: footer.offset, fileLength: bytes.count)
+    manifestByteCount = text.count
+    self.digest = digest
+    byteCount = bytes.count
+    self.bytes = bytes
+    places = manifest.adapters.map { adapter in
+      var places: [Name: Place] = [:]
+      for (index, stream) in adapter.streams.enumerated() {
+        var offset = 0
+        for (tensor, record) in stream.tensors.enumerated() {
+          places[record.name] = Place(stream: index, tensor: tensor, offset: offset)
+          offset += stream.type.flatMap(record.shape.byteCount) ?? 0
+        }
+      }
+      return places
+    }
+  }
+
+  /// The element type and shape of a tensor; nil where the adapter has none of this name, or where
+  /// it is in an opaque stream.
+  public func tensor(_ name: Name, adapter: Int) -> TensorInfo? {
+    guard let place = places[adapter][name] else { return nil }
+    let stream = manifest.adapters[adapter].streams[place.stream]
+    guard let type = stream.type, !stream.isOpaque else { return nil }
+    return TensorInfo(name: name, type: type, shape: stream.tensors[place.tensor].shape)
+  }
+
+  /// The recorded digest of a tensor; nil where the adapter has none of this name.
+  public func digest(of name: Name, adapter: Int) -> Digest? {
+    places[adapter][name].map {
+      manifest.adapters[adapter].streams[$0.stream].tensors[$0.tensor].digest
+    }
+  }
+
+  /// Restores a part of a tensor, decoding only the chunks that hold it; their checksums are
+  /// checked, the tensor's digest is not.
+  ///
+  /// - Throws: `FormatError` of kind `checksum`, `frame` or `unsupported`, or `storage`.
+  public func read(
+    _ name: Name, adapter: Int, at offset: Int, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(FormatError) {
+    guard let place = places[adapter][name] else {
+      throw .manifest("the adapter has no tensor \(name)")
+    }
+    let stream = manifest.adapters[adapter].streams[place.stream]
+    guard let type = stream.type, !stream.isOpaque else {
+      throw .unsupported(stream.opaqueReason ?? "this stream")
+    }
+    var decoder = ChunkDecoder(bytes)
+    let chunkBytes = stream.chunk * PlaneCodec(type).width
+    var done = 0
+    while done < buffer.count {
+      let position = place.offset + offset + done
+      let index = position / chunkBytes
+      try decoder.decode(stream, chunk: index, place: chunkName(adapter, place.stream, index))
+      let start = position - index * chunkBytes
+      let count = min(decoder.units.count - start, buffer.count - done)
+      let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count])
+      unsafe target.copyBytes(from: decoder.units[start..<start + count])
+      done += count
+    }
+  }
+
+  /// A whole tensor, its digest checked ([STR-7]).
+  ///
+  /// - Throws: `FormatError` of kind `tensor`, `checksum`, `frame` or `unsupported`, or `storage`.
+  public func contents(of name: Name, adapter: Int) throws(FormatError) -> [UInt8] {
+    guard let info = tensor(name, adapter: adapter) else {
+      throw .unsupported("tensor \(name)")
+    }
+    var contents = [UInt8](repeating: 0, count: info.byteCount)
+    try unsafe contents.withUnsafeMutableBytesThrowing { buffer throws(FormatError) in
+      try unsafe read(name, adapter: adapter, at: 0, into: buffer)
+    }
+    guard Digest(of: contents) == digest(of: name, adapter: adapter) else { throw .tensor(name) }
+    return contents
+  }
+
+  private func chunkName(_ adapter: Int, _ stream: Int, _ chunk: Int) -> String {
+    "adapter \(manifest.adapters[adapter].name), stream \(stream), chunk \(chunk)"
+  }
+}
+
+// MARK: - Reading everything
+
+extension AdapterFile {
+  /// Restores every tensor of an adapter once, in the order of its streams, and checks each digest.
+  ///
+  /// - Parameters:
+  ///   - adapter: its index in the manifest.
+  ///   - body: takes a tensor, and bytes of it that follow on those of the call before.
+  /// - Throws: `FormatError` as `contents(of:adapter:)` does, or what `body` throws.
+  package func restore(
+    adapter: Int, _ body: (TensorInfo, UnsafeRawBufferPointer) throws(FormatError) -> Void
+  ) throws(FormatError) {
+    var decoder = ChunkDecoder(bytes)
+    for (index, stream) in manifest.adapters[adapter].streams.enumerated() where !stream.isOpaque {
+      guard let type = stream.type else { continue }
+      // Where the unread bytes of the decoded chunk begin, and which chunk comes next.
+      var (start, end, next) = (0, 0, 0)
+      for tensor in stream.tensors {
+        let info = TensorInfo(name: tensor.name, type: type, shape: tensor.shape)
+        var hasher = DigestHasher()
+        var rest = info.byteCount
+        while rest > 0 {
+          if start == end {
+            try decoder.decode(stream, chunk: next, place: chunkName(adapter, index, next))
+            next += 1
+            (start, end) = (0, decoder.units.count)
+          }
+          let count = min(rest, end - start)
+          try unsafe decoder.units[start..<start + count].withUnsafeBytesThrowing {
+            piece throws(FormatError) in
+            unsafe hasher.update(piece)
+            try unsafe body(info, piece)
+          }
+          rest -= count
+          start += count
+        }
+        guard hasher.finish() == tensor.digest else { throw .tensor(tensor.name) }
+      }
+    }
+  }
+
+  /// Checks every checksum, every frame, every digest and the list of non-finite tensors.
+  ///
+  /// - Throws: `FormatError` of the first fault.
+  public func verify() throws(FormatError) {
+    for (index, adapter) in manifest.adapters.enumerated() {
+      var nonfinite = Set<Name>()
+      try unsafe restore(adapter: index) { info, piece throws(FormatError) in
+        if unsafe NonFinite.isPresent(in: piece, of: info.type) {
+          nonfinite.insert(info.name)
+        }
+      }
+      try verifyOpaqueStreams(of: index)
+      guard let listed = adapter.nonfinite else { continue }
+      let readable = Set(listed.filter { tensor($0, adapter: index) != nil })
+      guard readable == nonfinite else {
+        throw .manifest("adapter \(adapter.name): \"nonfinite\" does not list what is not finite")
+      }
+    }
+  }
+
+  private func verifyOpaqueStreams(of adapter: Int) throws(FormatError) {
+    var decoder = ChunkDecoder(bytes)
+    for (index, stream) in manifest.adapters[adapter].streams.enumerated() where stream.isOpaque {
+      for (number, chunk) in stream.chunks.enumerated() {
+        try decoder.check(chunk, place: chunkName(adapter, index, number))
+      }
+    }
+  }
+}

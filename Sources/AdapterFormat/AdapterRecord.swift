@@ -1,0 +1,211 @@
+internal import Storage
+public import StrictJSON
+
+/// One adapter of a file, as its manifest lists it (Spec/adp-v1.md, section 5).
+public struct AdapterRecord: Sendable, Hashable {
+  /// The adapter's name, unique in the file.
+  public var name: Name
+  /// The method's name, for people: `lora`, `ia3`, …
+  public var method: String
+  /// Tensors that nothing uses.
+  public var inert: [InertTensor] = []
+  /// The tensors that hold a NaN or an infinity; nil where the writer did not look.
+  public var nonfinite: [Name]?
+  /// What the adapter does to its base, in order.
+  public var operations: [OperationRecord] = []
+  /// Where the adapter came from.
+  public var source: SourceRecord?
+  /// Files that lay beside the source.
+  public var files: [FileRecord] = []
+  /// Where the tensors are.
+  public internal(set) var streams: [StreamRecord] = []
+
+  /// A tensor that is carried, but that nothing uses.
+  public struct InertTensor: Sendable, Hashable {
+    /// Which.
+    public let tensor: Name
+    /// Why it has no effect.
+    public let reason: String
+
+    /// Pairs a tensor with a reason.
+    public init(tensor: Name, reason: String) {
+      self.tensor = tensor
+      self.reason = reason
+    }
+  }
+
+  /// Begins an adapter without tensors.
+  public init(name: Name, method: String) {
+    self.name = name
+    self.method = method
+  }
+
+  init(parsing reader: inout JSONReader) throws(FormatError) {
+    var fields = try ObjectFields(&reader, "an adapter")
+    var name: Name?
+    var method: String?
+    var operations: [OperationRecord]?
+    var streams: [StreamRecord]?
+    self.init(name: "", method: "")
+    while let key = try fields.next(&reader) {
+      switch key {
+      case "name": name = try Self.checkedAdapterName(try fields.string(&reader))
+      case "method": method = try Self.checkedMethod(try fields.string(&reader))
+      case "inert":
+        inert = try parseArray(&reader) { reader throws(FormatError) in
+          try InertTensor(parsing: &reader)
+        }
+      case "nonfinite": nonfinite = try parseNames(&reader)
+      case "operations":
+        operations = try parseArray(&reader) { reader throws(FormatError) in
+          try OperationRecord(parsing: &reader)
+        }
+      case "source": source = try SourceRecord(parsing: &reader)
+      case "files":
+        files = try parseArray(&reader) { reader throws(FormatError) in
+          try FileRecord(parsing: &reader)
+        }
+      case "streams":
+        streams = try parseArray(&reader) { reader throws(FormatError) in
+          try StreamRecord(parsing: &reader)
+        }
+      default: try fields.skip(&reader)
+      }
+    }
+    self.name = try fields.require(name, "name")
+    self.method = try fields.require(method, "method")
+    self.operations = try fields.require(operations, "operations")
+    self.streams = try fields.require(streams, "streams")
+    try checkAccounting()
+  }
+
+  func encode(into writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.member("name", name.text)
+      writer.member("method", method)
+      if !inert.isEmpty {
+        writer.key("inert")
+        writer.array { writer in for entry in inert { entry.encode(into: &writer) } }
+      }
+      if let nonfinite { writer.member("nonfinite", nonfinite) }
+      writer.key("operations")
+      writer.array { writer in for operation in operations { operation.encode(into: &writer) } }
+      if let source {
+        writer.key("source")
+        source.encode(into: &writer)
+      }
+      if !files.isEmpty {
+        writer.key("files")
+        writer.array { writer in for file in files { file.encode(into: &writer) } }
+      }
+      writer.key("streams")
+      writer.array { writer in for stream in streams { stream.encode(into: &writer) } }
+    }
+  }
+}
+
+// MARK: - Rules
+
+extension AdapterRecord {
+  /// [NAM-2].
+  package static func checkedAdapterName(_ text: String) throws(FormatError) -> Name {
+    let isPlain = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"),
+        UInt8(ascii: "."):
+        true
+      default: false
+      }
+    }
+    guard (1...Limits.adapterNameBytes).contains(text.utf8.count), isPlain,
+      text.utf8.first != UInt8(ascii: ".")
+    else {
+      throw .manifest("\(text.debugDescription) is no adapter name")
+    }
+    return Name(text)
+  }
+
+  private static func checkedMethod(_ text: String) throws(FormatError) -> String {
+    let isPlain = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+        UInt8(ascii: "_"):
+        true
+      default: false
+      }
+    }
+    guard (1...64).contains(text.utf8.count), isPlain else {
+      throw .manifest("\(text.debugDescription) is no method name")
+    }
+    return text
+  }
+
+  /// Every tensor is used, inert or a file, and every name is a tensor's ([MAN-2], [MAN-4],
+  /// [MAN-5], [OPS-1]).
+  private func checkAccounting() throws(FormatError) {
+    var shapes: [Name: Shape] = [:]
+    for stream in streams {
+      for tensor in stream.tensors
+      where shapes.updateValue(tensor.shape, forKey: tensor.name) != nil {
+        throw .manifest("two tensors are called \(tensor.name)")
+      }
+    }
+    var used = Set<Name>()
+    for operation in operations {
+      for operand in operation.operands {
+        guard let shape = shapes[operand.tensor] else { throw unknownTensor(operand.tensor) }
+        try operand.checkWindow(in: shape)
+        used.insert(operand.tensor)
+      }
+    }
+    for file in files {
+      guard let tensor = file.tensor else { continue }
+      guard shapes[tensor] != nil else { throw unknownTensor(tensor) }
+      used.insert(tensor)
+    }
+    var inertNames = Set<Name>()
+    for entry in inert {
+      guard shapes[entry.tensor] != nil else { throw unknownTensor(entry.tensor) }
+      guard !used.contains(entry.tensor) else {
+        throw .manifest("tensor \(entry.tensor) is used, and listed as inert")
+      }
+      inertNames.insert(entry.tensor)
+    }
+    for name in nonfinite ?? [] where shapes[name] == nil { throw unknownTensor(name) }
+    for stream in streams {
+      for tensor in stream.tensors
+      where !used.contains(tensor.name) && !inertNames.contains(tensor.name) {
+        throw .manifest("tensor \(tensor.name) is neither used nor listed as inert")
+      }
+    }
+  }
+
+  private func unknownTensor(_ name: Name) -> FormatError {
+    .manifest("adapter \(self.name) has no tensor \(name)")
+  }
+}
+
+extension AdapterRecord.InertTensor {
+  init(parsing reader: inout JSONReader) throws(FormatError) {
+    var fields = try ObjectFields(&reader, "an inert tensor")
+    var tensor: Name?
+    var reason: String?
+    while let key = try fields.next(&reader) {
+      switch key {
+      case "tensor": tensor = try fields.tensorName(&reader)
+      case "reason": reason = try fields.string(&reader)
+      default: try fields.skip(&reader)
+      }
+    }
+    self.init(
+      tensor: try fields.require(tensor, "tensor"), reason: try fields.require(reason, "reason"))
+  }
+
+  func encode(into writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.member("tensor", tensor.text)
+      writer.member("reason", reason)
+    }
+  }
+}

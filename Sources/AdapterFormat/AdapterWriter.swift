@@ -1,0 +1,163 @@
+public import Storage
+internal import StrictJSON
+
+/// A tensor to be written, and where its bytes come from.
+public struct TensorContents: Sendable {
+  /// Its name, element type and shape.
+  public let info: TensorInfo
+  /// What holds its bytes.
+  public let bytes: any RandomAccessBytes
+  /// Where they begin there.
+  public let offset: UInt64
+
+  /// Points at a tensor's bytes.
+  public init(_ info: TensorInfo, bytes: any RandomAccessBytes, offset: UInt64) {
+    self.info = info
+    self.bytes = bytes
+    self.offset = offset
+  }
+}
+
+/// Writes an adapter file in one pass to any sink.
+///
+/// The bytes depend on the calls, the build and the version of libzstd, and on nothing else.
+public struct AdapterWriter {
+  /// Units in a chunk.
+  static let chunk = 1 << 16
+
+  private let sink: any ByteSink
+  private var offset: UInt64 = 0
+  private var adapters: [AdapterRecord] = []
+  private let compressor = PlaneCompressor()
+
+  /// Begins a file: writes the header.
+  public init(to sink: any ByteSink) throws(FormatError) {
+    self.sink = sink
+    try emit(Envelope.header)
+  }
+
+  /// Appends an adapter.
+  ///
+  /// - Parameters:
+  ///   - record: what it is; its streams and its `nonfinite` are made here.
+  ///   - tensors: its tensors. Those of one element type become one stream, in this order.
+  /// - Throws: `FormatError` where the tensors cannot be read, or the sink not written.
+  public mutating func append(
+    _ record: AdapterRecord, tensors: [TensorContents]
+  ) throws(FormatError) {
+    var record = record
+    var nonfinite: [Name] = []
+    record.streams = []
+    for type in ElementType.allCases {
+      let members = tensors.filter { $0.info.type == type }
+      guard !members.isEmpty else { continue }
+      record.streams.append(try write(members, of: type, nonfinite: &nonfinite))
+    }
+    record.nonfinite = nonfinite
+    adapters.append(record)
+  }
+
+  /// Writes manifest and footer.
+  ///
+  /// - Throws: `FormatError` where what was written breaks a rule of the format: the writer runs the
+  ///   reader's checks on its own manifest.
+  /// - Returns: the manifest digest.
+  @discardableResult
+  public mutating func finish(
+    generator: String, metadata: [Manifest.MetadataEntry] = [], base: BaseRecord? = nil
+  ) throws(FormatError) -> Digest {
+    let manifest = Manifest(
+      generator: generator, metadata: metadata, base: base, adapters: adapters)
+    var writer = JSONWriter()
+    manifest.encode(into: &writer)
+    let text = writer.bytes
+    var frame: [UInt8] = []
+    let matches = FrameCompressor(.matches(level: 9))
+    try unsafe text.withUnsafeBytesThrowing { text throws(FormatError) in
+      try unsafe matches.append(text, to: &frame)
+    }
+    let footer = Envelope.Footer(
+      offset: offset, stored: UInt64(frame.count), decoded: UInt64(text.count))
+    let length = offset + footer.stored + UInt64(Envelope.footerByteCount)
+    guard footer.decoded <= Limits.manifestBytes(fileLength: length) else {
+      throw .limit("a manifest of \(footer.decoded) bytes in a file of \(length)")
+    }
+    _ = try Manifest(text: text, payloadEnd: offset, fileLength: length)
+    let digest = Envelope.digest(manifestFrame: frame, footer: footer)
+    try emit(frame)
+    try emit(footer.encoded(digest: digest))
+    return digest
+  }
+
+  private mutating func emit(_ bytes: [UInt8]) throws(FormatError) {
+    let sink = sink
+    try storing { () throws(StorageError) in try sink.write(bytes) }
+    offset += UInt64(bytes.count)
+  }
+}
+
+// MARK: - Streams
+
+extension AdapterWriter {
+  /// Writes one stream: its tensors' bytes, cut into chunks.
+  private mutating func write(
+    _ tensors: [TensorContents], of type: ElementType, nonfinite: inout [Name]
+  ) throws(FormatError) -> StreamRecord {
+    let codec = PlaneCodec(type)
+    let capacity = Self.chunk * codec.width
+    var units: [UInt8] = []
+    units.reserveCapacity(capacity)
+    var records: [TensorRecord] = []
+    var chunks: [ChunkRecord] = []
+    for tensor in tensors {
+      var hasher = DigestHasher()
+      var isFinite = true
+      var done = 0
+      while done < tensor.info.byteCount {
+        let count = min(capacity - units.count, tensor.info.byteCount - done)
+        let piece = try storing { () throws(StorageError) in
+          try tensor.bytes.bytes(at: tensor.offset + UInt64(done), count: count)
+        }
+        hasher.update(piece)
+        if isFinite {
+          isFinite = !NonFinite.isPresent(in: piece, of: type)
+        }
+        units.append(contentsOf: piece)
+        done += count
+        if units.count == capacity { chunks.append(try writeChunk(&units, codec)) }
+      }
+      if !isFinite { nonfinite.append(tensor.info.name) }
+      records.append(
+        TensorRecord(name: tensor.info.name, shape: tensor.info.shape, digest: hasher.finish()))
+    }
+    if !units.isEmpty { chunks.append(try writeChunk(&units, codec)) }
+    return StreamRecord(type: type, chunk: Self.chunk, tensors: records, chunks: chunks)
+  }
+
+  private mutating func writeChunk(
+    _ units: inout [UInt8], _ codec: PlaneCodec
+  ) throws(FormatError) -> ChunkRecord {
+    var planes = [UInt8](repeating: 0, count: units.count)
+    unsafe planes.withUnsafeMutableBytes { planes in
+      unsafe units.withUnsafeBytes { unsafe codec.split($0, into: planes) }
+    }
+    let count = units.count / codec.width
+    var frames: [UInt8] = []
+    frames.reserveCapacity(units.count + units.count / 8)
+    let sizes = try unsafe planes.withUnsafeBytesThrowing { planes throws(FormatError) in
+      var sizes: [UInt32] = []
+      for plane in 0..<codec.width {
+        let before = frames.count
+        try unsafe compressor.append(
+          UnsafeRawBufferPointer(rebasing: planes[plane * count..<(plane + 1) * count]),
+          to: &frames)
+        sizes.append(UInt32(frames.count - before))
+      }
+      return sizes
+    }
+    let checksum = unsafe frames.withUnsafeBytes { unsafe CRC32.checksum($0) }
+    try emit(frames)
+    units.removeAll(keepingCapacity: true)
+    return ChunkRecord(sizes: sizes, checksum: checksum)
+  }
+}

@@ -1,0 +1,85 @@
+internal import Storage
+
+/// Header and footer (Spec/adp-v1.md, section 2).
+enum Envelope {
+  static let magic: [UInt8] = [0x89, 0x41, 0x44, 0x50, 0x0D, 0x0A, 0x1A, 0x0A]
+  static let header: [UInt8] = magic + [1, 0, 0, 0, 0, 0, 0, 0]
+  static let footerByteCount = 64
+
+  /// Where the manifest is.
+  struct Footer {
+    let offset: UInt64
+    let stored: UInt64
+    let decoded: UInt64
+
+    /// Offset, stored and decoded length, 24 bytes.
+    var numbers: [UInt8] {
+      [offset, stored, decoded].flatMap { littleEndian($0, count: 8) }
+    }
+
+    func encoded(digest: Digest) -> [UInt8] { numbers + digest.bytes + magic.reversed() }
+  }
+
+  /// The manifest digest: header, manifest frame and the footer's numbers.
+  static func digest(manifestFrame: [UInt8], footer: Footer) -> Digest {
+    var hasher = DigestHasher()
+    hasher.update(header)
+    hasher.update(manifestFrame)
+    hasher.update(footer.numbers)
+    return hasher.finish()
+  }
+
+  /// Checks header and footer, and reads the manifest's text; [ENV-1] to [ENV-8] in their order.
+  static func open(
+    _ bytes: any RandomAccessBytes
+  ) throws(FormatError) -> (footer: Footer, digest: Digest, text: [UInt8]) {
+    try checkHeader(bytes)
+    guard bytes.count >= UInt64(header.count + footerByteCount) else {
+      throw .truncated(length: bytes.count)
+    }
+    let end = bytes.count - UInt64(footerByteCount)
+    let tail = try storing { () throws(StorageError) in
+      try bytes.bytes(at: end, count: footerByteCount)
+    }
+    guard Array(tail[56...]) == magic.reversed() else { throw .truncated(length: bytes.count) }
+    let footer = Footer(
+      offset: integer(tail[0..<8]), stored: integer(tail[8..<16]), decoded: integer(tail[16..<24]))
+    let (sum, overflow) = footer.offset.addingReportingOverflow(footer.stored)
+    guard footer.offset >= UInt64(header.count), !overflow, sum == end else {
+      throw .footer("the manifest does not end where the footer begins")
+    }
+    guard footer.decoded >= 2 else { throw .footer("a manifest of \(footer.decoded) bytes") }
+    guard footer.decoded <= Limits.manifestBytes(fileLength: bytes.count) else {
+      throw .limit("a manifest of \(footer.decoded) bytes in a file of \(bytes.count)")
+    }
+    let frame = try storing { () throws(StorageError) in
+      try bytes.bytes(at: footer.offset, count: Int(footer.stored))
+    }
+    let digest = Envelope.digest(manifestFrame: frame, footer: footer)
+    guard digest.bytes == Array(tail[24..<56]) else { throw .digest }
+    return (footer, digest, try decode(frame, count: Int(footer.decoded)))
+  }
+
+  private static func checkHeader(_ bytes: any RandomAccessBytes) throws(FormatError) {
+    let count = Int(min(bytes.count, UInt64(header.count)))
+    let start = try storing { () throws(StorageError) in try bytes.bytes(at: 0, count: count) }
+    if header.starts(with: start), count < header.count { throw .truncated(length: bytes.count) }
+    guard start.starts(with: magic) else { throw .notAdapter }
+    guard start == header else { throw .version(major: start.count > 8 ? start[8] : 0) }
+  }
+
+  private static func decode(_ frame: [UInt8], count: Int) throws(FormatError) -> [UInt8] {
+    var text = [UInt8](repeating: 0, count: count)
+    let decompressor = FrameDecompressor()
+    try unsafe text.withUnsafeMutableBytesThrowing { output throws(FormatError) in
+      try unsafe frame.withUnsafeBytesThrowing { frame throws(FormatError) in
+        try unsafe decompressor.decode(frame, into: output, place: "the manifest")
+      }
+    }
+    return text
+  }
+
+  private static func integer(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+    bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+  }
+}

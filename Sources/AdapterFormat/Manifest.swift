@@ -1,0 +1,141 @@
+public import StrictJSON
+
+/// What an adapter file says of itself (Spec/adp-v1.md, section 5).
+public struct Manifest: Sendable, Hashable {
+  /// The program that wrote the file.
+  public var generator: String?
+  /// Free texts: licence, description, and so on.
+  public var metadata: [MetadataEntry] = []
+  /// What the adapters were made for.
+  public var base: BaseRecord?
+  /// The adapters, at least one.
+  public var adapters: [AdapterRecord]
+
+  /// One entry of the metadata.
+  public struct MetadataEntry: Sendable, Hashable {
+    /// Its key, unique.
+    public let key: Name
+    /// Its text.
+    public let value: String
+
+    /// Pairs a key with a text.
+    public init(_ key: Name, _ value: String) {
+      self.key = key
+      self.value = value
+    }
+  }
+
+  package init(
+    generator: String?, metadata: [MetadataEntry], base: BaseRecord?, adapters: [AdapterRecord]
+  ) {
+    self.generator = generator
+    self.metadata = metadata
+    self.base = base
+    self.adapters = adapters
+  }
+}
+
+extension Manifest {
+  /// Reads and checks a manifest's text.
+  ///
+  /// - Parameters:
+  ///   - text: the decoded text.
+  ///   - payloadEnd: where the payload ends in the file.
+  ///   - fileLength: the file's length, which bounds what the payload may restore to.
+  init(
+    text: [UInt8], payloadEnd: UInt64, fileLength: UInt64
+  ) throws(FormatError) {
+    var reader = try parsing { () throws(JSONError) in
+      try JSONReader(text, maximumDepth: Limits.depth)
+    }
+    self = try Manifest(parsing: &reader)
+    try parsing { () throws(JSONError) in try reader.finish() }
+    try place(payloadEnd: payloadEnd, fileLength: fileLength)
+  }
+
+  private init(parsing reader: inout JSONReader) throws(FormatError) {
+    var fields = try ObjectFields(&reader, "the manifest")
+    var generator: String?
+    var metadata: [MetadataEntry] = []
+    var base: BaseRecord?
+    var adapters: [AdapterRecord]?
+    while let key = try fields.next(&reader) {
+      switch key {
+      case "generator": generator = try fields.string(&reader)
+      case "requires": try Manifest.checkRequirements(&reader)
+      case "metadata": metadata = try Manifest.parseMetadata(&reader)
+      case "base": base = try BaseRecord(parsing: &reader)
+      case "adapters":
+        adapters = try parseArray(&reader) { reader throws(FormatError) in
+          try AdapterRecord(parsing: &reader)
+        }
+      default: try fields.skip(&reader)
+      }
+    }
+    let required = try fields.require(adapters, "adapters")
+    guard !required.isEmpty else { throw .manifest("no adapter") }
+    var names = Set<Name>()
+    for adapter in required where !names.insert(adapter.name).inserted {
+      throw .manifest("two adapters are called \(adapter.name)")
+    }
+    self.init(generator: generator, metadata: metadata, base: base, adapters: required)
+  }
+
+  /// [MAN-3]: this version defines no requirement, so each one is unknown.
+  private static func checkRequirements(_ reader: inout JSONReader) throws(FormatError) {
+    let names = try parseStrings(&reader)
+    if let first = names.first { throw .requires(first) }
+  }
+
+  private static func parseMetadata(
+    _ reader: inout JSONReader
+  ) throws(FormatError) -> [MetadataEntry] {
+    var entries: [MetadataEntry] = []
+    var fields = try ObjectFields(&reader, "metadata")
+    while let key = try fields.next(&reader) {
+      entries.append(MetadataEntry(key, try fields.string(&reader)))
+    }
+    return entries
+  }
+
+  /// Gives every chunk its place, which is a sum of sizes, and checks the sums ([MAN-6], [LIM-2]).
+  private mutating func place(payloadEnd: UInt64, fileLength: UInt64) throws(FormatError) {
+    var offset = UInt64(Envelope.header.count)
+    var restored: UInt64 = 0
+    for adapter in adapters.indices {
+      for stream in adapters[adapter].streams.indices {
+        let (next, overflow) = adapters[adapter].streams[stream].place(at: offset)
+        guard !overflow else { throw .manifest("the frame sizes overflow") }
+        offset = next
+        let record = adapters[adapter].streams[stream]
+        guard !record.isOpaque else { continue }
+        restored = restored.addingReportingOverflow(UInt64(record.byteCount)).partialValue
+        guard restored <= Limits.payloadBytes(fileLength: fileLength) else {
+          throw .limit("the tensors are too large for a file of \(fileLength) bytes")
+        }
+      }
+    }
+    guard offset == payloadEnd else {
+      throw .manifest("the frames end at \(offset), the payload at \(payloadEnd)")
+    }
+  }
+
+  /// Writes the manifest in the order of the specification.
+  func encode(into writer: inout JSONWriter) {
+    writer.object { writer in
+      if let generator { writer.member("generator", generator) }
+      if !metadata.isEmpty {
+        writer.key("metadata")
+        writer.object { writer in
+          for entry in metadata { writer.member(entry.key, entry.value) }
+        }
+      }
+      if let base {
+        writer.key("base")
+        base.encode(into: &writer)
+      }
+      writer.key("adapters")
+      writer.array { writer in for adapter in adapters { adapter.encode(into: &writer) } }
+    }
+  }
+}

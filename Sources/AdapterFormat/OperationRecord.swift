@@ -1,0 +1,168 @@
+public import Storage
+public import StrictJSON
+
+/// One operation as the manifest lists it (Spec/adp-v1.md, section 8): the part that every operation
+/// has, and the rest as it stands.
+public struct OperationRecord: Sendable, Hashable {
+  /// Which operation.
+  public var op: String
+  /// The parameter it changes, as trained.
+  public var target: Name?
+  /// Role → tensor, in the order of the text.
+  public var tensors: [Role]
+  /// The target's shape, where known.
+  public var shape: Shape?
+  /// The stored tensors it was bound to when it was converted.
+  public var bound: [Name] = []
+  /// All other keys.
+  public var attributes: [JSONValue.Member] = []
+
+  /// A tensor in its role.
+  public struct Role: Sendable, Hashable {
+    /// The role's name.
+    public let role: Name
+    /// What plays it.
+    public let operand: Operand
+
+    /// Pairs a role with an operand.
+    public init(_ role: Name, _ operand: Operand) {
+      self.role = role
+      self.operand = operand
+    }
+  }
+
+  /// Makes an operation.
+  public init(
+    op: String, target: Name?, tensors: [Role], attributes: [JSONValue.Member] = []
+  ) {
+    self.op = op
+    self.target = target
+    self.tensors = tensors
+    self.attributes = attributes
+  }
+
+  /// The operands of all roles.
+  public var operands: [Operand] { tensors.map(\.operand) }
+
+  init(parsing reader: inout JSONReader) throws(FormatError) {
+    var fields = try ObjectFields(&reader, "an operation")
+    var op: String?
+    var tensors: [Role]?
+    self.init(op: "", target: nil, tensors: [])
+    while let key = try fields.next(&reader) {
+      switch key {
+      case "op": op = try fields.string(&reader)
+      case "target": target = try fields.tensorName(&reader)
+      case "tensors": tensors = try Self.parseRoles(&reader)
+      case "shape": shape = try fields.shape(&reader)
+      case "bound": bound = try parseNames(&reader)
+      default:
+        attributes.append(
+          JSONValue.Member(
+            key, try parsing { () throws(JSONError) in try JSONValue(parsing: &reader) }))
+      }
+    }
+    self.op = try fields.require(op, "op")
+    self.tensors = try fields.require(tensors, "tensors")
+  }
+
+  private static func parseRoles(_ reader: inout JSONReader) throws(FormatError) -> [Role] {
+    var roles: [Role] = []
+    var fields = try ObjectFields(&reader, "\"tensors\" of an operation")
+    while let role = try fields.next(&reader) {
+      roles.append(Role(role, try Operand(parsing: &reader)))
+    }
+    return roles
+  }
+
+  func encode(into writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.member("op", op)
+      if let target { writer.member("target", target.text) }
+      writer.key("tensors")
+      writer.object { writer in
+        for role in tensors {
+          writer.key(role.role)
+          role.operand.encode(into: &writer)
+        }
+      }
+      if let shape { writer.member("shape", shape) }
+      if !bound.isEmpty { writer.member("bound", bound) }
+      for attribute in attributes {
+        writer.key(attribute.key)
+        writer.value(attribute.value)
+      }
+    }
+  }
+}
+
+/// A tensor that an operation uses, or a part of one.
+public struct Operand: Sendable, Hashable {
+  /// The tensor's name.
+  public let tensor: Name
+  /// For each dimension the part that is used; nil for all of the tensor.
+  public let window: [Range<Int>]?
+
+  /// Names a whole tensor, or a window of one.
+  public init(_ tensor: Name, window: [Range<Int>]? = nil) {
+    self.tensor = tensor
+    self.window = window
+  }
+
+  init(parsing reader: inout JSONReader) throws(FormatError) {
+    let kind = try parsing { () throws(JSONError) in try reader.kind() }
+    if kind == .string {
+      self.init(try checkedName(try parsing { () throws(JSONError) in try reader.string() }))
+      return
+    }
+    var fields = try ObjectFields(&reader, "an operand")
+    var tensor: Name?
+    var window: [Range<Int>]?
+    while let key = try fields.next(&reader) {
+      switch key {
+      case "tensor": tensor = try fields.tensorName(&reader)
+      case "window":
+        window = try parseArray(&reader) { reader throws(FormatError) in
+          try Self.parseRange(&reader)
+        }
+      default: throw .manifest("an operand has a key \"\(key)\"")
+      }
+    }
+    self.init(
+      try fields.require(tensor, "tensor"), window: try fields.require(window, "window"))
+  }
+
+  private static func parseRange(_ reader: inout JSONReader) throws(FormatError) -> Range<Int> {
+    let pair = try parseArray(&reader) { reader throws(FormatError) in
+      try parsing { () throws(JSONError) in try reader.integer() }
+    }
+    // Both are below 2^53, so the sum cannot overflow.
+    guard pair.count == 2 else { throw .manifest("a window has pairs of start and count") }
+    return Int(pair[0])..<Int(pair[0] + pair[1])
+  }
+
+  /// [OPS-1].
+  func checkWindow(in shape: Shape) throws(FormatError) {
+    guard let window else { return }
+    let fits =
+      window.count == shape.dimensions.count
+      && zip(window, shape.dimensions).allSatisfy { $0.upperBound <= $1 }
+    guard fits else { throw .manifest("a window of tensor \(tensor) reaches out of it") }
+  }
+
+  func encode(into writer: inout JSONWriter) {
+    guard let window else { return writer.string(tensor.text) }
+    writer.object { writer in
+      writer.member("tensor", tensor.text)
+      writer.key("window")
+      writer.array { writer in
+        for range in window {
+          writer.array { writer in
+            writer.integer(range.lowerBound)
+            writer.integer(range.count)
+          }
+        }
+      }
+    }
+  }
+}

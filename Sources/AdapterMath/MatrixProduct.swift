@@ -1,0 +1,46 @@
+internal import COpenBLAS
+
+/// The shapes of C ← scale · op(A) · op(B) + C, all row-major.
+package struct MatrixProduct: Sendable {
+  /// Rows of C and of op(A).
+  package let rows: Int
+  /// Columns of C and of op(B).
+  package let columns: Int
+  /// Columns of op(A), rows of op(B).
+  package let inner: Int
+  /// Whether A is stored transposed, and the length of its stored rows.
+  package let a: (isTransposed: Bool, stride: Int)
+  /// Whether B is stored transposed, and the length of its stored rows.
+  package let b: (isTransposed: Bool, stride: Int)
+}
+
+/// OpenBLAS uses the calling thread only: the parallelism is ours, over tiles.
+private let oneThread: Void = openblas_set_num_threads(1)
+
+extension Float {
+  package static func multiplyAdd(
+    _ product: MatrixProduct, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, scale: Float,
+    into c: UnsafeMutablePointer<Float>
+  ) {
+    _ = oneThread
+    unsafe cblas_sgemm(
+      CblasRowMajor, product.a.isTransposed ? CblasTrans : CblasNoTrans,
+      product.b.isTransposed ? CblasTrans : CblasNoTrans, Int32(product.rows),
+      Int32(product.columns), Int32(product.inner), scale, a, Int32(product.a.stride), b,
+      Int32(product.b.stride), 1, c, Int32(product.columns))
+  }
+}
+
+extension Double {
+  package static func multiplyAdd(
+    _ product: MatrixProduct, _ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>,
+    scale: Double, into c: UnsafeMutablePointer<Double>
+  ) {
+    _ = oneThread
+    unsafe cblas_dgemm(
+      CblasRowMajor, product.a.isTransposed ? CblasTrans : CblasNoTrans,
+      product.b.isTransposed ? CblasTrans : CblasNoTrans, Int32(product.rows),
+      Int32(product.columns), Int32(product.inner), scale, a, Int32(product.a.stride), b,
+      Int32(product.b.stride), 1, c, Int32(product.columns))
+  }
+}

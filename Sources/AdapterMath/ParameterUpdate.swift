@@ -1,0 +1,114 @@
+package import AdapterFormat
+package import Adapters
+package import Storage
+
+/// The operations on one parameter, their operands loaded: changes the parameter tile by tile.
+///
+/// A tile is a run of whole rows of the stored matrix. Tiles are independent, so that several threads
+/// may work on one parameter.
+package struct ParameterUpdate: Sendable {
+  private let type: ElementType
+  private let columns: Int
+  private let terms: Terms
+
+  private enum Terms: Sendable {
+    case single([LowRankTerm<Float>])
+    case double([LowRankTerm<Double>])
+  }
+
+  /// Loads the operands.
+  ///
+  /// - Parameters:
+  ///   - operations: what changes the parameter, in order, each with its adapter; layouts resolved.
+  ///   - type: the parameter's stored type.
+  ///   - shape: its shape as stored.
+  /// - Throws: `FormatError` where operands cannot be read, or are damaged.
+  package init(
+    _ operations: [(operation: AddLowRank, adapter: Adapter)], type: ElementType, shape: Shape
+  ) throws(FormatError) {
+    self.type = type
+    columns = shape.dimensions.last ?? 1
+    let needsDouble =
+      type == .f64
+      || operations.contains { operation, adapter in
+        [operation.a, operation.b].contains { adapter.tensor($0.tensor)?.type == .f64 }
+      }
+    terms =
+      needsDouble ? .double(try Self.load(operations)) : .single(try Self.load(operations))
+  }
+
+  private static func load<Scalar: ComputeScalar>(
+    _ operations: [(operation: AddLowRank, adapter: Adapter)]
+  ) throws(FormatError) -> [LowRankTerm<Scalar>] {
+    var terms: [LowRankTerm<Scalar>] = []
+    for (operation, adapter) in operations {
+      terms.append(try LowRankTerm(operation, of: adapter))
+    }
+    return terms
+  }
+
+  /// Changes a tile in place: widened once, changed by every operation, rounded once.
+  ///
+  /// - Parameters:
+  ///   - tile: the stored bytes of the rows.
+  ///   - rows: which rows of the stored matrix they are.
+  package func apply(to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>) {
+    switch terms {
+    case .single(let terms): unsafe apply(terms, to: tile, rows: rows)
+    case .double(let terms): unsafe apply(terms, to: tile, rows: rows)
+    }
+  }
+
+  private func apply<Scalar: ComputeScalar>(
+    _ terms: [LowRankTerm<Scalar>], to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>
+  ) {
+    unsafe withUnsafeTemporaryAllocation(of: Scalar.self, capacity: rows.count * columns) { values in
+      unsafe Scalar.widen(UnsafeRawBufferPointer(tile), of: type, into: values)
+      for term in terms { unsafe term.add(to: values, rows: rows, columns: columns) }
+      unsafe Scalar.round(UnsafeBufferPointer(values), to: type, into: tile)
+    }
+  }
+}
+
+/// scale · B · A with its factors in memory.
+struct LowRankTerm<Scalar: ComputeScalar>: Sendable {
+  private let a: [Scalar]
+  private let b: [Scalar]
+  private let scale: Scalar
+  private let rank: Int
+  private let inputCount: Int
+  private let layout: Layout
+
+  init(_ operation: AddLowRank, of adapter: Adapter) throws(FormatError) {
+    a = try OperandValues(operation.a, of: adapter).values
+    b = try OperandValues(operation.b, of: adapter).values
+    scale = Scalar(operation.scale)
+    rank = operation.rank
+    inputCount = operation.inputCount
+    layout = operation.layout
+  }
+
+  /// Adds the rows' part of the product.
+  ///
+  /// `out_in`: rows of W are rows of B; the tile is B[rows, :] · A, [rows, in].
+  /// `in_out`: rows of Wᵀ are columns of A; the tile is A[:, rows]ᵀ · Bᵀ, [rows, out].
+  func add(to values: UnsafeMutableBufferPointer<Scalar>, rows: Range<Int>, columns: Int) {
+    guard rank > 0, !rows.isEmpty, columns > 0 else { return }
+    unsafe a.withUnsafeBufferPointer { a in
+      unsafe b.withUnsafeBufferPointer { b in
+        guard let a = a.baseAddress, let b = b.baseAddress, let c = values.baseAddress else {
+          return
+        }
+        let isTransposed = layout == .inOut
+        let product = MatrixProduct(
+          rows: rows.count, columns: columns, inner: rank,
+          a: (isTransposed, isTransposed ? inputCount : rank), b: (isTransposed, isTransposed ? rank : inputCount))
+        if isTransposed {
+          unsafe Scalar.multiplyAdd(product, a + rows.lowerBound, b, scale: scale, into: c)
+        } else {
+          unsafe Scalar.multiplyAdd(product, b + rows.lowerBound * rank, a, scale: scale, into: c)
+        }
+      }
+    }
+  }
+}

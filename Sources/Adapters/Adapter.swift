@@ -1,0 +1,173 @@
+public import AdapterFormat
+public import Storage
+public import StrictJSON
+public import SystemPackage
+
+/// An adapter: what it does to which parameter of which base, and the tensors it needs for that.
+///
+/// It comes from an `.adp` file, or from a foreign format by way of `AdapterInterop`.
+public struct Adapter: Sendable {
+  /// Its name, unique in its file.
+  public let name: Name
+  /// The method's name, for people.
+  public let method: String
+  /// What it does, in order.
+  public var operations: [Operation]
+  /// Tensors that nothing uses.
+  public let inert: [AdapterRecord.InertTensor]
+  /// Where it came from.
+  public let source: SourceRecord?
+  /// Files that lay beside its source.
+  public let files: [FileRecord]
+  /// What it was made for.
+  public var base: BaseRecord?
+  /// Its tensors that this version can decode.
+  public let tensors: [TensorInfo]
+  private let origin: Origin
+
+  private enum Origin: Sendable {
+    case file(AdapterFile, index: Int)
+    case contents([Name: TensorContents])
+  }
+
+  /// An adapter of an open file.
+  ///
+  /// - Throws: `FormatError.manifest` where an operation breaks the rules of its section.
+  public init(_ file: AdapterFile, index: Int) throws(FormatError) {
+    let record = file.manifest.adapters[index]
+    var operations: [Operation] = []
+    for operation in record.operations {
+      operations.append(try Operation(operation) { file.tensor($0, adapter: index) })
+    }
+    name = record.name
+    method = record.method
+    self.operations = operations
+    inert = record.inert
+    source = record.source
+    files = record.files
+    base = file.manifest.base
+    tensors = record.streams.flatMap(\.tensors).compactMap { file.tensor($0.name, adapter: index) }
+    origin = .file(file, index: index)
+  }
+
+  /// An adapter whose tensors are elsewhere.
+  public init(
+    name: Name, method: String, operations: [Operation], inert: [AdapterRecord.InertTensor],
+    source: SourceRecord?, files: [FileRecord], base: BaseRecord?, tensors: [TensorContents]
+  ) {
+    self.name = name
+    self.method = method
+    self.operations = operations
+    self.inert = inert
+    self.source = source
+    self.files = files
+    self.base = base
+    self.tensors = tensors.map(\.info)
+    origin = .contents(
+      Dictionary(tensors.map { ($0.info.name, $0) }, uniquingKeysWith: { first, _ in first }))
+  }
+
+  /// A tensor's element type and shape; nil where there is none of this name.
+  public func tensor(_ name: Name) -> TensorInfo? {
+    switch origin {
+    case .file(let file, let index): file.tensor(name, adapter: index)
+    case .contents(let contents): contents[name]?.info
+    }
+  }
+
+  /// A tensor's bytes; those of an `.adp` file with their digest checked.
+  ///
+  /// - Throws: `FormatError` where they cannot be read, or are damaged.
+  public func contents(of name: Name) throws(FormatError) -> [UInt8] {
+    switch origin {
+    case .file(let file, let index): return try file.contents(of: name, adapter: index)
+    case .contents(let contents):
+      guard let tensor = contents[name] else { throw .manifest("no tensor \(name)") }
+      do throws(StorageError) {
+        return try tensor.bytes.bytes(at: tensor.offset, count: tensor.info.byteCount)
+      } catch {
+        throw .storage(error)
+      }
+    }
+  }
+
+  /// The file it is in, and its place there; nil for one that came from elsewhere.
+  package var file: (file: AdapterFile, index: Int)? {
+    guard case .file(let file, let index) = origin else { return nil }
+    return (file, index)
+  }
+}
+
+// MARK: - Files
+
+extension Adapter {
+  /// The adapters of an `.adp` file.
+  ///
+  /// - Throws: `FormatError` where the file breaks a rule of the format.
+  public static func open(_ path: FilePath) throws(FormatError) -> [Adapter] {
+    try adapters(of: AdapterFile.open(path))
+  }
+
+  /// The adapters of an open file.
+  ///
+  /// - Throws: `FormatError.manifest` where an operation breaks the rules of its section.
+  public static func adapters(of file: AdapterFile) throws(FormatError) -> [Adapter] {
+    var adapters: [Adapter] = []
+    for index in file.manifest.adapters.indices {
+      adapters.append(try Adapter(file, index: index))
+    }
+    return adapters
+  }
+
+  /// Writes adapters for one base as one `.adp` file, in one pass.
+  ///
+  /// - Throws: `FormatError` where they cannot be read or written, or break a rule of the format.
+  /// - Returns: the manifest digest.
+  @discardableResult
+  public static func write(
+    _ adapters: [Adapter], metadata: [Manifest.MetadataEntry] = [], to sink: any ByteSink
+  ) throws(FormatError) -> Digest {
+    var writer = try AdapterWriter(to: sink)
+    for adapter in adapters {
+      var record = AdapterRecord(name: adapter.name, method: adapter.method)
+      record.inert = adapter.inert
+      record.operations = adapter.operations.map(\.record)
+      record.source = adapter.source
+      record.files = adapter.files
+      try writer.append(record, tensors: try adapter.allContents())
+    }
+    return try writer.finish(
+      generator: "adapter \(toolVersion)", metadata: metadata, base: adapters.first?.base)
+  }
+
+  private func allContents() throws(FormatError) -> [TensorContents] {
+    var all: [TensorContents] = []
+    for info in tensors {
+      if case .contents(let contents) = origin, let tensor = contents[info.name] {
+        all.append(tensor)
+      } else {
+        let bytes = MemoryBytes(try contents(of: info.name))
+        all.append(TensorContents(info, bytes: bytes, offset: 0))
+      }
+    }
+    return all
+  }
+}
+
+extension AdapterFile {
+  /// Opens a file by its path.
+  ///
+  /// - Throws: `FormatError`, of the kind `storage` where the file cannot be read.
+  public static func open(_ path: FilePath) throws(FormatError) -> AdapterFile {
+    let file: File
+    do throws(StorageError) {
+      file = try File(path)
+    } catch {
+      throw .storage(error)
+    }
+    return try AdapterFile(file)
+  }
+}
+
+/// The version of this package.
+public let toolVersion = "0.1.0"

@@ -1,0 +1,171 @@
+public import Storage
+public import StrictJSON
+public import SystemPackage
+
+/// A base model on disk: one safetensors file, or a folder of shards with their index.
+///
+/// Opening reads headers only.
+public struct Checkpoint: Sendable {
+  /// The file or folder that was opened.
+  public let path: FilePath
+  /// The safetensors files, by name.
+  public let shards: [Shard]
+  /// The index of the shards, where there is one.
+  public let indexPath: FilePath?
+  /// What `config.json` beside the weights says; nil where there is none that can be read.
+  public let config: ModelConfig?
+  private let places: [Name: Place]
+
+  /// One safetensors file.
+  public struct Shard: Sendable {
+    /// Its name in the folder.
+    public let name: String
+    /// The open file.
+    public let file: SafetensorsFile
+  }
+
+  private struct Place: Sendable {
+    let shard: Int
+    let tensor: Int
+  }
+
+  /// Whether it was opened as a folder, or as an index in one.
+  public var isFolder: Bool { folder != nil }
+  /// The folder, where it was opened as one.
+  public let folder: FilePath?
+
+  /// Opens a safetensors file, a folder that holds one or several, or an index.
+  ///
+  /// - Throws: `CheckpointError` where the files are missing, malformed or contradict each other.
+  public init(_ path: FilePath) throws(CheckpointError) {
+    let layout = try Self.layout(of: path)
+    self.path = path
+    folder = layout.folder
+    indexPath = layout.index
+    let index: ShardIndex? =
+      if let index = layout.index { try ShardIndex(index) } else { nil }
+    let names = index.map { Array(Set($0.shards.values)).sorted() } ?? [layout.single]
+    var shards: [Shard] = []
+    for name in names {
+      let shard = layout.parent.appending(name)
+      if let index = layout.index, FileStatus(of: shard) == nil {
+        throw .index(index, "shard \(name) is missing")
+      }
+      shards.append(Shard(name: name, file: try SafetensorsFile(shard)))
+    }
+    self.shards = shards
+    places = try Self.places(shards, index, layout)
+    config = ModelConfig(layout.parent.appending("config.json"))
+  }
+
+  /// The names of all stored tensors.
+  public var names: some Collection<Name> & Sendable { places.keys }
+
+  /// A stored tensor; nil where there is none of this name.
+  public func tensor(_ name: Name) -> StoredTensor? {
+    places[name].map { place in
+      let file = shards[place.shard].file
+      let tensor = file.header.tensors[place.tensor]
+      return StoredTensor(
+        info: tensor.info, shard: place.shard, file: file.file, offset: file.offset(of: tensor))
+    }
+  }
+
+  /// All stored tensors, shard by shard in the order of their bytes.
+  public var tensors: [StoredTensor] {
+    shards.enumerated().flatMap { index, shard in
+      shard.file.header.tensors.map {
+        StoredTensor(
+          info: $0.info, shard: index, file: shard.file.file, offset: shard.file.offset(of: $0))
+      }
+    }
+  }
+}
+
+/// A tensor of a checkpoint and where its bytes are.
+public struct StoredTensor: Sendable {
+  /// Its name, element type and shape.
+  public let info: TensorInfo
+  /// Which shard holds it.
+  public let shard: Int
+  /// The file that holds it.
+  public let file: File
+  /// Where its bytes begin in the file.
+  public let offset: UInt64
+}
+
+// MARK: - Finding the files
+
+extension Checkpoint {
+  private struct Layout {
+    let parent: FilePath
+    let folder: FilePath?
+    let index: FilePath?
+    let single: String
+  }
+
+  private static func layout(of path: FilePath) throws(CheckpointError) -> Layout {
+    guard let status = FileStatus(of: path) else {
+      throw .storage(.system(operation: "read", path: path, code: .noSuchFileOrDirectory))
+    }
+    guard status.isFolder else {
+      let name = path.lastComponent?.string ?? ""
+      let parent = path.parent
+      return name.hasSuffix(".index.json")
+        ? Layout(parent: parent, folder: parent, index: path, single: "")
+        : Layout(parent: parent, folder: nil, index: nil, single: name)
+    }
+    let names = try storing { () throws(StorageError) in try Platform.list(path) }
+    let hasIndex = names.contains(ShardIndex.fileName)
+    let weights = names.filter { $0.hasSuffix(".safetensors") }
+    switch (hasIndex, weights.contains("model.safetensors")) {
+    case (true, true):
+      throw .index(
+        path, "holds both model.safetensors and \(ShardIndex.fileName): name the one you mean")
+    case (true, false):
+      let index = path.appending(ShardIndex.fileName)
+      return Layout(parent: path, folder: path, index: index, single: "")
+    case (false, true):
+      return Layout(parent: path, folder: path, index: nil, single: "model.safetensors")
+    case (false, false):
+      guard weights.count == 1 else { throw .noWeights(path, reason(names, weights)) }
+      return Layout(parent: path, folder: path, index: nil, single: weights[0])
+    }
+  }
+
+  private static func reason(_ names: [String], _ weights: [String]) -> String {
+    if weights.count > 1 { return "several safetensors files and no \(ShardIndex.fileName)" }
+    let pickle = names.first { $0.hasSuffix(".bin") || $0.hasSuffix(".pt") || $0.hasSuffix(".pth") }
+    guard let pickle else { return "no safetensors file" }
+    return "\(pickle) is a pickle, which is never read: save the model as safetensors"
+  }
+
+  /// Every tensor in exactly one place, and, with an index, in the shard that it names.
+  private static func places(
+    _ shards: [Shard], _ index: ShardIndex?, _ layout: Layout
+  ) throws(CheckpointError) -> [Name: Place] {
+    var places: [Name: Place] = [:]
+    for (number, shard) in shards.enumerated() {
+      for (position, tensor) in shard.file.header.tensors.enumerated() {
+        let name = tensor.info.name
+        let place = Place(shard: number, tensor: position)
+        guard let index, let path = layout.index else {
+          places[name] = place
+          continue
+        }
+        guard let expected = index.shards[name] else {
+          throw .index(path, "tensor \(name) in \(shard.name) is not in the index")
+        }
+        guard expected == shard.name, places.updateValue(place, forKey: name) == nil else {
+          throw .index(path, "tensor \(name) is in \(shard.name), the index says \(expected)")
+        }
+      }
+    }
+    if let index, let path = layout.index {
+      for (name, shard) in index.shards.sorted(by: { $0.key < $1.key }) where places[name] == nil {
+        throw .index(path, "tensor \(name) is not in \(shard)")
+      }
+    }
+    return places
+  }
+}

@@ -1,0 +1,51 @@
+public import Storage
+public import StrictJSON
+public import SystemPackage
+
+/// Why files are not a checkpoint, or not one that can be used.
+@nonexhaustive
+public enum CheckpointError: Error, Hashable, Sendable {
+  /// The file is not safetensors, or breaks a rule of it.
+  case safetensors(FilePath, String)
+  /// A JSON text of the checkpoint is not in the strict profile.
+  case json(FilePath, JSONError)
+  /// The index of the shards contradicts them, or names what is not there.
+  case index(FilePath, String)
+  /// The folder holds no weights in safetensors; the second value says what it holds instead.
+  case noWeights(FilePath, String)
+  /// A file cannot be read or written.
+  case storage(StorageError)
+}
+
+extension CheckpointError: CustomStringConvertible {
+  /// One line for people.
+  public var description: String {
+    switch self {
+    case .safetensors(let path, let what): "\(path): bad safetensors: \(what)"
+    case .json(let path, let error): "\(path): bad JSON: \(error)"
+    case .index(let path, let what): "\(path): \(what)"
+    case .noWeights(let path, let what): "\(path): \(what)"
+    case .storage(let error): error.description
+    }
+  }
+}
+
+func storing<Value>(
+  _ body: () throws(StorageError) -> Value
+) throws(CheckpointError) -> Value {
+  do throws(StorageError) {
+    return try body()
+  } catch {
+    throw .storage(error)
+  }
+}
+
+func parsing<Value>(
+  _ path: FilePath, _ body: () throws(JSONError) -> Value
+) throws(CheckpointError) -> Value {
+  do throws(JSONError) {
+    return try body()
+  } catch {
+    throw .json(path, error)
+  }
+}

@@ -1,0 +1,34 @@
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// What a base's `config.json` says that matters to adapters.
+public struct ModelConfig: Sendable, Hashable {
+  /// `model_type`.
+  public let modelType: String?
+  /// The first of `architectures`.
+  public let architecture: String?
+  /// `tie_word_embeddings`.
+  public let tiesWordEmbeddings: Bool?
+
+  /// Reads a configuration; nil where there is none, or none in JSON's own grammar (Python also
+  /// writes `NaN`). It only ever settles what the weights leave open.
+  init?(_ path: FilePath) {
+    guard let file = try? File(path), let bytes = try? file.contents(limit: 1 << 20),
+      var reader = try? JSONReader(bytes, maximumDepth: 32),
+      let value = try? JSONValue(parsing: &reader), case .object(let members) = value
+    else { return nil }
+    func field(_ key: Name) -> JSONValue? { members.first { $0.key == key }?.value }
+    if case .string(let text) = field("model_type") { modelType = text } else { modelType = nil }
+    if case .array(let values) = field("architectures"), case .string(let text) = values.first {
+      architecture = text
+    } else {
+      architecture = nil
+    }
+    if case .boolean(let flag) = field("tie_word_embeddings") {
+      tiesWordEmbeddings = flag
+    } else {
+      tiesWordEmbeddings = nil
+    }
+  }
+}

@@ -1,0 +1,177 @@
+public import StrictJSON
+
+/// Which stored tensor each target of an adapter is.
+///
+/// One ladder, and the first rung that binds *all* targets to tensors of fitting shapes wins; rungs
+/// are not mixed, so that no target is guessed on its own.
+public struct NameBinding: Sendable, Hashable {
+  /// The rung that bound them.
+  public let rule: Rule
+  /// Target → stored name.
+  public let stored: [Name: Name]
+
+  /// The rungs, in order.
+  public enum Rule: Sendable, Hashable, CustomStringConvertible {
+    /// The names are those of the base.
+    case exact
+    /// The names that were recorded when the adapter was converted.
+    case bound
+    /// Exact, but for parameters that are stored under the name they are tied to.
+    case tie
+    /// One prefix of all targets replaced by another.
+    case prefix(from: Name, to: Name)
+
+    /// As receipts show it.
+    public var description: String {
+      switch self {
+      case .exact: "exact"
+      case .bound: "bound"
+      case .tie: "tie"
+      case .prefix(let from, let to): "prefix(\(from) -> \(to))"
+      }
+    }
+  }
+
+  /// Why targets cannot be bound.
+  public enum Failure: Error, Sendable, Hashable {
+    /// Targets that no stored tensor fits, each with the stored names nearest to it.
+    case unbound([Name: [Name]])
+    /// Several prefix rewrites bind everything.
+    case ambiguous([Rule])
+    /// Two targets are one stored tensor.
+    case collision(Name, Name, stored: Name)
+  }
+
+  /// Binds targets.
+  ///
+  /// - Parameters:
+  ///   - targets: the parameters as trained.
+  ///   - hints: for each target the stored name that was recorded for it.
+  ///   - checkpoint: the base.
+  ///   - fits: whether a target can be the stored tensor of this name, by its shape.
+  /// - Throws: `Failure`.
+  public init(
+    _ targets: [Name], hints: [Name: Name], in checkpoint: Checkpoint,
+    fits: (_ target: Name, _ stored: Name) -> Bool
+  ) throws(Failure) {
+    func map(_ rename: (Name) -> Name?) -> [Name: Name]? {
+      var map: [Name: Name] = [:]
+      for target in targets {
+        guard let stored = rename(target), checkpoint.tensor(stored) != nil, fits(target, stored)
+        else { return nil }
+        map[target] = stored
+      }
+      return map
+    }
+    if let stored = map({ $0 }) {
+      self.init(.exact, stored)
+    } else if let stored = map({ hints[$0] }) {
+      self.init(.bound, stored)
+    } else if let stored = map({ Self.stored($0, in: checkpoint) }) {
+      self.init(.tie, stored)
+    } else {
+      self = try Self.byPrefix(targets, checkpoint, map)
+    }
+    var owners: [Name: Name] = [:]
+    for target in targets {
+      guard let name = stored[target], let other = owners.updateValue(target, forKey: name) else {
+        continue
+      }
+      throw .collision(other, target, stored: name)
+    }
+  }
+
+  private init(_ rule: Rule, _ stored: [Name: Name]) {
+    self.rule = rule
+    self.stored = stored
+  }
+
+  private static func stored(_ name: Name, in checkpoint: Checkpoint) -> Name? {
+    checkpoint.tensor(name) != nil ? name : TiedNames.stored(for: name, in: checkpoint)
+  }
+}
+
+// MARK: - Prefixes
+
+extension NameBinding {
+  private static func byPrefix(
+    _ targets: [Name], _ checkpoint: Checkpoint,
+    _ map: ((Name) -> Name?) -> [Name: Name]?
+  ) throws(Failure) -> NameBinding {
+    var found: [NameBinding] = []
+    for (from, to) in rewrites(of: targets, checkpoint) {
+      let stored = map { target in
+        guard target.hasPrefix(from) else { return nil }
+        let name = Name(to.text + target.dropFirst(from.text.utf8.count).text)
+        return Self.stored(name, in: checkpoint)
+      }
+      if let stored, !found.contains(where: { $0.stored == stored }) {
+        found.append(NameBinding(.prefix(from: from, to: to), stored))
+      }
+    }
+    guard let first = found.first else { throw .unbound(candidates(targets, checkpoint)) }
+    guard found.count == 1 else { throw .ambiguous(found.map(\.rule)) }
+    return first
+  }
+
+  /// Prefix pairs that bind the first target. A prefix ends at a dot and holds no layer number, and
+  /// what is left of the name is at least a module and its parameter: a rewrite may say where a
+  /// model sits in another, never which layer or which matrix is meant.
+  private static func rewrites(
+    of targets: [Name], _ checkpoint: Checkpoint
+  ) -> [(from: Name, to: Name)] {
+    guard let first = targets.first else { return [] }
+    var pairs: [(from: Name, to: Name)] = []
+    for from in prefixes(of: first) {
+      let rest = first.dropFirst(from.text.utf8.count)
+      for stored in checkpoint.names where stored.hasSuffix(rest) {
+        let to = stored.dropLast(rest.text.utf8.count)
+        guard to != from, to.text.isEmpty || to.text.utf8.last == UInt8(ascii: "."),
+          !holdsNumber(to)
+        else { continue }
+        pairs.append((from, to))
+      }
+    }
+    // The shortest prefixes first: they say most plainly what was rewritten.
+    return pairs.sorted {
+      ($0.from.text.utf8.count, $0.to.text) < ($1.from.text.utf8.count, $1.to.text)
+    }
+  }
+
+  private static func prefixes(of name: Name) -> [Name] {
+    var prefixes: [Name] = [""]
+    var prefix = ""
+    for part in name.text.split(separator: ".", omittingEmptySubsequences: false).dropLast(2) {
+      prefix += part + "."
+      guard !part.utf8.allSatisfy(isDigit) else { break }
+      prefixes.append(Name(prefix))
+    }
+    return prefixes
+  }
+
+  private static func holdsNumber(_ prefix: Name) -> Bool {
+    prefix.text.split(separator: ".").contains { $0.utf8.allSatisfy(isDigit) }
+  }
+
+  private static func isDigit(_ byte: UInt8) -> Bool { byte &- UInt8(ascii: "0") < 10 }
+
+  /// For the first few targets that are not stored under their own name, the stored names with the
+  /// longest common ending.
+  private static func candidates(
+    _ targets: [Name], _ checkpoint: Checkpoint
+  ) -> [Name: [Name]] {
+    let missing = targets.filter { checkpoint.tensor($0) == nil }
+    var result: [Name: [Name]] = [:]
+    for target in (missing.isEmpty ? targets : missing).prefix(3) {
+      let parts = target.text.split(separator: ".")
+      let scored = checkpoint.names.map { name in
+        let common = zip(name.text.split(separator: ".").reversed(), parts.reversed())
+          .prefix { $0 == $1 }.count
+        return (common, name)
+      }
+      let best = scored.filter { $0.0 > 1 }.sorted { ($1.0, $0.1) < ($0.0, $1.1) }
+      result[target] = best.prefix(3).map(\.1)
+    }
+    return result
+  }
+}

@@ -1,0 +1,59 @@
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// `model.safetensors.index.json`: which shard holds which tensor.
+struct ShardIndex {
+  /// Tensor → name of its shard, a file beside the index.
+  let shards: [Name: String]
+
+  static let fileName = "model.safetensors.index.json"
+  private static let maximumByteCount = 128 << 20
+
+  init(_ path: FilePath) throws(CheckpointError) {
+    let file = try storing { () throws(StorageError) in try File(path) }
+    guard
+      let bytes = try storing({ () throws(StorageError) in
+        try file.contents(limit: Self.maximumByteCount)
+      })
+    else { throw .index(path, "an index of \(file.count) bytes") }
+    var reader = try parsing(path) { () throws(JSONError) in
+      try JSONReader(bytes, maximumDepth: 16)
+    }
+    var shards: [Name: String]?
+    var keys = try parsing(path) { () throws(JSONError) in try reader.beginObject() }
+    while let key = try parsing(path, { () throws(JSONError) in try reader.nextKey(&keys) }) {
+      if key == "weight_map" {
+        shards = try Self.parseMap(&reader, path)
+      } else {
+        try parsing(path) { () throws(JSONError) in try reader.skip() }
+      }
+    }
+    try parsing(path) { () throws(JSONError) in try reader.finish() }
+    guard let shards else { throw .index(path, "no \"weight_map\"") }
+    self.shards = shards
+  }
+
+  private static func parseMap(
+    _ reader: inout JSONReader, _ path: FilePath
+  ) throws(CheckpointError) -> [Name: String] {
+    var map: [Name: String] = [:]
+    var keys = try parsing(path) { () throws(JSONError) in try reader.beginObject() }
+    while let name = try parsing(path, { () throws(JSONError) in try reader.nextKey(&keys) }) {
+      let shard = try parsing(path) { () throws(JSONError) in try reader.string() }
+      guard isPlainFileName(shard) else {
+        throw .index(path, "shard \(shard.debugDescription) is not the name of a file beside it")
+      }
+      map[name] = shard
+    }
+    return map
+  }
+
+  /// A name that stays in its folder.
+  private static func isPlainFileName(_ name: String) -> Bool {
+    !name.isEmpty && name != "." && name != ".." && name.utf8.count <= 255
+      && name.utf8.allSatisfy {
+        $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\")
+      }
+  }
+}
