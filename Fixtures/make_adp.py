@@ -28,13 +28,29 @@ SAFE = 2**53 - 1
 
 # Element type: bits, bytes of a unit, rotated; in the order of the table in 6.1.
 DTYPES = {
-    "BOOL": (8, 1, False), "F4": (4, 1, False), "F6_E2M3": (6, 1, False), "F6_E3M2": (6, 1, False),
-    "U8": (8, 1, False), "I8": (8, 1, False), "F8_E5M2": (8, 1, False), "F8_E4M3": (8, 1, False),
-    "F8_E8M0": (8, 1, False), "F8_E4M3FNUZ": (8, 1, False), "F8_E5M2FNUZ": (8, 1, False),
-    "I16": (16, 2, False), "U16": (16, 2, False), "F16": (16, 2, True), "BF16": (16, 2, True),
-    "I32": (32, 4, False), "U32": (32, 4, False), "F32": (32, 4, True), "C64": (64, 4, True),
-    "F64": (64, 8, True), "I64": (64, 8, False), "U64": (64, 8, False),
-}  # fmt: skip
+    "BOOL": (8, 1, False),
+    "F4": (4, 1, False),
+    "F6_E2M3": (6, 1, False),
+    "F6_E3M2": (6, 1, False),
+    "U8": (8, 1, False),
+    "I8": (8, 1, False),
+    "F8_E5M2": (8, 1, False),
+    "F8_E4M3": (8, 1, False),
+    "F8_E8M0": (8, 1, False),
+    "F8_E4M3FNUZ": (8, 1, False),
+    "F8_E5M2FNUZ": (8, 1, False),
+    "I16": (16, 2, False),
+    "U16": (16, 2, False),
+    "F16": (16, 2, True),
+    "BF16": (16, 2, True),
+    "I32": (32, 4, False),
+    "U32": (32, 4, False),
+    "F32": (32, 4, True),
+    "C64": (64, 4, True),
+    "F64": (64, 8, True),
+    "I64": (64, 8, False),
+    "U64": (64, 8, False),
+}
 
 
 def sha256(data):
@@ -125,14 +141,26 @@ def text_of(manifest):
 
 
 def payload_of(manifest):
-    streams = [stream for adapter in manifest["adapters"] for stream in adapter["streams"]]
-    return b"".join(part for stream in streams for row in stream.frames for part in row)
+    return b"".join(part for stream in streams_of(manifest) for row in stream.frames for part in row)
+
+
+def streams_of(manifest):
+    """All streams, also of a manifest that is not as it should be."""
+    adapters = [adapter for adapter in manifest.get("adapters", []) if isinstance(adapter, dict)]
+    return [stream for adapter in adapters for stream in adapter.get("streams", [])]
+
+
+class File(bytes):
+    """A file that still knows what its maker put in."""
+
+    manifest = {}
 
 
 def seal(payload, stored, decoded, header=HEADER, offset=None, size=None, tail=TAIL):
     """A file of a payload and a stored manifest; `offset` and `size` are lies about the latter's place."""
-    place = struct.pack("<QQQ", offset or 16 + len(payload), len(stored) if size is None else size, decoded)
-    at = 16 + len(payload) if offset is None or offset > 16 + len(payload) else offset
+    at = 16 + len(payload)
+    place = struct.pack("<QQQ", at if offset is None else offset, len(stored) if size is None else size, decoded)
+    at = at if offset is None else min(at, offset)
     body = header + payload + stored
     digest = hashlib.sha256(header + body[at:] + place).digest()
     return body + place + digest + tail
@@ -140,7 +168,13 @@ def seal(payload, stored, decoded, header=HEADER, offset=None, size=None, tail=T
 
 def pack(manifest, text=None, **lies):
     text = text_of(manifest) if text is None else text
-    return seal(payload_of(manifest), frame(text), len(text), **lies)
+    return sealed(manifest, frame(text), len(text), **lies)
+
+
+def sealed(manifest, stored, decoded, **lies):
+    file = File(seal(payload_of(manifest), stored, decoded, **lies))
+    file.manifest = manifest
+    return file
 
 
 def edited(manifest, old, new):
@@ -265,7 +299,7 @@ def no_units(m):
 
 @valid
 def sub_byte(m):
-    """types of 4 and 6 bits in several tensors that each fill whole bytes; a scalar of them cannot"""
+    """types of 4 and 6 bits in several tensors that each fill whole bytes"""
     four = [("four.a", [2], b"\x12"), ("four.b", [3, 2], b"\x34\x56\x78"), ("four.none", [0, 3], b"")]
     six = [("six.a", [4], b"\x01\x02\x03"), ("six.b", [2, 2, 2], b"\x04\x05\x06\x07\x08\x09")]
     return manifest_of(Stream("F4", four), Stream("F6_E3M2", six))
@@ -326,8 +360,8 @@ def base(m):
 
 
 @valid
-def base_empty(m):
-    """a base without keys, and an empty fingerprint in another file's place is legal as well"""
+def empty_parts(m):
+    """empty metadata, empty requires, a base with the fingerprint of nothing"""
     return {"base": {"fingerprint": fingerprint({})}, "metadata": {}, "requires": [], **m}
 
 
@@ -336,6 +370,16 @@ def inert_nonfinite(m):
     """inert tensors, and a list of the tensors that hold a NaN or an infinity"""
     tensors = [("nan", [2], f32(float("nan"), 1)), ("fine", [1], f32(1)), ("inf", [], f32(float("-inf")))]
     return manifest_of(Stream("F32", tensors), nonfinite=["inf", "nan"])
+
+
+@valid
+def nonfinite_types(m):
+    """nonfinite with each type that counts, with an F8 and an F32-like integer left out, and an opaque tensor listed"""
+    bits = {"F16": "00FC", "BF16": "817F", "F32": "0000807F", "C64": "00000000 0000C0FF", "F64": "010000000000F07F"}
+    streams = [Stream(dtype, [(dtype, [1], bytes.fromhex(data))]) for dtype, data in bits.items()]
+    streams += [Stream("F8_E5M2", [("F8", [1], b"\x7c")]), Stream("I32", [("I32", [1], b"\xff" * 4)])]
+    streams.append(Stream("F32", [("later", [1], b"?")], 1024, [[b"?"]]).opaque(code="later"))
+    return manifest_of(*streams, nonfinite=[*bits, "later"])
 
 
 @valid
@@ -375,7 +419,9 @@ def windows(m):
     part_a = [{"tensor": "a", "window": [[start, count], [0, 2]]} for start, count in ((0, 1), (1, 2))]
     part_b = [{"tensor": "b", "window": [[0, 2], [start, count]]} for start, count in ((0, 1), (1, 2))]
     operations = [low_rank(*parts, shape=[2, 2]) for parts in zip(part_a, part_b)]
-    operations.append(low_rank({"tensor": "a", "window": [[3, 0], [0, 2]]}, {"tensor": "b", "window": [[0, 2], [3, 0]]}))
+    operations.append(
+        low_rank({"tensor": "a", "window": [[3, 0], [0, 2]]}, {"tensor": "b", "window": [[0, 2], [3, 0]]})
+    )
     return manifest_of(a, method="lora", operations=operations)
 
 
@@ -411,7 +457,9 @@ def scales(m):
 def unknown_keys(m):
     """unknown keys wherever they are ignored: manifest, adapter, base, source, entries of inert and files"""
     strange = {"x-number": -1.5e10, "x-null": None, "x-deep": [{"a": [True, False]}], "": "empty"}
-    m = manifest_of(u8(1), u8(2, name="u"), files=[{"path": "p", "size": 1, "sha256": sha256(b"\2"), "tensor": "u", **strange}])
+    m = manifest_of(
+        u8(1), u8(2, name="u"), files=[{"path": "p", "size": 1, "sha256": sha256(b"\2"), "tensor": "u", **strange}]
+    )
     m = {"x-first": 0, "base": {"name": "n", **strange}, **m, **strange}
     first(m).update(source={"format": "peft", **strange}, **strange)
     first(m)["inert"][0].update(strange)
@@ -463,7 +511,6 @@ def opaque_op_key(m):
 @valid
 def opaque_op_role(m):
     """add_low_rank with an unknown role"""
-    stream_of(m)["tensors"][1]["name"] = "b"
     first(m)["streams"].append(u8(1, name="m"))
     operation_of(m)["tensors"]["mask"] = "m"
 
@@ -506,7 +553,9 @@ def json_depth_16(m):
 @valid
 def json_ignored_numbers(m):
     """numbers under ignored keys that no integer could be: large, negative, fractions, zeros with exponents"""
-    return edited(m, '{"adapters"', '{"x":[123456789012345678901234567890,-1,1.0,-0.0e+999,0E-9999,2.5e-324],"adapters"')
+    return edited(
+        m, '{"adapters"', '{"x":[123456789012345678901234567890,-1,1.0,-0.0e+999,0E-9999,2.5e-324],"adapters"'
+    )
 
 
 @valid
@@ -539,10 +588,10 @@ def frame_blocks(m):
 @valid
 def frame_compressed(m):
     """compressed blocks without sequences, made by hand: raw literals, and RLE literals of 128 KiB"""
-    short = block(2, 6, b"\x20abcd\x00", True)
+    short = block(0, 4, b"1234") + block(2, 6, b"\x20abcd\x00", True)
     size = BLOCK << 4 | 3 << 2 | 1
     long = [block(2, 5, size.to_bytes(3, "little") + b"e" + b"\x00", last) for last in (False, True)]
-    tensors = [Stream("U8", [("short", [4], b"abcd")], 1024, [[head(4) + short]])]
+    tensors = [Stream("U8", [("short", [8], b"1234abcd")], 1024, [[head(8) + short]])]
     tensors += [Stream("U8", [("long", [2 * BLOCK], b"e" * 2 * BLOCK)], 2**18, [[head(2 * BLOCK) + b"".join(long)]])]
     return manifest_of(*tensors)
 
@@ -571,15 +620,21 @@ def spaced(manifest, decoded):
         size = min(left, BLOCK)
         left -= size
         stored += block(1, size, b" ", left == 0)
-    return seal(payload_of(manifest), stored, decoded)
+    return sealed(manifest, stored, decoded)
+
+
+def longest(manifest):
+    """The largest length of a manifest's text that LIM-1 allows for the file that it makes."""
+    decoded = 2**20
+    while decoded != 2**20 + 8 * len(spaced(manifest, decoded)):
+        decoded = 2**20 + 8 * len(spaced(manifest, decoded))
+    return decoded
 
 
 @valid
 def manifest_longest(m):
     """a manifest of exactly 1 MiB + 8 times the file's length, by means of spaces (LIM-1)"""
-    length = len(spaced(m, 2**20 + 8))
-    assert length == len(spaced(m, 2**20 + 8 * length))
-    return spaced(m, 2**20 + 8 * length)
+    return spaced(m, longest(m))
 
 
 # Invalid files: the envelope
@@ -738,8 +793,7 @@ def decoded_1(m):
 @invalid("limit", "ENV-6", "LIM-1")
 def manifest_too_long(m):
     """a manifest one byte longer than 1 MiB + 8 times the file's length, which would decode"""
-    length = len(spaced(m, 2**20 + 8))
-    return spaced(m, 2**20 + 8 * length + 1)
+    return spaced(m, longest(m) + 1)
 
 
 @invalid("limit", "ENV-6", "LIM-1")
@@ -820,7 +874,7 @@ def manifest_checksum_flag(m):
 
 
 # The low four bytes of XXH64 of what the two frames with checksums hold.
-XXH64 = {"manifest": bytes.fromhex("00000000"), "plane": bytes.fromhex("9d464314")}
+XXH64 = {"manifest": bytes.fromhex("45231259"), "plane": bytes.fromhex("9d464314")}
 
 
 def with_frame(m, stored, plane=3):
@@ -997,7 +1051,7 @@ def content_long(m):
 
 @invalid("frame", "FRM-3")
 def content_bomb(m):
-    """1,000 RLE blocks of four bytes in a frame of 1,024 bytes, in a file where they hold no more than n + 64"""
+    """a frame of 1,024 bytes, shorter than that, whose 251 RLE blocks hold 257,024"""
     m = manifest_of(u8(*bytes(1024)))
     stream = stream_of(m)
     stream.frames[0][0] = head(1024) + block(1, 1024, b"\0") * 250 + block(1, 1024, b"\0", True)
@@ -1007,7 +1061,7 @@ def content_bomb(m):
 
 @invalid("frame", "FRM-3", "ENV-8")
 def manifest_bomb(m):
-    """a manifest frame whose RLE blocks hold 512 MiB where the content size says otherwise"""
+    """a manifest frame whose blocks hold 2,001 times what its content size says"""
     text = text_of(m)
     stored = head(len(text)) + block(0, len(text), text) + block(1, len(text), b" ") * 2000 + block(0, 0, b"", True)
     return seal(payload_of(m), stored, len(text))
@@ -1116,8 +1170,12 @@ json_case("digits_arabic", "JSN-1", "a number in Arabic-Indic digits", edits=ext
 json_case("true_capital", "JSN-1", "True for true", edits=extra(b"True"))
 json_case("key_twice", "JSN-2", "the key chunk twice, with the same value", edits=chunk_as(b'1024,"chunk":1024'))
 json_case("key_twice_escaped", "JSN-2", "a key twice, once with an escape", edits=extra(b'{"a":1,"\\u0061":2}'))
-json_case("key_twice_surrogates", "JSN-2", "an emoji twice as a key, raw and as surrogates",
-          edits=extra('{"\U0001f600":1,"\\ud83d\\ude00":1}'.encode()))  # fmt: skip
+json_case(
+    "key_twice_surrogates",
+    "JSN-2",
+    "an emoji twice as a key, raw and as surrogates",
+    edits=extra('{"\U0001f600":1,"\\ud83d\\ude00":1}'.encode()),
+)
 json_case("key_twice_empty", "JSN-2", "the empty key twice", edits=extra(b'{"":1,"":1}'))
 json_case("surrogate_high", "JSN-3", "a high surrogate alone", edits=extra(b'"\\ud800"'))
 json_case("surrogate_low", "JSN-3", "a low surrogate alone", edits=extra(b'"\\udc00"'))
@@ -1128,18 +1186,40 @@ json_case("surrogate_key", "JSN-3", "a surrogate in an ignored key", edits=extra
 json_case("integer_point", "JSN-4", "an integer written 1024.0", edits=chunk_as(b"1024.0"))
 json_case("integer_exponent", "JSN-4", "an integer written 1.024e3", edits=chunk_as(b"1.024e3"))
 json_case("integer_negative", "JSN-4", "a dimension of -1", edits=[(b'"shape":[1,2]', b'"shape":[-1,2]')])
-json_case("integer_minus_zero", "JSN-4", "a start of -0 in a window",
-          edits=[(b'"a":"a"', b'"a":{"tensor":"a","window":[[-0,1],[0,2]]}')])  # fmt: skip
-json_case("integer_2_53", "JSN-4", "a file's size of 2^53",
-          edits=[(b'"operations"', b'"files":[{"path":"x","size":9007199254740992,"sha256":"' + b"0" * 64 + b'"}],"operations"')])  # fmt: skip
-json_case("integer_2_64", "JSN-4", "a chunk of 2^64 + 1024: right only where it wraps", edits=chunk_as(b"18446744073709552640"))
-json_case("integer_crc_point", "JSN-4", "a CRC written with a point", text=re.sub(rb"(\d+)\]\]", rb"\1.0]]", text_of(example_manifest())))
+json_case(
+    "integer_minus_zero",
+    "JSN-4",
+    "a start of -0 in a window",
+    edits=[(b'"a":"a"', b'"a":{"tensor":"a","window":[[-0,1],[0,2]]}')],
+)
+json_case(
+    "integer_2_53",
+    "JSN-4",
+    "a file's size of 2^53",
+    edits=[
+        (b'"operations"', b'"files":[{"path":"x","size":9007199254740992,"sha256":"' + b"0" * 64 + b'"}],"operations"')
+    ],
+)
+json_case(
+    "integer_2_64",
+    "JSN-4",
+    "a chunk of 2^64 + 1024: right only where it wraps",
+    edits=chunk_as(b"18446744073709552640"),
+)
+json_case(
+    "integer_crc_point",
+    "JSN-4",
+    "a CRC written with a point",
+    text=re.sub(rb"(\d+)\]\]", rb"\1.0]]", text_of(example_manifest())),
+)
 json_case("overflow", "JSN-5", "a scale of 1e309", edits=scale_as(b"1e309"))
 json_case("overflow_rounding", "JSN-5", "a scale that rounds up to infinity", edits=scale_as(b"1.7976931348623159e308"))
 json_case("overflow_digits", "JSN-5", "400 digits under an ignored key", edits=extra(b"1" * 400))
 json_case("overflow_exponent", "JSN-5", "an exponent of 24 digits", edits=scale_as(b"-1e" + b"9" * 24))
 json_case("underflow", "JSN-5", "a scale of 1e-400", edits=scale_as(b"1e-400"))
-json_case("underflow_rounding", "JSN-5", "2.4e-324 under an ignored key, which rounds to zero", edits=extra(b"-2.4e-324"))
+json_case(
+    "underflow_rounding", "JSN-5", "2.4e-324 under an ignored key, which rounds to zero", edits=extra(b"-2.4e-324")
+)
 json_case("underflow_digits", "JSN-5", "400 zeros after the point, then a 1", edits=extra(b"0." + b"0" * 400 + b"1"))
 json_case("depth_17", "JSN-6", "arrays that reach depth 17", edits=extra(b"[" * 16 + b"]" * 16))
 json_case("depth_17_objects", "JSN-6", "objects that reach depth 17", edits=extra(b'{"a":' * 16 + b"0" + b"}" * 16))
@@ -1155,3 +1235,874 @@ def depth_million(m):
     decoded = len(left) + 2**20 + len(right)
     stored = head(decoded) + block(0, len(left), left) + b"".join(deep) + block(0, len(right), right, True)
     return seal(payload_of(m), stored, decoded)
+
+
+# Invalid files: the manifest
+
+
+def drop(where, key):
+    """A change that removes a key from the part of the manifest that `where` finds."""
+
+    def change(m):
+        del where(m)[key]
+
+    return change
+
+
+def put(where, key, value):
+    """A change that sets a key (or, in an array, an index)."""
+
+    def change(m):
+        where(m)[key] = value
+
+    return change
+
+
+def manifest_case(name, rule, description, change, kind="manifest"):
+    """Registers a file whose manifest is that of the example but for one change."""
+
+    def maker(m):
+        changed = change(m)
+        return changed if isinstance(changed, (bytes, dict)) else None
+
+    maker.__name__ = name
+    maker.__doc__ = description
+    invalid(kind, *rule.split())(maker)
+
+
+def whole(m):
+    return m
+
+
+def tensor_of(m):
+    return stream_of(m)["tensors"][0]
+
+
+def row_of(m):
+    return stream_of(m)["chunks"][0]
+
+
+def roles_of(m):
+    return operation_of(m)["tensors"]
+
+
+def with_source(m):
+    return first(m).setdefault("source", {"format": "peft", "sha256": "0" * 64})
+
+
+def with_file(m):
+    return first(m).setdefault("files", [{"path": "p", "size": 0, "sha256": "0" * 64}])[0]
+
+
+def with_inert(m):
+    """The entry of `inert` of a third tensor."""
+    if "inert" not in first(m):
+        first(m)["streams"].append(u8(1))
+        first(m)["inert"] = [{"tensor": "t", "reason": "test"}]
+    return first(m)["inert"][0]
+
+
+for where, key in [
+    (whole, "adapters"),
+    (first, "name"),
+    (first, "method"),
+    (first, "operations"),
+    (first, "streams"),
+    (stream_of, "dtype"),
+    (stream_of, "code"),
+    (stream_of, "chunk"),
+    (stream_of, "tensors"),
+    (stream_of, "chunks"),
+    (tensor_of, "name"),
+    (tensor_of, "shape"),
+    (tensor_of, "sha256"),
+    (operation_of, "op"),
+    (operation_of, "tensors"),
+    (operation_of, "target"),
+    (operation_of, "scale"),
+    (operation_of, "layout"),
+    (with_source, "format"),
+    (with_file, "path"),
+    (with_file, "size"),
+    (with_file, "sha256"),
+    (with_inert, "tensor"),
+]:
+    place = (
+        where.__name__.removesuffix("_of")
+        .removeprefix("with_")
+        .replace("first", "adapter")
+        .replace("whole", "manifest")
+    )
+    manifest_case(f"missing_{place}_{key}", "MAN-1", f"the required key {key} of {place} is missing", drop(where, key))
+
+manifest_case("type_generator_null", "MAN-1", "generator is null", put(whole, "generator", None))
+manifest_case("type_metadata_number", "MAN-1", "a value of metadata is a number", put(whole, "metadata", {"k": 1}))
+manifest_case("type_requires_string", "MAN-1", "requires is a string", put(whole, "requires", "x"))
+manifest_case("type_requires_number", "MAN-1", "requires holds a number", put(whole, "requires", [1]))
+manifest_case("type_base_string", "MAN-1", "base is a string", put(whole, "base", "tiny"))
+manifest_case("type_base_name", "MAN-1", "base's name is an array", put(whole, "base", {"name": []}))
+manifest_case("type_adapters_object", "MAN-1", "adapters is an object", put(whole, "adapters", {}))
+manifest_case("type_adapter_string", "MAN-1", "an adapter is a string", lambda m: m["adapters"].append("x"))
+manifest_case("type_method_upper", "MAN-1", "a method in capitals", put(first, "method", "LoRA"))
+manifest_case("type_method_long", "MAN-1", "a method of 65 bytes", put(first, "method", "m" * 65))
+manifest_case("type_method_empty", "MAN-1", "an empty method", put(first, "method", ""))
+manifest_case(
+    "type_streams_object", "MAN-1", "streams is an object", lambda m: {"adapters": [{**adapter(), "streams": {}}]}
+)
+manifest_case("type_nonfinite_true", "MAN-1", "nonfinite is true", put(first, "nonfinite", True))
+manifest_case(
+    "type_inert_name", "MAN-1", "an entry of inert is a name", lambda m: with_inert(m) and put(first, "inert", ["t"])(m)
+)
+manifest_case(
+    "type_source_config", "MAN-1", "source's config is an object", lambda m: put(with_source, "config", {})(m)
+)
+manifest_case("type_file_size_string", "MAN-1", "a file's size is a string", put(with_file, "size", "0"))
+manifest_case("type_chunk_string", "MAN-1", "chunk is a string", put(stream_of, "chunk", "1024"))
+manifest_case("type_chunk_true", "MAN-1", "chunk is true", put(stream_of, "chunk", True))
+manifest_case("type_shape_string", "MAN-1", "a dimension is a string", put(tensor_of, "shape", ["1", 2]))
+manifest_case("type_code_null", "MAN-1", "code is null", put(stream_of, "code", None))
+manifest_case("type_row_number", "MAN-1", "a row is a number", put(stream_of, "chunks", [52]))
+manifest_case(
+    "type_tensors_empty", "MAN-1", "a stream of no tensors", lambda m: first(m)["streams"].append(Stream("U8", []))
+)
+manifest_case("type_scale_string", "MAN-1", "scale is a string", put(operation_of, "scale", "0.5"))
+manifest_case("type_scale_true", "MAN-1", "scale is true", put(operation_of, "scale", True))
+manifest_case("type_layout_unknown", "MAN-1", "layout is none of the three", put(operation_of, "layout", "oi"))
+manifest_case(
+    "type_layout_from_unknown", "MAN-1", "layout_from is none of the six", put(operation_of, "layout_from", "guess")
+)
+manifest_case("adapters_none", "MAN-1", "an empty array of adapters", lambda m: {"adapters": []})
+manifest_case("text_array", "MAN-1", "the text is an array", lambda m: seal(b"", frame(b"[]"), 2))
+
+manifest_case(
+    "adapter_twice", "MAN-2", "two adapters of one name", lambda m: {"adapters": [adapter(u8(1)), adapter(u8(2))]}
+)
+manifest_case(
+    "tensor_twice",
+    "MAN-2",
+    "two tensors of one name in a stream",
+    lambda m: manifest_of(Stream("U8", [("t", [], b"1"), ("t", [], b"2")])),
+)
+manifest_case(
+    "tensor_twice_streams",
+    "MAN-2",
+    "two tensors of one name in two streams",
+    lambda m: manifest_of(u8(1), Stream("I8", [("t", [1], b"1")])),
+)
+manifest_case("requires_one", "MAN-3", "requires names something", put(whole, "requires", ["sparse"]), "requires")
+manifest_case(
+    "requires_empty_name", "MAN-3", "requires names the empty string", put(whole, "requires", [""]), "requires"
+)
+
+
+@invalid("manifest", "MAN-4")
+def tensor_unnamed(m):
+    """a tensor that nothing names"""
+    first(m)["streams"].append(u8(1))
+
+
+@invalid("manifest", "MAN-4")
+def tensor_only_nonfinite(m):
+    """a tensor that nothing but nonfinite and bound name"""
+    first(m)["streams"].append(u8(1))
+    first(m)["nonfinite"] = ["t"]
+    operation_of(m)["bound"] = ["t"]
+
+
+@invalid("manifest", "MAN-4")
+def tensor_of_opaque_unnamed(m):
+    """a tensor of an opaque stream that nothing names"""
+    first(m)["streams"].append(u8(1).opaque(code="later"))
+
+
+@invalid("manifest", "MAN-4")
+def operand_unknown(m):
+    """an operand that is no tensor; b is inert"""
+    roles_of(m)["b"] = "c"
+    first(m)["inert"] = [{"tensor": "b", "reason": "test"}]
+
+
+@invalid("manifest", "NAM-3", "MAN-4")
+def operand_normalised(m):
+    """an operand's name is composed, the tensor's decomposed"""
+    tensor_of(m)["name"] = "e\u0301"
+    roles_of(m)["a"] = "\u00e9"
+
+
+@invalid("manifest", "MAN-4")
+def operand_of_other_adapter(m):
+    """an operand that is a tensor of another adapter only"""
+    other = adapter(name="other", operations=[])
+    other["operations"] = [low_rank()]
+    m["adapters"].append(other)
+
+
+@invalid("manifest", "MAN-4")
+def operand_unknown_opaque(m):
+    """an operand of an opaque operation that is no tensor"""
+    first(m)["operations"].append({"op": "later", "tensors": {"x": "nothing"}})
+
+
+def inert_of(*names):
+    return [{"tensor": name, "reason": "test"} for name in names]
+
+
+manifest_case("inert_unknown", "MAN-4", "inert names no tensor", put(first, "inert", inert_of("c")))
+manifest_case("nonfinite_unknown", "MAN-4", "nonfinite names no tensor", put(first, "nonfinite", ["c"]))
+
+
+@invalid("manifest", "MAN-8")
+def nonfinite_less(m):
+    """nonfinite lacks a tensor whose last value is an infinity"""
+    tensors = [("nan", [2], f32(float("nan"), 1)), ("inf", [2], f32(1, float("-inf")))]
+    return manifest_of(Stream("F32", tensors), nonfinite=["nan"])
+
+
+@invalid("manifest", "MAN-8")
+def nonfinite_less_payload(m):
+    """an empty nonfinite, and a signalling NaN of BF16"""
+    return manifest_of(Stream("BF16", [("t", [1], b"\x81\xff")]), nonfinite=[])
+
+
+@invalid("manifest", "MAN-8")
+def nonfinite_less_imaginary(m):
+    """an empty nonfinite, and a complex number whose imaginary part is a NaN"""
+    return manifest_of(Stream("C64", [("t", [1], f32(1, float("nan")))]), nonfinite=[])
+
+
+@invalid("manifest", "MAN-8")
+def nonfinite_more(m):
+    """nonfinite lists a tensor of finite numbers, the largest of F16"""
+    return manifest_of(Stream("F16", [("t", [1], b"\xff\x7b")]), nonfinite=["t"])
+
+
+@invalid("manifest", "MAN-8")
+def nonfinite_integer(m):
+    """nonfinite lists a tensor of I32 whose bits are those of a NaN of F32"""
+    return manifest_of(Stream("I32", [("t", [1], b"\xff\xff\xff\xff")]), nonfinite=["t"])
+
+
+@invalid("manifest", "MAN-8")
+def nonfinite_f8(m):
+    """nonfinite lists a tensor of F8_E5M2 that holds an infinity: only five types count"""
+    return manifest_of(Stream("F8_E5M2", [("t", [1], b"\x7c")]), nonfinite=["t"])
+
+
+manifest_case("file_tensor_unknown", "MAN-4", "a file names no tensor", put(with_file, "tensor", "c"))
+manifest_case("inert_and_operand", "MAN-5", "an operand is inert as well", put(first, "inert", inert_of("a")))
+
+
+@invalid("manifest", "MAN-5")
+def inert_and_file(m):
+    """a file's tensor is inert as well"""
+    first(m)["streams"].append(u8(1))
+    first(m)["files"] = [{"path": "p", "size": 1, "sha256": sha256(b"\1"), "tensor": "t"}]
+    first(m)["inert"] = inert_of("t")
+
+
+@invalid("manifest", "MAN-5")
+def inert_and_opaque_operand(m):
+    """an operand of an opaque operation is inert as well"""
+    with_inert(m)
+    first(m)["operations"].append({"op": "later", "tensors": {"x": "t"}})
+
+
+@invalid("manifest", "MAN-6")
+def sum_hole(m):
+    """a byte between the last frame and the manifest"""
+    return seal(payload_of(m) + b"\0", frame(text_of(m)), len(text_of(m)))
+
+
+@invalid("manifest", "MAN-6")
+def sum_hole_first(m):
+    """a frame between the header and the first frame that no row counts"""
+    return seal(frame(b"hidden") + payload_of(m), frame(text_of(m)), len(text_of(m)))
+
+
+@invalid("manifest", "MAN-6")
+def sum_less(m):
+    """the payload lacks its last byte"""
+    return seal(payload_of(m)[:-1], frame(text_of(m)), len(text_of(m)))
+
+
+@invalid("manifest", "MAN-6")
+def sum_wraps(m):
+    """two sizes are too large by 2^31: their sum is right only where it wraps at 2^32"""
+    row_of(m)[0] += 2**31
+    row_of(m)[1] += 2**31
+
+
+@invalid("manifest", "MAN-6", "STR-8")
+def sum_opaque(m):
+    """the sizes of an opaque stream are larger than its bytes"""
+    first(m)["streams"].append(u8(1).opaque(code="later"))
+    first(m)["inert"] = inert_of("t")
+    first(m)["streams"][1]["chunks"][0][0] += 1
+
+
+# Invalid files: names and digests
+
+
+def tensor_name(name):
+    """A change that gives the tensor `a` another name, everywhere."""
+
+    def change(m):
+        tensor_of(m)["name"] = name
+        roles_of(m)["a"] = name
+
+    return change
+
+
+for label, words, name in [
+    ("empty", "empty", ""),
+    ("long", "of 1,025 bytes", "n" * 1025),
+    ("long_utf8", "of 342 characters and 1,026 bytes", "\u4e2d" * 342),
+    ("nul", "with U+0000", "a\0"),
+    ("tab", "with a tab", "a\tb"),
+    ("newline", "that ends with a line feed", "a\n"),
+    ("unit_separator", "with U+001F", "\x1f"),
+    ("del", "with U+007F", "a\x7f"),
+    ("metadata", "__metadata__", "__metadata__"),
+]:
+    manifest_case(f"tensor_name_{label}", "NAM-1", f"a tensor's name {words}", tensor_name(name))
+
+for label, words, name in [
+    ("empty", "empty", ""),
+    ("long", "of 65 bytes", "n" * 65),
+    ("dot", "that begins with a point", ".a"),
+    ("slash", "with a slash", "a/b"),
+    ("space", "with a space", "a b"),
+    ("accent", "with é", "\u00e9"),
+    ("newline", "that ends with a line feed", "a\n"),
+    ("digit", "with an Arabic-Indic digit", "a\u0661"),
+]:
+    manifest_case(f"adapter_name_{label}", "NAM-2", f"an adapter's name {words}", put(first, "name", name))
+
+for label, words, name in [
+    ("empty", "empty", ""),
+    ("dot", "of one point", "."),
+    ("dots", "of two points", ".."),
+    ("slash", "with a slash", "a/b"),
+    ("backslash", "with a backslash", "a\\b"),
+    ("nul", "with U+0000", "a\0"),
+    ("newline", "that ends with a line feed", "a\n"),
+    ("del", "with U+007F", "a\x7f"),
+    ("long", "of 128 characters and 256 bytes", "\u00e9" * 128),
+]:
+    manifest_case(f"path_{label}", "NAM-4", f"a file's path {words}", put(with_file, "path", name))
+
+for label, words, digest in [
+    ("short", "of 63 digits", "0" * 63),
+    ("long", "of 65 digits", "0" * 65),
+    ("letter", "with a g", "g" + "0" * 63),
+    ("newline", "with a line feed", "0" * 64 + "\n"),
+    ("digit", "with a full-width digit", "\uff10" + "0" * 63),
+]:
+    manifest_case(f"digest_{label}", "DIG-1", f"a digest {words}", put(with_file, "sha256", digest))
+
+manifest_case(
+    "digest_upper",
+    "DIG-1",
+    "a tensor's digest in capitals",
+    lambda m: tensor_of(m).update(sha256=tensor_of(m)["sha256"].upper()),
+)
+manifest_case("digest_source", "DIG-1", "source's digest is short", put(with_source, "sha256", "00"))
+
+
+# Invalid files: streams
+
+for value in (512, 0, 1, 1536, 2**21, 2**20 + 1, 2**32):
+    manifest_case(f"chunk_{value}", "STR-1", f"chunk is {value}", put(stream_of, "chunk", value))
+
+
+def shaped(shape, dtype="U8", data=b""):
+    return lambda m: manifest_of(Stream(dtype, [("t", shape, data)]))
+
+
+manifest_case("dimensions_9", "STR-2 LIM-3", "a shape of nine dimensions", shaped([1] * 9, data=b"\1"), "limit")
+manifest_case(
+    "product_2_53",
+    "STR-2 LIM-4",
+    "non-zero dimensions whose product is 2^53, and a zero",
+    shaped([2**52, 2, 0]),
+    "limit",
+)
+manifest_case(
+    "product_wraps",
+    "STR-2 LIM-4",
+    "dimensions whose product wraps at 2^64, and a zero",
+    shaped([2**32, 2**32, 0]),
+    "limit",
+)
+manifest_case(
+    "product_wraps_after_zero",
+    "STR-2 LIM-4",
+    "a zero before dimensions whose product is too large",
+    shaped([0, 2**40, 2**40], "F64"),
+    "limit",
+)
+manifest_case("bits_f4", "STR-2", "three elements of F4 do not fill whole bytes", shaped([3], "F4", b"\1"))
+manifest_case(
+    "bits_f4_pair",
+    "STR-2",
+    "two tensors of one element of F4 each",
+    lambda m: manifest_of(Stream("F4", [("t", [1], b"\1"), ("u", [1], b"")])),
+)
+manifest_case("bits_f6", "STR-2", "two elements of F6_E2M3 do not fill whole bytes", shaped([2], "F6_E2M3", b"\1"))
+
+
+@invalid("limit", "LIM-2")
+def restored_too_much(m):
+    """streams that restore 1 GiB and more from some 50 KiB, with sound frames and digests"""
+    data = bytes(2**23)
+    plane, empty = frame(data[: 2**20]), sha256(data)
+    stream = Stream("F64", [], 2**20, [[plane] * 8] * 138)
+    stream["tensors"] = [{"name": f"{index}", "shape": [2**20], "sha256": empty} for index in range(138)]
+    m = manifest_of(stream)
+    assert len(pack(m)) * 1024 + 2**30 < 138 * 2**23
+    return m
+
+
+def more_rows(count):
+    """A stream of 1,025 bytes, with other than its two rows."""
+
+    def change(m):
+        data = hashlib.shake_128(b"rows").digest(1025)
+        frames = [[frame(data[:1024])], [frame(data[1024:])], [frame(b"?")]]
+        return manifest_of(Stream("U8", [("t", [1025], data)], 1024, frames[:count]))
+
+    return change
+
+
+manifest_case("rows_few", "STR-3", "one row for two chunks", more_rows(1))
+manifest_case("rows_many", "STR-3", "three rows for two chunks", more_rows(3))
+manifest_case("rows_none", "STR-3", "no row for two chunks", more_rows(0))
+manifest_case(
+    "rows_of_nothing",
+    "STR-3",
+    "a row for a stream of no units",
+    lambda m: manifest_of(Stream("U8", [("t", [0], b"")], 1024, [[frame(b"")]])),
+)
+manifest_case(
+    "rows_bytes_for_units",
+    "STR-3",
+    "rows for 2,048 units of one byte where there are 1,024 of two",
+    lambda m: manifest_of(Stream("U16", [("t", [1024], bytes(2048))], 1024, [[frame(bytes(1024))] * 2] * 2)),
+)
+
+
+@invalid("manifest", "STR-4")
+def row_short(m):
+    """a row without the last plane's size, whose frame is gone"""
+    stream_of(m).frames[0].pop()
+    stream_of(m).seal()
+
+
+@invalid("manifest", "STR-4")
+def row_long(m):
+    """a row with a fifth plane"""
+    stream_of(m).frames[0].append(frame(PLANE))
+    stream_of(m).seal()
+
+
+manifest_case("row_no_crc", "STR-4", "a row without a CRC-32", lambda m: row_of(m).pop())
+manifest_case("row_empty", "STR-4", "an empty row", put(stream_of, "chunks", [[]]))
+manifest_case("row_size_0", "STR-4", "a frame's size is 0", lambda m: with_frame(m, b""))
+manifest_case(
+    "row_crc_2_32", "STR-4", "a CRC-32 that is too large by 2^32", lambda m: put(row_of, -1, row_of(m)[-1] + 2**32)(m)
+)
+manifest_case(
+    "row_size_2_32",
+    "STR-4",
+    "a size of 2^32 and more: too large by 2^32",
+    lambda m: put(row_of, 0, row_of(m)[0] + 2**32)(m),
+)
+
+
+@invalid("checksum", "STR-5")
+def payload_bit(m):
+    """one bit of a raw block differs"""
+    stream_of(m).frames[0][3] = frame(bytes([PLANE[0] ^ 1]) + PLANE[1:])
+
+
+@invalid("checksum", "STR-5")
+def payload_frame_broken(m):
+    """a frame's magic is broken: the CRC is checked before the chunk is decoded"""
+    stream_of(m).frames[0][3] = bytes(13)
+
+
+@invalid("checksum", "STR-5")
+def crc_inverted(m):
+    """the CRC without its final XOR"""
+    row_of(m)[-1] ^= 0xFFFFFFFF
+
+
+@invalid("checksum", "STR-5")
+def crc_castagnoli(m):
+    """the CRC-32C of the chunk in place of its CRC-32"""
+    crc = 0xFFFFFFFF
+    for byte in payload_of(m):
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 * (crc & 1)
+    row_of(m)[-1] = crc ^ 0xFFFFFFFF
+
+
+@invalid("checksum", "STR-5")
+def chunks_exchanged(m):
+    """the frames of two chunks, equally long, are exchanged in the payload"""
+    data = hashlib.shake_128(b"exchange").digest(2048)
+    m = manifest_of(Stream("U8", [("t", [2048], data)]))
+    stream_of(m).frames.reverse()
+    return m
+
+
+@invalid("checksum", "STR-5")
+def adapters_exchanged(m):
+    """the payloads of two adapters, equally long, are exchanged"""
+    m = {"adapters": [adapter(u8(i, 2), name=f"n{i}") for i in range(2)]}
+    one, two = [entry["streams"][0] for entry in m["adapters"]]
+    one.frames, two.frames = two.frames, one.frames
+    return m
+
+
+@invalid("tensor", "STR-7")
+def planes_exchanged(m):
+    """two planes of one chunk, equally long, are exchanged; the CRC is right"""
+    frames = stream_of(m).frames[0]
+    frames[2], frames[3] = frames[3], frames[2]
+    stream_of(m).seal()
+
+
+@invalid("tensor", "STR-7")
+def rotation_missing(m):
+    """the units are not rotated"""
+    stream_of(m).frames = [[frame(plane) for plane in split(f32(1, 2, 3, 4), "U32")]]
+    stream_of(m).seal()
+
+
+@invalid("tensor", "STR-7")
+def digest_wrong(m):
+    """one digit of a tensor's digest differs"""
+    tensor_of(m)["sha256"] = tensor_of(m)["sha256"][:-1] + "0"
+    assert tensor_of(m)["sha256"] != sha256(f32(1, 2))
+
+
+@invalid("tensor", "STR-7")
+def tensors_exchanged(m):
+    """two tensors of equal size are exchanged in the manifest, with their digests"""
+    m = manifest_of(Stream("U8", [("t", [2], b"12"), ("u", [2], b"34")]))
+    stream_of(m)["tensors"].reverse()
+    return m
+
+
+@invalid("tensor", "STR-7")
+def digest_of_empty(m):
+    """the digest of a tensor of no bytes is wrong"""
+    m = manifest_of(Stream("U8", [("t", [0], b"")]))
+    tensor_of(m)["sha256"] = sha256(b"\0")
+    return m
+
+
+# Invalid files: opaque streams
+
+
+def opaque_case(name, rules, description, change, kind="manifest"):
+    """Registers a file with an opaque stream of one tensor, changed."""
+
+    def maker(m):
+        stream = Stream("F32", [("future", [5], b"?")], 1024, [[b"12345"]]).opaque(code="later")
+        m = manifest_of(stream)
+        change(m)
+        return m
+
+    manifest_case(f"opaque_{name}", "STR-8 " + rules, description, maker, kind)
+
+
+opaque_case("missing_sha256", "MAN-1", "a tensor of an opaque stream has no digest", drop(tensor_of, "sha256"))
+opaque_case("missing_chunk", "MAN-1", "an opaque stream without chunk", drop(stream_of, "chunk"))
+opaque_case(
+    "shape_string", "MAN-1", "a tensor of an opaque stream whose shape is a string", put(tensor_of, "shape", "5")
+)
+opaque_case("digest", "DIG-1", "a tensor of an opaque stream with a short digest", put(tensor_of, "sha256", "0"))
+opaque_case(
+    "name_tab",
+    "NAM-1",
+    "a tensor of an opaque stream with a tab in its name",
+    lambda m: (put(tensor_of, "name", "a\t")(m), put(first, "inert", inert_of("a\t"))(m)),
+)
+opaque_case(
+    "twice",
+    "MAN-2",
+    "a tensor of an opaque stream has the name of another",
+    lambda m: first(m)["streams"].append(u8(1, name="future")),
+)
+opaque_case(
+    "row_one",
+    "STR-4",
+    "a row of an opaque stream holds a number alone",
+    lambda m: (put(stream_of, "chunks", [[5]])(m), setattr(stream_of(m), "frames", [])),
+)
+opaque_case("row_size_0", "STR-4", "a size of 0 in an opaque stream", lambda m: row_of(m).insert(0, 0))
+opaque_case(
+    "dimensions_9",
+    "LIM-3",
+    "a tensor of an opaque stream has nine dimensions",
+    put(tensor_of, "shape", [1] * 9),
+    "limit",
+)
+opaque_case(
+    "product",
+    "LIM-4",
+    "a tensor of an opaque stream has 2^64 elements",
+    put(tensor_of, "shape", [2**32, 2**32]),
+    "limit",
+)
+
+
+# Invalid files: fingerprints
+
+
+def fingerprint_case(name, description, change, seal_after=True):
+    """Registers a file with a changed fingerprint, whose digest is right unless told otherwise."""
+
+    def maker(m):
+        sketch = {"layer.weight": f32(*range(32)).hex()}
+        made = fingerprint(prints(), sketch=sketch)
+        change(made)
+        if seal_after:
+            made["digest"] = fingerprint(made["tensors"])["digest"]
+        return {"base": {"fingerprint": made}, **m}
+
+    manifest_case(f"fingerprint_{name}", "FPR-1", description, maker)
+
+
+def weight(made):
+    return made["tensors"]["layer.weight"]
+
+
+fingerprint_case(
+    "digest", "the fingerprint's digest is that of other entries", lambda made: made.update(digest="0" * 64), False
+)
+fingerprint_case("dtype", "an unknown element type in an entry", lambda made: put(weight, 0, "F128")(made))
+fingerprint_case("shape", "an entry's shape is a number", lambda made: put(weight, 1, 4)(made), False)
+fingerprint_case("exact_short", "an entry's exact has 31 digits", lambda made: put(weight, 2, "0" * 31)(made))
+fingerprint_case("exact_letter", "an entry's exact has a g", lambda made: put(weight, 2, "g" * 32)(made))
+fingerprint_case("exact_null", "an entry's exact is null", lambda made: put(weight, 2, None)(made))
+fingerprint_case("value_null", "an entry of F32 whose value is null", lambda made: put(weight, 3, None)(made))
+fingerprint_case(
+    "value_of_integer",
+    "an entry of I64 with a value",
+    lambda made: made["tensors"].update(step=["I64", [], "0" * 32, "0" * 32]),
+)
+fingerprint_case("entry_short", "an entry of three members", lambda made: weight(made).pop(), False)
+fingerprint_case("entry_long", "an entry of five members", lambda made: weight(made).append(0), False)
+fingerprint_case("entry_object", "an entry is an object", lambda made: made["tensors"].update(step={}), False)
+fingerprint_case(
+    "sketch_unknown", "a sketch of a tensor without an entry", lambda made: made["sketch"].update(x="0" * 256)
+)
+fingerprint_case("sketch_short", "a sketch of 254 digits", lambda made: made["sketch"].update(step="0" * 254))
+fingerprint_case("missing_tensors", "a fingerprint without tensors", lambda made: made.pop("tensors"), False)
+fingerprint_case("missing_digest", "a fingerprint without a digest", lambda made: made.pop("digest"), False)
+
+
+# Invalid files: operations
+
+
+def operand_a(value):
+    return put(roles_of, "a", value)
+
+
+def window_case(name, description, window):
+    manifest_case(f"window_{name}", "OPS-1", description, operand_a({"tensor": "a", "window": window}))
+
+
+window_case("outside", "a window one past the end of its tensor", [[0, 1], [1, 2]])
+window_case("outside_start", "an empty window that starts after the end", [[0, 1], [3, 0]])
+window_case("rank_less", "a window of one pair in a tensor of two dimensions", [[0, 1]])
+window_case("rank_more", "a window of three pairs in a tensor of two dimensions", [[0, 1], [0, 2], [0, 1]])
+window_case("single", "a window with a start alone", [[0, 1], [0]])
+window_case("triple", "a window with a step", [[0, 1], [0, 2, 1]])
+window_case("flat", "a window that is one pair", [0, 1])
+window_case("large", "a window whose start and count are 2^53 - 1", [[0, 1], [SAFE, SAFE]])
+manifest_case(
+    "window_outside_opaque",
+    "OPS-1",
+    "an opaque operation's window one past the end of its tensor",
+    lambda m: first(m)["operations"].append(
+        {"op": "later", "tensors": {"x": {"tensor": "b", "window": [[1, 2], [0, 1]]}}}
+    ),
+)
+manifest_case(
+    "operand_number",
+    "OPS-1",
+    "an operand is a number",
+    lambda m: first(m)["operations"].append({"op": "later", "tensors": {"x": 1}}),
+)
+manifest_case(
+    "operand_without_tensor",
+    "OPS-1",
+    "an operand is a window alone",
+    lambda m: first(m)["operations"].append({"op": "later", "tensors": {"x": {"window": []}}}),
+)
+manifest_case("op_number", "OPS-1", "op is a number", lambda m: first(m)["operations"].append({"op": 1, "tensors": {}}))
+manifest_case("op_shape_string", "OPS-1", "shape is a string", put(operation_of, "shape", "2,2"))
+manifest_case("op_bound_string", "OPS-1", "bound is a string", put(operation_of, "bound", "layer.weight"))
+manifest_case("op_target_number", "OPS-1", "target is a number", put(operation_of, "target", 1))
+manifest_case(
+    "op_tensors_array",
+    "OPS-1",
+    "tensors is an array",
+    lambda m: first(m)["operations"].append({"op": "later", "tensors": ["a"]}),
+)
+
+
+def operands(dtype_a, shape_a, dtype_b, shape_b, **keys):
+    """A change: add_low_rank of two operands of these types and shapes, all zeros."""
+
+    def data(dtype, shape):
+        count = 1
+        for size in shape:
+            count *= size
+        return bytes(count * DTYPES[dtype][0] // 8)
+
+    def change(m):
+        streams = [Stream(dtype_a, [("a", shape_a, data(dtype_a, shape_a))])]
+        streams.append(Stream(dtype_b, [("b", shape_b, data(dtype_b, shape_b))]))
+        return manifest_of(*streams, method="lora", operations=[low_rank(**keys)])
+
+    return change
+
+
+manifest_case("low_rank_rank", "LOW-1", "a and b do not agree in r", operands("F32", [1, 2], "F32", [2, 2]))
+manifest_case("low_rank_a_vector", "LOW-1", "a is a vector", operands("F32", [2], "F32", [2, 1]))
+manifest_case("low_rank_b_cube", "LOW-1", "b has three dimensions", operands("F32", [1, 2], "F32", [2, 1, 1]))
+manifest_case("low_rank_integer", "LOW-1", "a is of type I32", operands("I32", [1, 2], "F32", [2, 1]))
+manifest_case("low_rank_f8", "LOW-1", "b is of type F8_E4M3", operands("F32", [1, 2], "F8_E4M3", [2, 1]))
+manifest_case("low_rank_complex", "LOW-1", "a and b are of type C64", operands("C64", [1, 2], "C64", [2, 1]))
+manifest_case(
+    "low_rank_exchanged", "LOW-1", "a and b are exchanged, so that r is 2 and 3", operands("F32", [2, 1], "F32", [1, 3])
+)
+manifest_case(
+    "low_rank_window",
+    "LOW-1",
+    "the window of a does not agree with b in r",
+    lambda m: roles_of(m).update(b={"tensor": "b", "window": [[0, 2], [0, 0]]}),
+)
+manifest_case("low_rank_shape", "LOW-2", "shape is none that the operands give", put(operation_of, "shape", [2, 3]))
+manifest_case(
+    "low_rank_shape_in_out",
+    "LOW-2",
+    "shape is [out, in] where layout is in_out",
+    operands("F32", [1, 2], "F32", [3, 1], layout="in_out", shape=[3, 2]),
+)
+manifest_case(
+    "low_rank_shape_out_in",
+    "LOW-2",
+    "shape is [in, out] where layout is out_in",
+    operands("F32", [1, 2], "F32", [3, 1], layout="out_in", shape=[2, 3]),
+)
+manifest_case("low_rank_shape_rank", "LOW-2", "shape has a third dimension", put(operation_of, "shape", [2, 2, 1]))
+manifest_case(
+    "missing_role_a",
+    "LOW-1",
+    "a low-rank operation without a",
+    lambda m: (roles_of(m).pop("a"), put(first, "inert", inert_of("a"))(m)),
+)
+manifest_case(
+    "missing_role_b",
+    "LOW-1",
+    "a low-rank operation without b",
+    lambda m: (roles_of(m).pop("b"), put(first, "inert", inert_of("b"))(m)),
+)
+
+
+# Output
+
+
+def rows_of_hex(data, start, end, comment):
+    for at in range(start, end, 16):
+        cells = data[at : min(at + 16, end)].hex(" ").upper()
+        yield f"{at:04X}  {cells:<47}  ; {comment}".rstrip(" ;")
+        comment = ""
+
+
+def example_text(m):
+    """The block of section 12."""
+    data, text, row, out = pack(m), text_of(m), stream_of(m).frames[0], []
+    out += rows_of_hex(data, 0, 16, "header: magic, major version 1, reserved")
+    at = 16
+    for index, part in enumerate(row):
+        how = "RLE block" if part[6] & 2 else "raw block"
+        out += rows_of_hex(data, at, at + len(part), f"plane {index}: frame of 4 bytes, {how}")
+        at += len(part)
+    begin = len(head(len(text)))
+    out += rows_of_hex(data, at, at + begin, f"manifest: frame of {len(text)} bytes")
+    out += rows_of_hex(data, at + begin, at + begin + 3, "raw block, the last")
+    out += rows_of_hex(data, at + begin + 3, len(data) - 64, "the manifest's text")
+    at = len(data) - 64
+    for size, comment in (
+        (8, "footer: offset"),
+        (8, "stored"),
+        (8, "decoded"),
+        (32, "manifest digest"),
+        (8, "magic backwards"),
+    ):
+        out += rows_of_hex(data, at, at + size, comment)
+        at += size
+    return "\n".join(["```", *out, "```"])
+
+
+def build_valid():
+    """path → bytes of the valid files and of the two tables beside them."""
+    made, rules, expect = {}, ["path\tdescription"], ["file\tadapter\ttensor\tdtype\tshape\tsha256"]
+    for name, maker in sorted(VALID.items()):
+        m = example_manifest()
+        file = maker(m) or m
+        file = file if isinstance(file, File) else pack(file)
+        made[f"valid/{name}.adp"] = bytes(file)
+        rules.append(f"{name}.adp\t{maker.__doc__}")
+        for entry in file.manifest["adapters"]:
+            for tensor, dtype, shape, digest in [line for stream in entry["streams"] for line in stream.expected]:
+                sizes = json.dumps(shape, separators=(",", ":"))
+                expect.append(f"{name}.adp\t{entry['name']}\t{json.dumps(tensor)}\t{dtype}\t{sizes}\t{digest}")
+    made["valid/RULES.tsv"] = "\n".join([*rules, ""]).encode()
+    made["valid/EXPECT.tsv"] = "\n".join([*expect, ""]).encode()
+    return made
+
+
+def build_invalid():
+    """path → bytes of the invalid files and of the table beside them."""
+    made, rules = {}, ["path\trules\tdescription"]
+    for path, (broken, maker) in sorted(INVALID.items()):
+        m = example_manifest()
+        result = maker(m)
+        result = m if result is None else result
+        made[f"invalid/{path}.adp"] = bytes(result) if isinstance(result, bytes) else pack(result)
+        rules.append(f"{path}.adp\t{','.join(broken)}\t{maker.__doc__}")
+    made["invalid/RULES.tsv"] = "\n".join([*rules, ""]).encode()
+    return made
+
+
+def main(arguments):
+    if arguments == ["--example"]:
+        print(example_text(example_manifest()))
+        return 0
+    made = build_valid() | build_invalid()
+    there = {path.relative_to(HERE).as_posix() for part in ("valid", "invalid") for path in (HERE / part).rglob("*.*")}
+    if arguments == ["--check"]:
+        wrong = [path for path in made if path not in there or (HERE / path).read_bytes() != made[path]]
+        wrong += sorted(there - set(made))
+        print("\n".join(wrong) or "nothing differs")
+        return int(bool(wrong))
+    for path in sorted(there - set(made)):
+        (HERE / path).unlink()
+    for path, data in made.items():
+        (HERE / path).parent.mkdir(parents=True, exist_ok=True)
+        (HERE / path).write_bytes(data)
+    print(f"{len(VALID)} valid files, {len(INVALID)} invalid ones, {sum(map(len, made.values()))} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,2 +1,38 @@
-import ArgumentParser
-@main struct M: ParsableCommand { func run() { print("hi") } }
+internal import AdapterFormat
+internal import Adapters
+internal import ArgumentParser
+
+/// The command `adapter`.
+struct AdapterTool: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "adapter",
+    abstract: "Packs, inspects, merges and converts adapters of fine-tuned models.",
+    discussion: """
+      Exit status: 0 done; 1 the answer is no (verify found an .adp damaged); 2 could not do it; \
+      64 wrong usage. Results go to standard output, everything else to standard error.
+      """,
+    version: toolVersion,
+    subcommands: [
+      ConvertCommand.self, InspectCommand.self, MergeCommand.self, VerifyCommand.self,
+    ])
+}
+
+@main
+enum Main {
+  static func main() {
+    Interruption.install()
+    do {
+      var command = try AdapterTool.parseAsRoot()
+      try command.run()
+    } catch let failure as Failure {
+      failure.report()
+      Terminal.exit(failure.status)
+    } catch {
+      // What is left are the parser's own: help and version are results, the rest wrong usage.
+      guard AdapterTool.exitCode(for: error) != .success else { AdapterTool.exit(withError: error) }
+      Terminal.report("error", AdapterTool.message(for: error))
+      Terminal.report("hint", "adapter --help, or adapter COMMAND --help, shows the usage")
+      Terminal.exit(64)
+    }
+  }
+}

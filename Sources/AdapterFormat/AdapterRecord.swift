@@ -164,6 +164,7 @@ extension AdapterRecord {
       guard shapes[tensor] != nil else { throw unknownTensor(tensor) }
       used.insert(tensor)
     }
+    try checkFiles()
     var inertNames = Set<Name>()
     for entry in inert {
       guard shapes[entry.tensor] != nil else { throw unknownTensor(entry.tensor) }
@@ -177,6 +178,20 @@ extension AdapterRecord {
       for tensor in stream.tensors
       where !used.contains(tensor.name) && !inertNames.contains(tensor.name) {
         throw .manifest("tensor \(tensor.name) is neither used nor listed as inert")
+      }
+    }
+  }
+
+  /// [MAN-9].
+  private func checkFiles() throws(FormatError) {
+    var paths = Set<Name>()
+    for file in files {
+      guard paths.insert(file.path).inserted else { throw .manifest("two files \(file.path)") }
+      for stream in streams where !stream.isOpaque {
+        guard let tensor = stream.tensors.first(where: { $0.name == file.tensor }) else { continue }
+        guard stream.type == .u8, tensor.shape.dimensions.map(UInt64.init) == [file.size],
+          tensor.digest == file.digest
+        else { throw .manifest("tensor \(tensor.name) is not the file \(file.path)") }
       }
     }
   }

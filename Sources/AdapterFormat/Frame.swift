@@ -14,15 +14,29 @@ enum Frame {
     }
   }
 
-  /// The largest block of a frame of n bytes: its window, which is n, or 128 KiB.
-  private static func blockSize(_ n: Int) -> Int { min(n, 128 << 10) }
+  /// The largest block of any frame.
+  private static let maximumBlock = 128 << 10
+
+  /// Whether the blocks after the prefix end with the frame, none of them too large ([FRM-2]).
+  static func isWhole(_ frame: UnsafeRawBufferPointer, contentSize n: Int) -> Bool {
+    var offset = prefix(contentSize: n).count
+    while offset + 3 <= frame.count {
+      let header = unsafe Int(frame[offset]) | Int(frame[offset + 1]) << 8 | Int(frame[offset + 2])
+        << 16
+      let (isLast, type, size) = (header & 1 == 1, header >> 1 & 3, header >> 3)
+      guard type != 3, size <= min(n, maximumBlock) else { return false }
+      offset += 3 + (type == 1 ? 1 : size)
+      if isLast { return offset == frame.count }
+    }
+    return false
+  }
 
   /// Appends a frame whose blocks hold the bytes as they are.
   static func appendStored(_ bytes: UnsafeRawBufferPointer, to output: inout [UInt8]) {
     output.append(contentsOf: prefix(contentSize: bytes.count))
     var start = 0
     while start < bytes.count {
-      let count = min(bytes.count - start, 128 << 10)
+      let count = min(bytes.count - start, maximumBlock)
       appendBlock(type: 0, size: count, isLast: start + count == bytes.count, to: &output)
       unsafe output.append(contentsOf: bytes[start..<start + count])
       start += count
@@ -34,7 +48,7 @@ enum Frame {
     output.append(contentsOf: prefix(contentSize: n))
     var rest = n
     while rest > 0 {
-      let count = min(rest, 128 << 10)
+      let count = min(rest, maximumBlock)
       rest -= count
       appendBlock(type: 1, size: count, isLast: rest == 0, to: &output)
       output.append(byte)
@@ -124,8 +138,7 @@ enum Frame {
     guard unsafe frame.starts(with: Frame.prefix(contentSize: output.count)) else {
       throw .frame("\(place) does not begin as a frame of \(output.count) bytes")
     }
-    let length = unsafe ZSTD_findFrameCompressedSize(frame.baseAddress, frame.count)
-    guard ZSTD_isError(length) == 0, length == frame.count else {
+    guard unsafe Frame.isWhole(frame, contentSize: output.count) else {
       throw .frame("\(place) is not one whole frame")
     }
     let size = unsafe ZSTD_decompressDCtx(

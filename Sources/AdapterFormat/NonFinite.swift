@@ -3,7 +3,7 @@ package import Storage
 /// Looks for NaN and infinity in restored bytes ([MAN-8]).
 package enum NonFinite {
   /// Whether any element of the bytes is a NaN or an infinity; false for types that have neither.
-  static func isPresent(in bytes: UnsafeRawBufferPointer, of type: ElementType) -> Bool {
+  package static func isPresent(in bytes: UnsafeRawBufferPointer, of type: ElementType) -> Bool {
     switch type {
     case .f16: unsafe contains(bytes, exponent: 0x7C00 as UInt16)
     case .bf16: unsafe contains(bytes, exponent: 0x7F80 as UInt16)

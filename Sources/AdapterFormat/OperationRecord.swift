@@ -16,6 +16,8 @@ public struct OperationRecord: Sendable, Hashable {
   public var bound: [Name] = []
   /// All other keys.
   public var attributes: [JSONValue.Member] = []
+  /// A key in an operand that this version does not know; nil where there is none.
+  public private(set) var unknownOperandKey: Name?
 
   /// A tensor in its role.
   public struct Role: Sendable, Hashable {
@@ -53,7 +55,7 @@ public struct OperationRecord: Sendable, Hashable {
       switch key {
       case "op": op = try fields.string(&reader)
       case "target": target = try fields.tensorName(&reader)
-      case "tensors": tensors = try Self.parseRoles(&reader)
+      case "tensors": tensors = try parseRoles(&reader)
       case "shape": shape = try fields.shape(&reader)
       case "bound": bound = try parseNames(&reader)
       default:
@@ -66,11 +68,13 @@ public struct OperationRecord: Sendable, Hashable {
     self.tensors = try fields.require(tensors, "tensors")
   }
 
-  private static func parseRoles(_ reader: inout JSONReader) throws(FormatError) -> [Role] {
+  private mutating func parseRoles(
+    _ reader: inout JSONReader
+  ) throws(FormatError) -> [Role] {
     var roles: [Role] = []
     var fields = try ObjectFields(&reader, "\"tensors\" of an operation")
     while let role = try fields.next(&reader) {
-      roles.append(Role(role, try Operand(parsing: &reader)))
+      roles.append(Role(role, try Operand(parsing: &reader, unknownKey: &unknownOperandKey)))
     }
     return roles
   }
@@ -109,7 +113,7 @@ public struct Operand: Sendable, Hashable {
     self.window = window
   }
 
-  init(parsing reader: inout JSONReader) throws(FormatError) {
+  init(parsing reader: inout JSONReader, unknownKey: inout Name?) throws(FormatError) {
     let kind = try parsing { () throws(JSONError) in try reader.kind() }
     if kind == .string {
       self.init(try checkedName(try parsing { () throws(JSONError) in try reader.string() }))
@@ -125,7 +129,9 @@ public struct Operand: Sendable, Hashable {
         window = try parseArray(&reader) { reader throws(FormatError) in
           try Self.parseRange(&reader)
         }
-      default: throw .manifest("an operand has a key \"\(key)\"")
+      default:
+        unknownKey = key
+        try fields.skip(&reader)
       }
     }
     self.init(

@@ -52,21 +52,24 @@ package struct ParameterUpdate: Sendable {
   /// - Parameters:
   ///   - tile: the stored bytes of the rows.
   ///   - rows: which rows of the stored matrix they are.
-  package func apply(to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>) {
+  ///   - scratch: the thread's own memory.
+  package func apply(
+    to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>, scratch: TileScratch
+  ) {
     switch terms {
-    case .single(let terms): unsafe apply(terms, to: tile, rows: rows)
-    case .double(let terms): unsafe apply(terms, to: tile, rows: rows)
+    case .single(let terms): unsafe apply(terms, to: tile, rows: rows, scratch)
+    case .double(let terms): unsafe apply(terms, to: tile, rows: rows, scratch)
     }
   }
 
   private func apply<Scalar: ComputeScalar>(
-    _ terms: [LowRankTerm<Scalar>], to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>
+    _ terms: [LowRankTerm<Scalar>], to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>,
+    _ scratch: TileScratch
   ) {
-    unsafe withUnsafeTemporaryAllocation(of: Scalar.self, capacity: rows.count * columns) { values in
-      unsafe Scalar.widen(UnsafeRawBufferPointer(tile), of: type, into: values)
-      for term in terms { unsafe term.add(to: values, rows: rows, columns: columns) }
-      unsafe Scalar.round(UnsafeBufferPointer(values), to: type, into: tile)
-    }
+    let values = unsafe scratch.values(of: Scalar.self, count: rows.count * columns)
+    unsafe Scalar.widen(UnsafeRawBufferPointer(tile), of: type, into: values)
+    for term in terms { unsafe term.add(to: values, rows: rows, columns: columns) }
+    unsafe Scalar.round(UnsafeBufferPointer(values), to: type, into: tile)
   }
 }
 

@@ -24,6 +24,10 @@ public enum Operation: Sendable, Hashable {
       self = .unsupported(record, reason: "tensor \(operand.tensor) is of a later version")
       return
     }
+    if let key = record.unknownOperandKey {
+      self = .unsupported(record, reason: "key \"\(key)\" in an operand")
+      return
+    }
     switch record.op {
     case AddLowRank.op:
       if let operation = try AddLowRank(record, tensor: tensor) {

@@ -73,11 +73,14 @@ public struct Checkpoint: Sendable {
 
   /// All stored tensors, shard by shard in the order of their bytes.
   public var tensors: [StoredTensor] {
-    shards.enumerated().flatMap { index, shard in
-      shard.file.header.tensors.map {
-        StoredTensor(
-          info: $0.info, shard: index, file: shard.file.file, offset: shard.file.offset(of: $0))
-      }
+    shards.indices.flatMap { tensors(inShard: $0) }
+  }
+
+  /// The stored tensors of one shard in the order of their bytes.
+  public func tensors(inShard index: Int) -> [StoredTensor] {
+    let shard = shards[index].file
+    return shard.header.tensors.map {
+      StoredTensor(info: $0.info, shard: index, file: shard.file, offset: shard.offset(of: $0))
     }
   }
 }

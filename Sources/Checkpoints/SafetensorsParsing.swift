@@ -1,6 +1,6 @@
 internal import Storage
 internal import StrictJSON
-internal import SystemPackage
+package import SystemPackage
 
 // The rules of safetensors, without the leniency of its readers: unique names, no unknown field, no
 // hole, no overlap, every byte of the file accounted for.
@@ -12,7 +12,7 @@ extension SafetensorsHeader {
   ///   - bytes: the header's text.
   ///   - dataByteCount: how many bytes follow it in the file.
   ///   - path: the file, for errors.
-  init(
+  package init(
     parsing bytes: [UInt8], dataByteCount: UInt64, path: FilePath
   ) throws(CheckpointError) {
     guard bytes.first == UInt8(ascii: "{") else {

@@ -90,3 +90,17 @@ extension [UInt8] {
     guard high == nil else { return nil }
   }
 }
+
+extension RandomAccessBytes {
+  /// The digest of all bytes, read a mebibyte at a time.
+  package func digest() throws(StorageError) -> Digest {
+    var hasher = DigestHasher()
+    var offset: UInt64 = 0
+    while offset < count {
+      let piece = try bytes(at: offset, count: Int(min(1 << 20, count - offset)))
+      hasher.update(piece)
+      offset += UInt64(piece.count)
+    }
+    return hasher.finish()
+  }
+}

@@ -1,16 +1,17 @@
+internal import Synchronization
 public import SystemPackage
 
 /// A file that appears whole or not at all.
 ///
 /// Bytes go to a temporary file beside the target; `commit` syncs it and renames it over the
 /// target. Without a commit the temporary file is removed.
-public final class OutputFile: ByteSink {
+public final class OutputFile: ByteSink, Sendable {
   /// Where the file will be.
   public let target: FilePath
   private let temporary: FilePath
   package let descriptor: FileDescriptor
-  private var position: UInt64 = 0
-  private var isCommitted = false
+  private let position = Atomic<UInt64>(0)
+  private let isCommitted = Atomic<Bool>(false)
 
   /// Opens the temporary file.
   ///
@@ -41,21 +42,40 @@ public final class OutputFile: ByteSink {
 
   deinit {
     try? descriptor.close()
-    guard !isCommitted else { return }
+    guard !isCommitted.load(ordering: .relaxed) else { return }
     Platform.removeFile(temporary)
     TemporaryPaths.forget(temporary)
   }
 
   /// Appends bytes.
   public func write(_ bytes: UnsafeRawBufferPointer) throws(StorageError) {
-    try unsafe write(bytes, at: position)
-    position += UInt64(bytes.count)
+    let (start, _) = position.add(UInt64(bytes.count), ordering: .relaxed)
+    try unsafe write(bytes, at: start)
   }
 
   /// Writes bytes at a place; safe from several threads at once.
   package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(StorageError) {
     _ = try withErrno("write", target) { () throws in
       try unsafe descriptor.writeAll(toAbsoluteOffset: Int64(offset), bytes)
+    }
+  }
+
+  /// Copies a range of another file to the same place here, inside the kernel where it can.
+  package func copy(from source: File, range: Range<UInt64>) throws(StorageError) {
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      let rest = Int(range.upperBound - offset)
+      if let count = Platform.copyRange(
+        from: source.descriptor, at: offset, to: descriptor, at: offset, count: rest)
+      {
+        offset += UInt64(count)
+      } else {
+        let piece = try source.bytes(at: offset, count: min(rest, 1 << 20))
+        try unsafe piece.withUnsafeBytesThrowing { bytes throws(StorageError) in
+          try unsafe write(bytes, at: offset)
+        }
+        offset += UInt64(piece.count)
+      }
     }
   }
 
@@ -68,7 +88,7 @@ public final class OutputFile: ByteSink {
   public func commit() throws(StorageError) {
     try Platform.synchronise(descriptor, path: target)
     try Platform.rename(temporary, to: target)
-    isCommitted = true
+    isCommitted.store(true, ordering: .relaxed)
     TemporaryPaths.forget(temporary)
     try OutputFile.synchroniseFolder(of: target)
   }

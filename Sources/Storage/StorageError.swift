@@ -11,6 +11,8 @@ public enum StorageError: Error, Hashable, Sendable {
   case notRegularFile(FilePath)
   /// The output is there already, and replacing it was not asked for.
   case outputExists(FilePath)
+  /// The output is one of the inputs.
+  case outputIsInput(FilePath)
 }
 
 extension StorageError: CustomStringConvertible {
@@ -23,6 +25,7 @@ extension StorageError: CustomStringConvertible {
       "\(path) became shorter while it was read: \(count) bytes at \(offset) are not there"
     case .notRegularFile(let path): "\(path) is not a regular file"
     case .outputExists(let path): "\(path) exists"
+    case .outputIsInput(let path): "the output \(path) is one of the inputs"
     }
   }
 }

@@ -1,0 +1,131 @@
+internal import AdapterFormat
+internal import Adapters
+internal import Storage
+internal import StrictJSON
+
+/// What `inspect` shows of adapters.
+struct AdapterListing {
+  let path: String
+  let file: AdapterFile?
+  let adapters: [Adapter]
+
+  func inspections() throws(FormatError) -> [Inspection] {
+    var inspections: [Inspection] = []
+    for adapter in adapters { inspections.append(try Inspection(adapter)) }
+    return inspections
+  }
+}
+
+// MARK: - Text
+
+extension AdapterListing {
+  func text(_ inspections: [Inspection]) -> String {
+    var lines: [String] = []
+    if let file {
+      lines.append(
+        "\(path.escaped): \(adapters.count.of("adapter")), \(ByteCount(file.byteCount))")
+      lines.append(field("manifest", file.digest.description))
+      if let generator = file.manifest.generator { lines.append(field("made by", generator)) }
+      for entry in file.manifest.metadata { lines.append(field(entry.key.text, entry.value)) }
+    } else {
+      lines.append("\(path.escaped): a PEFT folder")
+    }
+    for inspection in inspections { lines += [""] + text(inspection) }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private func text(_ inspection: Inspection) -> [String] {
+    let adapter = inspection.adapter
+    var lines = ["adapter \(adapter.name)", field("method", adapter.method)]
+    lines += baseLines(adapter.base)
+    let types = inspection.types.map { "\($0.type.rawValue)" }.joined(separator: ", ")
+    lines.append(
+      field(
+        "parameters",
+        "\(inspection.parameterCount.grouped) in \(adapter.tensors.count.of("tensor"))"
+          + (types.isEmpty ? "" : " of \(types)")))
+    lines.append(field("size", size(inspection)))
+    if let digest = inspection.weightsDigest { lines.append(field("weights", digest.description)) }
+    if let source = adapter.source { lines.append(field("source", source.format)) }
+    if !adapter.inert.isEmpty { lines.append(field("inert", adapter.inert.count.of("tensor"))) }
+    lines += [""] + operationLines(inspection.groups)
+    if !inspection.warnings.isEmpty {
+      lines += [""] + inspection.warnings.map { "  warning: \($0.sentence)".escaped.cut(to: 80) }
+    }
+    return lines
+  }
+
+  private func baseLines(_ base: BaseRecord?) -> [String] {
+    var lines: [String] = []
+    let name = [base?.name, base?.revision].compactMap { $0 }.joined(separator: " at ")
+    lines.append(field("base", name.isEmpty ? "not recorded" : name))
+    if let architecture = base?.architecture { lines.append(field("", architecture)) }
+    lines.append(
+      field(
+        "", base?.fingerprint.map { "fingerprint of \($0.tensors.count.of("tensor"))" }
+          ?? "no fingerprint: trusted by name only"))
+    return lines
+  }
+
+  private func size(_ inspection: Inspection) -> String {
+    guard let stored = inspection.storedByteCount, inspection.byteCount > 0 else {
+      return ByteCount(inspection.byteCount).description
+    }
+    let share = Double(stored) / Double(inspection.byteCount) * 100
+    return "\(ByteCount(stored)) for \(ByteCount(inspection.byteCount)) (\(share.short) %)"
+  }
+
+  private func operationLines(_ groups: [Inspection.OperationGroup]) -> [String] {
+    let rows = groups.map { group in
+      let low = group.lowRank
+      let leaves = group.targets.map { $0.leafModule.escaped }
+      return [
+        group.op.escaped.cut(to: 24), low.map { "\($0.rank)" } ?? "",
+        low.map { $0.scale.short } ?? "", low?.layout.rawValue ?? "",
+        "\(group.targets.count)", leaves.unique.joined(separator: ", "),
+      ]
+    }
+    return TextColumn.table(
+      [
+        .init("operation"), .init("rank", .right), .init("scale", .right), .init("layout"),
+        .init("targets", .right), .init("modules"),
+      ], rows, indent: 2)
+  }
+
+  private func field(_ name: String, _ value: String) -> String {
+    let text = "  \(name.escaped.cut(to: 11).padded(to: 12))\(value.escaped)"
+    return text.cut(to: 80)
+  }
+}
+
+extension Name {
+  /// The last part of the module's name: `q_proj` of `model.layers.0.self_attn.q_proj.weight`.
+  fileprivate var leafModule: String {
+    text.split(separator: ".").dropLast().last.map(String.init) ?? text
+  }
+}
+
+extension [String] {
+  /// Each once, in the order of first appearance.
+  fileprivate var unique: [String] {
+    var seen = Set<String>()
+    return filter { seen.insert($0).inserted }
+  }
+}
+
+extension Warning {
+  /// The warning for people.
+  var sentence: String {
+    let names = subjects.prefix(2).joined(separator: ", ")
+    let rest = subjects.count > 2 ? " and \(subjects.count - 2) more" : ""
+    return switch self {
+    case .empty: "no operation: it does nothing"
+    case .zeroChange: "no change (B or the scale is zero): \(names)\(rest)"
+    case .rankZero: "rank 0, no change: \(names)\(rest)"
+    case .nonfinite: "NaN or infinity in \(names)\(rest)"
+    case .unresolvedLayout: "stored transposed or not, decided at the base: \(names)\(rest)"
+    case .unsupported: "cannot be applied by this version: \(names)\(rest)"
+    @unknown default: code
+    }
+  }
+}

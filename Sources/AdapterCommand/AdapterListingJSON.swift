@@ -1,0 +1,121 @@
+internal import AdapterFormat
+internal import Adapters
+internal import Storage
+internal import StrictJSON
+
+extension AdapterListing {
+  /// The document `adapter.inspect/1` of Spec/cli.md.
+  func json(_ inspections: [Inspection]) -> String {
+    var writer = JSONWriter(style: .indented)
+    writer.object { writer in
+      writer.member("schema", "adapter.inspect/1")
+      writer.member("path", path)
+      writer.member("format", file == nil ? "peft" : "adp")
+      if let file {
+        writer.member("bytes", file.byteCount)
+        writer.member("manifest_digest", file.digest.description)
+        if let generator = file.manifest.generator { writer.member("generator", generator) }
+        writer.key("metadata")
+        writer.object { writer in
+          for entry in file.manifest.metadata { writer.member(entry.key, entry.value) }
+        }
+      }
+      if let base = adapters.first?.base { encode(base, &writer) }
+      writer.key("adapters")
+      writer.array { writer in for inspection in inspections { encode(inspection, &writer) } }
+    }
+    return String(decoding: writer.bytes, as: UTF8.self) + "\n"
+  }
+
+  private func encode(_ base: BaseRecord, _ writer: inout JSONWriter) {
+    writer.key("base")
+    writer.object { writer in
+      writer.member("name", base.name)
+      writer.member("revision", base.revision)
+      writer.member("architecture", base.architecture)
+      writer.key("fingerprint")
+      guard let fingerprint = base.fingerprint else { return writer.null() }
+      writer.object { writer in
+        writer.member("tensors", UInt64(fingerprint.tensors.count))
+        writer.member("digest", fingerprint.digest.description)
+      }
+    }
+  }
+
+  private func encode(_ inspection: Inspection, _ writer: inout JSONWriter) {
+    let adapter = inspection.adapter
+    writer.object { writer in
+      writer.member("name", adapter.name.text)
+      writer.member("method", adapter.method)
+      writer.member("parameters", UInt64(inspection.parameterCount))
+      writer.member("bytes", UInt64(inspection.byteCount))
+      if let stored = inspection.storedByteCount { writer.member("stored_bytes", stored) }
+      writer.member("weights_digest", inspection.weightsDigest?.description)
+      writer.key("dtypes")
+      writer.array { writer in
+        for count in inspection.types {
+          writer.object { writer in
+            writer.member("dtype", count.type.rawValue)
+            writer.member("tensors", UInt64(count.tensors))
+            writer.member("elements", UInt64(count.elements))
+          }
+        }
+      }
+      writer.key("operations")
+      writer.array { writer in for group in inspection.groups { encode(group, &writer) } }
+      writer.key("inert")
+      writer.array { writer in
+        for entry in adapter.inert {
+          writer.object { writer in
+            writer.member("tensor", entry.tensor.text)
+            writer.member("reason", entry.reason)
+          }
+        }
+      }
+      writer.key("source")
+      writer.object { writer in
+        writer.member("format", adapter.source?.format)
+        writer.member("sha256", adapter.source?.digest?.description)
+      }
+      writer.key("warnings")
+      writer.array { writer in
+        for warning in inspection.warnings {
+          writer.object { writer in
+            writer.member("code", warning.code)
+            writer.member("subjects", warning.subjects)
+          }
+        }
+      }
+    }
+  }
+
+  private func encode(_ group: Inspection.OperationGroup, _ writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.member("op", group.op)
+      if let low = group.lowRank {
+        writer.member("rank", UInt64(low.rank))
+        writer.key("scale")
+        writer.number(low.scale)
+        writer.member("layout", low.layout.rawValue)
+      }
+      writer.member("targets", group.targets.map(\.text))
+    }
+  }
+}
+
+extension JSONWriter {
+  mutating func member(_ key: Name, _ value: String?) {
+    self.key(key)
+    if let value { string(value) } else { null() }
+  }
+
+  mutating func member(_ key: Name, _ value: UInt64) {
+    self.key(key)
+    integer(value)
+  }
+
+  mutating func member(_ key: Name, _ values: [String]) {
+    self.key(key)
+    array { writer in for value in values { writer.string(value) } }
+  }
+}

@@ -1,0 +1,99 @@
+/// A number of bytes for people: `1.23 MB`, in powers of 1,000.
+struct ByteCount: CustomStringConvertible {
+  private let count: UInt64
+
+  init(_ count: UInt64) {
+    self.count = count
+  }
+
+  init(_ count: Int) {
+    self.count = UInt64(max(count, 0))
+  }
+
+  var description: String {
+    let units = ["kB", "MB", "GB", "TB"]
+    guard count >= 1000 else { return "\(count) bytes" }
+    var value = Double(count) / 1000
+    var unit = 0
+    while value >= 999.5, unit < units.count - 1 {
+      value /= 1000
+      unit += 1
+    }
+    return value.short + " " + units[unit]
+  }
+}
+
+extension Double {
+  /// Three significant digits or so, without an exponent for everyday values: `4`, `0.25`, `1.23`.
+  var short: String {
+    guard isFinite else { return "\(self)" }
+    if self == rounded(), magnitude < 1e6 { return "\(Int(self))" }
+    guard magnitude >= 0.001, magnitude < 1e6 else { return "\(self)" }
+    let factor: Double = magnitude >= 100 ? 1 : magnitude >= 10 ? 10 : magnitude >= 1 ? 100 : 10_000
+    let value = (self * factor).rounded() / factor
+    return value == value.rounded() ? "\(Int(value))" : "\(value)"
+  }
+}
+
+extension Int {
+  /// With commas between thousands.
+  var grouped: String {
+    var digits = String(magnitude)
+    var groups: [String] = []
+    while digits.count > 3 {
+      groups.insert(String(digits.suffix(3)), at: 0)
+      digits.removeLast(3)
+    }
+    return (self < 0 ? "-" : "") + ([digits] + groups).joined(separator: ",")
+  }
+
+  /// `1 tensor`, `2 tensors`.
+  func of(_ noun: String) -> String { "\(grouped) \(noun)\(self == 1 ? "" : "s")" }
+}
+
+extension String {
+  /// Padded with spaces to a width, on the right or on the left.
+  func padded(to width: Int, alignment: TextColumn.Alignment = .left) -> String {
+    let padding = String(repeating: " ", count: Swift.max(0, width - count))
+    return alignment == .left ? self + padding : padding + self
+  }
+
+  /// Cut to a width, the cut shown.
+  func cut(to width: Int) -> String {
+    count <= width ? self : prefix(width - 1) + "…"
+  }
+}
+
+/// A column of a table: its title and how it is aligned.
+struct TextColumn {
+  enum Alignment {
+    case left
+    case right
+  }
+
+  let title: String
+  let alignment: Alignment
+
+  init(_ title: String, _ alignment: Alignment = .left) {
+    self.title = title
+    self.alignment = alignment
+  }
+
+  /// Lines of a table that fits 80 columns: the last column is cut where it must be.
+  static func table(_ columns: [TextColumn], _ rows: [[String]], indent: Int) -> [String] {
+    let all = [columns.map(\.title)] + rows
+    let widths = columns.indices.map { index in all.map { $0[index].count }.max() ?? 0 }
+    return all.map { row in
+      var line = String(repeating: " ", count: indent)
+      for (index, cell) in row.enumerated() {
+        let isLast = index == row.count - 1
+        line +=
+          isLast
+          ? cell.cut(to: Swift.max(10, 80 - line.count))
+          : cell.padded(to: widths[index], alignment: columns[index].alignment) + "  "
+      }
+      while line.last == " " { line.removeLast() }
+      return line
+    }
+  }
+}

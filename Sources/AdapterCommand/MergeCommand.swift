@@ -1,0 +1,79 @@
+internal import AdapterFormat
+internal import AdapterRuntime
+internal import Adapters
+internal import ArgumentParser
+internal import Checkpoints
+internal import Storage
+internal import SystemPackage
+
+/// `adapter merge`.
+struct MergeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "merge",
+    abstract: "Writes a base with an adapter's changes applied.",
+    discussion: """
+      A file becomes a file, a folder of shards a folder of the same shards. The base is streamed: \
+      memory does not grow with it. A base that is not the one the adapter was made for is refused.
+
+      Examples:
+        adapter merge base.safetensors lora.adp -o merged.safetensors
+        adapter merge path/to/model lora.adp -o path/to/merged-model
+      """)
+
+  @Argument(help: "The base: a safetensors file, or a folder or index of shards.")
+  var base: String
+
+  @Argument(help: "The adapter: an .adp file, FILE#NAME, or a PEFT folder.")
+  var adapter: String
+
+  @Option(name: .shortAndLong, help: "The file or folder to write.")
+  var output: String
+
+  @Option(help: "How square weights are stored that nothing else decides: out_in or in_out.")
+  var layout: LayoutChoice?
+
+  @Flag(help: "Merges NaN and infinity as they come.")
+  var allowNonFinite = false
+
+  @Flag(help: "Merges into a base that differs where the adapter does not change it.")
+  var allowOtherBase = false
+
+  @Flag(help: "Writes a receipt as JSON to standard output (Spec/cli.md).")
+  var json = false
+
+  @Flag(help: "Replaces what is there.")
+  var force = false
+
+  func run() throws {
+    let reference = AdapterReference(adapter)
+    try checkDistinct(output, from: [FilePath(base), reference.path])
+    let start = ContinuousClock.now
+    let adapter = try reference.open()
+    let receipt: MergeReceipt
+    do throws(RuntimeError) {
+      let checkpoint: Checkpoint
+      do throws(CheckpointError) {
+        checkpoint = try Checkpoint(FilePath(base))
+      } catch {
+        throw .checkpoint(error)
+      }
+      let view = try AdaptedCheckpoint(checkpoint, applying: adapter, policy: policy)
+      let bar = ProgressBar("merging")
+      defer { bar.finish() }
+      receipt = try Merge(view).write(to: FilePath(output), replacing: force) {
+        bar.advance($0, of: $1)
+      }
+    } catch {
+      throw Failure(error, adapter: reference.path)
+    }
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    if json { Terminal.write(receipt.json(seconds: seconds)) }
+    for line in receipt.lines(seconds: seconds) { Terminal.report(line.kind, line.text) }
+  }
+
+  private var policy: AdaptedCheckpoint.Policy {
+    .init(
+      nonFiniteValues: allowNonFinite ? .allow : .refuse,
+      otherBase: allowOtherBase ? .allow : .refuse, layout: layout?.layout)
+  }
+}

@@ -1,0 +1,50 @@
+internal import Synchronization
+
+/// A bar on standard error for work that takes longer than a second; silent where that is no
+/// terminal.
+final class ProgressBar: Sendable {
+  private struct State {
+    var written: UInt64 = 0
+    var shown: ContinuousClock.Instant?
+  }
+
+  private let label: String
+  private let start = ContinuousClock.now
+  private let state = Mutex(State())
+
+  init(_ label: String) {
+    self.label = label
+  }
+
+  /// Takes the bytes written since the last call; from any thread.
+  func advance(_ count: Int, of total: UInt64) {
+    guard Terminal.showsProgress else { return }
+    state.withLock { state in
+      state.written += UInt64(count)
+      let now = ContinuousClock.now
+      guard now - start > .seconds(1), now - (state.shown ?? start) > .milliseconds(100) else {
+        return
+      }
+      state.shown = now
+      draw(state.written, total, now - start)
+    }
+  }
+
+  /// Removes the bar.
+  func finish() {
+    state.withLock { state in
+      if state.shown != nil { Terminal.writeError("\r\u{1B}[K") }
+    }
+  }
+
+  private func draw(_ written: UInt64, _ total: UInt64, _ elapsed: Duration) {
+    let share = total == 0 ? 1 : Double(written) / Double(total)
+    let filled = min(30, Int(share * 30))
+    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
+    let seconds = elapsed / .seconds(1)
+    let rest = share > 0 ? seconds / share - seconds : 0
+    let speed = ByteCount(UInt64(Double(written) / seconds))
+    Terminal.writeError(
+      "\r\(label) [\(bar)] \(Int(share * 100)) %  \(speed)/s  \(Int(rest.rounded(.up))) s left\u{1B}[K")
+  }
+}

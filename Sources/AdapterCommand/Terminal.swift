@@ -1,0 +1,71 @@
+internal import Storage
+internal import SystemPackage
+
+#if canImport(Glibc)
+  internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
+#else
+  internal import Darwin
+#endif
+
+// Results go to standard output. Everything else goes to standard error as "adapter: error: …",
+// "adapter: note: …" or "hint: …", in lower case and without a full stop. Names and texts from files
+// are escaped.
+
+/// The two output streams.
+enum Terminal {
+  /// Writes a result. Who reads it may stop reading at any time: that is no error.
+  static func write(_ text: String) {
+    do {
+      _ = try FileDescriptor.standardOutput.writeAll(text.utf8)
+    } catch {
+      if error as? Errno == .brokenPipe { exit(0) }
+      report("error", "cannot write to standard output")
+      exit(2)
+    }
+  }
+
+  /// Writes one line to standard error; each line of a longer message is escaped by itself.
+  static func report(_ kind: String, _ message: String) {
+    let prefix = kind == "hint" ? "hint" : "adapter: \(kind)"
+    let lines = message.split(separator: "\n", omittingEmptySubsequences: true)
+    for line in lines { writeError("\(prefix): \(String(line).escaped)\n") }
+  }
+
+  /// Writes to standard error as it stands.
+  static func writeError(_ text: String) {
+    _ = try? FileDescriptor.standardError.writeAll(text.utf8)
+  }
+
+  /// Whether standard error is a terminal.
+  static var showsProgress: Bool { Platform.isTerminal(FileDescriptor.standardError.rawValue) }
+
+  static func exit(_ status: Int32) -> Never {
+    TemporaryPaths.removeAll()
+    #if canImport(Glibc)
+      Glibc.exit(status)
+    #elseif canImport(Musl)
+      Musl.exit(status)
+    #else
+      Darwin.exit(status)
+    #endif
+  }
+}
+
+extension String {
+  /// The text with everything that could move the cursor, change colours or reorder what is shown
+  /// written as `\u{…}`.
+  var escaped: String {
+    var result = ""
+    for scalar in unicodeScalars {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .surrogate, .lineSeparator, .paragraphSeparator, .privateUse,
+        .unassigned:
+        result += "\\u{\(String(scalar.value, radix: 16))}"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,88 @@
+internal import AdapterFormat
+public import Adapters
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+public import SystemPackage
+
+/// Writes an adapter back as the folder that PEFT loads.
+public enum PEFTExport {
+  /// Writes `adapter_config.json` and `adapter_model.safetensors`: the same bytes as those the
+  /// adapter was converted from.
+  ///
+  /// - Throws: `InteropError.notExpressible` where it did not come from PEFT, or is not complete.
+  public static func write(
+    _ adapter: Adapter, to target: FilePath, replacing: Bool
+  ) throws(InteropError) {
+    guard let source = adapter.source, source.format == "peft", let config = source.config else {
+      throw .notExpressible("adapter \(adapter.name) was not made from a PEFT folder")
+    }
+    let header = try header(of: adapter, source)
+    let folder = try storing { () throws(StorageError) in
+      try OutputFolder(target, replacing: replacing)
+    }
+    try writeFile(PEFTFolder.configName, in: folder) { file throws(InteropError) in
+      try storing { () throws(StorageError) in try file.write(Array(config.utf8)) }
+    }
+    try writeFile(PEFTFolder.weightsName, in: folder) { file throws(InteropError) in
+      try writeWeights(adapter, header, to: file)
+    }
+    try checkDigest(folder.temporary.appending(PEFTFolder.weightsName), source)
+    try storing { () throws(StorageError) in try folder.commit() }
+  }
+
+  private static func writeFile(
+    _ name: String, in folder: OutputFolder,
+    _ body: (OutputFile) throws(InteropError) -> Void
+  ) throws(InteropError) {
+    let file = try storing { () throws(StorageError) in
+      try OutputFile(folder.temporary.appending(name), replacing: false)
+    }
+    try body(file)
+    try storing { () throws(StorageError) in try file.commit() }
+  }
+
+  /// The recorded header, or the canonical one.
+  private static func header(
+    of adapter: Adapter, _ source: SourceRecord
+  ) throws(InteropError) -> SafetensorsHeader {
+    guard let text = source.header else {
+      return SafetensorsHeader(canonical: adapter.tensors, metadata: [.init("format", "pt")])
+    }
+    let byteCount = adapter.tensors.reduce(0 as UInt64) { $0 + UInt64($1.byteCount) }
+    do throws(CheckpointError) {
+      return try SafetensorsHeader(
+        parsing: Array(text.utf8), dataByteCount: byteCount, path: "the recorded header")
+    } catch {
+      throw .checkpoint(error)
+    }
+  }
+
+  private static func writeWeights(
+    _ adapter: Adapter, _ header: SafetensorsHeader, to file: OutputFile
+  ) throws(InteropError) {
+    try storing { () throws(StorageError) in try file.write(header.encoded) }
+    for tensor in header.tensors {
+      guard adapter.tensor(tensor.info.name) == tensor.info else {
+        throw .notExpressible("the adapter has no tensor \(tensor.info.name) as recorded")
+      }
+      let contents: [UInt8]
+      do throws(FormatError) {
+        contents = try adapter.contents(of: tensor.info.name)
+      } catch {
+        throw .format(error)
+      }
+      try storing { () throws(StorageError) in try file.write(contents) }
+    }
+  }
+
+  private static func checkDigest(
+    _ path: FilePath, _ source: SourceRecord
+  ) throws(InteropError) {
+    guard let expected = source.digest else { return }
+    let digest = try storing { () throws(StorageError) in try File(path).digest() }
+    guard digest == expected else {
+      throw .notExpressible("the tensors are not those of the file the adapter was made from")
+    }
+  }
+}

@@ -1,0 +1,153 @@
+public import AdapterFormat
+public import Checkpoints
+internal import Storage
+public import StrictJSON
+
+/// What a base's samples say about the base that an adapter was made for.
+@nonexhaustive
+public enum BaseVerdict: Sendable, Hashable {
+  /// Every sample is the same, byte for byte.
+  case exact
+  /// Every sampled value is the same, in another element type.
+  case sameValues
+  /// The tensors that the adapter changes are the same; others are not.
+  case othersDiffer([Name])
+  /// Tensors that the adapter changes hold other values.
+  case targetsDiffer([Name])
+  /// The adapter records no samples: its base is trusted by name.
+  case unknown
+
+  /// The verdict's name for programs.
+  public var code: String {
+    switch self {
+    case .exact: "exact"
+    case .sameValues: "same_values"
+    case .othersDiffer: "others_differ"
+    case .targetsDiffer: "targets_differ"
+    case .unknown: "no_fingerprint"
+    }
+  }
+
+  /// The verdict for people.
+  public var sentence: String {
+    switch self {
+    case .exact: "matches in every sample"
+    case .sameValues: "matches in every sample, in another element type"
+    case .othersDiffer(let names):
+      "the adapter's targets match, but \(Self.list(names)) not"
+    case .targetsDiffer(let names): "\(Self.list(names)) other values than the adapter's base"
+    case .unknown: "no fingerprint in the adapter: the base is trusted by name only"
+    }
+  }
+
+  /// Whether a merge goes on.
+  public var isAccepted: Bool {
+    switch self {
+    case .exact, .sameValues, .unknown: true
+    case .othersDiffer, .targetsDiffer: false
+    }
+  }
+
+  /// Whether the user may insist.
+  var isOverridable: Bool {
+    if case .othersDiffer = self { true } else { false }
+  }
+
+  private static func list(_ names: [Name]) -> String {
+    let shown = names.prefix(3).map(\.text).joined(separator: ", ")
+    let rest = names.count > 3 ? " and \(names.count - 3) more" : ""
+    return shown + rest + (names.count == 1 ? " has" : " have")
+  }
+}
+
+// MARK: - Taking and comparing samples
+
+extension FingerprintRecord {
+  /// How many tensors a fingerprint samples at most, beyond the adapter's targets.
+  private static let maximumTensors = 4096
+  private static let maximumSketches = 256
+
+  /// Samples a base.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the base.
+  ///   - targets: the stored tensors that the adapter changes, which are always sampled.
+  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
+  public init(of checkpoint: Checkpoint, targets: [Name]) throws(RuntimeError) {
+    let chosen = Self.choose(checkpoint, targets: Set(targets))
+    var tensors: [TensorFingerprint] = []
+    var sketches: [Sketch] = []
+    for tensor in chosen {
+      let sample = try checking { () throws(CheckpointError) in try TensorSample(tensor) }
+      tensors.append(
+        TensorFingerprint(
+          name: tensor.info.name, type: tensor.info.type, shape: tensor.info.shape,
+          exact: sample.exact, value: sample.value))
+      if let sketch = sample.sketch, sketches.count < Self.maximumSketches {
+        sketches.append(Sketch(name: tensor.info.name, bytes: sketch))
+      }
+    }
+    self.init(tensors: tensors, sketch: sketches)
+  }
+
+  /// All tensors that are no integers; of very many, the targets and 1,024 evenly chosen others.
+  private static func choose(_ checkpoint: Checkpoint, targets: Set<Name>) -> [StoredTensor] {
+    let all = checkpoint.tensors.filter { isSampled($0.info) }
+      .sorted { $0.info.name < $1.info.name }
+    guard all.count > maximumTensors else { return all }
+    let others = all.filter { !targets.contains($0.info.name) }
+    let evenly = (0..<1024).map { others[$0 * others.count / 1024] }
+    return all.filter { targets.contains($0.info.name) } + evenly
+  }
+
+  private static func isSampled(_ info: TensorInfo) -> Bool {
+    switch info.type {
+    case .bool, .i8, .i16, .u16, .i32, .u32, .i64, .u64: false
+    default: info.shape.dimensions.count <= Limits.dimensions
+    }
+  }
+
+  /// Holds a base against the samples.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the base.
+  ///   - binding: how the adapter's targets were found, for bases whose names have another prefix.
+  ///   - targets: the stored tensors that the adapter changes.
+  func verdict(
+    on checkpoint: Checkpoint, binding: NameBinding.Rule, targets: Set<Name>
+  ) throws(RuntimeError) -> BaseVerdict {
+    var isExact = true
+    var different: [Name] = []
+    for recorded in tensors {
+      guard let tensor = Self.find(recorded.name, checkpoint) else {
+        different.append(recorded.name)
+        continue
+      }
+      let sample = try checking { () throws(CheckpointError) in try TensorSample(tensor) }
+      if sample.exact == recorded.exact { continue }
+      isExact = false
+      guard let value = sample.value, value == recorded.value else {
+        different.append(tensor.info.name)
+        continue
+      }
+    }
+    let wrongTargets = different.filter(targets.contains)
+    if !wrongTargets.isEmpty { return .targetsDiffer(wrongTargets) }
+    if !different.isEmpty { return .othersDiffer(different) }
+    return isExact ? .exact : .sameValues
+  }
+
+  /// A recorded tensor under its own name, or one that differs by a leading part.
+  private static func find(_ name: Name, _ checkpoint: Checkpoint) -> StoredTensor? {
+    if let tensor = checkpoint.tensor(name) { return tensor }
+    for prefix in ["transformer.", "model.", "bert.", "encoder."] as [Name] {
+      if name.hasPrefix(prefix),
+        let tensor = checkpoint.tensor(name.dropFirst(prefix.text.utf8.count))
+      {
+        return tensor
+      }
+      if let tensor = checkpoint.tensor(Name(prefix.text + name.text)) { return tensor }
+    }
+    return nil
+  }
+}

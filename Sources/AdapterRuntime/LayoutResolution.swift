@@ -1,0 +1,95 @@
+internal import Adapters
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+/// Decides how a base stores the weights that an adapter changes (Spec/adp-v1.md, section 8):
+/// by shape, by siblings, by model type, by the user; never by guessing.
+struct LayoutResolution {
+  private let checkpoint: Checkpoint
+  private let userLayout: Layout?
+  /// What the siblings in each parent module show; the empty name stands for the whole base.
+  private let evidence: [Name: Set<Layout>]
+
+  /// Model types whose linear layers transformers stores transposed (`Conv1D`).
+  private static let transposedModelTypes: Set<String> = [
+    "gpt2", "openai-gpt", "imagegpt", "decision_transformer",
+  ]
+
+  init(_ checkpoint: Checkpoint, userLayout: Layout?) {
+    self.checkpoint = checkpoint
+    self.userLayout = userLayout
+    evidence = Self.evidence(in: checkpoint)
+  }
+
+  /// A decision; nil where nothing decides.
+  func layout(
+    of operation: AddLowRank, stored: StoredTensor
+  ) throws(RuntimeError) -> (Layout, LayoutSource)? {
+    let shape = stored.info.shape.dimensions
+    let fitting = [Layout.outIn, .inOut].filter { operation.targetShape($0) == shape }
+    guard let only = fitting.first else {
+      throw .shape(
+        operation.target, expected: operation.targetShape(operation.layout),
+        found: stored.info.shape)
+    }
+    if fitting.count == 1 {
+      if operation.layoutSource == .base, operation.layout != only {
+        throw .layoutConflict(
+          operation.target, "recorded as \(operation.layout.rawValue), stored as \(only.rawValue)")
+      }
+      return (only, .base)
+    }
+    // A square weight. What a base or a name decided when the adapter was converted stands.
+    switch operation.layoutSource {
+    case .base, .name, .siblings, .modelType, .user: return (operation.layout, .base)
+    case .flag, nil: break
+    }
+    let decision = bySiblings(of: stored.info.name) ?? byModelType()
+    if let decision, let userLayout, decision.0 != userLayout {
+      throw .layoutConflict(
+        operation.target, "the base shows \(decision.0.rawValue), not \(userLayout.rawValue)")
+    }
+    if let decision { return decision }
+    if let userLayout { return (userLayout, .user) }
+    return operation.layout == .unresolved ? nil : (operation.layout, .flag)
+  }
+
+  private func bySiblings(of name: Name) -> (Layout, LayoutSource)? {
+    for place in [Self.parent(of: name), ""] {
+      if let found = evidence[place], found.count == 1, let layout = found.first {
+        return (layout, .siblings)
+      }
+    }
+    return nil
+  }
+
+  private func byModelType() -> (Layout, LayoutSource)? {
+    checkpoint.config?.modelType.map {
+      (Self.transposedModelTypes.contains($0) ? .inOut : .outIn, .modelType)
+    }
+  }
+
+  /// Every non-square matrix `X.weight` beside a vector `X.bias`: the bias is as long as the output,
+  /// so the dimension of its length is the output's.
+  private static func evidence(in checkpoint: Checkpoint) -> [Name: Set<Layout>] {
+    var evidence: [Name: Set<Layout>] = [:]
+    for name in checkpoint.names where name.hasSuffix(".weight") {
+      let bias = Name(name.dropLast("weight".utf8.count).text + "bias")
+      guard let weight = checkpoint.tensor(name)?.info.shape.dimensions, weight.count == 2,
+        weight[0] != weight[1],
+        let length = checkpoint.tensor(bias)?.info.shape.dimensions, length.count == 1,
+        let output = weight.firstIndex(of: length[0])
+      else { continue }
+      let layout: Layout = output == 0 ? .outIn : .inOut
+      evidence["", default: []].insert(layout)
+      evidence[parent(of: name), default: []].insert(layout)
+    }
+    return evidence
+  }
+
+  /// The module that holds the module of a parameter: `h.0.attn` for `h.0.attn.c_proj.weight`.
+  private static func parent(of name: Name) -> Name {
+    Name(name.text.split(separator: ".").dropLast(2).joined(separator: "."))
+  }
+}

@@ -1,0 +1,123 @@
+public import AdapterFormat
+public import Checkpoints
+public import Storage
+public import StrictJSON
+
+/// Why an adapter cannot be applied to a base.
+@nonexhaustive
+public enum RuntimeError: Error, Sendable {
+  /// An operation that acts at run time only, or that this version does not know.
+  case notMergeable(String)
+  /// The adapter's targets cannot be found in the base.
+  case binding(NameBinding.Failure)
+  /// A target has another shape in the base.
+  case shape(Name, expected: [Int], found: Shape)
+  /// A target is no float tensor.
+  case type(Name, ElementType)
+  /// Nothing decides whether a square weight is stored transposed.
+  case undecidedLayout([Name])
+  /// What the file or the user says of a layout contradicts the base.
+  case layoutConflict(Name, String)
+  /// A target shares its tensor with another parameter of the model.
+  case tied(Name, with: Name)
+  /// The base is not the one the adapter was made for.
+  case otherBase(BaseVerdict)
+  /// A tensor of the adapter holds a NaN or an infinity.
+  case nonfiniteAdapter(Name)
+  /// A merged value is not finite in the base's element type.
+  case overflow(Name, ElementType)
+  /// The adapter's file is damaged.
+  case format(FormatError)
+  /// The base is malformed.
+  case checkpoint(CheckpointError)
+  /// A file cannot be read or written.
+  case storage(StorageError)
+}
+
+extension RuntimeError: CustomStringConvertible {
+  /// One line for people.
+  public var description: String {
+    switch self {
+    case .notMergeable(let what): "cannot be merged: \(what)"
+    case .binding(let failure): failure.description
+    case .shape(let name, let expected, let found):
+      "the base's \(name) has shape \(found), the adapter is for \(expected)"
+    case .type(let name, let type):
+      "the base stores \(name) as \(type.rawValue): merge into the unquantised original"
+    case .undecidedLayout(let names):
+      "nothing in the base says whether \(names.first.map(\.text) ?? "") is stored transposed"
+        + (names.count > 1 ? " (nor \(names.count - 1) more)" : "")
+    case .layoutConflict(let name, let what): "\(name): \(what)"
+    case .tied(let name, let other):
+      "\(name) shares its tensor with \(other): a merge would change both, which is not what was "
+        + "trained"
+    case .otherBase(let verdict): "wrong base: \(verdict.sentence)"
+    case .nonfiniteAdapter(let name): "tensor \(name) of the adapter holds a NaN or an infinity"
+    case .overflow(let name, let type):
+      "a merged value of \(name) is not finite in \(type.rawValue)"
+    case .format(let error): error.description
+    case .checkpoint(let error): error.description
+    case .storage(let error): error.description
+    }
+  }
+
+  /// What to do about it; nil where the error says so itself.
+  public var hint: String? {
+    switch self {
+    case .undecidedLayout: "GPT-2 stores them so: --layout in_out; most models do not: --layout out_in"
+    case .nonfiniteAdapter, .overflow: "to merge all the same: --allow-non-finite"
+    case .otherBase(let verdict):
+      verdict.isOverridable ? "to merge all the same: --allow-other-base" : nil
+    case .binding(.unbound): "inspect BASE lists the names it has"
+    default: nil
+    }
+  }
+}
+
+extension NameBinding.Failure: CustomStringConvertible {
+  /// One line for people.
+  public var description: String {
+    switch self {
+    case .unbound(let targets):
+      targets.sorted { $0.key < $1.key }.prefix(1).map { target, names in
+        let near = names.map(\.text).joined(separator: ", ")
+        return "the base has no tensor for \(target)"
+          + (near.isEmpty ? "" : "; the nearest of the same ending: \(near)")
+      }.joined()
+    case .ambiguous(let rules):
+      "several prefixes fit the base: " + rules.map(\.description).joined(separator: ", ")
+    case .collision(let first, let second, let stored):
+      "\(first) and \(second) are one tensor of the base, \(stored)"
+    }
+  }
+}
+
+func checking<Value>(
+  _ body: () throws(CheckpointError) -> Value
+) throws(RuntimeError) -> Value {
+  do throws(CheckpointError) {
+    return try body()
+  } catch {
+    throw .checkpoint(error)
+  }
+}
+
+func decoding<Value>(
+  _ body: () throws(FormatError) -> Value
+) throws(RuntimeError) -> Value {
+  do throws(FormatError) {
+    return try body()
+  } catch {
+    throw .format(error)
+  }
+}
+
+func storing<Value>(
+  _ body: () throws(StorageError) -> Value
+) throws(RuntimeError) -> Value {
+  do throws(StorageError) {
+    return try body()
+  } catch {
+    throw .storage(error)
+  }
+}
