@@ -18,21 +18,26 @@ package enum NonFinite {
     unsafe bytes.withUnsafeBytes { unsafe isPresent(in: $0, of: type) }
   }
 
-  /// Whether any unit has all exponent bits set. Blocks keep the inner loop free of branches.
+  /// Whether any unit has all exponent bits set. The inner loop has no branch, so that it becomes
+  /// vector code.
   private static func contains<Unit: FixedWidthInteger & UnsignedInteger>(
     _ bytes: UnsafeRawBufferPointer, exponent: Unit
   ) -> Bool {
     let width = Unit.bitWidth / 8
     let count = bytes.count / width
+    guard let source = bytes.baseAddress else { return false }
+    // One more than an exponent of all ones carries into the sign bit, and nothing else does.
+    let step = exponent & (~exponent &+ 1)
+    let signBit = exponent &+ step
     var start = 0
     while start < count {
       let end = min(start &+ 4096, count)
       var found: Unit = 0
       for index in start..<end {
-        let unit = unsafe bytes.loadUnaligned(fromByteOffset: index &* width, as: Unit.self)
-        found |= unit.littleEndian & exponent == exponent ? 1 : 0
+        let unit = unsafe source.loadUnaligned(fromByteOffset: index &* width, as: Unit.self)
+        found |= (unit.littleEndian & exponent) &+ step
       }
-      if found != 0 { return true }
+      if found & signBit != 0 { return true }
       start = end
     }
     return false

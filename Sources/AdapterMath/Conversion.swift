@@ -18,18 +18,34 @@ package protocol ComputeScalar: BinaryFloatingPoint, Sendable {
     into c: UnsafeMutablePointer<Self>)
 }
 
-// Plain loops over one unit at a time, which the compiler turns into vector code.
+// Plain loops over one unit at a time, which the compiler turns into vector code: the element type is
+// chosen outside of them.
 
-/// Applies a bit-level conversion to every unit.
+/// Widens units: `values[i] = body(unit i)`.
 @inline(__always)
-private func convert<From: FixedWidthInteger, To>(
-  _ source: UnsafeRawBufferPointer, as: From.Type, into target: UnsafeMutablePointer<To>,
-  count: Int, _ body: (From) -> To
+private func widenUnits<Unit: FixedWidthInteger, Scalar>(
+  _ stored: UnsafeRawBufferPointer, _ values: UnsafeMutableBufferPointer<Scalar>,
+  _ body: (Unit) -> Scalar
 ) {
-  let width = From.bitWidth / 8
-  for index in 0..<count {
-    unsafe target[index] = body(
-      From(littleEndian: source.loadUnaligned(fromByteOffset: index &* width, as: From.self)))
+  guard let source = stored.baseAddress, let target = values.baseAddress else { return }
+  for index in 0..<values.count {
+    let offset = index &* MemoryLayout<Unit>.size
+    let unit = unsafe source.loadUnaligned(fromByteOffset: offset, as: Unit.self)
+    unsafe target[index] = body(Unit(littleEndian: unit))
+  }
+}
+
+/// Narrows values: `unit i = body(values[i])`.
+@inline(__always)
+private func narrowUnits<Unit: FixedWidthInteger, Scalar>(
+  _ values: UnsafeBufferPointer<Scalar>, _ stored: UnsafeMutableRawBufferPointer,
+  _ body: (Scalar) -> Unit
+) {
+  guard let source = values.baseAddress, let target = stored.baseAddress else { return }
+  for index in 0..<values.count {
+    let unit = unsafe body(source[index]).littleEndian
+    unsafe target.storeBytes(
+      of: unit, toByteOffset: index &* MemoryLayout<Unit>.size, as: Unit.self)
   }
 }
 
@@ -38,19 +54,13 @@ extension Float: ComputeScalar {
     _ stored: UnsafeRawBufferPointer, of type: ElementType,
     into values: UnsafeMutableBufferPointer<Float>
   ) {
-    guard let target = values.baseAddress else { return }
-    let count = values.count
     switch type {
     case .bf16:
-      unsafe convert(stored, as: UInt16.self, into: target, count: count) {
-        Float(bitPattern: UInt32($0) &<< 16)
+      unsafe widenUnits(stored, values) { (unit: UInt16) in
+        Float(bitPattern: UInt32(unit) &<< 16)
       }
-    case .f16:
-      unsafe convert(stored, as: UInt16.self, into: target, count: count) { Float(half: $0) }
-    case .f32:
-      unsafe convert(stored, as: UInt32.self, into: target, count: count) {
-        Float(bitPattern: $0)
-      }
+    case .f16: unsafe widenUnits(stored, values) { (unit: UInt16) in Float(half: unit) }
+    case .f32: unsafe widenUnits(stored, values) { (unit: UInt32) in Float(bitPattern: unit) }
     default: preconditionFailure("\(type.rawValue) is not widened to F32")
     }
   }
@@ -59,23 +69,12 @@ extension Float: ComputeScalar {
     _ values: UnsafeBufferPointer<Float>, to type: ElementType,
     into stored: UnsafeMutableRawBufferPointer
   ) {
-    for index in values.indices {
-      let bits = unsafe values[index].bitPattern
-      switch type {
-      case .bf16:
-        unsafe stored.storeBytes(
-          of: bfloat(bits).littleEndian, toByteOffset: 2 &* index, as: UInt16.self)
-      case .f16:
-        unsafe stored.storeBytes(
-          of: half(bits).littleEndian, toByteOffset: 2 &* index, as: UInt16.self)
-      case .f32:
-        unsafe stored.storeBytes(of: bits.littleEndian, toByteOffset: 4 &* index, as: UInt32.self)
-      case .f64:
-        unsafe stored.storeBytes(
-          of: Double(Float(bitPattern: bits)).bitPattern.littleEndian, toByteOffset: 8 &* index,
-          as: UInt64.self)
-      default: preconditionFailure("nothing is rounded to \(type.rawValue)")
-      }
+    switch type {
+    case .bf16: unsafe narrowUnits(values, stored) { bfloat($0.bitPattern) }
+    case .f16: unsafe narrowUnits(values, stored) { half($0.bitPattern) }
+    case .f32: unsafe narrowUnits(values, stored) { $0.bitPattern }
+    case .f64: unsafe narrowUnits(values, stored) { Double($0).bitPattern }
+    default: preconditionFailure("nothing is rounded to \(type.rawValue)")
     }
   }
 }
@@ -85,25 +84,15 @@ extension Double: ComputeScalar {
     _ stored: UnsafeRawBufferPointer, of type: ElementType,
     into values: UnsafeMutableBufferPointer<Double>
   ) {
-    guard let target = values.baseAddress else { return }
-    let count = values.count
     switch type {
     case .bf16:
-      unsafe convert(stored, as: UInt16.self, into: target, count: count) {
-        Double(Float(bitPattern: UInt32($0) &<< 16))
+      unsafe widenUnits(stored, values) { (unit: UInt16) in
+        Double(Float(bitPattern: UInt32(unit) &<< 16))
       }
-    case .f16:
-      unsafe convert(stored, as: UInt16.self, into: target, count: count) {
-        Double(Float(half: $0))
-      }
+    case .f16: unsafe widenUnits(stored, values) { (unit: UInt16) in Double(Float(half: unit)) }
     case .f32:
-      unsafe convert(stored, as: UInt32.self, into: target, count: count) {
-        Double(Float(bitPattern: $0))
-      }
-    case .f64:
-      unsafe convert(stored, as: UInt64.self, into: target, count: count) {
-        Double(bitPattern: $0)
-      }
+      unsafe widenUnits(stored, values) { (unit: UInt32) in Double(Float(bitPattern: unit)) }
+    case .f64: unsafe widenUnits(stored, values) { (unit: UInt64) in Double(bitPattern: unit) }
     default: preconditionFailure("\(type.rawValue) is not widened to F64")
     }
   }
@@ -112,23 +101,12 @@ extension Double: ComputeScalar {
     _ values: UnsafeBufferPointer<Double>, to type: ElementType,
     into stored: UnsafeMutableRawBufferPointer
   ) {
-    for index in values.indices {
-      let value = unsafe values[index]
-      switch type {
-      case .bf16:
-        unsafe stored.storeBytes(
-          of: bfloat(oddBits(value)).littleEndian, toByteOffset: 2 &* index, as: UInt16.self)
-      case .f16:
-        unsafe stored.storeBytes(
-          of: half(oddBits(value)).littleEndian, toByteOffset: 2 &* index, as: UInt16.self)
-      case .f32:
-        unsafe stored.storeBytes(
-          of: Float(value).bitPattern.littleEndian, toByteOffset: 4 &* index, as: UInt32.self)
-      case .f64:
-        unsafe stored.storeBytes(
-          of: value.bitPattern.littleEndian, toByteOffset: 8 &* index, as: UInt64.self)
-      default: preconditionFailure("nothing is rounded to \(type.rawValue)")
-      }
+    switch type {
+    case .bf16: unsafe narrowUnits(values, stored) { bfloat(oddBits($0)) }
+    case .f16: unsafe narrowUnits(values, stored) { half(oddBits($0)) }
+    case .f32: unsafe narrowUnits(values, stored) { Float($0).bitPattern }
+    case .f64: unsafe narrowUnits(values, stored) { $0.bitPattern }
+    default: preconditionFailure("nothing is rounded to \(type.rawValue)")
     }
   }
 }

@@ -111,15 +111,15 @@ extension FingerprintRecord {
   ///
   /// - Parameters:
   ///   - checkpoint: the base.
-  ///   - binding: how the adapter's targets were found, for bases whose names have another prefix.
   ///   - targets: the stored tensors that the adapter changes.
   func verdict(
-    on checkpoint: Checkpoint, binding: NameBinding.Rule, targets: Set<Name>
+    on checkpoint: Checkpoint, targets: Set<Name>
   ) throws(RuntimeError) -> BaseVerdict {
     var isExact = true
     var different: [Name] = []
+    let names = storedNames(in: checkpoint)
     for recorded in tensors {
-      guard let tensor = Self.find(recorded.name, checkpoint) else {
+      guard let tensor = names[recorded.name].flatMap(checkpoint.tensor) else {
         different.append(recorded.name)
         continue
       }
@@ -137,17 +137,13 @@ extension FingerprintRecord {
     return isExact ? .exact : .sameValues
   }
 
-  /// A recorded tensor under its own name, or one that differs by a leading part.
-  private static func find(_ name: Name, _ checkpoint: Checkpoint) -> StoredTensor? {
-    if let tensor = checkpoint.tensor(name) { return tensor }
-    for prefix in ["transformer.", "model.", "bert.", "encoder."] as [Name] {
-      if name.hasPrefix(prefix),
-        let tensor = checkpoint.tensor(name.dropFirst(prefix.text.utf8.count))
-      {
-        return tensor
-      }
-      if let tensor = checkpoint.tensor(Name(prefix.text + name.text)) { return tensor }
+  /// Where the recorded tensors are now: found as an adapter's targets are, since a base's names may
+  /// have another prefix; by name alone where that does not find them all.
+  private func storedNames(in checkpoint: Checkpoint) -> [Name: Name] {
+    let shapes = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.shape) })
+    let binding = try? NameBinding(tensors.map(\.name), hints: [:], in: checkpoint) {
+      checkpoint.tensor($1)?.info.shape == shapes[$0]
     }
-    return nil
+    return binding?.stored ?? Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.name) })
   }
 }

@@ -58,6 +58,7 @@ public final class OutputFile: ByteSink, Sendable {
     _ = try withErrno("write", target) { () throws in
       try unsafe descriptor.writeAll(toAbsoluteOffset: Int64(offset), bytes)
     }
+    Platform.beginWriteback(descriptor, at: Int(offset), count: bytes.count)
   }
 
   /// Copies a range of another file to the same place here, inside the kernel where it can.
