@@ -44,16 +44,20 @@ let package = Package(
     .target(
       name: "AdapterFormat", dependencies: ["Storage", "StrictJSON", "CZstd"],
       swiftSettings: settings),
-    .target(name: "Checkpoints", dependencies: ["Storage", "StrictJSON", system], swiftSettings: settings),
+    .target(
+      name: "Checkpoints", dependencies: ["Storage", "StrictJSON", system], swiftSettings: settings),
     .target(
       name: "Adapters", dependencies: ["AdapterFormat", "Storage", "StrictJSON", system],
       swiftSettings: settings),
     .target(
-      name: "AdapterMath", dependencies: ["Adapters", "AdapterFormat", "Storage", "StrictJSON", "COpenBLAS"],
+      name: "AdapterMath",
+      dependencies: ["Adapters", "AdapterFormat", "Storage", "StrictJSON", "COpenBLAS"],
       swiftSettings: settings),
     .target(
       name: "AdapterRuntime",
-      dependencies: ["AdapterMath", "Adapters", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],
+      dependencies: [
+        "AdapterMath", "Adapters", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system,
+      ],
       swiftSettings: settings),
     .target(
       name: "AdapterInterop",
@@ -64,6 +68,44 @@ let package = Package(
       dependencies: [
         "AdapterRuntime", "AdapterInterop", "Adapters", "AdapterFormat", "Checkpoints", "Storage",
         "StrictJSON", system, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: settings),
+    .target(
+      name: "TestSupport",
+      dependencies: ["AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],
+      path: "Tests/TestSupport", swiftSettings: settings),
+    .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: settings),
+    .testTarget(
+      name: "AdapterFormatTests",
+      dependencies: ["AdapterFormat", "Adapters", "Storage", "StrictJSON", "TestSupport", system],
+      swiftSettings: settings),
+    .testTarget(
+      name: "CheckpointsTests",
+      dependencies: ["Checkpoints", "Storage", "StrictJSON", "TestSupport", system],
+      swiftSettings: settings),
+    .testTarget(
+      name: "AdapterMathTests", dependencies: ["AdapterMath", "Storage", "TestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "AdapterInteropTests",
+      dependencies: [
+        "AdapterFormat", "AdapterInterop", "Adapters", "Checkpoints", "Storage", "StrictJSON",
+        "TestSupport", system,
+      ], swiftSettings: settings),
+    .testTarget(
+      name: "AdapterRuntimeTests",
+      dependencies: [
+        "AdapterFormat", "AdapterInterop", "AdapterRuntime", "Adapters", "Checkpoints", "Storage",
+        "StrictJSON", "TestSupport", system,
+      ], swiftSettings: settings),
+    // With a user's settings, not ours: the README's example must compile there.
+    .testTarget(
+      name: "ReadmeTests",
+      dependencies: ["AdapterRuntime", "Adapters", "Checkpoints", "TestSupport", system]),
+    .testTarget(
+      name: "AdapterCommandTests",
+      dependencies: [
+        "AdapterCommand", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", "TestSupport",
+        system,
       ], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

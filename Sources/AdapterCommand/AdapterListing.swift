@@ -62,7 +62,8 @@ extension AdapterListing {
     if let architecture = base?.architecture { lines.append(field("", architecture)) }
     lines.append(
       field(
-        "", base?.fingerprint.map { "fingerprint of \($0.tensors.count.of("tensor"))" }
+        "",
+        base?.fingerprint.map { "fingerprint of \($0.tensors.count.of("tensor"))" }
           ?? "no fingerprint: trusted by name only"))
     return lines
   }

@@ -45,6 +45,7 @@ final class ProgressBar: Sendable {
     let rest = share > 0 ? seconds / share - seconds : 0
     let speed = ByteCount(UInt64(Double(written) / seconds))
     Terminal.writeError(
-      "\r\(label) [\(bar)] \(Int(share * 100)) %  \(speed)/s  \(Int(rest.rounded(.up))) s left\u{1B}[K")
+      "\r\(label) [\(bar)] \(Int(share * 100)) %  \(speed)/s  \(Int(rest.rounded(.up))) s left\u{1B}[K"
+    )
   }
 }

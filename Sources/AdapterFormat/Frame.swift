@@ -21,7 +21,8 @@ enum Frame {
   static func isWhole(_ frame: UnsafeRawBufferPointer, contentSize n: Int) -> Bool {
     var offset = prefix(contentSize: n).count
     while offset + 3 <= frame.count {
-      let header = unsafe Int(frame[offset]) | Int(frame[offset + 1]) << 8 | Int(frame[offset + 2])
+      let header =
+        unsafe Int(frame[offset]) | Int(frame[offset + 1]) << 8 | Int(frame[offset + 2])
         << 16
       let (isLast, type, size) = (header & 1 == 1, header >> 1 & 3, header >> 3)
       guard type != 3, size <= min(n, maximumBlock) else { return false }

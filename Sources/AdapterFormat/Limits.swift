@@ -9,7 +9,7 @@ public enum Limits {
   /// Bytes of an adapter's name.
   public static let adapterNameBytes = 64
   /// Units in a chunk.
-  public static let chunk = 1 << 10 ... 1 << 20
+  public static let chunk = 1 << 10...1 << 20
   /// How much longer than its contents a payload frame may be.
   public static let frameOverhead = 64
 

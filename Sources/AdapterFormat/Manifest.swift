@@ -42,6 +42,7 @@ extension Manifest {
   ///   - text: the decoded text.
   ///   - payloadEnd: where the payload ends in the file.
   ///   - fileLength: the file's length, which bounds what the payload may restore to.
+  /// - Throws: `FormatError` of the rule that is broken.
   init(
     text: [UInt8], payloadEnd: UInt64, fileLength: UInt64
   ) throws(FormatError) {

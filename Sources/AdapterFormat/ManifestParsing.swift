@@ -103,7 +103,8 @@ func parseNames(_ reader: inout JSONReader) throws(FormatError) -> [Name] {
 func checkedName(_ text: String) throws(FormatError) -> Name {
   let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
   guard (1...Limits.nameBytes).contains(text.utf8.count), isPlain, text != "__metadata__" else {
-    throw .manifest("a name is 1 to 1,024 bytes without control characters, not \(text.debugDescription)")
+    throw .manifest(
+      "a name is 1 to 1,024 bytes without control characters, not \(text.debugDescription)")
   }
   return Name(text)
 }

@@ -81,7 +81,8 @@ private func joinUnits<Unit: FixedWidthInteger & UnsignedInteger>(
   for index in 0..<count {
     var unit: Unit = 0
     for plane in 0..<width {
-      unit |= unsafe Unit(truncatingIfNeeded: source[plane &* count &+ index])
+      unit |=
+        unsafe Unit(truncatingIfNeeded: source[plane &* count &+ index])
         &<< Unit(8 &* plane)
     }
     unit = unit &>> bits | (bits == 0 ? 0 : unit &<< (Unit(Unit.bitWidth) &- bits))

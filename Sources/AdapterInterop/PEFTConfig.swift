@@ -18,6 +18,7 @@ struct PEFTConfig {
   /// - Parameters:
   ///   - value: the configuration's text, parsed.
   ///   - ignoredFields: unknown fields that the user says to mean nothing.
+  /// - Throws: `InteropError` of the field that is missing, impossible or not understood.
   init(_ value: JSONValue, ignoredFields: Set<Name>) throws(InteropError) {
     guard case .object(let members) = value else {
       throw .config(field: "the whole", "is not an object")

@@ -1,4 +1,4 @@
-internal import StrictJSON
+package import StrictJSON
 
 /// A pattern table of PEFT (`rank_pattern`, `alpha_pattern`): the first key, in the order of the
 /// JSON text, that matches a module's name gives its value.
@@ -6,11 +6,11 @@ internal import StrictJSON
 /// PEFT's rule (`peft.utils.other.get_pattern_key`): a key is a regular expression and matches where
 /// `re.match(rf"(.*\.)?({key})$", module)` does; where none does, a key that equals the module's
 /// name counts.
-struct PEFTPattern {
+package struct PEFTPattern {
   private var entries: [(key: String, regex: LinearRegex, value: Double)] = []
 
   /// Compiles a table.
-  init(_ members: [JSONValue.Member], field: String) throws(InteropError) {
+  package init(_ members: [JSONValue.Member], field: String) throws(InteropError) {
     for member in members {
       guard let value = member.value.double else {
         throw .config(field: field, "the value of \"\(member.key)\" is no number")
@@ -25,7 +25,7 @@ struct PEFTPattern {
   }
 
   /// The key that matches a module's name as PEFT sees it, and its value; nil where none does.
-  func match(_ module: Name) -> (key: String, value: Double)? {
+  package func match(_ module: Name) -> (key: String, value: Double)? {
     let entry =
       entries.first { $0.regex.matchesPrefix(of: module.text) }
       ?? entries.first { Name($0.key) == module }

@@ -105,7 +105,8 @@ struct LowRankTerm<Scalar: ComputeScalar>: Sendable {
         let isTransposed = layout == .inOut
         let product = MatrixProduct(
           rows: rows.count, columns: columns, inner: rank,
-          a: (isTransposed, isTransposed ? inputCount : rank), b: (isTransposed, isTransposed ? rank : inputCount))
+          a: (isTransposed, isTransposed ? inputCount : rank),
+          b: (isTransposed, isTransposed ? rank : inputCount))
         if isTransposed {
           unsafe Scalar.multiplyAdd(product, a + rows.lowerBound, b, scale: scale, into: c)
         } else {

@@ -112,6 +112,8 @@ extension FingerprintRecord {
   /// - Parameters:
   ///   - checkpoint: the base.
   ///   - targets: the stored tensors that the adapter changes.
+  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
+  /// - Returns: the verdict.
   func verdict(
     on checkpoint: Checkpoint, targets: Set<Name>
   ) throws(RuntimeError) -> BaseVerdict {

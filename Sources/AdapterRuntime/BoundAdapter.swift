@@ -53,7 +53,7 @@ public struct BoundAdapter: Sendable {
       }
       operation.layout = layout
       operation.shape = stored.info.shape
-      operation.bound = stored.info.name
+      operation.bound = [stored.info.name]
       changes.append((operation, stored))
     }
     guard undecided.isEmpty else { throw .undecidedLayout(undecided) }
@@ -98,7 +98,7 @@ public struct BoundAdapter: Sendable {
     }
     do throws(NameBinding.Failure) {
       return try NameBinding(
-        targets, hints: byTarget.compactMapValues(\.bound), in: checkpoint
+        targets, hints: byTarget.compactMapValues(Self.hint), in: checkpoint
       ) { target, name in
         guard let operation = byTarget[target], let stored = checkpoint.tensor(name) else {
           return false
@@ -108,6 +108,11 @@ public struct BoundAdapter: Sendable {
     } catch {
       throw .binding(error)
     }
+  }
+
+  /// The one tensor that was recorded.
+  private static func hint(_ operation: AddLowRank) -> Name? {
+    operation.bound.count == 1 ? operation.bound.first : nil
   }
 
   private static func fits(_ operation: AddLowRank, _ stored: StoredTensor) -> Bool {
@@ -135,7 +140,8 @@ extension BoundAdapter {
   /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
   public func recordingBase(_ checkpoint: Checkpoint) throws(RuntimeError) -> Adapter {
     var adapter = adapter
-    var base = adapter.base ?? BaseRecord(name: nil, revision: nil, architecture: nil, fingerprint: nil)
+    var base =
+      adapter.base ?? BaseRecord(name: nil, revision: nil, architecture: nil, fingerprint: nil)
     base.architecture = checkpoint.config?.architecture ?? base.architecture
     base.fingerprint = try FingerprintRecord(
       of: checkpoint, targets: changes.map(\.tensor.info.name))

@@ -22,6 +22,7 @@ public struct Merge: Sendable {
   ///   - replacing: whether what is there may be replaced.
   ///   - progress: takes the bytes written since the last call and the total; called from any thread.
   /// - Throws: `RuntimeError`; then nothing is left behind.
+  /// - Returns: what was done.
   public func write(
     to target: FilePath, replacing: Bool,
     progress: @escaping @Sendable (_ written: Int, _ total: UInt64) -> Void = { _, _ in }

@@ -64,7 +64,8 @@ extension RuntimeError: CustomStringConvertible {
   /// What to do about it; nil where the error says so itself.
   public var hint: String? {
     switch self {
-    case .undecidedLayout: "GPT-2 stores them so: --layout in_out; most models do not: --layout out_in"
+    case .undecidedLayout:
+      "GPT-2 stores them so: --layout in_out; most models do not: --layout out_in"
     case .nonfiniteAdapter, .overflow: "to merge all the same: --allow-non-finite"
     case .otherBase(let verdict):
       verdict.isOverridable ? "to merge all the same: --allow-other-base" : nil

@@ -18,8 +18,8 @@ public struct AddLowRank: Sendable, Hashable {
   public var layoutSource: LayoutSource?
   /// The target's shape as stored, where known.
   public var shape: Shape?
-  /// The stored name the target was bound to at conversion.
-  public var bound: Name?
+  /// The stored tensors the target was bound to at conversion.
+  public var bound: [Name] = []
   /// r.
   public let rank: Int
   /// Columns of A.
@@ -85,10 +85,7 @@ extension AddLowRank {
       target: target, a: (a, aInfo), b: (b, bInfo), scale: scale, layout: layout,
       layoutSource: try Self.layoutSource(layoutSource))
     shape = record.shape
-    bound = record.bound.first
-    guard record.bound.count <= 1 else {
-      throw .manifest("\(Self.op) on \(target) is bound to several tensors")
-    }
+    bound = record.bound
     if let shape, layout != .unresolved, shape.dimensions != targetShape(layout) {
       throw .manifest("\(Self.op) on \(target): shape \(shape) is not \(targetShape(layout))")
     }
@@ -113,7 +110,7 @@ extension AddLowRank {
       record.attributes.append(JSONValue.Member("layout_from", .string(layoutSource.rawValue)))
     }
     record.shape = shape
-    record.bound = bound.map { [$0] } ?? []
+    record.bound = bound
     return record
   }
 }

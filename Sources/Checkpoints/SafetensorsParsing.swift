@@ -12,6 +12,7 @@ extension SafetensorsHeader {
   ///   - bytes: the header's text.
   ///   - dataByteCount: how many bytes follow it in the file.
   ///   - path: the file, for errors.
+  /// - Throws: `CheckpointError` of the rule that is broken.
   package init(
     parsing bytes: [UInt8], dataByteCount: UInt64, path: FilePath
   ) throws(CheckpointError) {

@@ -53,7 +53,9 @@ public struct TensorSample: Sendable, Hashable {
     return starts.map { $0..<$0 + block } + [count - block..<count]
   }
 
-  private static func digest(_ bytes: [UInt8]) -> [UInt8] { Array(Digest(of: bytes).bytes.prefix(16)) }
+  private static func digest(_ bytes: [UInt8]) -> [UInt8] {
+    Array(Digest(of: bytes).bytes.prefix(16))
+  }
 
   private static func sketch(_ values: [Double], count: Int) -> [UInt8] {
     let chosen =
@@ -66,7 +68,9 @@ public struct TensorSample: Sendable, Hashable {
   private static func doubles(_ bytes: [UInt8], _ type: ElementType) -> [Double] {
     let width = type.bitWidth / 8
     return stride(from: 0, to: bytes.count, by: width).map { start in
-      let bits = bytes[start..<start + width].reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+      let bits = bytes[start..<start + width].reversed().reduce(0 as UInt64) {
+        $0 << 8 | UInt64($1)
+      }
       return switch type {
       case .f16: Double(halfBits: UInt16(bits))
       case .bf16: Double(Float(bitPattern: UInt32(bits) << 16))

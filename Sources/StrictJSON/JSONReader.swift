@@ -75,6 +75,7 @@ extension JSONReader {
     let isFirst = keys.seen.isEmpty
     if try close(UInt8(ascii: "}"), afterElement: !isFirst) { return nil }
     let start = offset
+    guard try peek() == UInt8(ascii: "\"") else { throw unexpected() }
     let key = Name(try string())
     guard keys.insert(key) else { throw JSONError(.duplicateKey(key), at: start) }
     try expect(UInt8(ascii: ":"))
@@ -142,7 +143,9 @@ extension JSONReader {
 
   /// A string.
   public mutating func string() throws(JSONError) -> String {
-    guard try peek() == UInt8(ascii: "\"") else { throw JSONError(.expected("a string"), at: offset) }
+    guard try peek() == UInt8(ascii: "\"") else {
+      throw JSONError(.expected("a string"), at: offset)
+    }
     offset += 1
     let start = offset
     while offset < bytes.count, bytes[offset] != UInt8(ascii: "\""), bytes[offset] != 0x5C,
@@ -344,7 +347,8 @@ extension JSONReader {
 
   private func unexpected() -> JSONError {
     offset < bytes.count
-      ? JSONError(.unexpectedByte(bytes[offset]), at: offset) : JSONError(.unexpectedEnd, at: offset)
+      ? JSONError(.unexpectedByte(bytes[offset]), at: offset)
+      : JSONError(.unexpectedEnd, at: offset)
   }
 
   private mutating func skipSpace() {

@@ -1,0 +1,77 @@
+import AdapterFormat
+import Adapters
+import Storage
+import StrictJSON
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Opens, checks every operation and every digest.
+func check(_ bytes: any RandomAccessBytes) throws(FormatError) -> AdapterFile {
+  let file = try AdapterFile(bytes)
+  _ = try Adapter.adapters(of: file)
+  try file.verify()
+  return file
+}
+
+private let valid = Repository.fixtures.appending("valid")
+private let invalid = Repository.fixtures.appending("invalid")
+
+@Suite struct ConformanceTests {
+  @Test(arguments: Repository.files(below: valid, suffix: ".adp"))
+  func validFilesAreAccepted(_ path: FilePath) throws {
+    _ = try check(File(path))
+  }
+
+  @Test(arguments: Repository.files(below: invalid, suffix: ".adp"))
+  func invalidFilesAreRefusedForTheirFault(_ path: FilePath) throws {
+    let kind = path.removingLastComponent().lastComponent?.string
+    let error = #expect(throws: FormatError.self) { _ = try check(File(path)) }
+    #expect(error?.kind == kind, "\(String(describing: error))")
+  }
+
+  @Test func tensorsAreWhatTheirMakerPutIn() throws {
+    let table = try FixtureTable(valid.appending("EXPECT.tsv"))
+    #expect(table.rows.count > 100)
+    for row in table.rows {
+      let name = try #require(row["file"])
+      let file = try AdapterFile.open(valid.appending(name))
+      let adapter = try #require(
+        file.manifest.adapters.firstIndex { $0.name.text == row["adapter"] })
+      var reader = try JSONReader(Array(try #require(row["tensor"]).utf8), maximumDepth: 1)
+      let tensor = Name(try reader.string())
+      let info = try #require(file.tensor(tensor, adapter: adapter))
+      #expect(info.type.rawValue == row["dtype"])
+      #expect(info.shape.description.filter { $0 != " " } == row["shape"]?.filter { $0 != " " })
+      let contents = try file.contents(of: tensor, adapter: adapter)
+      #expect(Digest(of: contents).description == row["sha256"], "\(name) \(tensor)")
+    }
+  }
+
+  @Test func everyRuleHasAVector() throws {
+    let spec = String(
+      decoding: try Repository.root.appending("Spec").appending("adp-v1.md").contents,
+      as: UTF8.self)
+    let rules = Set(spec.matches(of: /\[([A-Z]{3}-[0-9]+)\]/).map { String($0.1) })
+    let table = try FixtureTable(invalid.appending("RULES.tsv"))
+    let covered = Set(
+      table.rows.flatMap { ($0["rules"] ?? "").split(whereSeparator: { " ,".contains($0) }) }
+        .map(String.init))
+    // These refuse nothing: they say what is ignored, or what is not applied.
+    let silent: Set = ["MAN-7", "NAM-3", "STR-8", "OPS-2", "OPS-3"]
+    #expect(rules.subtracting(covered).subtracting(silent) == [])
+  }
+
+  @Test func theSpecificationShowsTheExampleByteForByte() throws {
+    let spec = String(
+      decoding: try Repository.root.appending("Spec").appending("adp-v1.md").contents,
+      as: UTF8.self)
+    let lines = spec.matches(of: /(?m)^([0-9A-F]{4})  ((?:[0-9A-F]{2} ?)+)/)
+    var bytes: [UInt8] = []
+    for line in lines {
+      #expect(Int(line.1, radix: 16) == bytes.count)
+      bytes += line.2.split(separator: " ").compactMap { UInt8($0, radix: 16) }
+    }
+    #expect(bytes == (try valid.appending("example.adp").contents))
+  }
+}

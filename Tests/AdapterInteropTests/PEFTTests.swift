@@ -1,0 +1,147 @@
+import AdapterFormat
+import AdapterInterop
+import Adapters
+import Storage
+import StrictJSON
+import SystemPackage
+import TestSupport
+import Testing
+
+private func lowRank(_ adapter: Adapter) -> [AddLowRank] {
+  adapter.operations.compactMap { if case .addLowRank(let low) = $0 { low } else { nil } }
+}
+
+@Suite struct PEFTTests {
+  @Test(arguments: Repository.peftCases)
+  func bothFilesComeBackByteForByte(_ name: String) throws {
+    let folder = try TemporaryFolder()
+    let source = Repository.peft(name)
+    let imported = try PEFTImport(PEFTFolder(source))
+    let sink = MemorySink()
+    try Adapter.write([imported.adapter], to: sink)
+    let file = try AdapterFile(MemoryBytes(sink.bytes))
+    try file.verify()
+    // PEFT's files are canonical: nothing of the header needs to be kept.
+    #expect(file.manifest.adapters[0].source?.header == nil)
+    let target = folder.appending("back")
+    try PEFTExport.write(try Adapter(file, index: 0), to: target, replacing: false)
+    for part in ["adapter_config.json", "adapter_model.safetensors"] {
+      #expect(try target.appending(part).contents == source.appending(part).contents)
+    }
+    #expect(folder.names == ["back"])
+  }
+
+  /// r and scaling as PEFT's own layers hold them (effective.json).
+  @Test(arguments: Repository.peftCases)
+  func ranksAndScalesArePEFTs(_ name: String) throws {
+    let imported = try PEFTImport(PEFTFolder(Repository.peft(name)))
+    let bytes = try Repository.peft(name).appending("effective.json").contents
+    var reader = try JSONReader(bytes, maximumDepth: 4)
+    guard case .object(let modules) = try JSONValue(parsing: &reader) else {
+      return #expect(Bool(false))
+    }
+    let operations = lowRank(imported.adapter)
+    #expect(operations.count == modules.count)
+    for module in modules {
+      guard case .object(let fields) = module.value else { return #expect(Bool(false)) }
+      let number = { (key: Name) in fields.first { $0.key == key }?.value.double }
+      let operation = try #require(
+        operations.first { $0.target.text == module.key.text + ".weight" })
+      #expect(Double(operation.rank) == number("r"))
+      #expect(operation.scale == number("scaling"))
+    }
+  }
+
+  /// What only a header kept verbatim can bring back: another order, other metadata.
+  @Test func aForeignHeaderComesBackToo() throws {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("llama_bf16"), to: "peft")
+    let original = try source.appending("adapter_model.safetensors").contents
+    let length = original[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
+    let text = String(decoding: original[8..<8 + length], as: UTF8.self)
+      .replacing(#""format":"pt""#, with: #""b":"2","a":"é""#)
+    let header = Array(text.utf8)
+    let prefix = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> (8 * $0)) }
+    let changed = prefix + header + original[(8 + length)...]
+    try folder.write(changed, to: "peft/adapter_model.safetensors")
+    let imported = try PEFTImport(PEFTFolder(source))
+    #expect(imported.adapter.source?.header == text)
+    let sink = MemorySink()
+    try Adapter.write([imported.adapter], to: sink)
+    let back = folder.appending("back")
+    let adapter = try Adapter(AdapterFile(MemoryBytes(sink.bytes)), index: 0)
+    try PEFTExport.write(adapter, to: back, replacing: false)
+    #expect(try back.appending("adapter_model.safetensors").contents == changed)
+  }
+
+  @Test func layoutsAreNotGuessed() throws {
+    // fan_in_fan_out is set, and every layer has a name of GPT-2: the flag is believed.
+    let all = lowRank(try PEFTImport(PEFTFolder(Repository.peft("gpt2_all"))).adapter)
+    #expect(all.allSatisfy { $0.layout == .inOut && $0.layoutSource == .flag })
+    let llama = lowRank(try PEFTImport(PEFTFolder(Repository.peft("llama_all"))).adapter)
+    #expect(llama.allSatisfy { $0.layout == .outIn && $0.layoutSource == .name })
+    // Without the flag such a name says nothing: other models have linear layers called so.
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("gpt2_all"), to: "peft")
+    try folder.edit(
+      "peft/adapter_config.json", #""fan_in_fan_out": true"#, #""fan_in_fan_out": false"#)
+    let unflagged = lowRank(try PEFTImport(PEFTFolder(source)).adapter)
+    #expect(unflagged.allSatisfy { $0.layout == .unresolved })
+  }
+
+  @Test(arguments: [
+    (#""peft_type": "LORA""#, #""peft_type": "FUTURE""#, "peft_type FUTURE"),
+    (#""peft_type": "LORA""#, #""peft_type": null"#, "peft_type"),
+    (#""lora_alpha": 32,"#, "", "lora_alpha: missing"),
+    (#""r": 8,"#, #""r": 0,"#, "r: must be"), (#""r": 8,"#, #""r": 4,"#, "rank 4"),
+    (#""r": 8,"#, #""r": 8.5,"#, "r: must be"), (#""r": 8,"#, #""r": "8","#, "r: is no number"),
+    (#""use_dora": false"#, #""use_dora": true"#, "use_dora is true"),
+    (#""bias": "none""#, #""bias": "all""#, "bias"),
+    (#""init_lora_weights": true"#, #""init_lora_weights": "pissa""#, "init_lora_weights"),
+    (#""loftq_config": {}"#, #""loftq_config": {"loftq_bits": 4}"#, "loftq_config"),
+    (#""use_rslora": false"#, #""use_rslora": 1"#, "use_rslora"),
+    (#""use_dora": false"#, #""use_dora": false, "new_thing": 3"#, "unknown field \"new_thing\""),
+    (#""lora_dropout": 0.0"#, #""lora_dropout": NaN"#, "bad JSON"),
+  ])
+  func whatTheConfigurationCannotMeanIsRefused(_ old: String, _ new: String, _ reason: String)
+    throws
+  {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("gpt2_default"), to: "peft")
+    try folder.edit("peft/adapter_config.json", old, new)
+    let error = #expect(throws: InteropError.self) { try PEFTImport(PEFTFolder(source)) }
+    #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
+  }
+
+  @Test func anUnknownFieldWithoutAValueMeansNothing() throws {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("gpt2_default"), to: "peft")
+    try folder.edit(
+      "peft/adapter_config.json", #""use_dora": false"#,
+      #""use_dora": false, "a": null, "b": false, "c": "", "d": [], "e": {}"#)
+    _ = try PEFTImport(PEFTFolder(source))
+  }
+
+  @Test func anUnknownFieldMayBeIgnoredByName() throws {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("gpt2_default"), to: "peft")
+    try folder.edit(
+      "peft/adapter_config.json", #""use_dora": false"#, #""use_dora": false, "new_thing": 3"#)
+    _ = try PEFTImport(PEFTFolder(source), ignoredFields: ["new_thing"])
+  }
+
+  @Test(arguments: [
+    ("lora_A.weight", "lora_C.weight", "not supported"),
+    ("lora_A.weight", "weird", "not understood"),
+    ("h.0.attn.c_attn.lora_B.weight", "h.9.attn.c_attn.lora_B.weight", "no lora_"),
+    ("lora_B.weight", "lora_embedding_B", "lora_embedding_B is not supported"),
+    ("c_attn.lora_A", "c_attn.base_layer.lora_A", "nested"),
+  ])
+  func aTensorThatIsNotUnderstoodIsNamed(_ old: String, _ new: String, _ reason: String) throws {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("gpt2_default"), to: "peft")
+    try folder.rename(in: "peft/adapter_model.safetensors", old, to: new)
+    let error = #expect(throws: InteropError.self) { try PEFTImport(PEFTFolder(source)) }
+    #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
+  }
+}

@@ -1,0 +1,103 @@
+import Checkpoints
+import Storage
+import StrictJSON
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A checkpoint that stores one byte under each name.
+private func checkpoint(_ names: [Name], in folder: TemporaryFolder) throws -> Checkpoint {
+  let shape = try #require(Shape([1]))
+  let header = SafetensorsHeader(
+    canonical: names.map { TensorInfo(name: $0, type: .u8, shape: shape) }, metadata: nil)
+  let bytes = header.encoded + [UInt8](repeating: 0, count: names.count)
+  return try Checkpoint(folder.write(bytes, to: "model.safetensors"))
+}
+
+@Suite struct NameBindingTests {
+  private let folder: TemporaryFolder
+
+  init() throws {
+    folder = try TemporaryFolder()
+  }
+
+  private func bind(
+    _ targets: [Name], to stored: [Name], hints: [Name: Name] = [:]
+  ) throws -> NameBinding {
+    try NameBinding(targets, hints: hints, in: checkpoint(stored, in: folder)) { _, _ in true }
+  }
+
+  @Test func namesOfTheBaseAreExact() throws {
+    let binding = try bind(["m.a.weight"], to: ["m.a.weight", "a.weight"])
+    #expect(binding.rule == .exact)
+    #expect(binding.stored == ["m.a.weight": "m.a.weight"])
+  }
+
+  @Test func recordedNamesComeSecond() throws {
+    let binding = try bind(
+      ["m.a.weight"], to: ["x.weight"], hints: ["m.a.weight": "x.weight"])
+    #expect(binding.rule == .bound)
+  }
+
+  @Test func tiedNamesAreFound() throws {
+    let binding = try bind(
+      ["lm_head.weight", "m.a.weight"], to: ["model.embed_tokens.weight", "m.a.weight"])
+    #expect(binding.rule == .tie)
+    #expect(binding.stored["lm_head.weight"] == "model.embed_tokens.weight")
+  }
+
+  @Test(arguments: [
+    ("transformer.h.0.attn.c_attn.weight", "h.0.attn.c_attn.weight", "transformer.", ""),
+    ("encoder.layer.0.q.weight", "bert.encoder.layer.0.q.weight", "", "bert."),
+    (
+      "model.language_model.layers.0.q.weight", "language_model.model.layers.0.q.weight",
+      "model.language_model.", "language_model.model."
+    ),
+  ])
+  func onePrefixIsRewritten(_ target: String, _ stored: String, _ from: String, _ to: String)
+    throws
+  {
+    let binding = try bind([Name(target)], to: [Name(stored), "other.norm.weight"])
+    #expect(binding.rule == .prefix(from: Name(from), to: Name(to)))
+  }
+
+  @Test func twoPrefixesThatFitAreAmbiguous() throws {
+    let error = #expect(throws: NameBinding.Failure.self) {
+      try bind(
+        ["layers.0.q_proj.weight"],
+        to: ["text_model.layers.0.q_proj.weight", "vision_model.layers.0.q_proj.weight"])
+    }
+    guard case .ambiguous(let rules) = error else { return #expect(Bool(false)) }
+    #expect(rules.count == 2)
+  }
+
+  @Test(arguments: [
+    // Another layer, another matrix, a head for an embedding: never a rewrite.
+    ("model.layers.0.q.weight", "model.layers.1.q.weight"),
+    ("model.layers.0.q.weight", "model.layers.0.k.weight"),
+    ("head.weight", "model.embed.weight"),
+  ])
+  func whatIsNotTheSameIsNotBound(_ target: String, _ stored: String) throws {
+    let error = #expect(throws: NameBinding.Failure.self) {
+      try bind([Name(target)], to: [Name(stored)])
+    }
+    guard case .unbound(let candidates) = error else { return #expect(Bool(false)) }
+    #expect(candidates.keys.contains(Name(target)))
+  }
+
+  @Test func rungsAreNotMixed() throws {
+    #expect(throws: NameBinding.Failure.self) {
+      try bind(
+        ["transformer.h.0.a.weight", "transformer.h.1.a.weight"],
+        to: ["transformer.h.0.a.weight", "h.1.a.weight"])
+    }
+  }
+
+  @Test func twoTargetsOnOneTensorCollide() throws {
+    let error = #expect(throws: NameBinding.Failure.self) {
+      try bind(
+        ["lm_head.weight", "model.embed_tokens.weight"], to: ["model.embed_tokens.weight"])
+    }
+    guard case .collision = error else { return #expect(Bool(false)) }
+  }
+}

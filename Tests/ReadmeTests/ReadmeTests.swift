@@ -1,0 +1,67 @@
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+/// The fenced blocks of a language in the README.
+private func blocks(_ language: String) throws -> [String] {
+  let text = String(
+    decoding: try Repository.root.appending("README.md").contents, as: UTF8.self)
+  return text.components(separatedBy: "```\(language)\n").dropFirst().compactMap {
+    $0.components(separatedBy: "\n```").first
+  }
+}
+
+@Suite struct ReadmeTests {
+  /// Every `adapter …` line is run as it stands, in a folder where its paths exist.
+  @Test func everyCommandWorks() throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.createDirectory(
+      atPath: folder.appending("path").appending("to").string, withIntermediateDirectories: true)
+    try folder.copy(Repository.peft("llama_all"), to: "path/to/peft-adapter")
+    try folder.copy(Repository.base("tiny-llama"), to: "path/to/model")
+    let lines = try blocks("sh").flatMap { $0.split(separator: "\n") }
+      .filter { $0.hasPrefix("adapter ") }
+    #expect(lines.count == 3)
+    for line in lines {
+      let arguments = line.split(separator: " ").dropFirst().map(String.init)
+      let result = try Command.run(Command.adapter, arguments, folder: folder.path)
+      #expect(result.status == 0, "\(line): \(result.errors)")
+    }
+    #expect(folder.appending("path").appending("to").appending("merged-model").exists)
+  }
+
+  /// The scripts that the README names are there, and the gate calls the same test command.
+  @Test func theTwoCommandsAreTheGates() throws {
+    let first = try #require(try blocks("sh").first)
+    let scripts = first.split(separator: "\n").map { $0.split(separator: " ")[1] }
+    #expect(scripts == [".ci/demo", ".ci/test"])
+    let gate = try Repository.root.appending(".ci").appending("run").contents
+    #expect(String(decoding: gate, as: UTF8.self).contains("sh .ci/test"))
+  }
+
+  /// The Swift example is the one that is compiled beside this file.
+  @Test func theExampleCompiles() throws {
+    let example = Repository.root.appending("Tests").appending("ReadmeTests")
+      .appending("Example.swift")
+    let source = String(decoding: try example.contents, as: UTF8.self)
+    let block = try #require(try blocks("swift").first)
+    let (imports, body) = try #require(block.split(at: "\n\n"))
+    #expect(source.contains(imports))
+    let indented = body.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n")
+    #expect(source.contains(indented))
+  }
+
+  /// The second reader is as short as the README says.
+  @Test func theSecondReaderHas150Lines() throws {
+    let reader = try Repository.root.appending("Spec").appending("reader.py").contents
+    #expect(reader.count { $0 == 0x0A } <= 150)
+  }
+}
+
+extension String {
+  /// What is before and after the first occurrence of a text.
+  fileprivate func split(at separator: String) -> (String, String)? {
+    range(of: separator).map { (String(self[..<$0.lowerBound]), String(self[$0.upperBound...])) }
+  }
+}

@@ -1,0 +1,40 @@
+package import SystemPackage
+
+/// A table of a fixture folder: tab-separated, its first line naming the columns.
+package struct FixtureTable: Sendable {
+  /// The rows, column name → cell.
+  package let rows: [[String: String]]
+
+  package init(_ path: FilePath) throws {
+    let lines = String(decoding: try path.contents, as: UTF8.self)
+      .split(separator: "\n").map { $0.split(separator: "\t", omittingEmptySubsequences: false) }
+    let columns = lines.first?.map(String.init) ?? []
+    rows = lines.dropFirst().map { cells in
+      Dictionary(zip(columns, cells.map(String.init)), uniquingKeysWith: { first, _ in first })
+    }
+  }
+}
+
+/// A generator of the same numbers on every machine (SplitMix64), for tests whose seed is printed.
+package struct SeededGenerator: RandomNumberGenerator {
+  private var state: UInt64
+
+  package init(seed: UInt64) {
+    state = seed
+  }
+
+  package mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var value = state
+    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+    return value ^ value >> 31
+  }
+}
+
+extension UInt64 {
+  /// The value of a lower-case hexadecimal text.
+  package init?(hexadecimal text: some StringProtocol) {
+    self.init(text, radix: 16)
+  }
+}
