@@ -8,25 +8,27 @@ DTYPES = """BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8
             I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64""".split()
 BITS = {dtype: int(re.search("[0-9]+|$", dtype)[0] or 8) for dtype in DTYPES}  # as the name says
 WIDTH = {dtype: max(BITS[dtype] // 8, 1) for dtype in DTYPES} | {"C64": 4}  # bytes of a unit
-EXPONENT = {"F16": 31 << 10, "BF16": 255 << 7, "F32": 255 << 23, "C64": 255 << 23, "F64": 2047 << 52}
+EXPONENT = {"F16": 31 << 10, "BF16": 255 << 7, "F32": 255 << 23, "C64": 255 << 23,
+            "F64": 2047 << 52}  # its bits in a unit, for the types that are rotated
 FLOATS = EXPONENT.keys() - {"C64"}
 
-# Types: a pattern of strings; int; float, any number; None; object, anything; [T], an array; [T, U],
-# of just these; {key: T}, an object: key* is required, * alone is every key; (T, U), U for objects.
+# Types: a pattern of strings; int; float, any number; None; object, anything; [T], an array;
+# [T, U], of just these; {key: T}, an object: key* is required, * alone is every key; (T, U), U for
+# an object and else T.
 TEXT, HEX32, SHA256, SHAPE = "(?s:.*)", "[0-9a-f]{32}", "[0-9a-f]{64}", [int]
 NAME, LABEL = r"(?!__metadata__\Z)[^\0-\x1f\x7f]{1,1024}", "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
 OPERAND = (NAME, {"tensor*": NAME, "window*": [[int, int]]})
-OPERATION = {"op*": TEXT, "target": NAME, "tensors*": {"*": OPERAND}, "shape": SHAPE, "bound": [NAME],
-             "scale": object, "layout": object, "layout_from": object}
+OPERATION = {"op*": TEXT, "target": NAME, "tensors*": {"*": OPERAND}, "shape": SHAPE,
+             "bound": [NAME], "scale": object, "layout": object, "layout_from": object}
 LOW_RANK = {"target*": NAME, "tensors*": {"a*": OPERAND, "b*": OPERAND}, "scale*": float, "layout*":
             "out_in|in_out|unresolved", "layout_from": "base|name|flag|siblings|model_type|user"}
 STREAM = {"dtype*": TEXT, "code*": TEXT, "chunk*": int, "chunks*": [[int]],
           "tensors*": [{"name*": NAME, "shape*": SHAPE, "sha256*": SHA256}]}
-FILE = {"path*": r"(?!\.\.?\Z)[^\0-\x1f\x7f/\\]{1,255}", "size*": int, "sha256*": SHA256,
-        "tensor": NAME}
 ADAPTER = {"name*": LABEL, "method*": "[a-z0-9_]{1,64}", "operations*": [{}], "streams*": [{}],
-           "inert": [{"tensor*": NAME, "reason*": TEXT}], "nonfinite": [NAME], "files": [FILE],
-           "source": {"format*": TEXT, "config": TEXT, "sha256": SHA256, "header": TEXT}}
+           "inert": [{"tensor*": NAME, "reason*": TEXT}], "nonfinite": [NAME],
+           "source": {"format*": TEXT, "config": TEXT, "sha256": SHA256, "header": TEXT},
+           "files": [{"path*": r"(?!\.\.?\Z)[^\0-\x1f\x7f/\\]{1,255}", "size*": int,
+                      "sha256*": SHA256, "tensor": NAME}]}
 PRINT = {"tensors*": {"*": ["|".join(DTYPES), SHAPE, HEX32, object]}, "digest*": SHA256,
          "sketch": {"*": "[0-9a-f]{256}"}}
 MANIFEST = {"generator": TEXT, "requires": [TEXT], "metadata": {"*": TEXT}, "adapters*": [ADAPTER],
@@ -46,25 +48,24 @@ def need(condition, rule, kind="manifest"):
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
-def dims(shape):
-    return ",".join(map(str, shape))
-
 def table_digest(title, rows):
-    return sha256("".join([title, "\n", *("\t".join(row) + "\n" for row in sorted(rows))]).encode())
+    """The digest of rows of a name, a dtype, a shape and strings."""
+    rows = [[name, dtype, ",".join(map(str, shape)), *rest] for name, dtype, shape, *rest in rows]
+    return sha256("\n".join([title, *map("\t".join, sorted(rows)), ""]).encode())
 
 def check_type(value, schema):
-    """Refuses a value of another type; returns whether an object in it has keys unknown to the type."""
+    """Refuses a wrong type; returns whether an object in the value has a key unknown to it."""
     schema = schema[isinstance(value, dict)] if isinstance(schema, tuple) else schema
     kind = schema if isinstance(schema, type) else type(schema)
     need(kind is not int or type(value) is not float, "JSN-4", "json")
-    right = isinstance(value, (int, float) if kind is float else kind) and type(value) is not bool
-    need(right, "MAN-1")
+    need(kind is object or type(value) is not bool, "MAN-1")
+    need(isinstance(value, (int, float) if kind is float else kind), "MAN-1")
     if kind is str:
         need(re.fullmatch(schema.encode(), value.encode()), "MAN-1, NAM, DIG, FPR-1 or LOW-3")
     elif kind is list:
         parts = schema * len(value) if len(schema) == 1 else schema
         need(len(value) == len(parts), "MAN-1")
-        unknown = [check_type(member, part) for member, part in zip(value, parts)]
+        unknown = [check_type(*pair) for pair in zip(value, parts)]
         small = schema is not SHAPE or len(value) <= 8 and math.prod(filter(None, value)) < 2**53
         need(small, "LIM-3 or LIM-4", "limit")
         return any(unknown)
@@ -86,8 +87,8 @@ def object_from(pairs):
     return Object(pairs)
 
 def depth(value):
-    value = [*value.values()] if isinstance(value, dict) else value
-    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+    members = list(value.values()) if isinstance(value, dict) else value
+    return 1 + max(map(depth, members), default=0) if isinstance(members, list) else 0
 
 def parse(text):
     try:
@@ -104,7 +105,7 @@ def frame(data, n):
     tag, width, size = (32, 1, n) if n < 256 else (96, 2, n - 256) if n < 65792 else (160, 4, n)
     start = b"\x28\xB5\x2F\xFD" + bytes([tag]) + size.to_bytes(width, "little")
     need(data.startswith(start), "FRM-1", "frame")
-    at, last = len(start), 0
+    at, last = len(start), False
     while not last:
         block = int.from_bytes(data[at:at + 3], "little")
         last, kind, size = block & 1, block >> 1 & 3, block >> 3
@@ -112,7 +113,7 @@ def frame(data, n):
         need(at <= len(data) and kind != 3 and size <= min(n, 2**17), "FRM-2", "frame")
     need(at == len(data), "FRM-2", "frame")
     try:
-        return zstandard.ZstdDecompressor().decompress(data)  # fails unless it holds n bytes
+        return zstandard.ZstdDecompressor().decompress(data)  # fails unless these are n bytes
     except zstandard.ZstdError:
         raise AdpError("frame", "FRM-3")
 
@@ -133,7 +134,7 @@ def stream_rules(stream):
 
 def operation_rules(operation, tensors):
     """Returns the names of the operands."""
-    opaque = check_type(operation, OPERATION) or operation.op != "add_low_rank"
+    known = not check_type(operation, OPERATION) and operation.op == "add_low_rank"
     parts = Object()
     for role, operand in operation.tensors.items():
         operand = operand if isinstance(operand, dict) else Object(tensor=operand)
@@ -143,17 +144,17 @@ def operation_rules(operation, tensors):
         inside = [start + count <= size for (start, count), (_, size) in zip(window, whole)]
         need(len(window) == len(whole) and all(inside), "OPS-1")
         parts[role] = Object(tensors[operand.tensor], shape=[count for _, count in window])
-    if not opaque and parts.keys() <= {"a", "b"}:
+    if known and parts.keys() <= {"a", "b"}:
         check_type(operation, LOW_RANK)
-        low_rank_rules(operation, parts.a, parts.b)
+        low_rank_rules(parts.a, parts.b, operation.layout, operation.shape)
     return {part.name for part in parts.values()}
 
-def low_rank_rules(operation, a, b):
+def low_rank_rules(a, b, layout, shape):
     if not (a.opaque or b.opaque):
-        need({a.dtype, b.dtype} <= FLOATS, "LOW-1")
-        need(len(a.shape) == len(b.shape) == 2 and a.shape[0] == b.shape[1], "LOW-1")
-        shape = [b.shape[0], a.shape[1]][::-1 if operation.layout == "in_out" else 1]
-        need(operation.layout == "unresolved" or operation.shape in (None, shape), "LOW-2")
+        need({a.dtype, b.dtype} <= FLOATS and len(a.shape) == len(b.shape) == 2, "LOW-1")
+        need(a.shape[0] == b.shape[1], "LOW-1")
+        target = [a.shape[1], b.shape[0]] if layout == "in_out" else [b.shape[0], a.shape[1]]
+        need(layout == "unresolved" or shape in (None, target), "LOW-2")
 
 def adapter_rules(adapter):
     for stream in adapter.streams:
@@ -161,24 +162,23 @@ def adapter_rules(adapter):
     adapter.tensors = [tensor for stream in adapter.streams for tensor in stream.tensors]
     tensors, files = {tensor.name: tensor for tensor in adapter.tensors}, adapter.files or []
     need(len(tensors) == len(adapter.tensors), "MAN-2")
+    need(len({file.path for file in files}) == len(files), "MAN-9")
     used = set().union(*(operation_rules(operation, tensors) for operation in adapter.operations))
     used |= {file.tensor for file in files if file.tensor}
     inert = {entry.tensor for entry in adapter.inert or []}
     need(used | inert == set(tensors) >= set(adapter.nonfinite or []), "MAN-4")
     need(not used & inert, "MAN-5")
-    need(len({file.path for file in files}) == len(files), "MAN-9")
     for file in files:
         tensor = tensors.get(file.tensor, Object(opaque=True))
         same = [tensor.dtype, tensor.shape, tensor.sha256] == ["U8", [file.size], file.sha256]
         need(tensor.opaque or same, "MAN-9")
 
 def fingerprint_rules(tensors, digest, sketch):
-    rows = []
-    for name, (dtype, shape, exact, value) in tensors.items():
+    for name, (dtype, _, _, value) in tensors.items():
         check_type([name, value], [NAME, HEX32 if dtype in FLOATS else None])
-        rows.append([name, dtype, dims(shape), exact, value or ""])
-    need(digest == table_digest("adp-fingerprint-1", rows), "FPR-1")
-    need(sketch.keys() <= tensors.keys(), "FPR-1")
+    rows = [[name, *rest, value or ""] for name, (*rest, value) in tensors.items()]
+    sound = digest == table_digest("adp-fingerprint-1", rows) and sketch.keys() <= tensors.keys()
+    need(sound, "FPR-1")
 
 def manifest_rules(manifest, offset, length):
     check_type(manifest, {"requires": [TEXT]})
@@ -216,7 +216,7 @@ def restore(stream, payload):
         tensor.nonfinite = mask is not None and bool((units & mask == mask).any())
 
 def read(data):
-    """The manifest; the tensors in it have got `dtype`, `opaque`, `size`, `data` and `nonfinite`."""
+    """The manifest. Its tensors have got `dtype`, `opaque`, `size`, `data` and `nonfinite`."""
     end = len(data) - 64
     need(HEADER[:8].startswith(data[:8]), "ENV-1", "not-adp")
     need(HEADER.startswith(data[:16]), "ENV-2", "version")
@@ -229,44 +229,48 @@ def read(data):
     manifest_rules(manifest, offset, len(data))
     for stream in [stream for adapter in manifest.adapters for stream in adapter.streams]:
         restore(stream, payload)
-    for adapter in manifest.adapters:
-        listed = adapter.nonfinite
-        found = [t.opaque or t.nonfinite == (t.name in listed) for t in adapter.tensors if listed is not None]
-        need(all(found), "MAN-8")
+    for adapter in [adapter for adapter in manifest.adapters if adapter.nonfinite is not None]:
+        tensors = [tensor for tensor in adapter.tensors if not tensor.opaque]
+        need(all(t.nonfinite == (t.name in adapter.nonfinite) for t in tensors), "MAN-8")
     return manifest
 
-def list_file(file):
-    for adapter in read(pathlib.Path(file).read_bytes()).adapters:
-        rows = [[t.name, t.dtype, dims(t.shape), t.sha256] for t in adapter.tensors]
+def list_tensors(adapters):
+    for adapter in adapters:
+        rows = [[t.name, t.dtype, t.shape, t.sha256] for t in adapter.tensors]
         digest = table_digest("adp-weights-1", rows)
         print(adapter.name, adapter.method, len(adapter.operations), digest, sep="\t")
         for name, dtype, shape, digest in rows:
-            print(json.dumps(name), dtype, f"[{shape}]", digest, sep="\t")
+            print(json.dumps(name), dtype, str(shape).replace(" ", ""), digest, sep="\t")
 
-def extract(file, folder):
-    for index, adapter in enumerate(read(pathlib.Path(file).read_bytes()).adapters):
+def extract(adapters, folder):
+    for index, adapter in enumerate(adapters):
         pathlib.Path(folder, str(index)).mkdir(parents=True, exist_ok=True)
         for number, tensor in enumerate(adapter.tensors):
             if not tensor.opaque:
-                path = pathlib.Path(folder, str(index), f"{number}.bin")
+                path, shape = pathlib.Path(folder, str(index), f"{number}.bin"), str(tensor.shape)
                 path.write_bytes(tensor.data)
-                print(path, tensor.name, tensor.dtype, f"[{dims(tensor.shape)}]", sep="\t")
+                print(path, tensor.name, tensor.dtype, shape.replace(" ", ""), sep="\t")
 
-def check(file):
-    read(pathlib.Path(file).read_bytes())
-    print(f"{file}: ok")
-
-def main(command="", *paths):
-    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    jobs = [[path] for path in paths] if command == "check" else [paths]
-    failed = False
-    for job in jobs:
-        try:
-            {"check": check, "list": list_file, "extract": extract}[command](*job)
-        except AdpError as error:
-            print(job[0], *error.args, sep=": ")
-            failed = True
-    return failed
+def run(command, file, *folder):
+    """Returns whether the command failed."""
+    try:
+        adapters = read(pathlib.Path(file).read_bytes()).adapters
+        if command == "check":
+            print(f"{file}: ok")
+        elif command == "list":
+            list_tensors(adapters)
+        else:
+            extract(adapters, *folder)
+        return False
+    except (AdpError, OSError) as error:
+        print(file, *(error.args if isinstance(error, AdpError) else ("io", error)), sep=": ")
+        return True
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["check"] and arguments[1:]:
+        sys.exit(any([run("check", file) for file in arguments[1:]]))
+    if (arguments[:1], len(arguments)) in [(["list"], 2), (["extract"], 3)]:
+        sys.exit(run(*arguments))
+    sys.exit(__doc__)

@@ -11,6 +11,9 @@ package struct ParameterUpdate: Sendable {
   private let columns: Int
   private let terms: Terms
 
+  /// Widened values that stay in a core's own cache from widening to rounding.
+  private static let cachedElements = 1 << 17
+
   private enum Terms: Sendable {
     case single([LowRankTerm<Float>])
     case double([LowRankTerm<Double>])
@@ -66,10 +69,20 @@ package struct ParameterUpdate: Sendable {
     _ terms: [LowRankTerm<Scalar>], to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>,
     _ scratch: TileScratch
   ) {
-    let values = unsafe scratch.values(of: Scalar.self, count: rows.count * columns)
-    unsafe Scalar.widen(UnsafeRawBufferPointer(tile), of: type, into: values)
-    for term in terms { unsafe term.add(to: values, rows: rows, columns: columns) }
-    unsafe Scalar.round(UnsafeBufferPointer(values), to: type, into: tile)
+    let step = max(1, Self.cachedElements / max(1, columns))
+    let rowBytes = columns * type.bitWidth / 8
+    for start in stride(from: 0, to: rows.count, by: step) {
+      let count = min(step, rows.count - start)
+      let part = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: tile[start * rowBytes..<(start + count) * rowBytes])
+      let values = unsafe scratch.values(of: Scalar.self, count: count * columns)
+      let first = rows.lowerBound + start
+      unsafe Scalar.widen(UnsafeRawBufferPointer(part), of: type, into: values)
+      for term in terms {
+        unsafe term.add(to: values, rows: first..<first + count, columns: columns)
+      }
+      unsafe Scalar.round(UnsafeBufferPointer(values), to: type, into: part)
+    }
   }
 }
 

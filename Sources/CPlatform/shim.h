@@ -1,4 +1,4 @@
-// Two Linux calls that the C library's headers show only with _GNU_SOURCE, which Swift's module of
+// Linux calls that the C library's headers show only with _GNU_SOURCE, which Swift's module of
 // them does not define.
 #if defined(__linux__)
 #include <stddef.h>
@@ -7,4 +7,5 @@
 ssize_t copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, size_t count,
                         unsigned flags);
 int sync_file_range(int file, off_t offset, off_t count, unsigned flags);
+int fallocate(int file, int mode, off_t offset, off_t length);
 #endif

@@ -2,12 +2,8 @@ internal import Storage
 
 /// What a stored tensor holds at some places (Spec/adp-v1.md, section 7).
 public struct TensorSample: Sendable, Hashable {
-  /// 16 bytes over the sampled elements as stored.
-  public let exact: [UInt8]
-  /// 16 bytes over the sampled values as BF16; nil where the type is not F16, BF16, F32 or F64.
-  public let value: [UInt8]?
-  /// 32 values as F32, little-endian, 128 bytes; nil where `value` is.
-  public let sketch: [UInt8]?
+  private let info: TensorInfo
+  private let sampled: [UInt8]
 
   /// Elements of a block.
   private static let block = 32
@@ -18,28 +14,52 @@ public struct TensorSample: Sendable, Hashable {
   ///
   /// - Throws: `CheckpointError.storage` where the file cannot be read.
   public init(_ tensor: StoredTensor) throws(CheckpointError) {
-    let info = tensor.info
-    var sampled: [UInt8] = []
-    for range in Self.ranges(count: info.shape.count) {
-      let start = range.lowerBound * info.type.bitWidth / 8
-      let end = range.upperBound * info.type.bitWidth / 8
-      sampled += try storing { () throws(StorageError) in
-        try tensor.file.bytes(at: tensor.offset + UInt64(start), count: end - start)
+    info = tensor.info
+    let width = tensor.info.type.bitWidth
+    let ranges = Self.ranges(count: info.shape.count).map {
+      $0.lowerBound * width / 8..<$0.upperBound * width / 8
+    }
+    var sampled = [UInt8](repeating: 0, count: ranges.reduce(0) { $0 + $1.count })
+    try storing { () throws(StorageError) in
+      try unsafe sampled.withUnsafeMutableBytesThrowing { buffer throws(StorageError) in
+        var filled = 0
+        for range in ranges {
+          try unsafe tensor.file.read(
+            at: tensor.offset + UInt64(range.lowerBound),
+            into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled..<filled + range.count]))
+          filled += range.count
+        }
       }
     }
-    let shape =
-      [UInt8(info.shape.dimensions.count)] + info.shape.dimensions.flatMap { littleEndian($0) }
-    exact = Self.digest(
-      Array("adp-base-1\0\(info.type.rawValue)\0".utf8) + shape + sampled)
-    guard info.type.isFloat else {
-      value = nil
-      sketch = nil
-      return
-    }
-    let values = Self.doubles(sampled, info.type)
-    value = Self.digest(
-      Array("adp-value-1\0".utf8) + shape + values.flatMap { littleEndian($0.fingerprintBits) })
-    sketch = Self.sketch(values, count: info.shape.count)
+    self.sampled = sampled
+  }
+
+  /// 16 bytes over the sampled elements as stored.
+  public var exact: [UInt8] {
+    Self.digest(Array("adp-base-1\0\(info.type.rawValue)\0".utf8) + encodedShape + sampled)
+  }
+
+  /// 16 bytes over the sampled values as BF16; nil where the type is not F16, BF16, F32 or F64.
+  public var value: [UInt8]? {
+    info.type.isFloat
+      ? Self.digest(
+        Array("adp-value-1\0".utf8) + encodedShape
+          + doubles.flatMap { littleEndian($0.fingerprintBits) }) : nil
+  }
+
+  /// 32 values as F32, little-endian, 128 bytes; nil where `value` is.
+  public var sketch: [UInt8]? {
+    guard info.type.isFloat else { return nil }
+    let values = doubles
+    let chosen =
+      info.shape.count > Self.whole
+      ? stride(from: 0, to: 128, by: 4).map { values[$0 * Self.block] }
+      : Array((values + Array(repeating: 0, count: Self.block)).prefix(Self.block))
+    return chosen.flatMap { littleEndian(Float($0).bitPattern) }
+  }
+
+  private var encodedShape: [UInt8] {
+    [UInt8(info.shape.dimensions.count)] + info.shape.dimensions.flatMap { littleEndian($0) }
   }
 
   /// The sampled elements, in the order of sampling.
@@ -57,21 +77,12 @@ public struct TensorSample: Sendable, Hashable {
     Array(Digest(of: bytes).bytes.prefix(16))
   }
 
-  private static func sketch(_ values: [Double], count: Int) -> [UInt8] {
-    let chosen =
-      count > whole
-      ? stride(from: 0, to: 128, by: 4).map { values[$0 * block] }
-      : Array((values + Array(repeating: 0, count: block)).prefix(block))
-    return chosen.flatMap { littleEndian(Float($0).bitPattern) }
-  }
-
-  private static func doubles(_ bytes: [UInt8], _ type: ElementType) -> [Double] {
-    let width = type.bitWidth / 8
-    return stride(from: 0, to: bytes.count, by: width).map { start in
-      let bits = bytes[start..<start + width].reversed().reduce(0 as UInt64) {
-        $0 << 8 | UInt64($1)
-      }
-      return switch type {
+  private var doubles: [Double] {
+    let width = info.type.bitWidth / 8
+    return stride(from: 0, to: sampled.count, by: width).map { start in
+      let bits = sampled[start..<start + width].reversed()
+        .reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+      return switch info.type {
       case .f16: Double(halfBits: UInt16(bits))
       case .bf16: Double(Float(bitPattern: UInt32(bits) << 16))
       case .f32: Double(Float(bitPattern: UInt32(bits)))

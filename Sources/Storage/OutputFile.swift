@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import Synchronization
 public import SystemPackage
 
@@ -12,6 +13,7 @@ public final class OutputFile: ByteSink, Sendable {
   package let descriptor: FileDescriptor
   private let position = Atomic<UInt64>(0)
   private let isCommitted = Atomic<Bool>(false)
+  private let writing = DispatchSemaphore(value: 1)
 
   /// Opens the temporary file.
   ///
@@ -55,10 +57,16 @@ public final class OutputFile: ByteSink, Sendable {
 
   /// Writes bytes at a place; safe from several threads at once.
   package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(StorageError) {
+    // The file system writes one piece at a time anyway; waiting here costs no processor time, while
+    // its own lock spins.
+    writing.wait()
+    defer {
+      writing.signal()
+      Platform.beginWriteback(descriptor, at: Int(offset), count: bytes.count)
+    }
     _ = try withErrno("write", target) { () throws in
       try unsafe descriptor.writeAll(toAbsoluteOffset: Int64(offset), bytes)
     }
-    Platform.beginWriteback(descriptor, at: Int(offset), count: bytes.count)
   }
 
   /// Copies a range of another file to the same place here, inside the kernel where it can.
@@ -82,7 +90,7 @@ public final class OutputFile: ByteSink, Sendable {
 
   /// Sets the length, so that places can be written in any order.
   package func resize(to size: UInt64) throws(StorageError) {
-    try Platform.truncate(descriptor, to: size, path: target)
+    try Platform.allocate(descriptor, size: size, path: target)
   }
 
   /// Syncs the bytes to the disk and gives the file its name.

@@ -66,10 +66,24 @@ package enum Platform {
     #endif
   }
 
-  package static func truncate(
-    _ descriptor: FileDescriptor, to size: UInt64, path: FilePath
+  /// Sets a new file's length and, where the file system can, claims its blocks: writing is then
+  /// several times faster, and a full disk shows at once.
+  package static func allocate(
+    _ descriptor: FileDescriptor, size: UInt64, path: FilePath
   ) throws(StorageError) {
-    guard let length = Int(exactly: size), ftruncate(descriptor.rawValue, length) == 0 else {
+    guard let length = Int(exactly: size) else {
+      throw .system(operation: "write", path: path, code: .fileTooLarge)
+    }
+    #if os(Linux)
+      if length > 0 {
+        if fallocate(descriptor.rawValue, 0, 0, length) == 0 { return }
+        let code = lastError
+        guard [.notSupportedOnSocket, .notSupported, .noFunction].contains(code) else {
+          throw .system(operation: "write", path: path, code: code)
+        }
+      }
+    #endif
+    guard ftruncate(descriptor.rawValue, length) == 0 else {
       throw .system(operation: "write", path: path, code: lastError)
     }
   }

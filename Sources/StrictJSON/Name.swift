@@ -19,7 +19,8 @@ public struct Name: Sendable, Hashable, Comparable, ExpressibleByStringLiteral {
 
   /// Whether both have the same UTF-8 bytes.
   public static func == (left: Name, right: Name) -> Bool {
-    left.text.utf8.elementsEqual(right.text.utf8)
+    // Strings of equal bytes are equal, and that is quickly denied for most.
+    left.text == right.text && left.text.utf8.elementsEqual(right.text.utf8)
   }
 
   /// Whether the left one's UTF-8 bytes sort before the right one's.
