@@ -20,7 +20,8 @@ extension AdapterListing {
           for entry in file.manifest.metadata { writer.member(entry.key, entry.value) }
         }
       }
-      if let base = adapters.first?.base { encode(base, &writer) }
+      writer.key("base")
+      if let base = adapters.first?.base { encode(base, &writer) } else { writer.null() }
       writer.key("adapters")
       writer.array { writer in for inspection in inspections { encode(inspection, &writer) } }
     }
@@ -28,7 +29,6 @@ extension AdapterListing {
   }
 
   private func encode(_ base: BaseRecord, _ writer: inout JSONWriter) {
-    writer.key("base")
     writer.object { writer in
       writer.member("name", base.name)
       writer.member("revision", base.revision)

@@ -43,25 +43,34 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Replaces what is there.")
   var force = false
 
+  func validate() throws {
+    guard base != nil || layout == nil else {
+      throw ValidationError("--layout has no effect without --base")
+    }
+  }
+
   func run() throws {
-    let reference = AdapterReference(source)
-    try checkDistinct(output, from: [reference.path])
-    if FileStatus(of: reference.path)?.isFolder == true || reference.path.isPEFTFile {
-      try convertToADP(reference)
-    } else {
+    let reference = try AdapterReference(source)
+    try checkDistinct(output, from: reference.inputs + [base].compactMap { $0.map { FilePath($0) } })
+    switch reference.kind {
+    case .peft: try convertToADP(reference)
+    case .adp:
+      guard base == nil, ignoreField.isEmpty else {
+        throw ValidationError("--base, --layout and --ignore-field have no effect on an .adp file")
+      }
       try convertToPEFT(reference)
     }
   }
 
   private func convertToADP(_ reference: AdapterReference) throws(Failure) {
-    let imported = try AdapterReference.importPEFT(reference.path, ignoredFields: ignoreField)
-    var adapter = imported.adapter
+    var adapter = try reference.importPEFT(ignoredFields: ignoreField)
     if let base { adapter = try bind(adapter, to: FilePath(base)) }
     do throws(FormatError) {
-      let target = FilePath(output)
-      let file = try openOutput(target, force: force)
+      let file = try wrapping { () throws(StorageError) in
+        try OutputFile(FilePath(output), replacing: force)
+      }
       try Adapter.write([adapter], to: file)
-      try commit(file)
+      try wrapping { () throws(StorageError) in try file.commit() }
     } catch {
       throw Failure(error, in: reference.path)
     }
@@ -70,13 +79,8 @@ struct ConvertCommand: ParsableCommand {
 
   /// Records what the base decides: names, layouts, and its fingerprint.
   private func bind(_ adapter: Adapter, to path: FilePath) throws(Failure) -> Adapter {
+    let checkpoint = try openCheckpoint(path)
     do throws(RuntimeError) {
-      let checkpoint: Checkpoint
-      do throws(CheckpointError) {
-        checkpoint = try Checkpoint(path)
-      } catch {
-        throw .checkpoint(error)
-      }
       let bound = try BoundAdapter(adapter, to: checkpoint, userLayout: layout?.layout)
       for note in bound.notes { Terminal.report("note", note) }
       return try bound.recordingBase(checkpoint)
@@ -114,34 +118,20 @@ struct ConvertCommand: ParsableCommand {
   }
 }
 
-/// A layout that a user may name.
-enum LayoutChoice: String, ExpressibleByArgument, CaseIterable {
-  case outIn = "out_in"
-  case inOut = "in_out"
-
-  var layout: Layout { self == .outIn ? .outIn : .inOut }
-}
-
-/// Refuses an output that is one of the inputs.
-func checkDistinct(_ output: String, from inputs: [FilePath]) throws(Failure) {
-  guard let target = FileStatus(of: FilePath(output)) else { return }
-  for input in inputs {
-    guard let status = FileStatus(of: input), status.isSameFile(as: target) else { continue }
-    throw Failure(.outputIsInput(FilePath(output)))
-  }
-}
-
-private func openOutput(_ path: FilePath, force: Bool) throws(FormatError) -> OutputFile {
-  do throws(StorageError) {
-    return try OutputFile(path, replacing: force)
+/// Opens a base.
+func openCheckpoint(_ path: FilePath) throws(Failure) -> Checkpoint {
+  do throws(CheckpointError) {
+    return try Checkpoint(path)
   } catch {
-    throw .storage(error)
+    throw Failure(error)
   }
 }
 
-private func commit(_ file: OutputFile) throws(FormatError) {
+private func wrapping<Value>(
+  _ body: () throws(StorageError) -> Value
+) throws(FormatError) -> Value {
   do throws(StorageError) {
-    try file.commit()
+    return try body()
   } catch {
     throw .storage(error)
   }

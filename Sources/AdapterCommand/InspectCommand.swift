@@ -29,31 +29,28 @@ struct InspectCommand: ParsableCommand {
   var json = false
 
   func run() throws {
-    let path = FilePath(path)
-    let status = FileStatus(of: path)
-    if PEFTFolder.isPlausible(path), status?.isFolder == true || path.isPEFTFile {
-      let imported = try AdapterReference.importPEFT(path, ignoredFields: [])
-      try show(AdapterListing(path: self.path, file: nil, adapters: [imported.adapter]), path)
-    } else if status?.isFolder == true || path.isSafetensors {
-      try showCheckpoint(path)
-    } else {
-      try showFile(path)
+    let checkpoint = FilePath(path)
+    if isCheckpoint(checkpoint) { return try showCheckpoint(checkpoint) }
+    let reference = try AdapterReference(path)
+    switch reference.kind {
+    case .peft:
+      let adapter = try reference.importPEFT(ignoredFields: [])
+      try show(AdapterListing(path: path, file: nil, adapters: [adapter]), reference)
+    case .adp:
+      let (file, adapters) = try reference.openFile()
+      try show(AdapterListing(path: path, file: file, adapters: adapters), reference)
     }
   }
 
-  private func showFile(_ path: FilePath) throws(Failure) {
+  private func show(
+    _ listing: AdapterListing, _ reference: AdapterReference
+  ) throws(Failure) {
     do throws(FormatError) {
-      let file = try AdapterFile.open(path)
-      let adapters = try Adapter.adapters(of: file)
-      try show(AdapterListing(path: self.path, file: file, adapters: adapters), path)
+      let inspections = try listing.inspections()
+      Terminal.write(json ? listing.json(inspections) : listing.text(inspections))
     } catch {
-      throw Failure(error, in: path)
+      throw Failure(error, in: reference.path)
     }
-  }
-
-  private func show(_ listing: AdapterListing, _ path: FilePath) throws(FormatError) {
-    let inspections = try listing.inspections()
-    Terminal.write(json ? listing.json(inspections) : listing.text(inspections))
   }
 
   private func showCheckpoint(_ path: FilePath) throws(Failure) {
@@ -66,10 +63,10 @@ struct InspectCommand: ParsableCommand {
   }
 }
 
-extension FilePath {
-  /// Whether its name is that of a safetensors file or an index of shards.
-  fileprivate var isSafetensors: Bool {
-    let name = lastComponent?.string ?? ""
-    return name.hasSuffix(".safetensors") || name.hasSuffix(".index.json")
-  }
+/// Whether a path is a safetensors file, an index of shards, or a folder that is no adapter's.
+private func isCheckpoint(_ path: FilePath) -> Bool {
+  let name = path.lastComponent?.string ?? ""
+  if FileStatus(of: path)?.isFolder == true { return !PEFTFolder.isPlausible(path) }
+  return name != PEFTFolder.weightsName
+    && (name.hasSuffix(".safetensors") || name.hasSuffix(".index.json"))
 }

@@ -12,10 +12,13 @@ internal import Storage
 /// Ends the command on Ctrl-C and its kin without leaving temporary files behind.
 enum Interruption {
   static func install() {
-    // A closed pipe shows as an error of the write.
+    // A closed pipe and a file over the limit show as errors of the write.
     _ = signal(SIGPIPE, SIG_IGN)
+    _ = signal(SIGXFSZ, SIG_IGN)
     for number in [SIGINT, SIGTERM, SIGHUP] {
-      _ = signal(number, SIG_IGN)
+      // What the caller has turned off (nohup does) stays off.
+      let previous = signal(number, SIG_IGN)
+      guard unsafe unsafeBitCast(previous, to: Int.self) != 1 else { continue }
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler {
         TemporaryPaths.removeAll()

@@ -29,8 +29,11 @@ enum Main {
       Terminal.exit(failure.status)
     } catch {
       // What is left are the parser's own: help and version are results, the rest wrong usage.
-      guard AdapterTool.exitCode(for: error) != .success else { AdapterTool.exit(withError: error) }
-      Terminal.report("error", AdapterTool.message(for: error))
+      let status = AdapterTool.exitCode(for: error)
+      guard status != .success else { AdapterTool.exit(withError: error) }
+      let message = AdapterTool.message(for: error).split(separator: "\n").joined(separator: " ")
+      Terminal.report("error", message)
+      guard status == .validationFailure else { Terminal.exit(2) }
       Terminal.report("hint", "adapter --help, or adapter COMMAND --help, shows the usage")
       Terminal.exit(64)
     }

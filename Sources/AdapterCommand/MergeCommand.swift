@@ -45,18 +45,15 @@ struct MergeCommand: ParsableCommand {
   var force = false
 
   func run() throws {
-    let reference = AdapterReference(adapter)
-    try checkDistinct(output, from: [FilePath(base), reference.path])
+    let reference = try AdapterReference(adapter)
+    let base = FilePath(base)
+    try checkDistinct(output, from: reference.inputs + [base])
     let start = ContinuousClock.now
     let adapter = try reference.open()
+    try reportWarnings(adapter, reference)
+    let checkpoint = try openCheckpoint(base)
     let receipt: MergeReceipt
     do throws(RuntimeError) {
-      let checkpoint: Checkpoint
-      do throws(CheckpointError) {
-        checkpoint = try Checkpoint(FilePath(base))
-      } catch {
-        throw .checkpoint(error)
-      }
       let view = try AdaptedCheckpoint(checkpoint, applying: adapter, policy: policy)
       let bar = ProgressBar("merging")
       defer { bar.finish() }
@@ -69,6 +66,20 @@ struct MergeCommand: ParsableCommand {
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     if json { Terminal.write(receipt.json(seconds: seconds)) }
     for line in receipt.lines(seconds: seconds) { Terminal.report(line.kind, line.text) }
+  }
+
+  /// An adapter that changes nothing, or not what one thinks, is worth a word before the work.
+  private func reportWarnings(
+    _ adapter: Adapter, _ reference: AdapterReference
+  ) throws(Failure) {
+    do throws(FormatError) {
+      for warning in try Inspection(adapter).warnings {
+        if case .unresolvedLayout = warning { continue }
+        Terminal.report("warning", warning.sentence)
+      }
+    } catch {
+      throw Failure(error, in: reference.path)
+    }
   }
 
   private var policy: AdaptedCheckpoint.Policy {

@@ -26,11 +26,10 @@ enum Terminal {
     }
   }
 
-  /// Writes one line to standard error; each line of a longer message is escaped by itself.
+  /// Writes one line to standard error.
   static func report(_ kind: String, _ message: String) {
     let prefix = kind == "hint" ? "hint" : "adapter: \(kind)"
-    let lines = message.split(separator: "\n", omittingEmptySubsequences: true)
-    for line in lines { writeError("\(prefix): \(String(line).escaped)\n") }
+    writeError("\(prefix): \(message.escaped)\n")
   }
 
   /// Writes to standard error as it stands.

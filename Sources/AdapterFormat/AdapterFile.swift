@@ -15,6 +15,7 @@ public struct AdapterFile: Sendable {
   public let manifestByteCount: Int
   private let bytes: any RandomAccessBytes
   private let places: [[Name: Place]]
+  private let lastChunk = LastChunk()
 
   /// Where a tensor is.
   private struct Place {
@@ -41,7 +42,10 @@ public struct AdapterFile: Sendable {
         var offset = 0
         for (tensor, record) in stream.tensors.enumerated() {
           places[record.name] = Place(stream: index, tensor: tensor, offset: offset)
-          offset += stream.type.flatMap(record.shape.byteCount) ?? 0
+          // What an opaque stream's tensors would take is not known, and not needed.
+          if let type = stream.type, !stream.isOpaque {
+            offset += record.shape.byteCount(of: type) ?? 0
+          }
         }
       }
       return places
@@ -78,17 +82,22 @@ public struct AdapterFile: Sendable {
     guard let type = stream.type, !stream.isOpaque else {
       throw .unsupported(stream.opaqueReason ?? "this stream")
     }
-    var decoder = ChunkDecoder(bytes)
     let chunkBytes = stream.chunk * PlaneCodec(type).width
     var done = 0
     while done < buffer.count {
       let position = place.offset + offset + done
       let index = position / chunkBytes
-      try decoder.decode(stream, chunk: index, place: chunkName(adapter, place.stream, index))
+      let units = try lastChunk.units(
+        of: ChunkKey(adapter: adapter, stream: place.stream, chunk: index)
+      ) { () throws(FormatError) in
+        var decoder = ChunkDecoder(bytes)
+        try decoder.decode(stream, chunk: index, place: chunkName(adapter, place.stream, index))
+        return decoder.units
+      }
       let start = position - index * chunkBytes
-      let count = min(decoder.units.count - start, buffer.count - done)
+      let count = min(units.count - start, buffer.count - done)
       let target = unsafe UnsafeMutableRawBufferPointer(rebasing: buffer[done..<done + count])
-      unsafe target.copyBytes(from: decoder.units[start..<start + count])
+      unsafe target.copyBytes(from: units[start..<start + count])
       done += count
     }
   }
@@ -178,7 +187,7 @@ extension AdapterFile {
     var decoder = ChunkDecoder(bytes)
     for (index, stream) in manifest.adapters[adapter].streams.enumerated() where stream.isOpaque {
       for (number, chunk) in stream.chunks.enumerated() {
-        try decoder.check(chunk, place: chunkName(adapter, index, number))
+        try decoder.checkPiecewise(chunk, place: chunkName(adapter, index, number))
       }
     }
   }

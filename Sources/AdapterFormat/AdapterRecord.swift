@@ -184,15 +184,18 @@ extension AdapterRecord {
 
   /// [MAN-9].
   private func checkFiles() throws(FormatError) {
+    guard !files.isEmpty else { return }
+    var tensors: [Name: (type: ElementType?, record: TensorRecord)] = [:]
+    for stream in streams where !stream.isOpaque {
+      for tensor in stream.tensors { tensors[tensor.name] = (stream.type, tensor) }
+    }
     var paths = Set<Name>()
     for file in files {
       guard paths.insert(file.path).inserted else { throw .manifest("two files \(file.path)") }
-      for stream in streams where !stream.isOpaque {
-        guard let tensor = stream.tensors.first(where: { $0.name == file.tensor }) else { continue }
-        guard stream.type == .u8, tensor.shape.dimensions.map(UInt64.init) == [file.size],
-          tensor.digest == file.digest
-        else { throw .manifest("tensor \(tensor.name) is not the file \(file.path)") }
-      }
+      guard let (type, tensor) = file.tensor.flatMap({ tensors[$0] }) else { continue }
+      guard type == .u8, tensor.shape.dimensions.map(UInt64.init) == [file.size],
+        tensor.digest == file.digest
+      else { throw .manifest("tensor \(tensor.name) is not the file \(file.path)") }
     }
   }
 

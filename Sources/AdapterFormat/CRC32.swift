@@ -17,8 +17,19 @@ struct CRC32 {
 
   /// The checksum of bytes.
   static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    unsafe checksum(of: update(initial, bytes))
+  }
+
+  /// The state before any byte.
+  static let initial = UInt32.max
+
+  /// The checksum that a state stands for.
+  static func checksum(of state: UInt32) -> UInt32 { ~state }
+
+  /// The state after further bytes.
+  static func update(_ state: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
     unsafe tables.withUnsafeBufferPointer { table in
-      var value = UInt32.max
+      var value = state
       var index = 0
       while index &+ 16 <= bytes.count {
         let first = unsafe bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self).littleEndian
@@ -31,7 +42,7 @@ struct CRC32 {
         value = unsafe value >> 8 ^ table[Int((value ^ UInt32(bytes[index])) & 0xFF)]
         index &+= 1
       }
-      return ~value
+      return value
     }
   }
 

@@ -52,6 +52,9 @@ enum Envelope {
     guard footer.decoded <= Limits.manifestBytes(fileLength: bytes.count) else {
       throw .limit("a manifest of \(footer.decoded) bytes in a file of \(bytes.count)")
     }
+    guard footer.stored <= Limits.manifestFrameBytes(decoded: footer.decoded) else {
+      throw .limit("a manifest frame of \(footer.stored) bytes for \(footer.decoded)")
+    }
     let frame = try storing { () throws(StorageError) in
       try bytes.bytes(at: footer.offset, count: Int(footer.stored))
     }

@@ -18,6 +18,11 @@ public enum Limits {
     min(128 << 20, sum(1 << 20, times: 8, fileLength))
   }
 
+  /// Bytes of the manifest's frame: a little more than its text needs where nothing compresses.
+  public static func manifestFrameBytes(decoded: UInt64) -> UInt64 {
+    decoded + decoded / 1024 + UInt64(frameOverhead)
+  }
+
   /// Restored bytes of all streams, in a file of this length.
   public static func payloadBytes(fileLength: UInt64) -> UInt64 {
     sum(1 << 30, times: 1024, fileLength)

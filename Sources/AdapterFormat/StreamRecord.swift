@@ -22,9 +22,7 @@ public struct StreamRecord: Sendable, Hashable {
   public var isOpaque: Bool { opaqueReason != nil }
 
   /// Restored bytes of all its tensors; 0 for an opaque stream.
-  public var byteCount: Int {
-    type.map { type in tensors.reduce(0) { $0 + ($1.shape.byteCount(of: type) ?? 0) } } ?? 0
-  }
+  public let byteCount: Int
 
   /// Stored bytes of all its chunks.
   public var storedByteCount: UInt64 { chunks.reduce(0) { $0 + UInt64($1.storedByteCount) } }
@@ -36,6 +34,7 @@ public struct StreamRecord: Sendable, Hashable {
     self.chunk = chunk
     self.tensors = tensors
     self.chunks = chunks
+    byteCount = tensors.reduce(0) { $0 + ($1.shape.byteCount(of: type) ?? 0) }
     opaqueReason = nil
   }
 
@@ -116,6 +115,8 @@ extension StreamRecord {
         "element type \(self.dtype)"
       } else if self.code != "planes" { "code \"\(self.code)\"" } else { nil }
     guard !self.tensors.isEmpty else { throw .manifest("a stream has no tensor") }
+    byteCount =
+      if let type, opaqueReason == nil { try Self.byteCount(self.tensors, type) } else { 0 }
     try checkChunks()
   }
 
@@ -125,6 +126,26 @@ extension StreamRecord {
     guard Limits.chunk.contains(chunk), chunk & (chunk - 1) == 0 else {
       throw .manifest("\(chunk) units in a chunk: not a power of two from 2^10 to 2^20")
     }
+    let width = PlaneCodec(type).width
+    let units = byteCount / width
+    guard chunks.count == units / chunk + (units % chunk == 0 ? 0 : 1) else {
+      throw .manifest("a stream of \(units) \(dtype) units has \(chunks.count) chunks of \(chunk)")
+    }
+    for (index, row) in chunks.enumerated() {
+      guard row.sizes.count == width else {
+        throw .manifest("a chunk of \(dtype) has \(row.sizes.count) frames, not \(width)")
+      }
+      let count = min(chunk, units - index * chunk)
+      guard row.sizes.allSatisfy({ Int($0) <= count + Limits.frameOverhead }) else {
+        throw .frame("more than \(count) + \(Limits.frameOverhead) bytes for \(count)")
+      }
+    }
+  }
+
+  /// [STR-2].
+  private static func byteCount(
+    _ tensors: [TensorRecord], _ type: ElementType
+  ) throws(FormatError) -> Int {
     var bytes = 0
     for tensor in tensors {
       guard let count = tensor.shape.byteCount(of: type) else {
@@ -134,14 +155,7 @@ extension StreamRecord {
       guard !overflow else { throw .limit("a stream of more than 2^63 bytes") }
       bytes = sum
     }
-    let width = PlaneCodec(type).width
-    let units = bytes / width
-    guard chunks.count == units / chunk + (units % chunk == 0 ? 0 : 1) else {
-      throw .manifest("a stream of \(units) \(dtype) units has \(chunks.count) chunks of \(chunk)")
-    }
-    for row in chunks where row.sizes.count != width {
-      throw .manifest("a chunk of \(dtype) has \(row.sizes.count) frames, not \(width)")
-    }
+    return bytes
   }
 
   func encode(into writer: inout JSONWriter) {

@@ -63,7 +63,7 @@ extension InteropError: CustomStringConvertible {
     case .pickle:
       "in Python: safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"adapter_model.safetensors\")"
     case .unknownField(let field):
-      "if it does not change what the adapter computes: --ignore-field \(field)"
+      "if it does not change what the adapter computes: adapter convert --ignore-field \(field)"
     default: nil
     }
   }

@@ -49,8 +49,25 @@ enum LoRAFields {
     "layer_replication": .only([], reason: "it uses layers that the base does not store"),
   ]
 
-  /// Holds a field against the rules.
-  static func check(_ field: Name, _ value: JSONValue) throws(InteropError) {
+  /// Holds every field of a configuration against the rules.
+  ///
+  /// - Parameters:
+  ///   - config: the configuration, an object.
+  ///   - ignoredFields: unknown fields that the user says to mean nothing.
+  /// - Throws: `InteropError` of the first field that is not understood.
+  static func check(_ config: JSONValue, ignoredFields: [Name]) throws(InteropError) {
+    guard case .object(let members) = config else { return }
+    for field in ignoredFields {
+      guard rules[field] == nil, members.contains(where: { $0.key == field }) else {
+        throw .config(field: field.text, "is known or not there, and cannot be ignored")
+      }
+    }
+    for member in members where !ignoredFields.contains(member.key) {
+      try check(member.key, member.value)
+    }
+  }
+
+  private static func check(_ field: Name, _ value: JSONValue) throws(InteropError) {
     switch rules[field] {
     case .honoured, .noEffect: return
     case .only(let values, let reason):

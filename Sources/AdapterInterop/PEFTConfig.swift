@@ -13,13 +13,11 @@ struct PEFTConfig {
   let baseName: String?
   let revision: String?
 
-  /// Reads a configuration.
+  /// Reads the fields that shape the mathematics; `LoRAFields` judges all others.
   ///
-  /// - Parameters:
-  ///   - value: the configuration's text, parsed.
-  ///   - ignoredFields: unknown fields that the user says to mean nothing.
-  /// - Throws: `InteropError` of the field that is missing, impossible or not understood.
-  init(_ value: JSONValue, ignoredFields: Set<Name>) throws(InteropError) {
+  /// - Parameter value: the configuration's text, parsed.
+  /// - Throws: `InteropError` of the field that is missing or impossible.
+  init(_ value: JSONValue) throws(InteropError) {
     guard case .object(let members) = value else {
       throw .config(field: "the whole", "is not an object")
     }
@@ -28,9 +26,6 @@ struct PEFTConfig {
       throw .config(field: "peft_type", "missing")
     }
     guard method == "LORA" else { throw .unsupportedMethod(method) }
-    for member in members where !ignoredFields.contains(member.key) {
-      try LoRAFields.check(member.key, member.value)
-    }
     rank = try Self.number(fields["r"], "r")
     guard rank >= 1, rank == rank.rounded() else {
       throw .config(field: "r", "must be a positive integer, not \(rank)")
@@ -52,7 +47,7 @@ struct PEFTConfig {
   func numbers(for module: Name) throws(InteropError) -> (rank: Int, scale: Double) {
     let rank = rankPattern.match(module)?.value ?? rank
     guard let count = Int(exactly: rank), count >= 1 else {
-      throw .config(field: "rank_pattern", "gives \(module) the rank \(rank)")
+      throw .config(field: "r or rank_pattern", "gives \(module) the rank \(rank)")
     }
     let alpha = alphaPattern.match(module)?.value ?? alpha
     return (count, alpha / (usesRsLoRA ? rank.squareRoot() : rank))

@@ -17,9 +17,11 @@ public enum PEFTExport {
     guard let source = adapter.source, source.format == "peft", let config = source.config else {
       throw .notExpressible("adapter \(adapter.name) was not made from a PEFT folder")
     }
+    try checkMeaning(adapter, config)
     let header = try header(of: adapter, source)
+    let names = [PEFTFolder.configName, PEFTFolder.weightsName]
     let folder = try storing { () throws(StorageError) in
-      try OutputFolder(target, replacing: replacing)
+      try OutputFolder(target, names: names, replacing: replacing)
     }
     try writeFile(PEFTFolder.configName, in: folder) { file throws(InteropError) in
       try storing { () throws(StorageError) in try file.write(Array(config.utf8)) }
@@ -29,6 +31,27 @@ public enum PEFTExport {
     }
     try checkDigest(folder.temporary.appending(PEFTFolder.weightsName), source)
     try storing { () throws(StorageError) in try folder.commit() }
+  }
+
+  /// The recorded configuration must still say what the operations do: they are what counts here,
+  /// the configuration is what counts there.
+  private static func checkMeaning(
+    _ adapter: Adapter, _ text: String
+  ) throws(InteropError) {
+    let config: JSONValue
+    do throws(JSONError) {
+      var reader = try JSONReader(Array(text.utf8), maximumDepth: 16)
+      config = try JSONValue(parsing: &reader)
+    } catch {
+      throw .json("the recorded adapter_config.json", error)
+    }
+    let meant = try PEFTImport.operations(PEFTConfig(config), adapter.tensors)
+    guard Set(meant.compactMap(\.effect)) == Set(adapter.operations.compactMap(\.effect)),
+      meant.count == adapter.operations.count
+    else {
+      throw .notExpressible(
+        "the operations of adapter \(adapter.name) are not those of its recorded configuration")
+    }
   }
 
   private static func writeFile(
@@ -84,5 +107,20 @@ public enum PEFTExport {
     guard digest == expected else {
       throw .notExpressible("the tensors are not those of the file the adapter was made from")
     }
+  }
+}
+
+/// What an operation does, whatever the base has decided since.
+private struct Effect: Hashable {
+  let target: Name
+  let a: Operand
+  let b: Operand
+  let scale: Double
+}
+
+extension Adapters.Operation {
+  fileprivate var effect: Effect? {
+    guard case .addLowRank(let low) = self else { return nil }
+    return Effect(target: low.target, a: low.a, b: low.b, scale: low.scale)
   }
 }

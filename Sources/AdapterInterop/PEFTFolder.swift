@@ -16,15 +16,14 @@ public struct PEFTFolder: Sendable {
   let config: JSONValue
 
   static let configName = "adapter_config.json"
-  static let weightsName = "adapter_model.safetensors"
+  /// The name of its weights.
+  public static let weightsName = "adapter_model.safetensors"
   private static let maximumConfigByteCount = 16 << 20
 
   /// Whether a path is such a folder, or one of its two files.
   public static func isPlausible(_ path: FilePath) -> Bool {
     let folder = folder(of: path)
-    return [configName, weightsName, "adapter_model.bin"].contains { name in
-      FileStatus(of: folder.appending(name)) != nil
-    }
+    return [configName, weightsName].contains { FileStatus(of: folder.appending($0)) != nil }
   }
 
   /// Opens a folder, or the folder of one of its two files.

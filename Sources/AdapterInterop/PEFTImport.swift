@@ -25,9 +25,9 @@ public struct PEFTImport: Sendable {
   ///   - ignoredFields: unknown fields of the configuration that the user says to mean nothing.
   /// - Throws: `InteropError` where anything of it is not understood.
   public init(_ folder: PEFTFolder, ignoredFields: [String] = []) throws(InteropError) {
-    let config = try PEFTConfig(folder.config, ignoredFields: Set(ignoredFields.map { Name($0) }))
-    let infos = folder.weights.header.tensors.map(\.info)
-    let pairs = try Self.pairs(infos)
+    let config = try PEFTConfig(folder.config)
+    try LoRAFields.check(folder.config, ignoredFields: ignoredFields.map { Name($0) })
+    let pairs = try Self.pairs(folder.weights.header.tensors.map(\.info))
     adapter = Adapter(
       name: "default", method: "lora", operations: try Self.operations(pairs, config),
       inert: [], source: try Self.source(folder), files: [],
@@ -38,6 +38,13 @@ public struct PEFTImport: Sendable {
           tensor.info, bytes: folder.weights.file, offset: folder.weights.offset(of: tensor))
       })
     notes = Self.notes(folder, config, modules: pairs.map(\.module))
+  }
+
+  /// The operations that a configuration and the tensors beside it mean.
+  static func operations(
+    _ config: PEFTConfig, _ tensors: [TensorInfo]
+  ) throws(InteropError) -> [Adapters.Operation] {
+    try operations(pairs(tensors), config)
   }
 
   private struct Pair {

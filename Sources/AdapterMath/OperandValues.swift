@@ -7,6 +7,8 @@ internal import StrictJSON
 package struct OperandValues<Scalar: ComputeScalar>: Sendable {
   /// Row-major.
   package let values: [Scalar]
+  /// Whether the tensor holds no NaN and no infinity.
+  package let isFinite: Bool
 
   /// Loads an operand of an adapter.
   ///
@@ -16,6 +18,7 @@ package struct OperandValues<Scalar: ComputeScalar>: Sendable {
       throw .unsupported("tensor \(operand.tensor)")
     }
     let contents = try adapter.contents(of: operand.tensor)
+    isFinite = !NonFinite.isPresent(in: contents, of: info.type)
     let all = unsafe [Scalar](unsafeUninitializedCapacity: info.shape.count) { buffer, count in
       unsafe contents.withUnsafeBytes { stored in
         unsafe Scalar.widen(

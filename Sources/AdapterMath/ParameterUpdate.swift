@@ -1,6 +1,7 @@
 package import AdapterFormat
 package import Adapters
 package import Storage
+package import StrictJSON
 
 /// The operations on one parameter, their operands loaded: changes the parameter tile by tile.
 ///
@@ -10,6 +11,8 @@ package struct ParameterUpdate: Sendable {
   private let type: ElementType
   private let columns: Int
   private let terms: Terms
+  /// The operands that hold a NaN or an infinity.
+  package let nonfiniteOperands: [Name]
 
   /// Widened values that stay in a core's own cache from widening to rounding.
   private static let cachedElements = 1 << 17
@@ -36,8 +39,13 @@ package struct ParameterUpdate: Sendable {
       || operations.contains { operation, adapter in
         [operation.a, operation.b].contains { adapter.tensor($0.tensor)?.type == .f64 }
       }
-    terms =
-      needsDouble ? .double(try Self.load(operations)) : .single(try Self.load(operations))
+    if needsDouble {
+      let loaded: [LowRankTerm<Double>] = try Self.load(operations)
+      (terms, nonfiniteOperands) = (.double(loaded), loaded.flatMap(\.nonfiniteOperands))
+    } else {
+      let loaded: [LowRankTerm<Float>] = try Self.load(operations)
+      (terms, nonfiniteOperands) = (.single(loaded), loaded.flatMap(\.nonfiniteOperands))
+    }
   }
 
   private static func load<Scalar: ComputeScalar>(
@@ -93,15 +101,25 @@ struct LowRankTerm<Scalar: ComputeScalar>: Sendable {
   private let scale: Scalar
   private let rank: Int
   private let inputCount: Int
-  private let layout: Layout
+  private let isTransposed: Bool
+  let nonfiniteOperands: [Name]
 
   init(_ operation: AddLowRank, of adapter: Adapter) throws(FormatError) {
-    a = try OperandValues(operation.a, of: adapter).values
-    b = try OperandValues(operation.b, of: adapter).values
+    let (left, right) = (
+      try OperandValues<Scalar>(operation.a, of: adapter),
+      try OperandValues<Scalar>(operation.b, of: adapter)
+    )
+    (a, b) = (left.values, right.values)
+    nonfiniteOperands =
+      (left.isFinite ? [] : [operation.a.tensor]) + (right.isFinite ? [] : [operation.b.tensor])
     scale = Scalar(operation.scale)
     rank = operation.rank
     inputCount = operation.inputCount
-    layout = operation.layout
+    switch operation.layout {
+    case .outIn: isTransposed = false
+    case .inOut: isTransposed = true
+    case .unresolved: throw .unsupported("\(operation.target): a layout that nothing has decided")
+    }
   }
 
   /// Adds the rows' part of the product.
@@ -115,7 +133,6 @@ struct LowRankTerm<Scalar: ComputeScalar>: Sendable {
         guard let a = a.baseAddress, let b = b.baseAddress, let c = values.baseAddress else {
           return
         }
-        let isTransposed = layout == .inOut
         let product = MatrixProduct(
           rows: rows.count, columns: columns, inner: rank,
           a: (isTransposed, isTransposed ? inputCount : rank),

@@ -105,15 +105,13 @@ public struct AdaptedCheckpoint: Sendable {
   /// What happens to a tensor; nil where it is left alone. The operands are loaded here.
   func update(of tensor: StoredTensor) throws(RuntimeError) -> TensorUpdate? {
     guard let operations = changes[tensor.info.name] else { return nil }
-    if policy.nonFiniteValues == .refuse {
-      for operation in operations {
-        for operand in [operation.a, operation.b] { try checkFinite(operand.tensor) }
-      }
-    }
     let adapter = adapter.adapter
     let update = try decoding { () throws(FormatError) in
       try ParameterUpdate(
         operations.map { ($0, adapter) }, type: tensor.info.type, shape: tensor.info.shape)
+    }
+    if policy.nonFiniteValues == .refuse, let name = update.nonfiniteOperands.first {
+      throw .nonfiniteAdapter(name)
     }
     return TensorUpdate(
       tensor: tensor, update: update, nonFiniteValues: policy.nonFiniteValues)
@@ -121,11 +119,4 @@ public struct AdaptedCheckpoint: Sendable {
 
   /// Whether the adapter changes a tensor.
   func changes(_ name: Name) -> Bool { changes[name] != nil }
-
-  private func checkFinite(_ name: Name) throws(RuntimeError) {
-    let adapter = adapter.adapter
-    guard let info = adapter.tensor(name) else { return }
-    let contents = try decoding { () throws(FormatError) in try adapter.contents(of: name) }
-    if NonFinite.isPresent(in: contents, of: info.type) { throw .nonfiniteAdapter(name) }
-  }
 }

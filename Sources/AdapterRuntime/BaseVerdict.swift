@@ -96,7 +96,8 @@ extension FingerprintRecord {
       .sorted { $0.info.name < $1.info.name }
     guard all.count > maximumTensors else { return all }
     let others = all.filter { !targets.contains($0.info.name) }
-    let evenly = (0..<1024).map { others[$0 * others.count / 1024] }
+    let count = min(1024, others.count)
+    let evenly = (0..<count).map { others[$0 * others.count / count] }
     return all.filter { targets.contains($0.info.name) } + evenly
   }
 
@@ -120,6 +121,8 @@ extension FingerprintRecord {
     var isExact = true
     var different: [Name] = []
     let names = storedNames(in: checkpoint)
+    // Nothing is known of a target that was not sampled.
+    guard targets.isSubset(of: names.values) else { return .unknown }
     for recorded in tensors {
       guard let tensor = names[recorded.name].flatMap(checkpoint.tensor) else {
         different.append(recorded.name)
@@ -128,15 +131,31 @@ extension FingerprintRecord {
       let sample = try checking { () throws(CheckpointError) in try TensorSample(tensor) }
       if sample.exact == recorded.exact { continue }
       isExact = false
-      guard let value = sample.value, value == recorded.value else {
-        different.append(tensor.info.name)
-        continue
-      }
+      let isSame = sample.value != nil && sample.value == recorded.value
+      if !isSame, !isClose(sample, recorded) { different.append(tensor.info.name) }
     }
     let wrongTargets = different.filter(targets.contains)
     if !wrongTargets.isEmpty { return .targetsDiffer(wrongTargets) }
     if !different.isEmpty { return .othersDiffer(different) }
     return isExact ? .exact : .sameValues
+  }
+
+  /// Rounding to F16 on the way may move a value by more than BF16's last bit: then the sketch
+  /// decides, with |a − b| ≤ 2^−8 · max(|a|, |b|) + 2^−24.
+  private func isClose(_ sample: TensorSample, _ recorded: TensorFingerprint) -> Bool {
+    guard sample.type != recorded.type, [sample.type, recorded.type].contains(.f16),
+      sample.shape == recorded.shape, let now = sample.sketch,
+      let then = sketch.first(where: { $0.name == recorded.name })?.bytes
+    else { return false }
+    return zip(Self.floats(now), Self.floats(then)).allSatisfy { now, then in
+      abs(now - then) <= 0x1p-8 * max(abs(now), abs(then)) + 0x1p-24
+    }
+  }
+
+  private static func floats(_ bytes: [UInt8]) -> [Float] {
+    stride(from: 0, to: bytes.count, by: 4).map { start in
+      Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
+    }
   }
 
   /// Where the recorded tensors are now: found as an adapter's targets are, since a base's names may

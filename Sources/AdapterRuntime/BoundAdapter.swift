@@ -34,7 +34,10 @@ public struct BoundAdapter: Sendable {
     var notes: [String] = []
     for var operation in operations {
       guard let stored = binding.stored[operation.target].flatMap(checkpoint.tensor) else {
-        continue
+        throw .binding(.unbound([operation.target: []]))
+      }
+      guard stored.info.shape.dimensions.allSatisfy({ Int32(exactly: $0) != nil }) else {
+        throw .notMergeable("\(operation.target) has a dimension over 2^31 - 1")
       }
       guard stored.info.type.isFloat else {
         throw .type(operation.target, stored.info.type)

@@ -40,19 +40,27 @@ struct LayoutResolution {
       }
       return (only, .base)
     }
-    // A square weight. What a base or a name decided when the adapter was converted stands.
-    switch operation.layoutSource {
-    case .base, .name, .siblings, .modelType, .user: return (operation.layout, .base)
-    case .flag, nil: break
-    }
-    let decision = bySiblings(of: stored.info.name) ?? byModelType()
-    if let decision, let userLayout, decision.0 != userLayout {
+    return try squareLayout(of: operation, stored: stored.info.name)
+  }
+
+  /// A square weight: what the base shows beats what a name or a flag suggested; the user is asked
+  /// last, and must not contradict either.
+  private func squareLayout(
+    of operation: AddLowRank, stored: Name
+  ) throws(RuntimeError) -> (Layout, LayoutSource)? {
+    let recorded: (Layout, LayoutSource)? =
+      operation.layout == .unresolved ? nil : (operation.layout, operation.layoutSource ?? .flag)
+    let shown = bySiblings(of: stored) ?? byModelType()
+    if let shown, let recorded, shown.0 != recorded.0, ![.name, .flag].contains(recorded.1) {
       throw .layoutConflict(
-        operation.target, "the base shows \(decision.0.rawValue), not \(userLayout.rawValue)")
+        operation.target, "recorded as \(recorded.0.rawValue), the base shows \(shown.0.rawValue)")
     }
-    if let decision { return decision }
-    if let userLayout { return (userLayout, .user) }
-    return operation.layout == .unresolved ? nil : (operation.layout, .flag)
+    guard let decision = shown ?? recorded else { return userLayout.map { ($0, .user) } }
+    guard userLayout == nil || userLayout == decision.0 else {
+      throw .layoutConflict(
+        operation.target, "\(decision.0.rawValue) by \(decision.1.rawValue), whatever the user says")
+    }
+    return decision
   }
 
   private func bySiblings(of name: Name) -> (Layout, LayoutSource)? {
@@ -65,9 +73,11 @@ struct LayoutResolution {
   }
 
   private func byModelType() -> (Layout, LayoutSource)? {
-    checkpoint.config?.modelType.map {
-      (Self.transposedModelTypes.contains($0) ? .inOut : .outIn, .modelType)
+    // A type that is not listed says nothing: it may be a model of somebody's own.
+    guard let type = checkpoint.config?.modelType, Self.transposedModelTypes.contains(type) else {
+      return nil
     }
+    return (.inOut, .modelType)
   }
 
   /// Every non-square matrix `X.weight` beside a vector `X.bias`: the bias is as long as the output,

@@ -33,14 +33,18 @@ public struct Merge: Sendable {
     var copied: [String] = []
     var omitted: [String] = []
     if let folder = view.checkpoint.folder {
+      (copied, omitted) = try otherFiles(in: folder)
+      let names = view.checkpoint.shards.map(\.name) + copied
       let output = try storing { () throws(StorageError) in
-        try OutputFolder(target, replacing: replacing)
+        try OutputFolder(target, names: names, replacing: replacing)
       }
       for shard in view.checkpoint.shards.indices {
         let name = view.checkpoint.shards[shard].name
         try write(shard, to: output.temporary.appending(name), replacing: false, report)
       }
-      (copied, omitted) = try copyOtherFiles(from: folder, to: output.temporary)
+      for name in copied {
+        try copy(folder.appending(name), to: output.temporary.appending(name))
+      }
       try storing { () throws(StorageError) in try output.commit() }
     } else {
       try write(0, to: target, replacing: replacing, report)
@@ -85,7 +89,8 @@ public struct Merge: Sendable {
       },
       untouchedCount: view.checkpoint.names.count - changed.count, byteCount: byteCount,
       shards: view.checkpoint.shards.map(\.name), copiedFiles: copied, omittedFiles: omitted,
-      notes: view.adapter.notes)
+      notes: view.adapter.notes
+        + (view.checkpoint.hasUnreadableConfig ? ["config.json cannot be read"] : []))
   }
 }
 
@@ -98,9 +103,9 @@ extension Merge {
     ".safetensors.index.json", ".bin.index.json",
   ]
 
-  /// Copies configuration, tokenizer and the like; returns what was copied and what was not.
-  private func copyOtherFiles(
-    from folder: FilePath, to target: FilePath
+  /// Configuration, tokenizer and the like, which are copied, and what is not.
+  private func otherFiles(
+    in folder: FilePath
   ) throws(RuntimeError) -> (copied: [String], omitted: [String]) {
     var copied: [String] = []
     var omitted: [String] = []
@@ -110,19 +115,22 @@ extension Merge {
       let path = folder.appending(name)
       let isIndex = path.lastComponent == view.checkpoint.indexPath?.lastComponent
       let isWeights = Self.weightSuffixes.contains { name.hasSuffix($0) }
-      guard FileStatus(of: path)?.isRegular == true, isIndex || !isWeights, !name.hasPrefix(".")
-      else {
+      let isFile = FileStatus(of: path)?.isRegular == true
+      if isFile, isIndex || !isWeights, !name.hasPrefix(".") {
+        copied.append(name)
+      } else {
         omitted.append(name)
-        continue
       }
-      try storing { () throws(StorageError) in
-        let source = try File(path)
-        let output = try OutputFile(target.appending(name), replacing: false)
-        try output.copy(from: source, range: 0..<source.count)
-        try output.commit()
-      }
-      copied.append(name)
     }
     return (copied, omitted)
+  }
+
+  private func copy(_ path: FilePath, to target: FilePath) throws(RuntimeError) {
+    try storing { () throws(StorageError) in
+      let source = try File(path)
+      let output = try OutputFile(target, replacing: false)
+      try output.copy(from: source, range: 0..<source.count)
+      try output.commit()
+    }
   }
 }

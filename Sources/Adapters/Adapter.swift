@@ -12,7 +12,7 @@ public struct Adapter: Sendable {
   /// The method's name, for people.
   public let method: String
   /// What it does, in order.
-  public var operations: [Operation]
+  public package(set) var operations: [Operation]
   /// Tensors that nothing uses.
   public let inert: [AdapterRecord.InertTensor]
   /// Where it came from.
@@ -20,7 +20,7 @@ public struct Adapter: Sendable {
   /// Files that lay beside its source.
   public let files: [FileRecord]
   /// What it was made for.
-  public var base: BaseRecord?
+  public package(set) var base: BaseRecord?
   /// Its tensors that this version can decode.
   public let tensors: [TensorInfo]
   private let origin: Origin

@@ -48,7 +48,8 @@ public enum Warning: Sendable, Hashable {
     var zero: [Name] = []
     var zeros = ZeroDigests()
     for operation in low where operation.rank > 0 {
-      if try zeros.isZero(operation.b.tensor, of: adapter) { zero.append(operation.target) }
+      let isZero = try zeros.isZero(operation.b.tensor, of: adapter)
+      if operation.scale == 0 || isZero { zero.append(operation.target) }
     }
     let reasons = adapter.operations.compactMap { operation in
       if case .unsupported(_, let reason) = operation { reason } else { nil }
@@ -64,13 +65,11 @@ public enum Warning: Sendable, Hashable {
     return adapter.operations.isEmpty ? [.empty] + found : found
   }
 
-  /// From the manifest, where it says; else from the values.
+  /// What the manifest says; of an adapter that is in no file yet, what the values say.
   private static func nonfinite(_ adapter: Adapter) throws(FormatError) -> [Name] {
-    if let (file, index) = adapter.file, let listed = file.manifest.adapters[index].nonfinite {
-      return listed
-    }
+    if let (file, index) = adapter.file { return file.manifest.adapters[index].nonfinite ?? [] }
     var names: [Name] = []
-    for tensor in adapter.tensors where tensor.type.isFloat {
+    for tensor in adapter.tensors {
       let contents = try adapter.contents(of: tensor.name)
       if NonFinite.isPresent(in: contents, of: tensor.type) { names.append(tensor.name) }
     }
@@ -86,9 +85,17 @@ private struct ZeroDigests {
     guard let info = adapter.tensor(name), info.byteCount > 0 else { return false }
     guard let (file, index) = adapter.file, let digest = file.digest(of: name, adapter: index)
     else { return try adapter.contents(of: name).allSatisfy { $0 == 0 } }
-    let zero =
-      digests[info.byteCount] ?? Digest(of: [UInt8](repeating: 0, count: info.byteCount))
+    let zero = digests[info.byteCount] ?? Self.digest(ofZeros: info.byteCount)
     digests[info.byteCount] = zero
     return digest == zero
+  }
+
+  private static func digest(ofZeros count: Int) -> Digest {
+    let zeros = [UInt8](repeating: 0, count: min(count, 1 << 16))
+    var hasher = DigestHasher()
+    for start in stride(from: 0, to: count, by: zeros.count) {
+      hasher.update(start + zeros.count <= count ? zeros : Array(zeros.prefix(count - start)))
+    }
+    return hasher.finish()
   }
 }

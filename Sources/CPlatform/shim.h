@@ -7,5 +7,7 @@
 ssize_t copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, size_t count,
                         unsigned flags);
 int sync_file_range(int file, off_t offset, off_t count, unsigned flags);
+int renameat2(int old_folder, const char *old_path, int new_folder, const char *new_path,
+              unsigned flags);
 int fallocate(int file, int mode, off_t offset, off_t length);
 #endif

@@ -14,6 +14,8 @@ public struct Checkpoint: Sendable {
   public let indexPath: FilePath?
   /// What `config.json` beside the weights says; nil where there is none that can be read.
   public let config: ModelConfig?
+  /// Whether there is a `config.json` that cannot be read: then ties and model type are not known.
+  public let hasUnreadableConfig: Bool
   private let places: [Name: Place]
 
   /// One safetensors file.
@@ -55,7 +57,9 @@ public struct Checkpoint: Sendable {
     }
     self.shards = shards
     places = try Self.places(shards, index, layout)
-    config = ModelConfig(layout.parent.appending("config.json"))
+    let configPath = layout.parent.appending("config.json")
+    config = ModelConfig(configPath)
+    hasUnreadableConfig = config == nil && FileStatus(of: configPath) != nil
   }
 
   /// The names of all stored tensors.

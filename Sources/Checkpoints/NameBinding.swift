@@ -114,9 +114,10 @@ extension NameBinding {
     return first
   }
 
-  /// Prefix pairs that bind the first target. A prefix ends at a dot and holds no layer number, and
-  /// what is left of the name is at least a module and its parameter: a rewrite may say where a
-  /// model sits in another, never which layer or which matrix is meant.
+  /// Prefix pairs that bind the first target. A prefix ends at a dot and holds no layer number, what
+  /// is left of the name is at least a module and its parameter, and components are added, removed
+  /// or put in another order, not replaced: a rewrite may say where a model sits in another, never
+  /// which layer, which half of a model or which matrix is meant.
   private static func rewrites(
     of targets: [Name], _ checkpoint: Checkpoint
   ) -> [(from: Name, to: Name)] {
@@ -127,7 +128,7 @@ extension NameBinding {
       for stored in checkpoint.names where stored.hasSuffix(rest) {
         let to = stored.dropLast(rest.text.utf8.count)
         guard to != from, to.text.isEmpty || to.text.utf8.last == UInt8(ascii: "."),
-          !holdsNumber(to)
+          !holdsNumber(to), from.text.isEmpty || to.text.isEmpty || isReordered(from, to)
         else { continue }
         pairs.append((from, to))
       }
@@ -147,6 +148,10 @@ extension NameBinding {
       prefixes.append(Name(prefix))
     }
     return prefixes
+  }
+
+  private static func isReordered(_ from: Name, _ to: Name) -> Bool {
+    from.text.split(separator: ".").sorted() == to.text.split(separator: ".").sorted()
   }
 
   private static func holdsNumber(_ prefix: Name) -> Bool {

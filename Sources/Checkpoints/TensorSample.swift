@@ -1,7 +1,11 @@
-internal import Storage
+public import Storage
 
 /// What a stored tensor holds at some places (Spec/adp-v1.md, section 7).
 public struct TensorSample: Sendable, Hashable {
+  /// The tensor's element type.
+  public var type: ElementType { info.type }
+  /// The tensor's shape.
+  public var shape: Shape { info.shape }
   private let info: TensorInfo
   private let sampled: [UInt8]
 

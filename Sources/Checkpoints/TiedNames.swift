@@ -14,37 +14,45 @@ public import StrictJSON
 /// | BERT | `cls.predictions.decoder.weight` | `bert.embeddings.word_embeddings.weight` |
 /// | BERT | `cls.predictions.decoder.bias` | `cls.predictions.bias` |
 public enum TiedNames {
-  private static let table: [Name: [Name]] = [
-    "lm_head.weight": [
-      "model.embed_tokens.weight", "transformer.wte.weight", "wte.weight",
-      "transformer.word_embeddings.weight", "word_embeddings.weight",
-      "model.decoder.embed_tokens.weight", "backbone.embeddings.weight", "shared.weight",
-    ],
-    "encoder.embed_tokens.weight": ["shared.weight"],
-    "decoder.embed_tokens.weight": ["shared.weight"],
-    "proj_out.weight": ["model.decoder.embed_tokens.weight"],
-    "cls.predictions.decoder.weight": ["bert.embeddings.word_embeddings.weight"],
-    "cls.predictions.decoder.bias": ["cls.predictions.bias"],
+  private static let table: [(absent: Name, stored: [Name])] = [
+    (
+      "lm_head.weight",
+      [
+        "model.embed_tokens.weight", "transformer.wte.weight", "wte.weight",
+        "transformer.word_embeddings.weight", "word_embeddings.weight",
+        "model.decoder.embed_tokens.weight", "backbone.embeddings.weight", "shared.weight",
+      ]
+    ),
+    ("proj_out.weight", ["model.decoder.embed_tokens.weight"]),
+    ("encoder.embed_tokens.weight", ["shared.weight"]),
+    ("decoder.embed_tokens.weight", ["shared.weight"]),
+    ("cls.predictions.decoder.weight", ["bert.embeddings.word_embeddings.weight"]),
+    ("cls.predictions.decoder.bias", ["cls.predictions.bias"]),
+  ]
+
+  /// Model types that tie where their configuration says nothing.
+  private static let tyingModelTypes: Set<String> = [
+    "bert", "bloom", "gemma", "gemma2", "gemma3_text", "gpt2", "mamba", "opt", "t5", "whisper",
   ]
 
   /// The stored tensor that `name` is tied to; nil where the checkpoint stores none of those it
   /// could be.
   public static func stored(for name: Name, in checkpoint: Checkpoint) -> Name? {
-    table[name]?.first { checkpoint.tensor($0) != nil }
+    table.first { $0.absent == name }?.stored.first { checkpoint.tensor($0) != nil }
   }
 
   /// Another parameter that the model computes from the same tensor as `stored`; nil where there is
-  /// none, or the model says that it ties nothing.
+  /// none, or the model ties nothing.
   public static func partner(of stored: Name, in checkpoint: Checkpoint) -> Name? {
-    guard let flag = checkpoint.config?.tiesWordEmbeddings ?? defaultTie(stored, checkpoint), flag
-    else { return nil }
-    if let partner = table.first(where: { $0.value.contains(stored) })?.key { return partner }
-    return self.stored(for: stored, in: checkpoint)
-  }
-
-  /// Without a word in the configuration: tied, where the head is not stored.
-  private static func defaultTie(_ stored: Name, _ checkpoint: Checkpoint) -> Bool? {
-    guard let head = table.first(where: { $0.value.contains(stored) })?.key else { return nil }
-    return checkpoint.tensor(head) == nil
+    let heads = table.filter { $0.stored.contains(stored) }.map(\.absent)
+    let isStored = { (name: Name) in checkpoint.tensor(name) != nil }
+    let says =
+      checkpoint.config?.tiesWordEmbeddings
+      ?? checkpoint.config?.modelType.flatMap { tyingModelTypes.contains($0) ? true : nil }
+    if let head = heads.first(where: isStored) ?? heads.first {
+      // Without a word: tied, where no head of its own is stored.
+      return says ?? !heads.contains(where: isStored) ? head : nil
+    }
+    return says == true ? self.stored(for: stored, in: checkpoint) : nil
   }
 }

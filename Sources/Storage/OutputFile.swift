@@ -10,6 +10,7 @@ public final class OutputFile: ByteSink, Sendable {
   /// Where the file will be.
   public let target: FilePath
   private let temporary: FilePath
+  private let replacing: Bool
   package let descriptor: FileDescriptor
   private let position = Atomic<UInt64>(0)
   private let isCommitted = Atomic<Bool>(false)
@@ -22,10 +23,16 @@ public final class OutputFile: ByteSink, Sendable {
   ///   - replacing: whether a file that is there may be replaced.
   /// - Throws: `outputExists`, or `system` where the folder cannot be written to.
   public init(_ target: FilePath, replacing: Bool) throws(StorageError) {
-    if let existing = FileStatus(of: target) {
-      guard existing.isRegular else { throw .notRegularFile(target) }
+    guard !target.isEmpty else {
+      throw .system(operation: "write", path: target, code: .noSuchFileOrDirectory)
+    }
+    if let existing = FileStatus(ofLink: target) {
+      guard existing.isRegular else {
+        throw FileStatus(of: target)?.isRegular == true ? .outputIsLink(target) : .notRegularFile(target)
+      }
       guard replacing else { throw .outputExists(target) }
     }
+    self.replacing = replacing
     let temporary = target.temporarySibling
     self.target = target
     self.temporary = temporary
@@ -96,7 +103,7 @@ public final class OutputFile: ByteSink, Sendable {
   /// Syncs the bytes to the disk and gives the file its name.
   public func commit() throws(StorageError) {
     try Platform.synchronise(descriptor, path: target)
-    try Platform.rename(temporary, to: target)
+    try Platform.rename(temporary, to: target, replacing ? .replace : .refuse)
     isCommitted.store(true, ordering: .relaxed)
     TemporaryPaths.forget(temporary)
     try OutputFile.synchroniseFolder(of: target)

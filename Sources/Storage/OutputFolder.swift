@@ -6,27 +6,32 @@ public final class OutputFolder {
   public let target: FilePath
   /// Where its files are written until then.
   public let temporary: FilePath
-  private let replacing: Bool
+  private let replaces: Bool
   private var isCommitted = false
 
   /// Makes the temporary folder.
   ///
   /// - Parameters:
   ///   - target: where the folder will be.
-  ///   - replacing: whether a folder that is there may be replaced; an empty one always may.
-  /// - Throws: `outputExists`, or `system` where the parent cannot be written to.
-  public init(_ target: FilePath, replacing: Bool) throws(StorageError) {
-    if let existing = FileStatus(of: target) {
-      guard existing.isFolder else { throw .outputExists(target) }
-      let isEmpty = try Platform.list(target).isEmpty
-      guard replacing || isEmpty else { throw .outputExists(target) }
-    }
-    // "out/" has an empty last name on no system: FilePath drops the trailing separator.
+  ///   - names: the files that it will hold.
+  ///   - replacing: whether a folder that is there may be replaced. It never is where it holds
+  ///     anything else: nothing is deleted that is not written anew. An empty one always may.
+  /// - Throws: `outputExists`, `outputHoldsOther`, `outputIsLink`, or `system` where the parent
+  ///   cannot be written to.
+  public init(
+    _ target: FilePath, names: [String], replacing: Bool
+  ) throws(StorageError) {
     self.target = target
-    self.replacing = replacing
+    replaces = FileStatus(ofLink: target) != nil
+    if replaces { try Self.check(target, names: Set(names), replacing: replacing) }
     temporary = target.temporarySibling
-    try Platform.makeFolder(temporary)
     TemporaryPaths.add(temporary)
+    do throws(StorageError) {
+      try Platform.makeFolder(temporary, for: target)
+    } catch {
+      TemporaryPaths.forget(temporary)
+      throw error
+    }
   }
 
   deinit {
@@ -35,23 +40,28 @@ public final class OutputFolder {
     TemporaryPaths.forget(temporary)
   }
 
-  /// Gives the folder its name. A folder that was there is moved aside first and removed last, so
-  /// that at every moment one of the two is there whole.
-  public func commit() throws(StorageError) {
-    if FileStatus(of: target) != nil {
-      let old = target.temporarySibling
-      try Platform.rename(target, to: old)
-      do throws(StorageError) {
-        try Platform.rename(temporary, to: target)
-      } catch {
-        try Platform.rename(old, to: target)
-        throw error
-      }
-      OutputFolder.remove(old)
-    } else {
-      try Platform.rename(temporary, to: target)
+  private static func check(
+    _ target: FilePath, names: Set<String>, replacing: Bool
+  ) throws(StorageError) {
+    guard FileStatus(ofLink: target)?.isFolder == true else {
+      let isLink = FileStatus(of: target)?.isFolder == true
+      throw isLink ? .outputIsLink(target) : .outputExists(target)
     }
+    let present = try Platform.list(target)
+    guard !present.isEmpty else { return }
+    guard replacing else { throw .outputExists(target) }
+    for name in present {
+      let isFile = FileStatus(ofLink: target.appending(name))?.isRegular == true
+      guard isFile, names.contains(name) else { throw .outputHoldsOther(target, name) }
+    }
+  }
+
+  /// Gives the folder its name. One that was there changes places with it, in one step, and is
+  /// removed then.
+  public func commit() throws(StorageError) {
+    try Platform.rename(temporary, to: target, replaces ? .exchange : .refuse)
     isCommitted = true
+    if replaces { OutputFolder.remove(temporary) }
     TemporaryPaths.forget(temporary)
     try OutputFile.synchroniseFolder(of: target)
   }

@@ -3,8 +3,6 @@ internal import CPlatform
 
 #if canImport(Glibc)
   internal import Glibc
-#elseif canImport(Musl)
-  internal import Musl
 #else
   internal import Darwin
 #endif
@@ -35,6 +33,13 @@ package struct FileStatus: Hashable, Sendable {
   package init?(of path: FilePath) {
     var status = stat()
     guard unsafe path.withPlatformString({ unsafe stat($0, &status) }) == 0 else { return nil }
+    self.init(status)
+  }
+
+  /// The status of a path itself, be it a link; nil where nothing is there.
+  package init?(ofLink path: FilePath) {
+    var status = stat()
+    guard unsafe path.withPlatformString({ unsafe lstat($0, &status) }) == 0 else { return nil }
     self.init(status)
   }
 
@@ -88,11 +93,27 @@ package enum Platform {
     }
   }
 
-  package static func rename(_ old: FilePath, to new: FilePath) throws(StorageError) {
+  /// What a rename does with a target that is there.
+  package enum Collision {
+    /// Replaces it; a folder only where it is empty.
+    case replace
+    /// Fails.
+    case refuse
+    /// Gives it the old name.
+    case exchange
+  }
+
+  package static func rename(
+    _ old: FilePath, to new: FilePath, _ collision: Collision
+  ) throws(StorageError) {
     let status = unsafe old.withPlatformString { old in
-      unsafe new.withPlatformString { new in unsafe renameCall(old, new) }
+      unsafe new.withPlatformString { new in unsafe renameCall(old, new, collision) }
     }
-    guard status == 0 else { throw .system(operation: "write", path: new, code: lastError) }
+    guard status == 0 else {
+      let code = lastError
+      guard code != .fileExists else { throw .outputExists(new) }
+      throw .system(operation: "write", path: new, code: code)
+    }
   }
 
   package static func removeFile(_ path: FilePath) {
@@ -103,9 +124,11 @@ package enum Platform {
     _ = unsafe path.withPlatformString { unsafe rmdir($0) }
   }
 
-  package static func makeFolder(_ path: FilePath) throws(StorageError) {
+  package static func makeFolder(
+    _ path: FilePath, for target: FilePath
+  ) throws(StorageError) {
     guard unsafe path.withPlatformString({ unsafe mkdir($0, 0o777) }) == 0 else {
-      throw .system(operation: "write", path: path, code: lastError)
+      throw .system(operation: "write", path: target, code: lastError)
     }
   }
 
@@ -143,18 +166,28 @@ package enum Platform {
 
   package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
-  /// Processors that this process may run on.
+  /// Processors that are there.
   package static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
   private static func renameCall(
-    _ old: UnsafePointer<CChar>, _ new: UnsafePointer<CChar>
+    _ old: UnsafePointer<CChar>, _ new: UnsafePointer<CChar>, _ collision: Collision
   ) -> Int32 {
     #if canImport(Glibc)
-      unsafe Glibc.rename(old, new)
-    #elseif canImport(Musl)
-      unsafe Musl.rename(old, new)
+      let flags: UInt32 =
+        switch collision {
+        case .replace: 0
+        case .refuse: 1  // RENAME_NOREPLACE
+        case .exchange: 2  // RENAME_EXCHANGE
+        }
+      return unsafe renameat2(AT_FDCWD, old, AT_FDCWD, new, flags)
     #else
-      unsafe Darwin.rename(old, new)
+      let flags: UInt32 =
+        switch collision {
+        case .replace: 0
+        case .refuse: UInt32(RENAME_EXCL)
+        case .exchange: UInt32(RENAME_SWAP)
+        }
+      return unsafe renamex_np(old, new, flags)
     #endif
   }
 }

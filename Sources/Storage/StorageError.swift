@@ -11,6 +11,10 @@ public enum StorageError: Error, Hashable, Sendable {
   case notRegularFile(FilePath)
   /// The output is there already, and replacing it was not asked for.
   case outputExists(FilePath)
+  /// The output is a folder that holds a file which would not be written anew.
+  case outputHoldsOther(FilePath, String)
+  /// The output is a symbolic link.
+  case outputIsLink(FilePath)
   /// The output is one of the inputs.
   case outputIsInput(FilePath)
 }
@@ -25,6 +29,9 @@ extension StorageError: CustomStringConvertible {
       "\(path) became shorter while it was read: \(count) bytes at \(offset) are not there"
     case .notRegularFile(let path): "\(path) is not a regular file"
     case .outputExists(let path): "\(path) exists"
+    case .outputHoldsOther(let path, let name):
+      "\(path) holds \(name), which would be lost"
+    case .outputIsLink(let path): "\(path) is a symbolic link: name what it points to"
     case .outputIsInput(let path): "the output \(path) is one of the inputs"
     }
   }

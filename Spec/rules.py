@@ -1,0 +1,150 @@
+"""The rules of adp-v1.md that the manifest alone decides, as data and as functions."""
+import hashlib, math, re
+
+DTYPES = """BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ
+            I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64""".split()
+BITS = {dtype: int(re.search("[0-9]+|$", dtype)[0] or 8) for dtype in DTYPES}  # as the name says
+WIDTH = {dtype: max(BITS[dtype] // 8, 1) for dtype in DTYPES} | {"C64": 4}  # bytes of a unit
+FLOATS = {"F16", "BF16", "F32", "F64"}
+
+# Types: a pattern of strings; int; float, any number; None; object, anything; [T], an array;
+# [T, U], of just these; {key: T}, an object: key* is required, * alone is every key; (T, U), U for
+# an object and else T.
+TEXT, HEX32, SHA256, SHAPE = "(?s:.*)", "[0-9a-f]{32}", "[0-9a-f]{64}", [int]
+NAME, LABEL = r"(?!__metadata__\Z)[^\0-\x1f\x7f]{1,1024}", "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
+OPERAND = (NAME, {"tensor*": NAME, "window*": [[int, int]]})
+OPERATION = {"op*": TEXT, "target": NAME, "tensors*": {"*": OPERAND}, "shape": SHAPE,
+             "bound": [NAME], "scale": object, "layout": object, "layout_from": object}
+LOW_RANK = {"target*": NAME, "tensors*": {"a*": OPERAND, "b*": OPERAND}, "scale*": float, "layout*":
+            "out_in|in_out|unresolved", "layout_from": "base|name|flag|siblings|model_type|user"}
+STREAM = {"dtype*": TEXT, "code*": TEXT, "chunk*": int, "chunks*": [[int]],
+          "tensors*": [{"name*": NAME, "shape*": SHAPE, "sha256*": SHA256}]}
+ADAPTER = {"name*": LABEL, "method*": "[a-z0-9_]{1,64}", "operations*": [{}], "streams*": [{}],
+           "inert": [{"tensor*": NAME, "reason*": TEXT}], "nonfinite": [NAME],
+           "source": {"format*": TEXT, "config": TEXT, "sha256": SHA256, "header": TEXT},
+           "files": [{"path*": r"(?!\.\.?\Z)[^\0-\x1f\x7f/\\]{1,255}", "size*": int,
+                      "sha256*": SHA256, "tensor": NAME}]}
+PRINT = {"tensors*": {"*": ["|".join(DTYPES), SHAPE, HEX32, object]}, "digest*": SHA256,
+         "sketch": {"*": "[0-9a-f]{256}"}}
+MANIFEST = {"generator": TEXT, "requires": [TEXT], "metadata": {"*": TEXT}, "adapters*": [ADAPTER],
+            "base": {"name": TEXT, "revision": TEXT, "architecture": TEXT, "fingerprint": PRINT}}
+
+class AdpError(Exception):
+    """A breach; its arguments are the kind, of section 11, and the rule."""
+
+class Object(dict):
+    """An object of JSON with its members as attributes, None where there is no such member."""
+    __getattr__, __setattr__ = dict.get, dict.__setitem__
+
+def need(condition, rule, kind="manifest"):
+    if not condition:
+        raise AdpError(kind, rule)
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+def table_digest(title, rows):
+    """The digest of rows of a name, a dtype, a shape and strings."""
+    rows = [[name, dtype, ",".join(map(str, shape)), *rest] for name, dtype, shape, *rest in rows]
+    return sha256("\n".join([title, *map("\t".join, sorted(rows)), ""]).encode())
+
+def check_type(value, schema):
+    """Refuses a wrong type; returns whether an object in the value has a key unknown to it."""
+    schema = schema[isinstance(value, dict)] if isinstance(schema, tuple) else schema
+    kind = schema if isinstance(schema, type) else type(schema)
+    need(kind is not int or type(value) is not float, "JSN-4", "json")
+    need(kind is object or type(value) is not bool, "MAN-1")
+    need(isinstance(value, (int, float) if kind is float else kind), "MAN-1")
+    if kind is str:
+        need(re.fullmatch(schema.encode(), value.encode()), "MAN-1, NAM, DIG, FPR-1 or LOW-3")
+    elif kind is list:
+        parts = schema * len(value) if len(schema) == 1 else schema
+        need(len(value) == len(parts), "MAN-1")
+        unknown = [check_type(*pair) for pair in zip(value, parts)]
+        small = schema is not SHAPE or len(value) <= 8 and math.prod(filter(None, value)) < 2**53
+        need(small, "LIM-3 or LIM-4", "limit")
+        return any(unknown)
+    elif kind is dict and "*" in schema:
+        return check_type([*value.values()], [schema["*"]])
+    elif kind is dict:
+        need(all(key[:-1] in value for key in schema if key[-1] == "*"), "MAN-1")
+        known = {key.rstrip("*"): part for key, part in schema.items()}
+        return any([key not in known or check_type(value[key], known[key]) for key in value])
+
+def stream_rules(stream):
+    opaque = check_type(stream, STREAM) or stream.dtype not in BITS or stream.code != "planes"
+    rows, width = stream.chunks, WIDTH.get(stream.dtype, 1)
+    need(stream.tensors, "MAN-1")
+    need(all(len(row) > 1 and min(row[:-1]) > 0 and max(row) < 2**32 for row in rows), "STR-4")
+    for tensor in stream.tensors:
+        bits = 0 if opaque else math.prod(tensor.shape) * BITS[stream.dtype]
+        need(bits % 8 == 0, "STR-2")
+        tensor |= {"dtype": stream.dtype, "opaque": opaque, "size": bits // 8}
+    stream.opaque, stream.units = opaque, sum(tensor.size for tensor in stream.tensors) // width
+    if not opaque:
+        need(stream.chunk in [2**k for k in range(10, 21)], "STR-1")
+        need(len(rows) == -(-stream.units // stream.chunk), "STR-3")
+        need(all(len(row) == width + 1 for row in rows), "STR-4")
+
+def operation_rules(operation, tensors):
+    """Returns the names of the operands."""
+    known = not check_type(operation, OPERATION) and operation.op == "add_low_rank"
+    parts = Object()
+    for role, operand in operation.tensors.items():
+        operand = operand if isinstance(operand, dict) else Object(tensor=operand)
+        need(operand.tensor in tensors, "MAN-4")
+        whole = [[0, size] for size in tensors[operand.tensor].shape]
+        window = whole if operand.window is None else operand.window
+        inside = [start + count <= size for (start, count), (_, size) in zip(window, whole)]
+        need(len(window) == len(whole) and all(inside), "OPS-1")
+        parts[role] = Object(tensors[operand.tensor], shape=[count for _, count in window])
+    if known and parts.keys() <= {"a", "b"}:
+        check_type(operation, LOW_RANK)
+        low_rank_rules(parts.a, parts.b, operation.layout, operation.shape)
+    return {part.name for part in parts.values()}
+
+def low_rank_rules(a, b, layout, shape):
+    if not (a.opaque or b.opaque):
+        need({a.dtype, b.dtype} <= FLOATS and len(a.shape) == len(b.shape) == 2, "LOW-1")
+        need(a.shape[0] == b.shape[1], "LOW-1")
+        target = [a.shape[1], b.shape[0]] if layout == "in_out" else [b.shape[0], a.shape[1]]
+        need(layout == "unresolved" or shape in (None, target), "LOW-2")
+
+def adapter_rules(adapter):
+    for stream in adapter.streams:
+        stream_rules(stream)
+    adapter.tensors = [tensor for stream in adapter.streams for tensor in stream.tensors]
+    tensors, files = {tensor.name: tensor for tensor in adapter.tensors}, adapter.files or []
+    need(len(tensors) == len(adapter.tensors), "MAN-2")
+    need(len({file.path for file in files}) == len(files), "MAN-9")
+    used = set().union(*(operation_rules(operation, tensors) for operation in adapter.operations))
+    used |= {file.tensor for file in files if file.tensor}
+    inert = {entry.tensor for entry in adapter.inert or []}
+    need(used | inert == set(tensors) >= set(adapter.nonfinite or []), "MAN-4")
+    need(not used & inert, "MAN-5")
+    for file in files:
+        tensor = tensors.get(file.tensor, Object(opaque=True))
+        same = [tensor.dtype, tensor.shape, tensor.sha256] == ["U8", [file.size], file.sha256]
+        need(tensor.opaque or same, "MAN-9")
+
+def fingerprint_rules(entry):
+    for name, (dtype, _, _, value) in entry.tensors.items():
+        check_type([name, value], [NAME, HEX32 if dtype in FLOATS else None])
+    rows = [[name, *rest, value or ""] for name, (*rest, value) in entry.tensors.items()]
+    need(entry.digest == table_digest("adp-fingerprint-1", rows), "FPR-1")
+    need(set(entry.sketch or ()) <= entry.tensors.keys(), "FPR-1")
+
+def manifest_rules(manifest, offset, length):
+    check_type(manifest, {"requires": [TEXT]})
+    need(not manifest.requires, f"MAN-3: {manifest.requires}", "requires")
+    check_type(manifest, MANIFEST)
+    names = {adapter.name for adapter in manifest.adapters}
+    need(0 < len(names) == len(manifest.adapters), "MAN-1 or MAN-2")
+    for adapter in manifest.adapters:
+        adapter_rules(adapter)
+    streams = [stream for adapter in manifest.adapters for stream in adapter.streams]
+    restored = sum(tensor.size for stream in streams for tensor in stream.tensors)
+    need(restored <= 2**30 + 1024 * length, "LIM-2", "limit")
+    need(16 + sum(sum(row[:-1]) for stream in streams for row in stream.chunks) == offset, "MAN-6")
+    if manifest.base and manifest.base.fingerprint:
+        fingerprint_rules(manifest.base.fingerprint)
