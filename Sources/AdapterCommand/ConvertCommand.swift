@@ -51,7 +51,8 @@ struct ConvertCommand: ParsableCommand {
 
   func run() throws {
     let reference = try AdapterReference(source)
-    try checkDistinct(output, from: reference.inputs + [base].compactMap { $0.map { FilePath($0) } })
+    try checkDistinct(
+      output, from: reference.inputs + [base].compactMap { $0.map { FilePath($0) } })
     switch reference.kind {
     case .peft: try convertToADP(reference)
     case .adp:

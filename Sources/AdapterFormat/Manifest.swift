@@ -119,6 +119,7 @@ extension Manifest {
     guard offset == payloadEnd else {
       throw .manifest("the frames end at \(offset), the payload at \(payloadEnd)")
     }
+    for stream in adapters.flatMap(\.streams) { try stream.checkFrameSizes() }
   }
 
   /// Writes the manifest in the order of the specification.

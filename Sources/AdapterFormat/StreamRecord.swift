@@ -131,13 +131,19 @@ extension StreamRecord {
     guard chunks.count == units / chunk + (units % chunk == 0 ? 0 : 1) else {
       throw .manifest("a stream of \(units) \(dtype) units has \(chunks.count) chunks of \(chunk)")
     }
+    for row in chunks where row.sizes.count != width {
+      throw .manifest("a chunk of \(dtype) has \(row.sizes.count) frames, not \(width)")
+    }
+  }
+
+  /// [FRM-4], before any memory is taken for a frame.
+  func checkFrameSizes() throws(FormatError) {
+    guard !isOpaque, let type else { return }
+    let units = byteCount / PlaneCodec(type).width
     for (index, row) in chunks.enumerated() {
-      guard row.sizes.count == width else {
-        throw .manifest("a chunk of \(dtype) has \(row.sizes.count) frames, not \(width)")
-      }
       let count = min(chunk, units - index * chunk)
       guard row.sizes.allSatisfy({ Int($0) <= count + Limits.frameOverhead }) else {
-        throw .frame("more than \(count) + \(Limits.frameOverhead) bytes for \(count)")
+        throw .frame("a plane of \(count) bytes is stored in more than \(Limits.frameOverhead) more")
       }
     }
   }

@@ -58,7 +58,8 @@ struct LayoutResolution {
     guard let decision = shown ?? recorded else { return userLayout.map { ($0, .user) } }
     guard userLayout == nil || userLayout == decision.0 else {
       throw .layoutConflict(
-        operation.target, "\(decision.0.rawValue) by \(decision.1.rawValue), whatever the user says")
+        operation.target, "\(decision.0.rawValue) by \(decision.1.rawValue), whatever the user says"
+      )
     }
     return decision
   }

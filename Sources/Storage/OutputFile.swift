@@ -28,7 +28,8 @@ public final class OutputFile: ByteSink, Sendable {
     }
     if let existing = FileStatus(ofLink: target) {
       guard existing.isRegular else {
-        throw FileStatus(of: target)?.isRegular == true ? .outputIsLink(target) : .notRegularFile(target)
+        throw FileStatus(of: target)?.isRegular == true
+          ? .outputIsLink(target) : .notRegularFile(target)
       }
       guard replacing else { throw .outputExists(target) }
     }

@@ -20,7 +20,9 @@ public struct Name: Sendable, Hashable, Comparable, ExpressibleByStringLiteral {
   /// Whether both have the same UTF-8 bytes.
   public static func == (left: Name, right: Name) -> Bool {
     // Strings of equal bytes are equal, and that is quickly denied for most.
-    left.text == right.text && left.text.utf8.elementsEqual(right.text.utf8)
+    guard left.text == right.text else { return false }
+    var (left, right) = (left.text, right.text)
+    return left.withUTF8 { left in right.withUTF8 { unsafe left.elementsEqual($0) } }
   }
 
   /// Whether the left one's UTF-8 bytes sort before the right one's.

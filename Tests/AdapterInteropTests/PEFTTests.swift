@@ -130,6 +130,29 @@ private func lowRank(_ adapter: Adapter) -> [AddLowRank] {
     _ = try PEFTImport(PEFTFolder(source), ignoredFields: ["new_thing"])
   }
 
+  @Test(arguments: ["r", "init_lora_weights", "layer_replication", "not_there"])
+  func aKnownFieldIsNotIgnored(_ field: String) throws {
+    #expect(throws: InteropError.self) {
+      try PEFTImport(PEFTFolder(Repository.peft("gpt2_default")), ignoredFields: [field])
+    }
+  }
+
+  /// The configuration goes back as it came, so it must still say what the operations do.
+  @Test func operationsThatTheConfigurationDoesNotMeanAreNotExported() throws {
+    let folder = try TemporaryFolder()
+    var adapter = try PEFTImport(PEFTFolder(Repository.peft("gpt2_default"))).adapter
+    adapter.operations = lowRank(adapter).map { operation in
+      var operation = operation
+      operation.scale *= 100
+      return .addLowRank(operation)
+    }
+    let error = #expect(throws: InteropError.self) {
+      try PEFTExport.write(adapter, to: folder.appending("out"), replacing: false)
+    }
+    guard case .notExpressible = error else { return #expect(Bool(false)) }
+    #expect(folder.names == [])
+  }
+
   @Test(arguments: [
     ("lora_A.weight", "lora_C.weight", "not supported"),
     ("lora_A.weight", "weird", "not understood"),

@@ -76,6 +76,8 @@ private func checkpoint(_ names: [Name], in folder: TemporaryFolder) throws -> C
     ("model.layers.0.q.weight", "model.layers.1.q.weight"),
     ("model.layers.0.q.weight", "model.layers.0.k.weight"),
     ("head.weight", "model.embed.weight"),
+    ("classifier.dense.weight", "bert.pooler.dense.weight"),
+    ("decoder.layers.0.q.weight", "encoder.layers.0.q.weight"),
   ])
   func whatIsNotTheSameIsNotBound(_ target: String, _ stored: String) throws {
     let error = #expect(throws: NameBinding.Failure.self) {

@@ -1,0 +1,113 @@
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Nothing is overwritten or deleted that is not written anew, and nothing half done is left.
+@Suite struct OutputTests {
+  private let folder: TemporaryFolder
+  private let base: FilePath
+  private let adapter: FilePath
+
+  init() throws {
+    folder = try TemporaryFolder()
+    base = try folder.copy(Repository.base("tiny-gpt2"), to: "base")
+    adapter = try folder.copy(Repository.peft("gpt2_default"), to: "peft")
+  }
+
+  private func expectRefused(_ arguments: String..., says: String) throws {
+    let before = try snapshot()
+    let result = try Command.run(Command.adapter, arguments)
+    #expect(result.status == 2, "\(arguments)")
+    #expect(result.errors.contains(says), "\(result.errors)")
+    #expect(try snapshot() == before)
+  }
+
+  /// Every file below the folder and its bytes.
+  private func snapshot() throws -> [String: [UInt8]] {
+    let paths = Repository.files(below: folder.path, suffix: "")
+    let files = paths.filter { path in
+      (try? FileManager.default.attributesOfItem(atPath: path.string)[.type]) as? FileAttributeType
+        == .typeRegular
+    }
+    return Dictionary(uniqueKeysWithValues: try files.map { ($0.string, try $0.contents) })
+  }
+
+  @Test func inputsAreNeverOutputs() throws {
+    let inputs = [
+      base, base.appending("model.safetensors"), base.appending("config.json"), adapter,
+      adapter.appending("adapter_config.json"), adapter.appending("adapter_model.safetensors"),
+    ]
+    for output in inputs {
+      try expectRefused(
+        "merge", base.string, adapter.string, "-o", output.string, "--force", says: "inputs")
+      try expectRefused(
+        "convert", adapter.string, "--base", base.string, "-o", output.string, "--force",
+        says: "inputs")
+    }
+    let hard = folder.appending("hard").string
+    try FileManager.default.linkItem(
+      atPath: adapter.appending("adapter_config.json").string, toPath: hard)
+    try expectRefused("convert", adapter.string, "-o", hard, "--force", says: "inputs")
+  }
+
+  @Test func aFolderThatHoldsAnythingElseIsNotReplaced() throws {
+    let file = folder.appending("a.adp").string
+    #expect(try Command.adapter("convert", adapter.string, "-o", file).status == 0)
+    let work = folder.appending("work")
+    try FileManager.default.createDirectory(
+      atPath: work.string, withIntermediateDirectories: false)
+    try folder.write([1], to: "work/train.jsonl")
+    try expectRefused("convert", file, "-o", work.string, "--force", says: "holds train.jsonl")
+    try expectRefused(
+      "merge", base.string, file, "-o", work.string, "--force", says: "holds train.jsonl")
+    // The folder that holds the inputs themselves.
+    try expectRefused(
+      "merge", base.string, file, "-o", folder.path.string, "--force", says: "which would be lost")
+    let link = folder.appending("link").string
+    try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: work.string)
+    try expectRefused("convert", file, "-o", link, "--force", says: "symbolic link")
+  }
+
+  @Test func aFolderOfTheSameFilesIsReplaced() throws {
+    let (file, out) = (folder.appending("a.adp").string, folder.appending("out"))
+    #expect(try Command.adapter("convert", adapter.string, "-o", file).status == 0)
+    #expect(try Command.adapter("convert", file, "-o", out.string).status == 0)
+    try folder.write([1], to: "out/adapter_config.json")
+    let refused = try Command.adapter("convert", file, "-o", out.string)
+    #expect(refused.status == 2 && refused.errors.contains("hint: to replace it: --force"))
+    #expect(try Command.adapter("convert", file, "-o", out.string, "--force").status == 0)
+    for name in ["adapter_config.json", "adapter_model.safetensors"] {
+      #expect(try out.appending(name).contents == adapter.appending(name).contents)
+    }
+    #expect(folder.names == ["a.adp", "base", "out", "peft"])
+  }
+
+  @Test func optionsWithoutEffectAreWrongUsage() throws {
+    let file = folder.appending("a.adp").string
+    #expect(try Command.adapter("convert", adapter.string, "-o", file).status == 0)
+    let out = folder.appending("out").string
+    for arguments in [
+      ["convert", adapter.string, "-o", out, "--layout", "in_out"],
+      ["convert", file, "-o", out, "--base", base.string],
+      ["convert", file, "-o", out, "--ignore-field", "x"],
+    ] {
+      #expect(try Command.run(Command.adapter, arguments).status == 64)
+    }
+  }
+
+  /// Ctrl-C in the middle of writing: the signal comes while the output waits to be read.
+  @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+  func anInterruptedMergeLeavesNothing(_ signal: Int32) throws {
+    let out = folder.appending("out").string
+    for delay in [0, 2, 4, 6, 8, 12, 16] {
+      let script = """
+        \(Command.adapter) merge \(base) \(adapter) -o \(out) & p=$!; sleep 0.0\(delay < 10 ? "0" : "")\(delay)
+        kill -\(signal) $p; wait $p
+        """
+      _ = try Command.run("/bin/bash", ["-c", script])
+      #expect(folder.names.allSatisfy { !$0.hasSuffix(".tmp") }, "\(folder.names)")
+      try? FileManager.default.removeItem(atPath: out)
+    }
+  }
+}

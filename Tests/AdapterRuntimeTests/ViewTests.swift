@@ -1,0 +1,261 @@
+import AdapterFormat
+import AdapterRuntime
+import Adapters
+import Checkpoints
+import Storage
+import StrictJSON
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A checkpoint of F32 tensors that hold small numbers, and a LoRA of rank 1 on one of them.
+private struct Case {
+  let folder: TemporaryFolder
+  private var tensors: [TensorInfo] = []
+
+  init() throws {
+    folder = try TemporaryFolder()
+  }
+
+  mutating func add(_ name: Name, _ shape: [UInt64]) throws {
+    let shape = try #require(Shape(shape))
+    tensors.append(TensorInfo(name: name, type: .f32, shape: shape))
+  }
+
+  func checkpoint(config: String? = nil) throws -> Checkpoint {
+    let header = SafetensorsHeader(canonical: tensors, metadata: nil)
+    let count = Int(header.dataByteCount) / 4
+    let data = (0..<count).flatMap { index -> [UInt8] in
+      let bits = Float(index % 97).bitPattern
+      return (0..<4).map { UInt8(truncatingIfNeeded: bits >> (8 * $0)) }
+    }
+    try folder.write(header.encoded + data, to: "model.safetensors")
+    if let config { try folder.write(Array(config.utf8), to: "config.json") }
+    return try Checkpoint(folder.path)
+  }
+
+  func adapter(
+    _ target: Name, out: Int, in input: Int, layout: Layout, source: LayoutSource?
+  ) throws -> Adapter {
+    let (aShape, bShape) = (
+      try #require(Shape([1, UInt64(input)])), try #require(Shape([UInt64(out), 1]))
+    )
+    let a = TensorInfo(name: "a", type: .f32, shape: aShape)
+    let b = TensorInfo(name: "b", type: .f32, shape: bShape)
+    let one: [UInt8] = [0, 0, 0x80, 0x3F]
+    let values = { (info: TensorInfo) in
+      TensorContents(
+        info, bytes: MemoryBytes(Array(repeating: one, count: info.shape.count).flatMap { $0 }),
+        offset: 0)
+    }
+    let operation = try AddLowRank(
+      target: target, a: (Operand("a"), a), b: (Operand("b"), b), scale: 1, layout: layout,
+      layoutSource: source)
+    return Adapter(
+      name: "default", method: "lora", operations: [.addLowRank(operation)], inert: [],
+      source: nil, files: [], base: nil, tensors: [values(a), values(b)])
+  }
+}
+
+private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
+  guard case .addLowRank(let low) = adapter.adapter.operations.first else { return nil }
+  return (low.layout, low.layoutSource)
+}
+
+@Suite struct SquareLayoutTests {
+  private let fixture: Case
+  private let plain: Checkpoint
+
+  init() throws {
+    var fixture = try Case()
+    try fixture.add("m.0.q.weight", [4, 4])
+    self.fixture = fixture
+    plain = try fixture.checkpoint()
+  }
+
+  private func bind(
+    _ layout: Layout, _ source: LayoutSource?, to checkpoint: Checkpoint, user: Layout? = nil
+  ) throws -> BoundAdapter {
+    try BoundAdapter(
+      fixture.adapter("m.0.q.weight", out: 4, in: 4, layout: layout, source: source),
+      to: checkpoint, userLayout: user)
+  }
+
+  /// Beside q lies k, [4, 8] with a bias of 8: such a module stores [in, out].
+  private func transposed() throws -> Checkpoint {
+    var other = try Case()
+    try other.add("m.0.q.weight", [4, 4])
+    try other.add("m.0.k.weight", [4, 8])
+    try other.add("m.0.k.bias", [8])
+    return try other.checkpoint()
+  }
+
+  @Test(arguments: [nil] + LayoutSource.allCases)
+  func unresolvedIsNeverTakenForALayout(_ source: LayoutSource?) throws {
+    let error = #expect(throws: RuntimeError.self) {
+      try bind(.unresolved, source, to: plain)
+    }
+    guard case .undecidedLayout = error else { return #expect(Bool(false)) }
+  }
+
+  @Test func theBaseBeatsANameAndAFlag() throws {
+    for source in [LayoutSource.name, .flag] {
+      let bound = try bind(.outIn, source, to: transposed())
+      #expect(try #require(layout(bound)) == (.inOut, .siblings))
+      #expect(!bound.notes.isEmpty)
+    }
+  }
+
+  @Test func theBaseDoesNotOverruleAnotherBase() throws {
+    #expect(throws: RuntimeError.self) { try bind(.outIn, .siblings, to: transposed()) }
+    #expect(throws: RuntimeError.self) { try bind(.outIn, .user, to: transposed()) }
+  }
+
+  @Test func theUserDoesNotContradict() throws {
+    #expect(throws: RuntimeError.self) {
+      try bind(.unresolved, nil, to: transposed(), user: .outIn)
+    }
+    #expect(throws: RuntimeError.self) { try bind(.outIn, .name, to: plain, user: .inOut) }
+    #expect(
+      try #require(layout(bind(.unresolved, nil, to: plain, user: .inOut))) == (.inOut, .user))
+  }
+
+  @Test func onlyAListedModelTypeDecides() throws {
+    let gpt2 = try fixture.checkpoint(config: #"{"model_type":"gpt2"}"#)
+    #expect(try #require(layout(bind(.unresolved, nil, to: gpt2))) == (.inOut, .modelType))
+    let own = try fixture.checkpoint(config: #"{"model_type":"my_own"}"#)
+    #expect(throws: RuntimeError.self) { try bind(.unresolved, nil, to: own) }
+    #expect(try #require(layout(bind(.unresolved, nil, to: own, user: .outIn))) == (.outIn, .user))
+  }
+}
+
+@Suite struct TieTests {
+  private func refuses(
+    _ target: Name, stored: [Name], config: String?
+  ) throws -> Bool {
+    var fixture = try Case()
+    for name in stored { try fixture.add(name, [8, 4]) }
+    let checkpoint = try fixture.checkpoint(config: config)
+    let adapter = try fixture.adapter(target, out: 8, in: 4, layout: .outIn, source: .name)
+    do throws(RuntimeError) {
+      _ = try AdaptedCheckpoint(checkpoint, applying: adapter)
+      return false
+    } catch {
+      guard case .tied = error else { throw error }
+      return true
+    }
+  }
+
+  @Test func aHeadThatIsTheEmbeddingIsRefused() throws {
+    let embed: Name = "model.embed_tokens.weight"
+    #expect(try refuses("lm_head.weight", stored: [embed], config: nil))
+    #expect(
+      try refuses(
+        "lm_head.weight", stored: [embed, "lm_head.weight"],
+        config: #"{"tie_word_embeddings":true}"#))
+    #expect(
+      try refuses(
+        "lm_head.weight", stored: ["transformer.wte.weight", "lm_head.weight"],
+        config: #"{"model_type":"gpt2"}"#))
+  }
+
+  @Test func aHeadOfItsOwnIsMerged() throws {
+    let embed: Name = "model.embed_tokens.weight"
+    #expect(
+      try !refuses(
+        "lm_head.weight", stored: [embed, "lm_head.weight"],
+        config: #"{"tie_word_embeddings":false}"#))
+    #expect(try !refuses("lm_head.weight", stored: [embed, "lm_head.weight"], config: nil))
+    // Two models share the name of the embedding; one of their heads is stored.
+    let decoder: Name = "model.decoder.embed_tokens.weight"
+    #expect(try !refuses("proj_out.weight", stored: [decoder, "proj_out.weight"], config: nil))
+  }
+}
+
+@Suite struct ManyTensorsTests {
+  /// Beyond 4,096 tensors the targets and 1,024 others are sampled; there may be fewer others.
+  @Test(arguments: [(4200, 4200), (4200, 4000), (6000, 10)])
+  func aFingerprintOfManyTensorsIsWhole(_ count: Int, _ targets: Int) throws {
+    var fixture = try Case()
+    let names = (0..<count).map { Name("t\($0).weight") }
+    for name in names { try fixture.add(name, [1]) }
+    let fingerprint = try FingerprintRecord(
+      of: fixture.checkpoint(), targets: Array(names.prefix(targets)))
+    let sampled = fingerprint.tensors.map(\.name)
+    #expect(Set(sampled).count == sampled.count)
+    #expect(Set(sampled).isSuperset(of: names.prefix(targets)))
+    #expect(sampled.count == targets + min(1024, count - targets))
+  }
+}
+
+@Suite struct TileTests {
+  /// Tensors of several tiles, on all threads, in both layouts, against sums in double.
+  @Test(arguments: [ElementType.f32, .f64, .bf16, .f16], [Layout.outIn, .inOut])
+  func everyRowOfALargeTensorIsRight(_ type: ElementType, _ layout: Layout) throws {
+    let (out, input, rank) = (1501, 1203, 5)
+    var generator = SeededGenerator(seed: 0x711E)
+    let a = (0..<rank * input).map { _ in Float.random(in: -1...1, using: &generator) }
+    let b = (0..<out * rank).map { _ in Float.random(in: -1...1, using: &generator) }
+    let folder = try TemporaryFolder()
+    let (rows, columns) = layout == .outIn ? (out, input) : (input, out)
+    let weights = (0..<rows * columns).map { _ in Float.random(in: -1...1, using: &generator) }
+    let info = TensorInfo(
+      name: "m.weight", type: type, shape: try #require(Shape([UInt64(rows), UInt64(columns)])))
+    let stored = encode(weights, type)
+    let header = SafetensorsHeader(canonical: [info], metadata: nil)
+    let base = try Checkpoint(
+      folder.write(header.encoded + stored, to: "base.safetensors"))
+    let view = try AdaptedCheckpoint(base, applying: adapter(a, b, rank, layout))
+    let path = folder.appending("out.safetensors")
+    _ = try Merge(view).write(to: path, replacing: false)
+    let merged = try Checkpoint(path).values("m.weight")
+    let original = doubles(stored, type)
+    let step = type == .bf16 ? 0x1p-6 : type == .f16 ? 0x1p-9 : 0x1p-19
+    for row in stride(from: 0, to: rows, by: 7) {
+      for column in stride(from: row % 11, to: columns, by: 11) {
+        let (o, i) = layout == .outIn ? (row, column) : (column, row)
+        let change = (0..<rank).reduce(0.0) {
+          $0 + Double(b[o * rank + $1]) * Double(a[$1 * input + i])
+        }
+        let index = row * columns + column
+        #expect(abs(merged[index] - (original[index] + 0.5 * change)) <= step)
+      }
+    }
+  }
+
+  private func encode(_ values: [Float], _ type: ElementType) -> [UInt8] {
+    values.flatMap { value -> [UInt8] in
+      let bits: UInt64 =
+        switch type {
+        case .bf16: UInt64(value.bitPattern >> 16)
+        case .f16: UInt64(Float16(value).bitPattern)
+        case .f32: UInt64(value.bitPattern)
+        default: Double(value).bitPattern
+        }
+      return (0..<type.bitWidth / 8).map { UInt8(truncatingIfNeeded: bits >> (8 * UInt64($0))) }
+    }
+  }
+
+  private func adapter(
+    _ a: [Float], _ b: [Float], _ rank: Int, _ layout: Layout
+  ) throws -> Adapter {
+    let shapes = (
+      try #require(Shape([UInt64(rank), UInt64(a.count / rank)])),
+      try #require(Shape([UInt64(b.count / rank), UInt64(rank)]))
+    )
+    let (aInfo, bInfo) = (
+      TensorInfo(name: "a", type: .f32, shape: shapes.0),
+      TensorInfo(name: "b", type: .f32, shape: shapes.1)
+    )
+    let operation = try AddLowRank(
+      target: "m.weight", a: (Operand("a"), aInfo), b: (Operand("b"), bInfo), scale: 0.5,
+      layout: layout, layoutSource: .base)
+    return Adapter(
+      name: "default", method: "lora", operations: [.addLowRank(operation)], inert: [],
+      source: nil, files: [], base: nil,
+      tensors: [
+        TensorContents(aInfo, bytes: MemoryBytes(encode(a, .f32)), offset: 0),
+        TensorContents(bInfo, bytes: MemoryBytes(encode(b, .f32)), offset: 0),
+      ])
+  }
+}
