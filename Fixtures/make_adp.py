@@ -800,6 +800,13 @@ case("limit/manifest_too_long", "ENV-6 LIM-1", one_longer, lambda m: spaced(m, l
 manifest_frame("limit/manifest_huge", "ENV-6 LIM-1", "decoded 2^64 - 1", frame, lambda t: 2**64 - 1)
 manifest_frame("limit/manifest_times_eight_wraps", "ENV-6 LIM-1", "decoded 2^63 + 2", frame, lambda t: 2**63 + 2)
 
+manifest_frame(
+    "limit/manifest_frame_long",
+    "ENV-9",
+    "a manifest frame of 2,000 empty blocks more than its text needs",
+    lambda t: head(len(t)) + block(0, len(t), t) + block(0, 0, b"") * 2000 + block(0, 0, b"", True),
+)
+
 scale_bit = "one bit of the manifest's text differs: a scale of 4.5 for 0.5"
 case("digest/manifest_bit", "ENV-7", scale_bit, lambda m: pack(m).replace(b'"scale":0.5', b'"scale":4.5'))
 case("digest/digest_bit", "ENV-7", "the last bit of the digest differs", lambda m: flipped(pack(m), -9))
@@ -864,8 +871,8 @@ case("frame/manifest_checksum_flag", "ENV-8 FRM-1", checksummed, checked_manifes
 manifest_frame_case(
     "bomb",
     "FRM-3 ENV-8",
-    "a manifest frame whose blocks hold 2,001 times what its content size says",
-    lambda t: head(len(t)) + block(0, len(t), t) + block(1, len(t), b" ") * 2000 + block(0, 0, b"", True),
+    "a manifest frame whose blocks hold eleven times what its content size says",
+    lambda t: head(len(t)) + block(0, len(t), t) + block(1, len(t), b" ") * 10 + block(0, 0, b"", True),
 )
 
 frame_case("magic_wrong", "FRM-1", "a frame's magic is wrong", b"\x29" + frame(PLANE)[1:])

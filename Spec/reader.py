@@ -77,6 +77,7 @@ def read(data):
     offset, stored, decoded, digest = struct.unpack("<QQQ32s", data[end:-8])
     need(offset >= 16 and offset + stored == end and decoded >= 2, "ENV-5 or ENV-6", "footer")
     need(decoded <= min(2**27, 2**20 + 8 * len(data)), "LIM-1", "limit")
+    need(stored <= decoded + decoded // 1024 + 64, "ENV-9", "limit")
     need(sha256(HEADER + data[offset:end + 24]) == digest.hex(), "ENV-7", "digest")
     manifest, payload = parse(frame(data[offset:end], decoded)), io.BytesIO(data[16:offset])
     manifest_rules(manifest, offset, len(data))

@@ -143,7 +143,8 @@ extension StreamRecord {
     for (index, row) in chunks.enumerated() {
       let count = min(chunk, units - index * chunk)
       guard row.sizes.allSatisfy({ Int($0) <= count + Limits.frameOverhead }) else {
-        throw .frame("a plane of \(count) bytes is stored in more than \(Limits.frameOverhead) more")
+        throw .frame(
+          "a plane of \(count) bytes is stored in more than \(Limits.frameOverhead) more")
       }
     }
   }

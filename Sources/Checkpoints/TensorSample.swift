@@ -59,7 +59,8 @@ public struct TensorSample: Sendable, Hashable {
       info.shape.count > Self.whole
       ? stride(from: 0, to: 128, by: 4).map { values[$0 * Self.block] }
       : Array((values + Array(repeating: 0, count: Self.block)).prefix(Self.block))
-    return chosen.flatMap { littleEndian(Float($0).bitPattern) }
+    // Every NaN is one NaN.
+    return chosen.flatMap { littleEndian($0.isNaN ? 0x7FC0_0000 : Float($0).bitPattern) }
   }
 
   private var encodedShape: [UInt8] {

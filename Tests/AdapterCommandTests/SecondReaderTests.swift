@@ -46,8 +46,9 @@ struct SecondReaderTests {
     }
   }
 
-  @Test func theCorpusIsMadeAgainByteForByte() throws {
-    let maker = Repository.fixtures.appending("make_adp.py")
+  @Test(arguments: ["make_adp.py", "make_fingerprints.py"])
+  func theVectorsAreMadeAgainByteForByte(_ name: String) throws {
+    let maker = Repository.fixtures.appending(name)
     let result = try Command.run(try #require(Command.python), [maker.string, "--check"])
     #expect(result.status == 0, "\(result.output)\(result.errors)")
   }

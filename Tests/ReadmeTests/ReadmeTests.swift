@@ -53,9 +53,19 @@ private func blocks(_ language: String) throws -> [String] {
   }
 
   /// The second reader is as short as the README says.
-  @Test func theSecondReaderHas150Lines() throws {
-    let reader = try Repository.root.appending("Spec").appending("reader.py").contents
+  @Test(arguments: ["reader.py", "rules.py"])
+  func theSecondReaderHas150Lines(_ name: String) throws {
+    let reader = try Repository.root.appending("Spec").appending(name).contents
     #expect(reader.count { $0 == 0x0A } <= 150)
+  }
+
+  /// Every file that the README links to is there.
+  @Test func everyLinkLeadsSomewhere() throws {
+    let text = String(
+      decoding: try Repository.root.appending("README.md").contents, as: UTF8.self)
+    let links = text.matches(of: /\]\(([^)]+)\)/).map { String($0.1) }
+    #expect(links.count >= 5)
+    for link in links { #expect(Repository.root.pushing(FilePath(link)).exists, "\(link)") }
   }
 }
 
