@@ -49,7 +49,13 @@ extension Manifest {
     var reader = try parsing { () throws(JSONError) in
       try JSONReader(text, maximumDepth: Limits.depth)
     }
-    self = try Manifest(parsing: &reader)
+    do throws(FormatError) {
+      self = try Manifest(parsing: &reader)
+    } catch {
+      // A file of the future may break rules of today: what it requires says so best.
+      try Manifest.checkRequirements(in: text)
+      throw error
+    }
     try parsing { () throws(JSONError) in try reader.finish() }
     try place(payloadEnd: payloadEnd, fileLength: fileLength)
   }
@@ -80,6 +86,17 @@ extension Manifest {
       throw .manifest("two adapters are called \(adapter.name)")
     }
     self.init(generator: generator, metadata: metadata, base: base, adapters: required)
+  }
+
+  /// Looks for requirements alone.
+  private static func checkRequirements(in text: [UInt8]) throws(FormatError) {
+    var reader = try parsing { () throws(JSONError) in
+      try JSONReader(text, maximumDepth: Limits.depth)
+    }
+    var fields = try ObjectFields(&reader, "the manifest")
+    while let key = try fields.next(&reader) {
+      if key == "requires" { try checkRequirements(&reader) } else { try fields.skip(&reader) }
+    }
   }
 
   /// [MAN-3]: this version defines no requirement, so each one is unknown.

@@ -1,7 +1,7 @@
 """Merge against `cp` and against PEFT, in one run, on random bf16 weights of a 1.1 B Llama (2.2 GB).
 
     pip install torch transformers peft safetensors      # and hyperfine, from Debian
-    swift build -c release --product adapter
+    swift build -c release --product adapter             # ADAPTER=PATH names another build
     python Tests/Benchmarks/merge.py FOLDER              # needs 9 GB there
 
 Prints a table in Markdown. The base and the adapters are made once and kept in FOLDER.
@@ -16,7 +16,7 @@ LINEARS = {
     "mlp.down_proj": (HIDDEN, INTERMEDIATE),
 }
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-ADAPTER = os.path.join(ROOT, ".build", "release", "adapter")
+ADAPTER = os.environ.get("ADAPTER", os.path.join(ROOT, ".build", "release", "adapter"))
 
 
 def make_base(folder):
