@@ -67,11 +67,11 @@ struct ConvertCommand: ParsableCommand {
     var adapter = try reference.importPEFT(ignoredFields: ignoreField)
     if let base { adapter = try bind(adapter, to: FilePath(base)) }
     do throws(FormatError) {
-      let file = try wrapping { () throws(StorageError) in
+      let file = try rethrowing(as: FormatError.storage) { () throws(StorageError) in
         try OutputFile(FilePath(output), replacing: force)
       }
       try Adapter.write([adapter], to: file)
-      try wrapping { () throws(StorageError) in try file.commit() }
+      try rethrowing(as: FormatError.storage) { () throws(StorageError) in try file.commit() }
     } catch {
       throw Failure(error, in: reference.path)
     }
@@ -125,15 +125,5 @@ func openCheckpoint(_ path: FilePath) throws(Failure) -> Checkpoint {
     return try Checkpoint(path)
   } catch {
     throw Failure(error)
-  }
-}
-
-private func wrapping<Value>(
-  _ body: () throws(StorageError) -> Value
-) throws(FormatError) -> Value {
-  do throws(StorageError) {
-    return try body()
-  } catch {
-    throw .storage(error)
   }
 }

@@ -81,11 +81,7 @@ extension FormatError: CustomStringConvertible {
 func storing<Value>(
   _ body: () throws(StorageError) -> Value
 ) throws(FormatError) -> Value {
-  do throws(StorageError) {
-    return try body()
-  } catch {
-    throw .storage(error)
-  }
+  try rethrowing(as: FormatError.storage, body)
 }
 
 /// Runs a step of the JSON reader: a wrong type breaks a rule of the manifest, anything else the

@@ -72,9 +72,5 @@ extension InteropError: CustomStringConvertible {
 func storing<Value>(
   _ body: () throws(StorageError) -> Value
 ) throws(InteropError) -> Value {
-  do throws(StorageError) {
-    return try body()
-  } catch {
-    throw .storage(error)
-  }
+  try rethrowing(as: InteropError.storage, body)
 }

@@ -10,6 +10,7 @@ struct PEFTConfig {
   let rankPattern: PEFTPattern
   let alphaPattern: PEFTPattern
   let fanInFanOut: Bool
+  private let targetModules: JSONValue?
   let baseName: String?
   let revision: String?
 
@@ -33,6 +34,7 @@ struct PEFTConfig {
     alpha = try Self.number(fields["lora_alpha"], "lora_alpha")
     usesRsLoRA = try Self.flag(fields["use_rslora"], "use_rslora")
     fanInFanOut = try Self.flag(fields["fan_in_fan_out"], "fan_in_fan_out")
+    targetModules = fields["target_modules"]
     rankPattern = try Self.pattern(fields["rank_pattern"], "rank_pattern")
     alphaPattern = try Self.pattern(fields["alpha_pattern"], "alpha_pattern")
     if case .string(let text) = fields["base_model_name_or_path"] {
@@ -51,6 +53,21 @@ struct PEFTConfig {
     }
     let alpha = alphaPattern.match(module)?.value ?? alpha
     return (count, alpha / (usesRsLoRA ? rank.squareRoot() : rank))
+  }
+
+  /// Whether `target_modules` covers a module: a list of endings, or a regular expression for all of
+  /// the name. What it cannot say (a pattern that is not linear, "all-linear") covers everything.
+  func targets(_ module: Name) -> Bool {
+    switch targetModules {
+    case .array(let values):
+      values.contains { value in
+        guard case .string(let text) = value else { return false }
+        return module == Name(text) || module.hasSuffix(Name("." + text))
+      }
+    case .string(let text) where text != "all-linear":
+      (try? LinearRegex("(?:\(text))$"))?.matchesPrefix(of: module.text) ?? true
+    default: true
+    }
   }
 
   private static func number(_ value: JSONValue?, _ field: String) throws(InteropError) -> Double {

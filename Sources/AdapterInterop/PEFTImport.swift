@@ -132,6 +132,14 @@ public struct PEFTImport: Sendable {
     _ folder: PEFTFolder, _ config: PEFTConfig, modules: [Name]
   ) -> [String] {
     var notes: [String] = []
+    let untargeted = modules.filter { !config.targets($0) }
+    if let first = untargeted.first {
+      // PEFT would drop their tensors without a word.
+      notes.append(
+        "target_modules does not name \(first)"
+          + (untargeted.count > 1 ? " and \(untargeted.count - 1) more" : "")
+          + ": their tensors are used all the same")
+    }
     if !folder.otherFiles.isEmpty {
       notes.append("not carried: " + folder.otherFiles.joined(separator: ", "))
     }

@@ -96,29 +96,17 @@ extension NameBinding.Failure: CustomStringConvertible {
 func checking<Value>(
   _ body: () throws(CheckpointError) -> Value
 ) throws(RuntimeError) -> Value {
-  do throws(CheckpointError) {
-    return try body()
-  } catch {
-    throw .checkpoint(error)
-  }
+  try rethrowing(as: RuntimeError.checkpoint, body)
 }
 
 func decoding<Value>(
   _ body: () throws(FormatError) -> Value
 ) throws(RuntimeError) -> Value {
-  do throws(FormatError) {
-    return try body()
-  } catch {
-    throw .format(error)
-  }
+  try rethrowing(as: RuntimeError.format, body)
 }
 
 func storing<Value>(
   _ body: () throws(StorageError) -> Value
 ) throws(RuntimeError) -> Value {
-  do throws(StorageError) {
-    return try body()
-  } catch {
-    throw .storage(error)
-  }
+  try rethrowing(as: RuntimeError.storage, body)
 }

@@ -83,10 +83,8 @@ public struct Adapter: Sendable {
     case .file(let file, let index): return try file.contents(of: name, adapter: index)
     case .contents(let contents):
       guard let tensor = contents[name] else { throw .manifest("no tensor \(name)") }
-      do throws(StorageError) {
-        return try tensor.bytes.bytes(at: tensor.offset, count: tensor.info.byteCount)
-      } catch {
-        throw .storage(error)
+      return try rethrowing(as: FormatError.storage) { () throws(StorageError) in
+        try tensor.bytes.bytes(at: tensor.offset, count: tensor.info.byteCount)
       }
     }
   }
@@ -159,15 +157,7 @@ extension AdapterFile {
   ///
   /// - Throws: `FormatError`, of the kind `storage` where the file cannot be read.
   public static func open(_ path: FilePath) throws(FormatError) -> AdapterFile {
-    let file: File
-    do throws(StorageError) {
-      file = try File(path)
-    } catch {
-      throw .storage(error)
-    }
-    return try AdapterFile(file)
+    try AdapterFile(
+      try rethrowing(as: FormatError.storage) { () throws(StorageError) in try File(path) })
   }
 }
-
-/// The version of this package.
-public let toolVersion = "0.1.0"

@@ -33,11 +33,7 @@ extension CheckpointError: CustomStringConvertible {
 func storing<Value>(
   _ body: () throws(StorageError) -> Value
 ) throws(CheckpointError) -> Value {
-  do throws(StorageError) {
-    return try body()
-  } catch {
-    throw .storage(error)
-  }
+  try rethrowing(as: CheckpointError.storage, body)
 }
 
 func parsing<Value>(
