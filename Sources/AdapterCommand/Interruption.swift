@@ -21,9 +21,9 @@ enum Interruption {
       guard unsafe unsafeBitCast(previous, to: Int.self) != 1 else { continue }
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler {
-        TemporaryPaths.removeAll()
         // The handler keeps its own source alive.
-        withExtendedLifetime(source) { _exit(128 + number) }
+        withExtendedLifetime(source) {}
+        TemporaryPaths.removeAll { _exit(128 + number) }
       }
       source.resume()
     }

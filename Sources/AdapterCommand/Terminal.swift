@@ -41,14 +41,15 @@ enum Terminal {
   static var showsProgress: Bool { Platform.isTerminal(FileDescriptor.standardError.rawValue) }
 
   static func exit(_ status: Int32) -> Never {
-    TemporaryPaths.removeAll()
-    #if canImport(Glibc)
-      Glibc.exit(status)
-    #elseif canImport(Musl)
-      Musl.exit(status)
-    #else
-      Darwin.exit(status)
-    #endif
+    TemporaryPaths.removeAll {
+      #if canImport(Glibc)
+        Glibc.exit(status)
+      #elseif canImport(Musl)
+        Musl.exit(status)
+      #else
+        Darwin.exit(status)
+      #endif
+    }
   }
 }
 

@@ -37,16 +37,12 @@ public final class OutputFile: ByteSink, Sendable {
     let temporary = target.temporarySibling
     self.target = target
     self.temporary = temporary
-    TemporaryPaths.add(temporary)
-    do throws(StorageError) {
-      descriptor = try withErrno("write", target) { () throws in
+    descriptor = try TemporaryPaths.make(temporary) { () throws(StorageError) in
+      try withErrno("write", target) { () throws in
         try FileDescriptor.open(
           temporary, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
           permissions: [.ownerReadWrite, .groupRead, .otherRead])
       }
-    } catch {
-      TemporaryPaths.forget(temporary)
-      throw error
     }
   }
 

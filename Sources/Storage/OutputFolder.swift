@@ -24,14 +24,11 @@ public final class OutputFolder {
     self.target = target
     replaces = FileStatus(ofLink: target) != nil
     if replaces { try Self.check(target, names: Set(names), replacing: replacing) }
-    temporary = target.temporarySibling
-    TemporaryPaths.add(temporary)
-    do throws(StorageError) {
+    let temporary = target.temporarySibling
+    try TemporaryPaths.make(temporary) { () throws(StorageError) in
       try Platform.makeFolder(temporary, for: target)
-    } catch {
-      TemporaryPaths.forget(temporary)
-      throw error
     }
+    self.temporary = temporary
   }
 
   deinit {

@@ -5,24 +5,35 @@ internal import SystemPackage
 public enum TemporaryPaths {
   private static let paths = Mutex<Set<FilePath>>([])
 
-  static func add(_ path: FilePath) {
-    _ = paths.withLock { $0.insert(path) }
+  /// Makes a file or folder. No removal comes between the making and the remembering.
+  static func make<Value: Sendable>(
+    _ path: FilePath, _ body: () throws(StorageError) -> Value
+  ) throws(StorageError) -> Value {
+    let result = paths.withLock { paths in
+      let result = Result { () throws(StorageError) in try body() }
+      if case .success = result { paths.insert(path) }
+      return result
+    }
+    return try result.get()
   }
 
   static func forget(_ path: FilePath) {
     _ = paths.withLock { $0.remove(path) }
   }
 
-  /// Removes them all; the process is about to end.
-  public static func removeAll() {
+  /// Removes them all and ends the process: other threads cannot make new ones meanwhile.
+  public static func removeAll(thenExit exit: () -> Never) -> Never {
     paths.withLock { paths in
+      // What is in a folder goes with it.
       for path in paths {
-        if FileStatus(of: path)?.isFolder == true {
+        if FileStatus(ofLink: path)?.isFolder == true {
           OutputFolder.remove(path)
         } else {
           Platform.removeFile(path)
         }
       }
+      for path in paths { Platform.removeEmptyFolder(path) }
+      exit()
     }
   }
 }

@@ -54,4 +54,22 @@ package enum Command {
       output: String(decoding: try output.contents, as: UTF8.self),
       errors: String(decoding: try errors.contents, as: UTF8.self))
   }
+
+  /// Runs the command under test and sends it a signal after a while; returns its exit status, 128
+  /// and the signal's number where the signal ended it.
+  package static func interrupted(
+    _ arguments: [String], after milliseconds: Int, by signal: Int32
+  ) throws -> Int32 {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: adapter.string)
+    process.arguments = arguments
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    usleep(UInt32(milliseconds) * 1000)
+    kill(process.processIdentifier, signal)
+    process.waitUntilExit()
+    return process.terminationStatus + (process.terminationReason == .uncaughtSignal ? 128 : 0)
+  }
 }
