@@ -48,7 +48,7 @@ extension AdapterListing {
     if let digest = inspection.weightsDigest { lines.append(field("weights", digest.description)) }
     if let source = adapter.source { lines.append(field("source", source.format)) }
     if !adapter.inert.isEmpty { lines.append(field("inert", adapter.inert.count.of("tensor"))) }
-    lines += [""] + operationLines(inspection.groups)
+    if !inspection.groups.isEmpty { lines += [""] + operationLines(inspection.groups) }
     if !inspection.warnings.isEmpty {
       lines += [""] + inspection.warnings.map { "  warning: \($0.sentence)".escaped.cut(to: 80) }
     }

@@ -72,7 +72,7 @@ public struct AdaptedCheckpoint: Sendable {
       .mapValues { $0.map(\.operation) }
     verdict =
       try adapter.base?.fingerprint?.verdict(
-        on: checkpoint, targets: Set(changes.keys)) ?? .unknown
+        on: checkpoint, targets: bound.targets(recordedBy: adapter)) ?? .unknown
     guard verdict.isAccepted || (verdict.isOverridable && policy.otherBase == .allow) else {
       throw .otherBase(verdict)
     }

@@ -14,6 +14,8 @@ public enum BaseVerdict: Sendable, Hashable {
   case othersDiffer([Name])
   /// Tensors that the adapter changes hold other values.
   case targetsDiffer([Name])
+  /// The adapter records samples, but none of these tensors, which it changes.
+  case targetsNotSampled([Name])
   /// The adapter records no samples: its base is trusted by name.
   case unknown
 
@@ -24,6 +26,7 @@ public enum BaseVerdict: Sendable, Hashable {
     case .sameValues: "same_values"
     case .othersDiffer: "others_differ"
     case .targetsDiffer: "targets_differ"
+    case .targetsNotSampled: "targets_not_sampled"
     case .unknown: "no_fingerprint"
     }
   }
@@ -36,6 +39,7 @@ public enum BaseVerdict: Sendable, Hashable {
     case .othersDiffer(let names):
       "the adapter's targets match, but \(Self.list(names)) not"
     case .targetsDiffer(let names): "\(Self.list(names)) other values than the adapter's base"
+    case .targetsNotSampled(let names): "\(Self.list(names)) no sample in the adapter's fingerprint"
     case .unknown: "no fingerprint in the adapter: the base is trusted by name only"
     }
   }
@@ -44,13 +48,16 @@ public enum BaseVerdict: Sendable, Hashable {
   public var isAccepted: Bool {
     switch self {
     case .exact, .sameValues, .unknown: true
-    case .othersDiffer, .targetsDiffer: false
+    case .othersDiffer, .targetsDiffer, .targetsNotSampled: false
     }
   }
 
   /// Whether the user may insist.
   var isOverridable: Bool {
-    if case .othersDiffer = self { true } else { false }
+    switch self {
+    case .othersDiffer, .targetsNotSampled: true
+    default: false
+    }
   }
 
   private static func list(_ names: [Name]) -> String {
@@ -112,17 +119,19 @@ extension FingerprintRecord {
   ///
   /// - Parameters:
   ///   - checkpoint: the base.
-  ///   - targets: the stored tensors that the adapter changes.
+  ///   - targets: the stored tensors that the adapter changes, by the names they were recorded under.
   /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
   /// - Returns: the verdict.
   func verdict(
-    on checkpoint: Checkpoint, targets: Set<Name>
+    on checkpoint: Checkpoint, targets: [Name: Name]
   ) throws(RuntimeError) -> BaseVerdict {
+    guard !tensors.isEmpty else { return .unknown }
     var isExact = true
     var different: [Name] = []
-    let names = storedNames(in: checkpoint)
-    // Nothing is known of a target that was not sampled.
-    guard targets.isSubset(of: names.values) else { return .unknown }
+    let names = storedNames(in: checkpoint, targets: targets)
+    let targets = Set(targets.values)
+    let unsampled = targets.subtracting(names.values)
+    guard unsampled.isEmpty else { return .targetsNotSampled(unsampled.sorted()) }
     for recorded in tensors {
       guard let tensor = names[recorded.name].flatMap(checkpoint.tensor) else {
         different.append(recorded.name)
@@ -159,12 +168,17 @@ extension FingerprintRecord {
   }
 
   /// Where the recorded tensors are now: found as an adapter's targets are, since a base's names may
-  /// have another prefix; by name alone where that does not find them all.
-  private func storedNames(in checkpoint: Checkpoint) -> [Name: Name] {
+  /// have another prefix. Where that does not find them all, by their own names, and the targets
+  /// where the adapter's binding has found them.
+  private func storedNames(
+    in checkpoint: Checkpoint, targets: [Name: Name]
+  ) -> [Name: Name] {
     let shapes = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.shape) })
     let binding = try? NameBinding(tensors.map(\.name), hints: [:], in: checkpoint) {
       checkpoint.tensor($1)?.info.shape == shapes[$0]
     }
-    return binding?.stored ?? Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.name) })
+    if let binding { return binding.stored }
+    return Dictionary(
+      uniqueKeysWithValues: tensors.map { ($0.name, targets[$0.name] ?? $0.name) })
   }
 }

@@ -123,6 +123,19 @@ public struct BoundAdapter: Sendable {
     return shape == operation.targetShape(.outIn) || shape == operation.targetShape(.inOut)
   }
 
+  /// The stored tensors it changes, by the names under which the adapter recorded them: those it was
+  /// bound to at conversion, or the targets themselves.
+  func targets(recordedBy adapter: Adapter) -> [Name: Name] {
+    var recorded: [Name: Name] = [:]
+    for case .addLowRank(let operation) in adapter.operations {
+      recorded[operation.target] = Self.hint(operation)
+    }
+    let pairs = changes.map {
+      (recorded[$0.operation.target] ?? $0.tensor.info.name, $0.tensor.info.name)
+    }
+    return Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+  }
+
   /// The stored tensors that it changes must not be other parameters as well.
   func checkTies(in checkpoint: Checkpoint) throws(RuntimeError) {
     for (operation, tensor) in changes {

@@ -24,7 +24,8 @@ extension StorageError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .system(let operation, let path, let code):
-      "cannot \(operation) \(path): \(code.description.lowercasedFirst)"
+      "cannot \(operation) \(path.isEmpty ? "\"\"" : path.string): "
+        + code.description.lowercasedFirst
     case .truncated(let path, let offset, let count):
       "\(path) became shorter while it was read: \(count) bytes at \(offset) are not there"
     case .notRegularFile(let path): "\(path) is not a regular file"

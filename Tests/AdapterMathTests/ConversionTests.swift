@@ -34,8 +34,6 @@ private func round<Scalar: ComputeScalar>(_ values: [Scalar], _ type: ElementTyp
 
 /// Rounds a double to BF16 by the definition: the nearer neighbour, the even one of two.
 private func nearestBF16(_ value: Double) -> UInt16 {
-  let candidates = (UInt32.min...0x7F7F).lazy
-  _ = candidates
   let sign: UInt16 = value.sign == .minus ? 0x8000 : 0
   var (low, high): (UInt16, UInt16) = (0, 0x7F80)
   let magnitude = value.magnitude

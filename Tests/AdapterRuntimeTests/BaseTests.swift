@@ -30,6 +30,38 @@ private func recorded(_ name: String) throws -> Adapter {
     #expect(try AdaptedCheckpoint(base, applying: fromHub).verdict == .exact)
   }
 
+  /// A base of other names that also lacks a tensor is still held against the samples.
+  @Test func aMissingTensorIsNoLackOfSamples() throws {
+    let folder = try TemporaryFolder()
+    let hub = try Checkpoint(Repository.base("tiny-gpt2-hub"))
+    let kept = hub.tensors.filter { $0.info.name != "ln_f.bias" }
+    let header = SafetensorsHeader(canonical: kept.map(\.info), metadata: nil)
+    var bytes = header.encoded
+    for tensor in header.tensors {
+      let stored = try #require(hub.tensor(tensor.info.name))
+      bytes += try stored.file.bytes(at: stored.offset, count: stored.info.byteCount)
+    }
+    let path = try folder.write(bytes, to: "model.safetensors")
+    let error = #expect(throws: RuntimeError.self) {
+      try AdaptedCheckpoint(Checkpoint(path), applying: recorded("gpt2_all"))
+    }
+    guard case .otherBase(.othersDiffer) = error else { return #expect(Bool(false)) }
+  }
+
+  @Test func samplesWithoutTheTargetsAreNoMatch() throws {
+    var adapter = try recorded("llama_all")
+    let fingerprint = try #require(adapter.base?.fingerprint)
+    let others = fingerprint.tensors.filter { $0.name.hasSuffix("norm.weight") }
+    adapter.base?.fingerprint = FingerprintRecord(tensors: others, sketch: [])
+    let error = #expect(throws: RuntimeError.self) {
+      try AdaptedCheckpoint(base(of: "llama_all").base, applying: adapter)
+    }
+    guard case .otherBase(.targetsNotSampled) = error else { return #expect(Bool(false)) }
+    adapter.base?.fingerprint = FingerprintRecord(tensors: [], sketch: [])
+    #expect(
+      try AdaptedCheckpoint(base(of: "llama_all").base, applying: adapter).verdict == .unknown)
+  }
+
   @Test func withoutSamplesTheNameIsTrusted() throws {
     let (adapter, base) = try base(of: "llama_all")
     #expect(try AdaptedCheckpoint(base, applying: adapter).verdict == .unknown)
