@@ -40,6 +40,23 @@ private func blocks(_ language: String) throws -> [String] {
     #expect(String(decoding: gate, as: UTF8.self).contains("sh .ci/test"))
   }
 
+  /// What the first of the two commands does once it has built.
+  @Test func theDemoWorks() throws {
+    let folder = try TemporaryFolder()
+    let demo = String(
+      decoding: try Repository.root.appending(".ci").appending("demo").contents, as: UTF8.self)
+    let lines = demo.split(separator: "\n").filter { $0.hasPrefix("$adapter ") }
+    #expect(lines.count == 4)
+    for line in lines {
+      let arguments = line.split(separator: " ").dropFirst().map {
+        String($0).replacing("\"", with: "").replacing("$out", with: folder.path.string)
+      }
+      let result = try Command.run(Command.adapter, arguments, folder: Repository.root)
+      #expect(result.status == 0, "\(line): \(result.errors)")
+    }
+    #expect(folder.names == ["lora.adp", "merged"])
+  }
+
   /// The Swift example is the one that is compiled beside this file.
   @Test func theExampleCompiles() throws {
     let example = Repository.root.appending("Tests").appending("ReadmeTests")
