@@ -210,7 +210,14 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
     _ = try Merge(view).write(to: path, replacing: false)
     let merged = try Checkpoint(path).values("m.weight")
     let original = doubles(stored, type)
-    let step = type == .bf16 ? 0x1p-6 : type == .f16 ? 0x1p-9 : 0x1p-19
+    // Half a step of the stored type at values below 4, and what the sums lose.
+    let step =
+      switch type {
+      case .bf16: 0x1p-6
+      case .f16: 0x1p-9
+      case .f32: 0x1p-20
+      default: 0x1p-44
+      }
     for row in stride(from: 0, to: rows, by: 7) {
       for column in stride(from: row % 11, to: columns, by: 11) {
         let (o, i) = layout == .outIn ? (row, column) : (column, row)
