@@ -51,8 +51,7 @@ struct ConvertCommand: ParsableCommand {
 
   func run() throws {
     let reference = try AdapterReference(source)
-    try checkDistinct(
-      output, from: reference.inputs + [base].compactMap { $0.map { FilePath($0) } })
+    try checkDistinct(output, from: reference.inputs)
     switch reference.kind {
     case .peft: try convertToADP(reference)
     case .adp:
@@ -65,7 +64,7 @@ struct ConvertCommand: ParsableCommand {
 
   private func convertToADP(_ reference: AdapterReference) throws(Failure) {
     var adapter = try reference.importPEFT(ignoredFields: ignoreField)
-    if let base { adapter = try bind(adapter, to: FilePath(base)) }
+    if let base { adapter = try bind(adapter, to: base) }
     do throws(FormatError) {
       let file = try rethrowing(as: FormatError.storage) { () throws(StorageError) in
         try OutputFile(FilePath(output), replacing: force)
@@ -79,14 +78,14 @@ struct ConvertCommand: ParsableCommand {
   }
 
   /// Records what the base decides: names, layouts, and its fingerprint.
-  private func bind(_ adapter: Adapter, to path: FilePath) throws(Failure) -> Adapter {
-    let checkpoint = try openCheckpoint(path)
+  private func bind(_ adapter: Adapter, to base: String) throws(Failure) -> Adapter {
+    let checkpoint = try openCheckpoint(base, notFor: output)
     do throws(RuntimeError) {
       let bound = try BoundAdapter(adapter, to: checkpoint, userLayout: layout?.layout)
       for note in bound.notes { Terminal.report("note", note) }
       return try bound.recordingBase(checkpoint)
     } catch {
-      throw Failure(error, adapter: path)
+      throw Failure(error, adapter: FilePath(base))
     }
   }
 
@@ -116,14 +115,5 @@ struct ConvertCommand: ParsableCommand {
       throw Failure(error, in: reference.path)
     }
     Terminal.report("done", "\(output): adapter_config.json and adapter_model.safetensors")
-  }
-}
-
-/// Opens a base.
-func openCheckpoint(_ path: FilePath) throws(Failure) -> Checkpoint {
-  do throws(CheckpointError) {
-    return try Checkpoint(path)
-  } catch {
-    throw Failure(error)
   }
 }

@@ -46,12 +46,11 @@ struct MergeCommand: ParsableCommand {
 
   func run() throws {
     let reference = try AdapterReference(adapter)
-    let base = FilePath(base)
-    try checkDistinct(output, from: reference.inputs + [base])
+    try checkDistinct(output, from: reference.inputs)
     let start = ContinuousClock.now
     let adapter = try reference.open()
     try reportWarnings(adapter, reference)
-    let checkpoint = try openCheckpoint(base)
+    let checkpoint = try openCheckpoint(base, notFor: output)
     let receipt: MergeReceipt
     do throws(RuntimeError) {
       let view = try AdaptedCheckpoint(checkpoint, applying: adapter, policy: policy)
@@ -73,7 +72,7 @@ struct MergeCommand: ParsableCommand {
     _ adapter: Adapter, _ reference: AdapterReference
   ) throws(Failure) {
     do throws(FormatError) {
-      for warning in try Inspection(adapter).warnings {
+      for warning in try Warning.all(of: adapter) {
         if case .unresolvedLayout = warning { continue }
         Terminal.report("warning", warning.sentence)
       }

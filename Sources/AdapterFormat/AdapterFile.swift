@@ -184,7 +184,7 @@ extension AdapterFile {
   }
 
   private func verifyOpaqueStreams(of adapter: Int) throws(FormatError) {
-    var decoder = ChunkDecoder(bytes)
+    let decoder = ChunkDecoder(bytes)
     for (index, stream) in manifest.adapters[adapter].streams.enumerated() where stream.isOpaque {
       for (number, chunk) in stream.chunks.enumerated() {
         try decoder.checkPiecewise(chunk, place: chunkName(adapter, index, number))

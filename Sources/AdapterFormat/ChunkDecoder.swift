@@ -34,7 +34,7 @@ struct ChunkDecoder {
   }
 
   /// Checks the CRC-32 of a chunk of an opaque stream, whose frames may be of any size.
-  mutating func checkPiecewise(_ chunk: ChunkRecord, place: String) throws(FormatError) {
+  func checkPiecewise(_ chunk: ChunkRecord, place: String) throws(FormatError) {
     var state = CRC32.initial
     var done = 0
     while done < chunk.storedByteCount {

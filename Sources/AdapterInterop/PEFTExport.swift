@@ -38,13 +38,8 @@ public enum PEFTExport {
   private static func checkMeaning(
     _ adapter: Adapter, _ text: String
   ) throws(InteropError) {
-    let config: JSONValue
-    do throws(JSONError) {
-      var reader = try JSONReader(Array(text.utf8), maximumDepth: 16)
-      config = try JSONValue(parsing: &reader)
-    } catch {
-      throw .json("the recorded adapter_config.json", error)
-    }
+    let config = try PEFTFolder.parseConfig(
+      Array(text.utf8), "the recorded adapter_config.json")
     let meant = try PEFTImport.operations(PEFTConfig(config), adapter.tensors)
     guard Set(meant.compactMap(\.effect)) == Set(adapter.operations.compactMap(\.effect)),
       meant.count == adapter.operations.count
@@ -73,11 +68,9 @@ public enum PEFTExport {
       return SafetensorsHeader(canonical: adapter.tensors, metadata: [.init("format", "pt")])
     }
     let byteCount = adapter.tensors.reduce(0 as UInt64) { $0 + UInt64($1.byteCount) }
-    do throws(CheckpointError) {
-      return try SafetensorsHeader(
+    return try rethrowing(as: InteropError.checkpoint) { () throws(CheckpointError) in
+      try SafetensorsHeader(
         parsing: Array(text.utf8), dataByteCount: byteCount, path: "the recorded header")
-    } catch {
-      throw .checkpoint(error)
     }
   }
 
@@ -89,11 +82,8 @@ public enum PEFTExport {
       guard adapter.tensor(tensor.info.name) == tensor.info else {
         throw .notExpressible("the adapter has no tensor \(tensor.info.name) as recorded")
       }
-      let contents: [UInt8]
-      do throws(FormatError) {
-        contents = try adapter.contents(of: tensor.info.name)
-      } catch {
-        throw .format(error)
+      let contents = try rethrowing(as: InteropError.format) { () throws(FormatError) in
+        try adapter.contents(of: tensor.info.name)
       }
       try storing { () throws(StorageError) in try file.write(contents) }
     }

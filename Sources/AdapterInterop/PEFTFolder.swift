@@ -43,10 +43,8 @@ public struct PEFTFolder: Sendable {
       throw .notAnAdapter(folder, "no \(Self.configName)")
     }
     (configText, config) = try Self.readConfig(configPath)
-    do throws(CheckpointError) {
-      weights = try SafetensorsFile(weightsPath)
-    } catch {
-      throw .checkpoint(error)
+    weights = try rethrowing(as: InteropError.checkpoint) { () throws(CheckpointError) in
+      try SafetensorsFile(weightsPath)
     }
     otherFiles = try storing { () throws(StorageError) in try Platform.list(folder) }
       .filter { $0 != Self.configName && $0 != Self.weightsName }
@@ -57,6 +55,13 @@ public struct PEFTFolder: Sendable {
     return name == configName || name == weightsName ? path.parent : path
   }
 
+  /// Reads a configuration's text; `path` is for errors.
+  static func parseConfig(_ text: [UInt8], _ path: FilePath) throws(InteropError) -> JSONValue {
+    try rethrowing(as: { InteropError.json(path, $0) }) { () throws(JSONError) in
+      try JSONValue(document: text, maximumDepth: 16)
+    }
+  }
+
   private static func readConfig(_ path: FilePath) throws(InteropError) -> (String, JSONValue) {
     let file = try storing { () throws(StorageError) in try File(path) }
     guard
@@ -64,13 +69,6 @@ public struct PEFTFolder: Sendable {
         try file.contents(limit: maximumConfigByteCount)
       })
     else { throw .config(field: "the whole", "is \(file.count) bytes long") }
-    do throws(JSONError) {
-      var reader = try JSONReader(bytes, maximumDepth: 16)
-      let value = try JSONValue(parsing: &reader)
-      try reader.finish()
-      return (String(decoding: bytes, as: UTF8.self), value)
-    } catch {
-      throw .json(path, error)
-    }
+    return (String(decoding: bytes, as: UTF8.self), try parseConfig(bytes, path))
   }
 }

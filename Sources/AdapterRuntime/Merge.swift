@@ -27,7 +27,9 @@ public struct Merge: Sendable {
     to target: FilePath, replacing: Bool,
     progress: @escaping @Sendable (_ written: Int, _ total: UInt64) -> Void = { _, _ in }
   ) throws(RuntimeError) -> MergeReceipt {
-    try checkDistinct(target)
+    try storing { () throws(StorageError) in
+      try target.checkDistinct(from: view.checkpoint.inputs)
+    }
     let total = view.checkpoint.shards.reduce(0) { $0 + $1.file.file.count }
     let report: @Sendable (Int) -> Void = { progress($0, total) }
     var copied: [String] = []
@@ -50,18 +52,6 @@ public struct Merge: Sendable {
       try write(0, to: target, replacing: replacing, report)
     }
     return receipt(target, copied: copied, omitted: omitted, byteCount: total)
-  }
-
-  /// The output must not be the base, or a file of it.
-  private func checkDistinct(_ target: FilePath) throws(RuntimeError) {
-    guard let output = FileStatus(of: target) else { return }
-    let inputs =
-      view.checkpoint.shards.map(\.file.file.status)
-      + [view.checkpoint.path, view.checkpoint.folder].compactMap { $0 }
-      .compactMap(FileStatus.init(of:))
-    for input in inputs where input.isSameFile(as: output) {
-      throw .storage(.outputIsInput(target))
-    }
   }
 
   private func write(

@@ -85,12 +85,11 @@ struct ShardWriter: Sendable {
       let update = try pending.update(in: view)
       let bytes = update.byteRange(of: rows)
       let offset = update.tensor.offset + UInt64(bytes.lowerBound)
-      try unsafe worker.withBytes(count: bytes.count) { tile throws(RuntimeError) in
-        try storing { () throws(StorageError) in try unsafe file.read(at: offset, into: tile) }
-        try unsafe update.apply(to: tile, rows: rows, worker.scratch)
-        try storing { () throws(StorageError) in
-          try unsafe output.write(UnsafeRawBufferPointer(tile), at: offset)
-        }
+      let tile = unsafe worker.stored.bytes(count: bytes.count)
+      try storing { () throws(StorageError) in try unsafe file.read(at: offset, into: tile) }
+      try unsafe update.apply(to: tile, rows: rows, worker.scratch)
+      try storing { () throws(StorageError) in
+        try unsafe output.write(UnsafeRawBufferPointer(tile), at: offset)
       }
       pending.finishTile()
       report(bytes.count)
@@ -136,22 +135,7 @@ private final class PendingChange: Sendable {
 }
 
 /// One thread's memory: a tile's bytes as stored, and its values.
-@safe private final class TileBuffer {
+private final class TileBuffer {
+  let stored = ScratchMemory()
   let scratch = TileScratch()
-  private var memory = unsafe UnsafeMutableRawBufferPointer(start: nil, count: 0)
-
-  deinit {
-    unsafe memory.deallocate()
-  }
-
-  func withBytes(
-    count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(RuntimeError) -> Void
-  ) throws(RuntimeError) {
-    let capacity = unsafe memory.count
-    if capacity < count {
-      unsafe memory.deallocate()
-      unsafe memory = .allocate(byteCount: count, alignment: 64)
-    }
-    try unsafe body(UnsafeMutableRawBufferPointer(rebasing: memory[..<count]))
-  }
 }

@@ -66,8 +66,8 @@ extension AddLowRank {
   init?(
     _ record: OperationRecord, tensor: (Name) -> TensorInfo?
   ) throws(FormatError) {
-    var roles = RoleTable(record)
-    var attributes = AttributeTable(record)
+    var roles = Remaining(record.tensors.map { ($0.role, $0.operand) })
+    var attributes = Remaining(record.attributes.map { ($0.key, $0.value) })
     let a = roles.take("a")
     let b = roles.take("b")
     let scale = attributes.take("scale")

@@ -54,34 +54,18 @@ public enum Operation: Sendable, Hashable {
   }
 }
 
-/// The roles of an operation that its payload has not taken yet.
-struct RoleTable {
-  private var roles: [OperationRecord.Role]
+/// The roles or keys of an operation that its payload has not taken yet.
+struct Remaining<Value> {
+  private var entries: [(key: Name, value: Value)]
 
-  init(_ record: OperationRecord) {
-    roles = record.tensors
+  init(_ entries: [(key: Name, value: Value)]) {
+    self.entries = entries
   }
 
-  var isEmpty: Bool { roles.isEmpty }
+  var isEmpty: Bool { entries.isEmpty }
 
-  mutating func take(_ role: Name) -> Operand? {
-    guard let index = roles.firstIndex(where: { $0.role == role }) else { return nil }
-    return roles.remove(at: index).operand
-  }
-}
-
-/// The keys of an operation that its payload has not taken yet.
-struct AttributeTable {
-  private var members: [JSONValue.Member]
-
-  init(_ record: OperationRecord) {
-    members = record.attributes
-  }
-
-  var isEmpty: Bool { members.isEmpty }
-
-  mutating func take(_ key: Name) -> JSONValue? {
-    guard let index = members.firstIndex(where: { $0.key == key }) else { return nil }
-    return members.remove(at: index).value
+  mutating func take(_ key: Name) -> Value? {
+    guard let index = entries.firstIndex(where: { $0.key == key }) else { return nil }
+    return entries.remove(at: index).value
   }
 }

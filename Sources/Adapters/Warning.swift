@@ -1,4 +1,4 @@
-internal import AdapterFormat
+public import AdapterFormat
 internal import Storage
 public import StrictJSON
 
@@ -41,7 +41,11 @@ public enum Warning: Sendable, Hashable {
     }
   }
 
-  static func all(of adapter: Adapter) throws(FormatError) -> [Warning] {
+  /// What there is to say of an adapter.
+  ///
+  /// - Throws: `FormatError` where tensors that must be looked at cannot be read; one from an `.adp`
+  ///   file is judged by its manifest alone.
+  public static func all(of adapter: Adapter) throws(FormatError) -> [Warning] {
     let low = adapter.operations.compactMap { operation in
       if case .addLowRank(let low) = operation { low } else { nil }
     }

@@ -75,6 +75,12 @@ public struct Checkpoint: Sendable {
     }
   }
 
+  /// What it was read from: the folder, or else the files one by one.
+  package var inputs: [FilePath] {
+    let files = shards.map(\.file.file.path)
+    return [path] + (folder.map { [$0] } ?? files + [path.parent.appending("config.json")])
+  }
+
   /// All stored tensors, shard by shard in the order of their bytes.
   public var tensors: [StoredTensor] {
     shards.indices.flatMap { tensors(inShard: $0) }

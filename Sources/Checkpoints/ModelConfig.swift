@@ -15,8 +15,8 @@ public struct ModelConfig: Sendable, Hashable {
   /// writes `NaN`). It only ever settles what the weights leave open.
   init?(_ path: FilePath) {
     guard let file = try? File(path), let bytes = try? file.contents(limit: 1 << 20),
-      var reader = try? JSONReader(bytes, maximumDepth: 32),
-      let value = try? JSONValue(parsing: &reader), case .object(let members) = value
+      let value = try? JSONValue(document: bytes, maximumDepth: 32),
+      case .object(let members) = value
     else { return nil }
     func field(_ key: Name) -> JSONValue? { members.first { $0.key == key }?.value }
     if case .string(let text) = field("model_type") { modelType = text } else { modelType = nil }

@@ -56,18 +56,23 @@ public final class OutputFile: ByteSink, Sendable {
   /// Appends bytes.
   public func write(_ bytes: UnsafeRawBufferPointer) throws(StorageError) {
     let (start, _) = position.add(UInt64(bytes.count), ordering: .relaxed)
-    try unsafe write(bytes, at: start)
+    try unsafe put(bytes, at: start)
   }
 
-  /// Writes bytes at a place; safe from several threads at once.
+  /// Writes bytes at a place, and has them written back at once, so that the sync at the end finds
+  /// little to do; safe from several threads at once.
   package func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(StorageError) {
     // The file system writes one piece at a time anyway; waiting here costs no processor time, while
     // its own lock spins.
-    writing.wait()
-    defer {
-      writing.signal()
-      Platform.beginWriteback(descriptor, at: Int(offset), count: bytes.count)
+    do {
+      writing.wait()
+      defer { writing.signal() }
+      try unsafe put(bytes, at: offset)
     }
+    Platform.beginWriteback(descriptor, at: Int(offset), count: bytes.count)
+  }
+
+  private func put(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(StorageError) {
     _ = try withErrno("write", target) { () throws in
       try unsafe descriptor.writeAll(toAbsoluteOffset: Int64(offset), bytes)
     }

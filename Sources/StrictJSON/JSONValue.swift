@@ -29,6 +29,15 @@ public indirect enum JSONValue: Hashable, Sendable {
     }
   }
 
+  /// Reads a whole document.
+  ///
+  /// - Throws: `JSONError` where it is not one value of the strict profile.
+  public init(document bytes: [UInt8], maximumDepth: Int) throws(JSONError) {
+    var reader = try JSONReader(bytes, maximumDepth: maximumDepth)
+    self = try JSONValue(parsing: &reader)
+    try reader.finish()
+  }
+
   /// Reads the next value of a document.
   public init(parsing reader: inout JSONReader) throws(JSONError) {
     switch try reader.kind() {

@@ -45,6 +45,10 @@ import Testing
         "convert", adapter.string, "--base", base.string, "-o", output.string, "--force",
         says: "inputs")
     }
+    // The configuration beside a base that is named as a file is read as well.
+    try expectRefused(
+      "merge", base.appending("model.safetensors").string, adapter.string, "-o",
+      base.appending("config.json").string, "--force", says: "inputs")
     let hard = folder.appending("hard").string
     try FileManager.default.linkItem(
       atPath: adapter.appending("adapter_config.json").string, toPath: hard)

@@ -31,10 +31,3 @@ package struct SeededGenerator: RandomNumberGenerator {
     return value ^ value >> 31
   }
 }
-
-extension UInt64 {
-  /// The value of a lower-case hexadecimal text.
-  package init?(hexadecimal text: some StringProtocol) {
-    self.init(text, radix: 16)
-  }
-}
