@@ -66,8 +66,10 @@ let package = Package(
     .executableTarget(
       name: "AdapterCommand",
       dependencies: [
-        "AdapterRuntime", "AdapterInterop", "Adapters", "AdapterFormat", "Checkpoints", "Storage",
-        "StrictJSON", system, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "AdapterRuntime", "AdapterInterop", "AdapterMath", "Adapters", "AdapterFormat",
+        "Checkpoints",
+        "Storage", "StrictJSON", system,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: settings),
     .target(
       name: "TestSupport",

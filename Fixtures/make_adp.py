@@ -9,7 +9,7 @@ Only Python's standard library is needed, and no compressor: the frames are put 
 no byte depends on a version of Zstandard. A function makes one file out of its argument, a fresh manifest
 of valid/example.adp. It returns the file, or a manifest to be packed, or nothing where it changed the one
 given. A valid file has the name of its function, whose docstring is the description in RULES.tsv; the
-invalid ones stand in tables.
+invalid ones stand in tables, and so do the operations of section 8, in adp_operations.py.
 """
 
 import copy
@@ -21,6 +21,8 @@ import struct
 import sys
 import zlib
 from pathlib import Path
+
+import adp_operations
 
 HERE = Path(__file__).resolve().parent
 HEADER = bytes.fromhex("89 41 44 50 0D 0A 1A 0A 01 00 00 00 00 00 00 00")
@@ -198,6 +200,28 @@ def low_rank(a="a", b="b", scale=0.5, layout="out_in", target="layer.weight", **
 def example_manifest():
     stream = Stream("F32", [("a", [1, 2], f32(1, 2)), ("b", [2, 1], f32(3, 4))])
     return manifest_of(stream, method="lora", operations=[low_rank(layout_from="name")])
+
+
+FORMATS = {"F32": "f", "F64": "d", "I8": "b", "I32": "i", "I64": "q"}
+
+
+def numbers(dtype, count):
+    """The bytes of 1, 2, 3, …; of 0, 1, 2, … where they are integers."""
+    if dtype == "BF16":
+        return b"".join(f32(value + 1)[2:] for value in range(count))
+    return struct.pack(f"<{count}{FORMATS[dtype]}", *range(*(0, count) if dtype[0] == "I" else (1, count + 1)))
+
+
+def operations_manifest(*operations):
+    """A manifest of operations as adp_operations.py has them: every role gets a tensor of its own."""
+    streams, listed = {}, []
+    for index, operation in enumerate(operations):
+        for role, shape in operation["tensors"].items():
+            dtype, shape = shape if isinstance(shape, tuple) else ("F32", shape)
+            data = numbers(dtype, math.prod(shape))
+            streams.setdefault(dtype, []).append((f"{role}.{index}", shape, data))
+        listed.append({**operation, "tensors": {role: f"{role}.{index}" for role in operation["tensors"]}})
+    return manifest_of(*[Stream(*stream) for stream in streams.items()], operations=listed)
 
 
 def u8(*data, name="t", shape=None, chunk=1024):
@@ -401,9 +425,9 @@ def windows(m):
 
 @valid
 def layouts(m):
-    """the three layouts with and without a shape, and the six words of layout_from"""
+    """the three layouts with and without a shape, and the seven words of layout_from"""
     weights = Stream("BF16", [("a", [1, 3], bytes(6)), ("b", [2, 1], bytes(4))])
-    words = ["base", "name", "flag", "siblings", "model_type", "user"]
+    words = ["base", "kind", "name", "flag", "siblings", "model_type", "user"]
     operations = [low_rank(layout_from=word, bound=["x", "y"]) for word in words]
     operations += [low_rank(layout="in_out", shape=[3, 2]), low_rank(layout="out_in", shape=[2, 3])]
     operations += [low_rank(layout="unresolved"), low_rank(layout="unresolved", shape=[3, 2])]
@@ -472,7 +496,7 @@ def opaque_tensor_key(m):
 @valid
 def opaque_op(m):
     """an operation of the future, with unknown roles and keys; its operand counts for MAN-4"""
-    operation = {"op": "multiply", "tensors": {"factor": "t"}, "target": "layer.weight", "axis": 1, "shape": [2]}
+    operation = {"op": "later", "tensors": {"factor": "t"}, "target": "layer.weight", "axis": 1, "shape": [2]}
     return manifest_of(u8(1, 2), operations=[operation])
 
 
@@ -659,6 +683,32 @@ def longest(manifest):
 def manifest_longest(m):
     """a manifest of exactly 1 MiB + 8 times the file's length, by means of spaces (LIM-1)"""
     return spaced(m, longest(m))
+
+
+@valid
+def inert_windows(m):
+    """windows in inert: of used tensors, of a file's, of one that is inert itself, of an opaque one; empty"""
+    a = {"tensor": "a", "window": [[0, 1], [0, 2]]}
+    streams = [Stream("F32", [("a", [3, 2], f32(*range(6))), ("b", [2, 1], f32(3, 4)), ("c", [], f32(5))]), u8(1)]
+    streams.append(Stream("F32", [("later", [5], b"?")], 1024, [[b"?"]]).opaque(code="later"))
+    listed = {"files": [{"path": "p", "size": 1, "sha256": sha256(b"\1"), "tensor": "t"}]}
+    m = manifest_of(*streams, method="lora", operations=[low_rank(a)], **listed)
+    parts = {"a": [[1, 2], [0, 2]], "b": [[2, 0], [0, 0]], "c": [], "t": [[0, 1]], "later": [[4, 1]]}
+    first(m)["inert"] += [{"tensor": name, "window": window, "reason": "x"} for name, window in parts.items()]
+    first(m)["inert"].append({**first(m)["inert"][-1], "window": [[0, 5]]})
+    return m
+
+
+def operations_maker(description, operations):
+    def maker(m):
+        return operations_manifest(*operations)
+
+    maker.__doc__ = description
+    return maker
+
+
+for name, entry in adp_operations.VALID.items():
+    VALID[f"ops_{name}"] = operations_maker(*entry)
 
 
 # Changes, of which the invalid files are made: functions of the example's manifest
@@ -1107,8 +1157,8 @@ for name, description, change in [
     manifest_case(f"type_{name}", "MAN-1", description, change)
 unknown_layout = put(operation_of, "layout", "oi")
 unknown_layout_from = put(operation_of, "layout_from", "guess")
-manifest_case("type_layout_unknown", "LOW-3", "layout is none of the three", unknown_layout)
-manifest_case("type_layout_from_unknown", "LOW-3", "layout_from is none of the six", unknown_layout_from)
+manifest_case("type_layout_unknown", "OPS-4", "layout is none of the three", unknown_layout)
+manifest_case("type_layout_from_unknown", "OPS-4", "layout_from is none of the seven", unknown_layout_from)
 manifest_case("adapters_none", "MAN-1", "an empty array of adapters", lambda m: {"adapters": []})
 manifest_case("text_array", "MAN-1", "the text is an array", lambda m: seal(b"", frame(b"[]"), 2))
 
@@ -1188,6 +1238,17 @@ for name, description, dtype, tensors, listed in [
     made = manifest_of(Stream(dtype, tensors), nonfinite=listed)
     manifest_case(f"nonfinite_{name}", "MAN-8", description, lambda m, made=made: made)
 
+def inert_window_case(name, rule, description, window, tensor="a"):
+    entry = {"tensor": tensor, "window": window, "reason": "test"}
+    manifest_case(f"inert_window_{name}", rule, description, put(first, "inert", [entry]))
+
+
+inert_window_case("outside", "OPS-1", "an inert window one past the end of its tensor", [[0, 1], [1, 2]])
+inert_window_case("rank", "OPS-1", "an inert window of one pair in a tensor of two dimensions", [[0, 1]])
+inert_window_case("flat", "OPS-1", "an inert window that is one pair", [0, 1])
+part_alone = append(first, "inert", {"tensor": "t", "window": [[0, 1]], "reason": "test"})
+part_alone = both(with_inert, put(first, "inert", []), part_alone)
+manifest_case("inert_window_alone", "MAN-4", "a tensor that nothing but an inert window names", part_alone)
 manifest_case("inert_and_operand", "MAN-5", "an operand is inert as well", put(first, "inert", inert_of("a")))
 carried = {"path": "p", "size": 1, "sha256": sha256(b"\1"), "tensor": "t"}
 carried_inert = both(another, put(first, "files", [carried]), put(first, "inert", inert_of("t")))
@@ -1594,7 +1655,7 @@ case("limit/opaque_operation_dimensions_9", "LIM-3", "an opaque operation's shap
 for name, description, change in [
     ("rank", "a and b do not agree in r", operands("F32", [1, 2], "F32", [2, 2])),
     ("a_vector", "a is a vector", operands("F32", [2], "F32", [2, 1])),
-    ("b_cube", "b has three dimensions", operands("F32", [1, 2], "F32", [2, 1, 1])),
+    ("b_cube", "b has a third dimension that is not 1", operands("F32", [1, 2], "F32", [2, 1, 2])),
     ("integer", "a is of type I32", operands("I32", [1, 2], "F32", [2, 1])),
     ("f8", "b is of type F8_E4M3", operands("F32", [1, 2], "F8_E4M3", [2, 1])),
     ("complex", "a and b are of type C64", operands("C64", [1, 2], "C64", [2, 1])),
@@ -1608,11 +1669,15 @@ for role in "ab":
     manifest_case(f"missing_role_{role}", "LOW-1", f"a low-rank operation without {role}", absent)
 as_stored = operands("F32", [1, 2], "F32", [3, 1], layout="in_out", shape=[3, 2])
 as_matrix = operands("F32", [1, 2], "F32", [3, 1], layout="out_in", shape=[2, 3])
-none_given, third = put(operation_of, "shape", [2, 3]), put(operation_of, "shape", [2, 2, 1])
-manifest_case("low_rank_shape", "LOW-2", "shape is none that the operands give", none_given)
-manifest_case("low_rank_shape_in_out", "LOW-2", "shape is [out, in] where layout is in_out", as_stored)
-manifest_case("low_rank_shape_out_in", "LOW-2", "shape is [in, out] where layout is out_in", as_matrix)
-manifest_case("low_rank_shape_rank", "LOW-2", "shape has a third dimension", third)
+none_given, vector = put(operation_of, "shape", [2, 3]), put(operation_of, "shape", [4])
+third = both(put(operation_of, "shape", [2, 2, 1]), put(operation_of, "layout", "in_out"))
+manifest_case("low_rank_shape", "OPS-5", "shape is none that the operands give", none_given)
+manifest_case("low_rank_shape_in_out", "OPS-5", "shape is [out, in] where layout is in_out", as_stored)
+manifest_case("low_rank_shape_out_in", "OPS-5", "shape is [in, out] where layout is out_in", as_matrix)
+manifest_case("low_rank_shape_rank", "OPS-5", "shape has a third dimension, where layout is in_out", third)
+manifest_case("low_rank_shape_vector", "OPS-5", "shape has one dimension", vector)
+for path, broken, description, operation in adp_operations.INVALID:
+    case(path, broken, description, lambda m, operation=operation: operations_manifest(operation))
 
 
 # Output

@@ -1,7 +1,10 @@
 """Reads and checks `.adp` files as adp-v1.md says; an error names the kind and the rule.
-Usage: reader.py check FILE... | reader.py list FILE | reader.py extract FILE FOLDER"""
+Usage: reader.py check FILE... | reader.py list FILE | reader.py extract FILE FOLDER |
+       reader.py apply FILE BASE.safetensors OUT.safetensors"""
 import io, json, math, pathlib, re, struct, sys, zlib
 import numpy, zstandard
+from apply import apply
+from operations import section_rules
 from rules import AdpError, Object, WIDTH, manifest_rules, need, sha256, table_digest
 
 HEADER = b"\x89ADP\r\n\x1a\n\1\0\0\0\0\0\0\0"
@@ -81,6 +84,8 @@ def read(data):
     need(sha256(HEADER + data[offset:end + 24]) == digest.hex(), "ENV-7", "digest")
     manifest, payload = parse(frame(data[offset:end], decoded)), io.BytesIO(data[16:offset])
     manifest_rules(manifest, offset, len(data))
+    for adapter in manifest.adapters:
+        adapter.known = [section_rules(*pair) for pair in zip(adapter.operations, adapter.parts)]
     for stream in [stream for adapter in manifest.adapters for stream in adapter.streams]:
         restore(stream, payload)
     for adapter in [adapter for adapter in manifest.adapters if adapter.nonfinite is not None]:
@@ -105,16 +110,31 @@ def extract(adapters, folder):
                 path.write_bytes(tensor.data)
                 print(path, tensor.name, tensor.dtype, shape.replace(" ", ""), sep="\t")
 
-def run(command, file, *folder):
+def merge(adapters, base, out):
+    """Writes a checkpoint with the only adapter's changes."""
+    need(len(adapters) == 1, f"{len(adapters)} adapters", "unsupported")
+    data = pathlib.Path(base).read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    header, tensors, body = json.loads(data[8:start]), {}, b""
+    for name, entry in header.items():
+        if name != "__metadata__":
+            low, high = entry["data_offsets"]
+            tensors[name] = entry["dtype"], entry["shape"], data[start + low:start + high]
+    for name, (dtype, shape, part) in (tensors | apply(adapters[0], tensors)).items():
+        places = [len(body), len(body) + len(part)]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": places}
+        body += part
+    text = json.dumps(header).encode()
+    pathlib.Path(out).write_bytes(struct.pack("<Q", len(text)) + text + body)
+
+def run(command, file, *places):
     """Returns whether the command failed."""
     try:
         adapters = read(pathlib.Path(file).read_bytes()).adapters
         if command == "check":
             print(f"{file}: ok")
-        elif command == "list":
-            list_tensors(adapters)
         else:
-            extract(adapters, *folder)
+            {"list": list_tensors, "extract": extract, "apply": merge}[command](adapters, *places)
         return False
     except (AdpError, OSError) as error:
         print(file, *(error.args if isinstance(error, AdpError) else ("io", error)), sep=": ")
@@ -125,6 +145,6 @@ if __name__ == "__main__":
     arguments = sys.argv[1:]
     if arguments[:1] == ["check"] and arguments[1:]:
         sys.exit(any([run("check", file) for file in arguments[1:]]))
-    if (arguments[:1], len(arguments)) in [(["list"], 2), (["extract"], 3)]:
+    if (arguments[:1], len(arguments)) in [(["list"], 2), (["extract"], 3), (["apply"], 4)]:
         sys.exit(run(*arguments))
     sys.exit(__doc__)

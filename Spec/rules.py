@@ -7,20 +7,19 @@ BITS = {dtype: int(re.search("[0-9]+|$", dtype)[0] or 8) for dtype in DTYPES}  #
 WIDTH = {dtype: max(BITS[dtype] // 8, 1) for dtype in DTYPES} | {"C64": 4}  # bytes of a unit
 FLOATS = {"F16", "BF16", "F32", "F64"}
 
-# Types: a pattern of strings; int; float, any number; None; object, anything; [T], an array;
+# Types: a pattern of strings; int; bool; float, any number; None; object, anything; [T], an array;
 # [T, U], of just these; {key: T}, an object: key* is required, * alone is every key; (T, U), U for
 # an object and else T.
 TEXT, HEX32, SHA256, SHAPE = "(?s:.*)", "[0-9a-f]{32}", "[0-9a-f]{64}", [int]
 NAME, LABEL = r"(?!__metadata__\Z)[^\0-\x1f\x7f]{1,1024}", "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
 OPERAND = (NAME, {"tensor*": NAME, "window*": [[int, int]]})
 OPERATION = {"op*": TEXT, "target": NAME, "tensors*": {"*": OPERAND}, "shape": SHAPE,
-             "bound": [NAME], "scale": object, "layout": object, "layout_from": object}
-LOW_RANK = {"target*": NAME, "tensors*": {"a*": OPERAND, "b*": OPERAND}, "scale*": float, "layout*":
-            "out_in|in_out|unresolved", "layout_from": "base|name|flag|siblings|model_type|user"}
+             "bound": [NAME]}
 STREAM = {"dtype*": TEXT, "code*": TEXT, "chunk*": int, "chunks*": [[int]],
           "tensors*": [{"name*": NAME, "shape*": SHAPE, "sha256*": SHA256}]}
 ADAPTER = {"name*": LABEL, "method*": "[a-z0-9_]{1,64}", "operations*": [{}], "streams*": [{}],
-           "inert": [{"tensor*": NAME, "reason*": TEXT}], "nonfinite": [NAME],
+           "inert": [{"tensor*": NAME, "window": [[int, int]], "reason*": TEXT}],
+           "nonfinite": [NAME],
            "source": {"format*": TEXT, "config": TEXT, "sha256": SHA256, "header": TEXT},
            "files": [{"path*": r"(?!\.\.?\Z)[^\0-\x1f\x7f/\\]{1,255}", "size*": int,
                       "sha256*": SHA256, "tensor": NAME}]}
@@ -53,10 +52,10 @@ def check_type(value, schema):
     schema = schema[isinstance(value, dict)] if isinstance(schema, tuple) else schema
     kind = schema if isinstance(schema, type) else type(schema)
     need(kind is not int or type(value) is not float, "JSN-4", "json")
-    need(kind is object or type(value) is not bool, "MAN-1")
+    need(kind in (object, bool) or type(value) is not bool, "MAN-1")
     need(isinstance(value, (int, float) if kind is float else kind), "MAN-1")
     if kind is str:
-        need(re.fullmatch(schema.encode(), value.encode()), "MAN-1, NAM, DIG, FPR-1 or LOW-3")
+        need(re.fullmatch(schema.encode(), value.encode()), "MAN-1, NAM, DIG, FPR-1 or OPS-4")
     elif kind is list:
         parts = schema * len(value) if len(schema) == 1 else schema
         need(len(value) == len(parts), "MAN-1")
@@ -86,29 +85,23 @@ def stream_rules(stream):
         need(len(rows) == -(-stream.units // stream.chunk), "STR-3")
         need(all(len(row) == width + 1 for row in rows), "STR-4")
 
-def operation_rules(operation, tensors):
-    """Returns the names of the operands."""
-    known = not check_type(operation, OPERATION) and operation.op == "add_low_rank"
-    parts = Object()
-    for role, operand in operation.tensors.items():
-        operand = operand if isinstance(operand, dict) else Object(tensor=operand)
-        need(operand.tensor in tensors, "MAN-4")
-        whole = [[0, size] for size in tensors[operand.tensor].shape]
-        window = whole if operand.window is None else operand.window
-        inside = [start + count <= size for (start, count), (_, size) in zip(window, whole)]
-        need(len(window) == len(whole) and all(inside), "OPS-1")
-        parts[role] = Object(tensors[operand.tensor], shape=[count for _, count in window])
-    if known and parts.keys() <= {"a", "b"}:
-        check_type(operation, LOW_RANK)
-        low_rank_rules(parts.a, parts.b, operation.layout, operation.shape)
-    return {part.name for part in parts.values()}
+def part(operand, tensors):
+    """What an operand, or an entry of `inert`, names: the tensor with the shape of the window."""
+    need(operand.tensor in tensors, "MAN-4")
+    tensor = tensors[operand.tensor]
+    whole = [[0, size] for size in tensor.shape]
+    window = whole if operand.window is None else operand.window
+    inside = [start + count <= size for (start, count), (_, size) in zip(window, whole)]
+    need(len(window) == len(whole) and all(inside), "OPS-1")
+    return Object(tensor, whole=tensor, window=window, is_cut=operand.window is not None,
+                  shape=[count for _, count in window])
 
-def low_rank_rules(a, b, layout, shape):
-    if not (a.opaque or b.opaque):
-        need({a.dtype, b.dtype} <= FLOATS and len(a.shape) == len(b.shape) == 2, "LOW-1")
-        need(a.shape[0] == b.shape[1], "LOW-1")
-        target = [a.shape[1], b.shape[0]] if layout == "in_out" else [b.shape[0], a.shape[1]]
-        need(layout == "unresolved" or shape in (None, target), "LOW-2")
+def operation_rules(operation, tensors):
+    """Role → what plays it."""
+    check_type(operation, OPERATION)
+    operands = {role: operand if isinstance(operand, dict) else Object(tensor=operand)
+                for role, operand in operation.tensors.items()}
+    return Object({role: part(operand, tensors) for role, operand in operands.items()})
 
 def adapter_rules(adapter):
     for stream in adapter.streams:
@@ -117,9 +110,11 @@ def adapter_rules(adapter):
     tensors, files = {tensor.name: tensor for tensor in adapter.tensors}, adapter.files or []
     need(len(tensors) == len(adapter.tensors), "MAN-2")
     need(len({file.path for file in files}) == len(files), "MAN-9")
-    used = set().union(*(operation_rules(operation, tensors) for operation in adapter.operations))
+    adapter.parts = [operation_rules(operation, tensors) for operation in adapter.operations]
+    used = {operand.name for parts in adapter.parts for operand in parts.values()}
     used |= {file.tensor for file in files if file.tensor}
-    inert = {entry.tensor for entry in adapter.inert or []}
+    inert = [part(entry, tensors) for entry in adapter.inert or []]
+    inert = {entry.name for entry in inert if not entry.is_cut}
     need(used | inert == set(tensors) >= set(adapter.nonfinite or []), "MAN-4")
     need(not used & inert, "MAN-5")
     for file in files:

@@ -1,4 +1,5 @@
 internal import AdapterFormat
+internal import AdapterMath
 internal import Adapters
 internal import Storage
 internal import StrictJSON
@@ -8,6 +9,17 @@ struct AdapterListing {
   let path: String
   let file: AdapterFile?
   let adapters: [Adapter]
+
+  /// What each group's values are like.
+  func statistics(
+    _ inspection: Inspection
+  ) throws(FormatError) -> [[ValueStatistics]] {
+    var all: [[ValueStatistics]] = []
+    for group in inspection.groups {
+      all.append(try ValueStatistics.all(of: group.operations, in: inspection.adapter))
+    }
+    return all
+  }
 
   func inspections() throws(FormatError) -> [Inspection] {
     var inspections: [Inspection] = []
@@ -19,7 +31,7 @@ struct AdapterListing {
 // MARK: - Text
 
 extension AdapterListing {
-  func text(_ inspections: [Inspection]) -> String {
+  func text(_ inspections: [Inspection]) throws(FormatError) -> String {
     var lines: [String] = []
     if let file {
       lines.append(
@@ -30,11 +42,11 @@ extension AdapterListing {
     } else {
       lines.append("\(path.escaped): a PEFT folder")
     }
-    for inspection in inspections { lines += [""] + text(inspection) }
+    for inspection in inspections { lines += [""] + (try text(inspection)) }
     return lines.joined(separator: "\n") + "\n"
   }
 
-  private func text(_ inspection: Inspection) -> [String] {
+  private func text(_ inspection: Inspection) throws(FormatError) -> [String] {
     let adapter = inspection.adapter
     var lines = ["adapter \(adapter.name)", field("method", adapter.method)]
     lines += baseLines(adapter.base)
@@ -49,6 +61,8 @@ extension AdapterListing {
     if let source = adapter.source { lines.append(field("source", source.format)) }
     if !adapter.inert.isEmpty { lines.append(field("inert", adapter.inert.count.of("tensor"))) }
     if !inspection.groups.isEmpty { lines += [""] + operationLines(inspection.groups) }
+    let values = valueLines(inspection.groups, try statistics(inspection))
+    if !values.isEmpty { lines += [""] + values }
     if !inspection.warnings.isEmpty {
       lines += [""] + inspection.warnings.map { "  warning: \($0.sentence)".escaped.cut(to: 80) }
     }
@@ -78,18 +92,35 @@ extension AdapterListing {
 
   private func operationLines(_ groups: [Inspection.OperationGroup]) -> [String] {
     let rows = groups.map { group in
-      let low = group.lowRank
-      let leaves = group.targets.map { $0.leafModule.escaped }
+      let leaves = group.targets.map { $0.leafModule.escaped }.unique.joined(separator: ", ")
+      let traits = group.summary.traits.joined(separator: ", ").escaped
       return [
-        group.op.escaped.cut(to: 24), low.map { "\($0.rank)" } ?? "",
-        low.map { $0.scale.short } ?? "", low?.layout.rawValue ?? "",
-        "\(group.targets.count)", leaves.unique.joined(separator: ", "),
+        group.op.escaped.cut(to: 24), group.summary.rank.map { "\($0)" } ?? "",
+        group.summary.scale?.short ?? "", group.layout?.rawValue ?? "",
+        group.targets.isEmpty ? "" : "\(group.targets.count)",
+        [leaves, traits].filter { !$0.isEmpty }.joined(separator: "; "),
       ]
     }
     return TextColumn.table(
       [
         .init("operation"), .init("rank", .right), .init("scale", .right), .init("layout"),
         .init("targets", .right), .init("modules"),
+      ], rows, indent: 2)
+  }
+
+  private func valueLines(
+    _ groups: [Inspection.OperationGroup], _ statistics: [[ValueStatistics]]
+  ) -> [String] {
+    let rows = zip(groups, statistics).flatMap { group, all in
+      all.map {
+        [group.op, $0.quantity.words, $0.minimum.short, $0.mean.short, $0.maximum.short]
+      }
+    }
+    guard !rows.isEmpty else { return [] }
+    return TextColumn.table(
+      [
+        .init("operation"), .init("values"), .init("least", .right), .init("mean", .right),
+        .init("greatest", .right),
       ], rows, indent: 2)
   }
 
@@ -114,6 +145,19 @@ extension [String] {
   }
 }
 
+extension ValueStatistics.Quantity {
+  /// What was measured, for people.
+  fileprivate var words: String {
+    switch self {
+    case .distanceFromOne: "distance from 1"
+    case .size: "size of the change"
+    case .rowNorm: "norm of a row"
+    case .keyNorm: "norm of a key"
+    case .valueNorm: "norm of a value"
+    }
+  }
+}
+
 extension Warning {
   /// The warning for people.
   var sentence: String {
@@ -121,10 +165,12 @@ extension Warning {
     let rest = subjects.count > 2 ? " and \(subjects.count - 2) more" : ""
     return switch self {
     case .empty: "no operation: it does nothing"
-    case .zeroChange: "no change (B or the scale is zero): \(names)\(rest)"
+    case .zeroChange: "no change (zeros, or factors of one): \(names)\(rest)"
     case .rankZero: "rank 0, no change: \(names)\(rest)"
     case .nonfinite: "NaN or infinity in \(names)\(rest)"
     case .unresolvedLayout: "stored transposed or not, decided at the base: \(names)\(rest)"
+    case .biasesNotSaved:
+      "biases were trained (\(names)) and are not in the file: its PEFT lost them"
     case .unsupported: "cannot be applied by this version: \(names)\(rest)"
     @unknown default: code
     }

@@ -1,11 +1,14 @@
 internal import AdapterFormat
+internal import AdapterMath
 internal import Adapters
 internal import Storage
 internal import StrictJSON
 
 extension AdapterListing {
   /// The document `adapter.inspect/1` of Spec/cli.md.
-  func json(_ inspections: [Inspection]) -> String {
+  func json(_ inspections: [Inspection]) throws(FormatError) -> String {
+    var statistics: [[[ValueStatistics]]] = []
+    for inspection in inspections { statistics.append(try self.statistics(inspection)) }
     var writer = JSONWriter(style: .indented)
     writer.object { writer in
       writer.member("schema", "adapter.inspect/1")
@@ -23,7 +26,9 @@ extension AdapterListing {
       writer.key("base")
       if let base = adapters.first?.base { encode(base, &writer) } else { writer.null() }
       writer.key("adapters")
-      writer.array { writer in for inspection in inspections { encode(inspection, &writer) } }
+      writer.array { writer in
+        for (inspection, all) in zip(inspections, statistics) { encode(inspection, all, &writer) }
+      }
     }
     return String(decoding: writer.bytes, as: UTF8.self) + "\n"
   }
@@ -42,7 +47,9 @@ extension AdapterListing {
     }
   }
 
-  private func encode(_ inspection: Inspection, _ writer: inout JSONWriter) {
+  private func encode(
+    _ inspection: Inspection, _ statistics: [[ValueStatistics]], _ writer: inout JSONWriter
+  ) {
     let adapter = inspection.adapter
     writer.object { writer in
       writer.member("name", adapter.name.text)
@@ -62,12 +69,25 @@ extension AdapterListing {
         }
       }
       writer.key("operations")
-      writer.array { writer in for group in inspection.groups { encode(group, &writer) } }
+      writer.array { writer in
+        for (group, all) in zip(inspection.groups, statistics) { encode(group, all, &writer) }
+      }
       writer.key("inert")
       writer.array { writer in
         for entry in adapter.inert {
           writer.object { writer in
             writer.member("tensor", entry.tensor.text)
+            if let window = entry.window {
+              writer.key("window")
+              writer.array { writer in
+                for range in window {
+                  writer.array { writer in
+                    writer.integer(range.lowerBound)
+                    writer.integer(range.count)
+                  }
+                }
+              }
+            }
             writer.member("reason", entry.reason)
           }
         }
@@ -89,16 +109,39 @@ extension AdapterListing {
     }
   }
 
-  private func encode(_ group: Inspection.OperationGroup, _ writer: inout JSONWriter) {
+  private func encode(
+    _ group: Inspection.OperationGroup, _ statistics: [ValueStatistics],
+    _ writer: inout JSONWriter
+  ) {
     writer.object { writer in
       writer.member("op", group.op)
-      if let low = group.lowRank {
-        writer.member("rank", UInt64(low.rank))
+      if let rank = group.summary.rank { writer.member("rank", UInt64(rank)) }
+      if let scale = group.summary.scale {
         writer.key("scale")
-        writer.number(low.scale)
-        writer.member("layout", low.layout.rawValue)
+        writer.number(scale)
+      }
+      if let layout = group.layout { writer.member("layout", layout.rawValue) }
+      if !group.summary.traits.isEmpty { writer.member("traits", group.summary.traits) }
+      if !statistics.isEmpty {
+        writer.key("values")
+        writer.array { writer in for entry in statistics { encode(entry, &writer) } }
       }
       writer.member("targets", group.targets.map(\.text))
+    }
+  }
+}
+
+extension AdapterListing {
+  private func encode(_ statistics: ValueStatistics, _ writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.member("of", statistics.quantity.rawValue)
+      for (key, value) in [
+        ("min" as Name, statistics.minimum), ("mean", statistics.mean), ("max", statistics.maximum),
+      ] {
+        writer.key(key)
+        // JSON has no word for what is not finite.
+        if value.isFinite { writer.number(value) } else { writer.null() }
+      }
     }
   }
 }

@@ -1,16 +1,21 @@
 internal import AdapterFormat
 internal import AdapterInterop
+internal import AdapterRuntime
 internal import Adapters
+internal import Checkpoints
 internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// An adapter as the command line names it: `FILE`, `FILE#NAME` or a PEFT folder (or one of its two
-/// files). A file whose whole name has a `#` wins over the reading as a name.
+/// An adapter as the command line names it: `FILE`, `FILE#NAME`, a PEFT folder (or one of its two
+/// files), or a safetensors file of tensors that have a meaning of their own. A file whose whole name
+/// has a `#` wins over the reading as a name.
 struct AdapterReference {
   enum Kind {
     case adp
     case peft
+    /// Biases, or a training checkpoint of a soft prompt.
+    case tensors
   }
 
   let path: FilePath
@@ -26,13 +31,21 @@ struct AdapterReference {
       path = whole
       name = nil
     }
-    let isFolder = FileStatus(of: path)?.isFolder == true
-    let isPart = ["adapter_config.json", "adapter_model.safetensors"].contains(
-      path.lastComponent?.string)
-    kind = isFolder || isPart ? .peft : .adp
-    if kind == .peft, let name {
-      throw Failure("\(path) is a PEFT folder, which holds one adapter and none called \(name)")
+    kind = Self.kind(of: path)
+    if kind != .adp, let name {
+      throw Failure("\(path) holds one adapter, and none called \(name)")
     }
+  }
+
+  private static func kind(of path: FilePath) -> Kind {
+    let name = path.lastComponent?.string ?? ""
+    if ["adapter_config.json", "adapter_model.safetensors"].contains(name) { return .peft }
+    guard FileStatus(of: path)?.isFolder == true else {
+      return name.hasSuffix(".safetensors") ? .tensors : .adp
+    }
+    let names = (try? Platform.list(path)) ?? []
+    let isPEFT = PEFTFolder.isPlausible(path) || names.contains("adapter_model.bin")
+    return !isPEFT && names.contains { $0.hasSuffix(".safetensors") } ? .tensors : .peft
   }
 
   /// The files that it is read from.
@@ -42,7 +55,11 @@ struct AdapterReference {
 
   /// The adapter; of a file with several, the one that is named.
   func open() throws(Failure) -> Adapter {
-    if kind == .peft { return try importPEFT(ignoredFields: []) }
+    switch kind {
+    case .peft: return try importPEFT()
+    case .tensors: return try importTensors(base: nil)
+    case .adp: break
+    }
     let adapters = try openFile().adapters
     guard adapters.count == 1 else {
       let names = adapters.map(\.name.text).joined(separator: ", ")
@@ -66,13 +83,44 @@ struct AdapterReference {
   }
 
   /// A PEFT folder, with the notes of its conversion reported.
-  func importPEFT(ignoredFields: [String]) throws(Failure) -> Adapter {
+  func importPEFT(_ choices: PEFTImport.Choices = .init()) throws(Failure) -> Adapter {
     do throws(InteropError) {
-      let result = try PEFTImport(PEFTFolder(path), ignoredFields: ignoredFields)
+      let result = try PEFTImport(PEFTFolder(path), choices: choices)
       for note in result.notes { Terminal.report("note", note) }
       return result.adapter
     } catch {
       throw Failure(error, in: path)
     }
   }
+
+  /// Tensors without a configuration that says what they are; biases become differences where there
+  /// is a base.
+  func importTensors(
+    base: Checkpoint?, _ choices: PEFTImport.Choices = .init()
+  ) throws(Failure) -> Adapter {
+    let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
+      try Checkpoint(path)
+    }
+    guard checkpoint.shards.count == 1, let file = checkpoint.shards.first?.file else {
+      throw Failure("\(path) is a checkpoint, not an adapter", hint: extractHint)
+    }
+    do throws(InteropError) {
+      if RawEncoder.isIn(file) {
+        let result = try RawEncoder(file, choices: choices)
+        for note in result.notes { Terminal.report("note", note) }
+        return result.adapter
+      }
+      guard BiasTensors.areAll(file) else {
+        throw .notAnAdapter(path, "holds neither biases alone nor a prompt encoder")
+      }
+      guard let base else { return try BiasTensors(file).adapter }
+      return try rethrowing(as: { InteropError.notExpressible($0.description) }) {
+        () throws(RuntimeError) in try BiasExtraction(from: base, to: checkpoint).adapter
+      }
+    } catch {
+      throw Failure(error, in: path)
+    }
+  }
+
+  private var extractHint: String { "to compare it with its base: adapter extract BASE \(path)" }
 }

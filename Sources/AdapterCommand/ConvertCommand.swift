@@ -19,13 +19,18 @@ struct ConvertCommand: ParsableCommand {
 
       With --base the file also records which base it is for, and how that base stores its weights.
 
+      SOURCE may also be a safetensors file: the biases of a fine-tuned model (BitFit), or a training \
+      checkpoint that still holds the encoder of a soft prompt, beside its adapter_config.json; the \
+      encoder is run once.
+
       Examples:
         adapter convert path/to/peft-adapter -o lora.adp
         adapter convert path/to/peft-adapter -o lora.adp --base path/to/model
         adapter convert lora.adp -o path/to/peft-adapter
       """)
 
-  @Argument(help: "A PEFT folder, or an .adp file (FILE#NAME for one adapter of several).")
+  @Argument(
+    help: "A PEFT folder, a safetensors file, or an .adp file (FILE#NAME for one of several).")
   var source: String
 
   @Option(name: .shortAndLong, help: "The .adp file or PEFT folder to write.")
@@ -40,6 +45,9 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "A field of adapter_config.json that is not known, and means nothing.")
   var ignoreField: [String] = []
 
+  @Option(help: "How a prefix for BLOOM is laid out that cannot say: interleaved or split.")
+  var prefixOrder: PrefixOrderChoice?
+
   @Flag(help: "Replaces what is there.")
   var force = false
 
@@ -53,57 +61,40 @@ struct ConvertCommand: ParsableCommand {
     let reference = try AdapterReference(source)
     try checkDistinct(output, from: reference.inputs)
     switch reference.kind {
-    case .peft: try convertToADP(reference)
+    case .peft, .tensors: try convertToADP(reference)
     case .adp:
-      guard base == nil, ignoreField.isEmpty else {
-        throw ValidationError("--base, --layout and --ignore-field have no effect on an .adp file")
+      guard base == nil, ignoreField.isEmpty, prefixOrder == nil else {
+        throw ValidationError(
+          "--base, --layout, --ignore-field and --prefix-order have no effect on an .adp file")
       }
       try convertToPEFT(reference)
     }
   }
 
+  private var importChoices: PEFTImport.Choices {
+    .init(ignoredFields: ignoreField.map { Name($0) }, prefixOrder: prefixOrder?.order)
+  }
+
   private func convertToADP(_ reference: AdapterReference) throws(Failure) {
-    var adapter = try reference.importPEFT(ignoredFields: ignoreField)
-    if let base { adapter = try bind(adapter, to: base) }
-    do throws(FormatError) {
-      let file = try rethrowing(as: FormatError.storage) { () throws(StorageError) in
-        try OutputFile(FilePath(output), replacing: force)
-      }
-      try Adapter.write([adapter], to: file)
-      try rethrowing(as: FormatError.storage) { () throws(StorageError) in try file.commit() }
-    } catch {
-      throw Failure(error, in: reference.path)
-    }
-    try reportResult()
+    let checkpoint: Checkpoint? =
+      if let base { try openCheckpoint(base, notFor: output) } else { nil }
+    var adapter =
+      reference.kind == .peft
+      ? try reference.importPEFT(importChoices)
+      : try reference.importTensors(base: checkpoint, importChoices)
+    if let checkpoint { adapter = try bind(adapter, to: checkpoint) }
+    try write(adapter, to: output, replacing: force)
   }
 
   /// Records what the base decides: names, layouts, and its fingerprint.
-  private func bind(_ adapter: Adapter, to base: String) throws(Failure) -> Adapter {
-    let checkpoint = try openCheckpoint(base, notFor: output)
+  private func bind(_ adapter: Adapter, to checkpoint: Checkpoint) throws(Failure) -> Adapter {
     do throws(RuntimeError) {
-      let bound = try BoundAdapter(adapter, to: checkpoint, userLayout: layout?.layout)
+      let bound = try BoundAdapter(
+        adapter, to: checkpoint, choices: BindingChoices(layout: layout?.layout))
       for note in bound.notes { Terminal.report("note", note) }
       return try bound.recordingBase(checkpoint)
     } catch {
-      throw Failure(error, adapter: FilePath(base))
-    }
-  }
-
-  private func reportResult() throws(Failure) {
-    let path = FilePath(output)
-    do throws(FormatError) {
-      let file = try AdapterFile.open(path)
-      for adapter in try Adapter.adapters(of: file) {
-        let inspection = try Inspection(adapter)
-        Terminal.report(
-          "done",
-          "\(path): \(adapter.operations.count.of("operation")), "
-            + "\(adapter.tensors.count.of("tensor")), \(ByteCount(file.byteCount)) "
-            + "for \(ByteCount(inspection.byteCount))")
-        for warning in inspection.warnings { Terminal.report("warning", warning.sentence) }
-      }
-    } catch {
-      throw Failure(error, in: path)
+      throw Failure(error, adapter: checkpoint.path)
     }
   }
 
@@ -114,6 +105,11 @@ struct ConvertCommand: ParsableCommand {
     } catch {
       throw Failure(error, in: reference.path)
     }
-    Terminal.report("done", "\(output): adapter_config.json and adapter_model.safetensors")
+    let names =
+      ["adapter_config.json", "adapter_model.safetensors"]
+      + adapter.files.compactMap {
+        $0.tensor == nil ? nil : $0.path.text
+      }
+    Terminal.report("done", "\(output): " + names.joined(separator: ", "))
   }
 }

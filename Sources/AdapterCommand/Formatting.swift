@@ -28,10 +28,26 @@ extension Double {
   var short: String {
     guard isFinite else { return "\(self)" }
     if self == rounded(), magnitude < 1e6 { return "\(Int(self))" }
-    guard magnitude >= 0.001, magnitude < 1e6 else { return "\(self)" }
+    guard magnitude >= 0.001, magnitude < 1e6 else { return scientific }
     let factor: Double = magnitude >= 100 ? 1 : magnitude >= 10 ? 10 : magnitude >= 1 ? 100 : 10_000
     let value = (self * factor).rounded() / factor
     return value == value.rounded() ? "\(Int(value))" : "\(value)"
+  }
+}
+
+extension Double {
+  /// One digit before the point and two after it: `3.34e-4`.
+  private var scientific: String {
+    var (value, exponent) = (self, 0)
+    while value.magnitude < 0.9995, value != 0 {
+      value *= 10
+      exponent -= 1
+    }
+    while value.magnitude >= 9.995 {
+      value /= 10
+      exponent += 1
+    }
+    return "\((value * 100).rounded() / 100)e\(exponent)"
   }
 }
 
@@ -48,7 +64,9 @@ extension Int {
   }
 
   /// `1 tensor`, `2 tensors`.
-  func of(_ noun: String) -> String { "\(grouped) \(noun)\(self == 1 ? "" : "s")" }
+  func of(_ noun: String, plural: String? = nil) -> String {
+    "\(grouped) \(self == 1 ? noun : plural ?? noun + "s")"
+  }
 }
 
 extension String {

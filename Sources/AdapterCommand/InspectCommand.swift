@@ -34,7 +34,10 @@ struct InspectCommand: ParsableCommand {
     let reference = try AdapterReference(path)
     switch reference.kind {
     case .peft:
-      let adapter = try reference.importPEFT(ignoredFields: [])
+      let adapter = try reference.importPEFT()
+      try show(AdapterListing(path: path, file: nil, adapters: [adapter]), reference)
+    case .tensors:
+      let adapter = try reference.importTensors(base: nil)
       try show(AdapterListing(path: path, file: nil, adapters: [adapter]), reference)
     case .adp:
       let (file, adapters) = try reference.openFile()
@@ -47,7 +50,7 @@ struct InspectCommand: ParsableCommand {
   ) throws(Failure) {
     do throws(FormatError) {
       let inspections = try listing.inspections()
-      Terminal.write(json ? listing.json(inspections) : listing.text(inspections))
+      Terminal.write(try json ? listing.json(inspections) : listing.text(inspections))
     } catch {
       throw Failure(error, in: reference.path)
     }

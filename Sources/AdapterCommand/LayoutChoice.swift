@@ -1,3 +1,4 @@
+internal import AdapterInterop
 internal import Adapters
 internal import ArgumentParser
 
@@ -7,4 +8,12 @@ enum LayoutChoice: String, ExpressibleByArgument, CaseIterable {
   case inOut = "in_out"
 
   var layout: Layout { self == .outIn ? .outIn : .inOut }
+}
+
+/// How the keys and values of a prefix are laid out, as an option.
+enum PrefixOrderChoice: String, CaseIterable, ExpressibleByArgument {
+  case interleaved
+  case split
+
+  var order: PrefixOrder { self == .interleaved ? .interleaved : .split }
 }

@@ -13,7 +13,8 @@ struct AdapterTool: ParsableCommand {
       """,
     version: toolVersion,
     subcommands: [
-      ConvertCommand.self, InspectCommand.self, MergeCommand.self, VerifyCommand.self,
+      ConvertCommand.self, ExtractCommand.self, InspectCommand.self, MergeCommand.self,
+      VerifyCommand.self,
     ])
 }
 

@@ -32,6 +32,13 @@ struct MergeCommand: ParsableCommand {
   @Option(help: "How square weights are stored that nothing else decides: out_in or in_out.")
   var layout: LayoutChoice?
 
+  @Flag(help: "Makes biases that the adapter changes and the base does not have, from zeros.")
+  var addMissingBias = false
+
+  @Flag(
+    help: "Gives parameters that share a tensor one each, where the adapter changes them apart.")
+  var untie = false
+
   @Flag(help: "Merges NaN and infinity as they come.")
   var allowNonFinite = false
 
@@ -84,6 +91,9 @@ struct MergeCommand: ParsableCommand {
   private var policy: AdaptedCheckpoint.Policy {
     .init(
       nonFiniteValues: allowNonFinite ? .allow : .refuse,
-      otherBase: allowOtherBase ? .allow : .refuse, layout: layout?.layout)
+      otherBase: allowOtherBase ? .allow : .refuse,
+      choices: BindingChoices(
+        layout: layout?.layout, missingBias: addMissingBias ? .create : .refuse,
+        ties: untie ? .untie : .refuse))
   }
 }

@@ -17,11 +17,21 @@ extension MergeReceipt {
       ("note", "base: \(verdict.sentence)"),
     ]
     if rule != .exact { lines.append(("note", "names: \(rule)")) }
+    if !created.isEmpty { lines.append(("note", "new: \(Self.list(created))")) }
+    if !resized.isEmpty { lines.append(("note", "resized: \(Self.list(resized))")) }
+    if !proven.isEmpty {
+      lines.append(("note", "\(proven.count.of("tensor")) bit for bit as recorded"))
+    }
     lines += notes.map { ("note", $0) }
     if !omittedFiles.isEmpty {
       lines.append(("note", "not copied: " + omittedFiles.joined(separator: ", ")))
     }
     return lines
+  }
+
+  private static func list(_ names: [Name]) -> String {
+    names.prefix(4).map(\.text).joined(separator: ", ")
+      + (names.count > 4 ? " and \(names.count - 4) more" : "")
   }
 
   /// The document `adapter.merge/1` of Spec/cli.md.
@@ -38,6 +48,9 @@ extension MergeReceipt {
       writer.member("binding", rule.description)
       writer.member("base", verdict.code)
       writer.member("changed", changed.map(\.text))
+      writer.member("created", created.map(\.text))
+      writer.member("resized", resized.map(\.text))
+      writer.member("proven", proven.map(\.text))
       writer.member("changed_parameters", UInt64(changedParameters))
       writer.member("untouched", UInt64(untouchedCount))
       writer.member("bytes", byteCount)

@@ -20,16 +20,19 @@ public struct AdapterRecord: Sendable, Hashable {
   /// Where the tensors are.
   public internal(set) var streams: [StreamRecord] = []
 
-  /// A tensor that is carried, but that nothing uses.
+  /// A tensor that is carried, but that nothing uses; or a part of one.
   public struct InertTensor: Sendable, Hashable {
     /// Which.
     public let tensor: Name
+    /// For each dimension the part that nothing uses; nil for all of the tensor.
+    public let window: [Range<Int>]?
     /// Why it has no effect.
     public let reason: String
 
     /// Pairs a tensor with a reason.
-    public init(tensor: Name, reason: String) {
+    public init(tensor: Name, window: [Range<Int>]? = nil, reason: String) {
       self.tensor = tensor
+      self.window = window
       self.reason = reason
     }
   }
@@ -167,11 +170,12 @@ extension AdapterRecord {
     try checkFiles()
     var inertNames = Set<Name>()
     for entry in inert {
-      guard shapes[entry.tensor] != nil else { throw unknownTensor(entry.tensor) }
-      guard !used.contains(entry.tensor) else {
+      guard let shape = shapes[entry.tensor] else { throw unknownTensor(entry.tensor) }
+      try Operand(entry.tensor, window: entry.window).checkWindow(in: shape)
+      guard entry.window != nil || !used.contains(entry.tensor) else {
         throw .manifest("tensor \(entry.tensor) is used, and listed as inert")
       }
-      inertNames.insert(entry.tensor)
+      if entry.window == nil { inertNames.insert(entry.tensor) }
     }
     for name in nonfinite ?? [] where shapes[name] == nil { throw unknownTensor(name) }
     for stream in streams {
@@ -208,21 +212,25 @@ extension AdapterRecord.InertTensor {
   init(parsing reader: inout JSONReader) throws(FormatError) {
     var fields = try ObjectFields(&reader, "an inert tensor")
     var tensor: Name?
+    var window: [Range<Int>]?
     var reason: String?
     while let key = try fields.next(&reader) {
       switch key {
       case "tensor": tensor = try fields.tensorName(&reader)
+      case "window": window = try Operand.parseWindow(&reader)
       case "reason": reason = try fields.string(&reader)
       default: try fields.skip(&reader)
       }
     }
     self.init(
-      tensor: try fields.require(tensor, "tensor"), reason: try fields.require(reason, "reason"))
+      tensor: try fields.require(tensor, "tensor"), window: window,
+      reason: try fields.require(reason, "reason"))
   }
 
   func encode(into writer: inout JSONWriter) {
     writer.object { writer in
       writer.member("tensor", tensor.text)
+      if let window { Operand.encode(window, into: &writer) }
       writer.member("reason", reason)
     }
   }

@@ -91,7 +91,8 @@ func parsing<Value>(_ body: () throws(JSONError) -> Value) throws(FormatError) -
     return try body()
   } catch {
     if case .expected(let what) = error.fault {
-      throw .manifest("expected \(what) at byte \(error.offset) of the manifest")
+      throw .manifest(
+        "expected \(what)" + (error.offset.map { " at byte \($0) of the manifest" } ?? ""))
     }
     throw .json(error)
   }

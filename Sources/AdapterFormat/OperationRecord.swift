@@ -125,10 +125,7 @@ public struct Operand: Sendable, Hashable {
     while let key = try fields.next(&reader) {
       switch key {
       case "tensor": tensor = try fields.tensorName(&reader)
-      case "window":
-        window = try parseArray(&reader) { reader throws(FormatError) in
-          try Self.parseRange(&reader)
-        }
+      case "window": window = try Self.parseWindow(&reader)
       default:
         unknownKey = key
         try fields.skip(&reader)
@@ -136,6 +133,10 @@ public struct Operand: Sendable, Hashable {
     }
     self.init(
       try fields.require(tensor, "tensor"), window: try fields.require(window, "window"))
+  }
+
+  static func parseWindow(_ reader: inout JSONReader) throws(FormatError) -> [Range<Int>] {
+    try parseArray(&reader) { reader throws(FormatError) in try parseRange(&reader) }
   }
 
   private static func parseRange(_ reader: inout JSONReader) throws(FormatError) -> Range<Int> {
@@ -160,13 +161,17 @@ public struct Operand: Sendable, Hashable {
     guard let window else { return writer.string(tensor.text) }
     writer.object { writer in
       writer.member("tensor", tensor.text)
-      writer.key("window")
-      writer.array { writer in
-        for range in window {
-          writer.array { writer in
-            writer.integer(range.lowerBound)
-            writer.integer(range.count)
-          }
+      Self.encode(window, into: &writer)
+    }
+  }
+
+  static func encode(_ window: [Range<Int>], into writer: inout JSONWriter) {
+    writer.key("window")
+    writer.array { writer in
+      for range in window {
+        writer.array { writer in
+          writer.integer(range.lowerBound)
+          writer.integer(range.count)
         }
       }
     }

@@ -19,8 +19,10 @@ public enum InteropError: Error, Sendable {
   case unsupportedField(field: String, value: String, reason: String)
   /// A field that no version of PEFT known here writes has a value that may mean something.
   case unknownField(String)
-  /// The method is known, and not supported.
-  case unsupportedMethod(String)
+  /// The method is not supported, for a reason where there is one.
+  case unsupportedMethod(String, reason: String?)
+  /// A prefix whose file cannot say in which order it is laid out.
+  case undecidedPrefix
   /// A tensor whose part in the method is not understood.
   case unknownTensor(Name, reason: String)
   /// Tensors contradict each other or the configuration.
@@ -47,7 +49,10 @@ extension InteropError: CustomStringConvertible {
       "adapter_config.json: \(field) is \(value): \(reason)"
     case .unknownField(let field):
       "adapter_config.json: unknown field \"\(field)\", which may change what the adapter does"
-    case .unsupportedMethod(let method): "peft_type \(method) is not supported"
+    case .unsupportedMethod(let method, let reason):
+      "peft_type \(method) is not supported" + (reason.map { ": \($0)" } ?? "")
+    case .undecidedPrefix:
+      "the prefix is for BLOOM, and nothing says whether its keys and values alternate"
     case .unknownTensor(let name, let reason): "tensor \(name): \(reason)"
     case .tensors(let what): what
     case .notExpressible(let what): what
@@ -62,6 +67,10 @@ extension InteropError: CustomStringConvertible {
     switch self {
     case .pickle:
       "in Python: safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"adapter_model.safetensors\")"
+    case .unsupportedField(let field, _, _) where field == "init_lora_weights":
+      "in PEFT, save_pretrained(…, path_initial_model_for_weight_conversion=…) makes a plain LoRA of it"
+    case .undecidedPrefix:
+      "trained with transformers 4.44 or later: --prefix-order interleaved; before: --prefix-order split"
     case .unknownField(let field):
       "if it does not change what the adapter computes: adapter convert --ignore-field \(field)"
     default: nil

@@ -1,5 +1,5 @@
 package import AdapterFormat
-package import Adapters
+internal import Adapters
 package import Storage
 package import StrictJSON
 
@@ -8,54 +8,77 @@ package import StrictJSON
 /// A tile is a run of whole rows of the stored matrix. Tiles are independent, so that several threads
 /// may work on one parameter.
 package struct ParameterUpdate: Sendable {
+  /// How the parameter is cut.
+  package let grid: TileGrid
   private let type: ElementType
-  private let columns: Int
-  private let terms: Terms
+  private var program: Program
   /// The operands that hold a NaN or an infinity.
   package let nonfiniteOperands: [Name]
 
-  /// Widened values that stay in a core's own cache from widening to rounding.
-  private static let cachedElements = 1 << 17
-
-  private enum Terms: Sendable {
-    case single([LowRankTerm<Float>])
-    case double([LowRankTerm<Double>])
+  private enum Program: Sendable {
+    /// The parameter's own bytes, whatever they mean.
+    case bytes([UInt8])
+    case single(TileProgram<Float>)
+    case double(TileProgram<Double>)
   }
 
   /// Loads the operands.
   ///
   /// - Parameters:
-  ///   - operations: what changes the parameter, in order, each with its adapter; layouts resolved.
+  ///   - changes: what changes the parameter, in order; layouts resolved.
   ///   - type: the parameter's stored type.
-  ///   - shape: its shape as stored.
+  ///   - shape: its shape as written.
   /// - Throws: `FormatError` where operands cannot be read, or are damaged.
   package init(
-    _ operations: [(operation: AddLowRank, adapter: Adapter)], type: ElementType, shape: Shape
+    _ changes: [ParameterChange], type: ElementType, shape: Shape
   ) throws(FormatError) {
     self.type = type
-    columns = shape.dimensions.last ?? 1
-    let needsDouble =
-      type == .f64
-      || operations.contains { operation, adapter in
-        [operation.a, operation.b].contains { adapter.tensor($0.tensor)?.type == .f64 }
-      }
-    if needsDouble {
-      let loaded: [LowRankTerm<Double>] = try Self.load(operations)
-      (terms, nonfiniteOperands) = (.double(loaded), loaded.flatMap(\.nonfiniteOperands))
+    grid = TileGrid(shape, changes: changes)
+    if changes.count == 1, case .replace(let replace) = changes[0].operation,
+      replace.value.type == type, replace.value.operand.window == nil
+    {
+      let bytes = try changes[0].adapter.contents(of: replace.value.operand.tensor)
+      let isFinite = !NonFinite.isPresent(in: bytes, of: type)
+      (program, nonfiniteOperands) = (
+        .bytes(bytes), isFinite ? [] : [replace.value.operand.tensor]
+      )
+    } else if type == .f64 || changes.contains(where: \.needsDouble) {
+      let program = try TileProgram<Double>(changes, shape)
+      (self.program, nonfiniteOperands) = (.double(program), program.nonfiniteOperands)
     } else {
-      let loaded: [LowRankTerm<Float>] = try Self.load(operations)
-      (terms, nonfiniteOperands) = (.single(loaded), loaded.flatMap(\.nonfiniteOperands))
+      let program = try TileProgram<Float>(changes, shape)
+      (self.program, nonfiniteOperands) = (.single(program), program.nonfiniteOperands)
     }
   }
 
-  private static func load<Scalar: ComputeScalar>(
-    _ operations: [(operation: AddLowRank, adapter: Adapter)]
-  ) throws(FormatError) -> [LowRankTerm<Scalar>] {
-    var terms: [LowRankTerm<Scalar>] = []
-    for (operation, adapter) in operations {
-      terms.append(try LowRankTerm(operation, of: adapter))
+  /// Whether it needs to see all of the parameter before it can change any of it.
+  package var needsMeasuring: Bool {
+    switch program {
+    case .bytes: false
+    case .single(let program): program.needsMeasuring
+    case .double(let program): program.needsMeasuring
     }
-    return terms
+  }
+
+  /// Looks at all of the parameter, in one pass.
+  ///
+  /// - Parameters:
+  ///   - tiles: runs of rows that make up the parameter.
+  ///   - read: gives the stored bytes of rows.
+  /// - Throws: what `read` throws.
+  package mutating func measure<Failure: Error>(
+    tiles: [Range<Int>], _ read: (Range<Int>) throws(Failure) -> [UInt8]
+  ) throws(Failure) {
+    let scratch = TileScratch()
+    switch program {
+    case .bytes: break
+    case .single(var program):
+      try program.measure(grid, type, tiles: tiles, &scratch.single, read)
+      self.program = .single(program)
+    case .double(var program):
+      try program.measure(grid, type, tiles: tiles, &scratch.double, read)
+      self.program = .double(program)
+    }
   }
 
   /// Changes a tile in place: widened once, changed by every operation, rounded once.
@@ -67,82 +90,103 @@ package struct ParameterUpdate: Sendable {
   package func apply(
     to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>, scratch: TileScratch
   ) {
-    switch terms {
-    case .single(let terms): unsafe apply(terms, to: tile, rows: rows, scratch)
-    case .double(let terms): unsafe apply(terms, to: tile, rows: rows, scratch)
-    }
-  }
-
-  private func apply<Scalar: ComputeScalar>(
-    _ terms: [LowRankTerm<Scalar>], to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>,
-    _ scratch: TileScratch
-  ) {
-    let step = max(1, Self.cachedElements / max(1, columns))
-    let rowBytes = columns * type.bitWidth / 8
-    for start in stride(from: 0, to: rows.count, by: step) {
-      let count = min(step, rows.count - start)
-      let part = unsafe UnsafeMutableRawBufferPointer(
-        rebasing: tile[start * rowBytes..<(start + count) * rowBytes])
-      let values = unsafe scratch.values(of: Scalar.self, count: count * columns)
-      let first = rows.lowerBound + start
-      unsafe Scalar.widen(UnsafeRawBufferPointer(part), of: type, into: values)
-      for term in terms {
-        unsafe term.add(to: values, rows: first..<first + count, columns: columns)
-      }
-      unsafe Scalar.round(UnsafeBufferPointer(values), to: type, into: part)
+    switch program {
+    case .bytes(let bytes):
+      let width = grid.columns * type.bitWidth / 8
+      unsafe tile.copyBytes(from: bytes[rows.lowerBound * width..<rows.upperBound * width])
+    case .single(let program):
+      unsafe program.apply(to: tile, type, grid, rows: rows, &scratch.single)
+    case .double(let program):
+      unsafe program.apply(to: tile, type, grid, rows: rows, &scratch.double)
     }
   }
 }
 
-/// scale · B · A with its factors in memory.
-struct LowRankTerm<Scalar: ComputeScalar>: Sendable {
-  private let a: [Scalar]
-  private let b: [Scalar]
-  private let scale: Scalar
-  private let rank: Int
-  private let inputCount: Int
-  private let isTransposed: Bool
+/// What happens to every tile of a parameter, in one type of arithmetic.
+private struct TileProgram<Scalar: ComputeScalar>: Sendable {
+  private let replacements: [any TileChange<Scalar>]
+  private var changes: [any TileChange<Scalar>]
   let nonfiniteOperands: [Name]
 
-  init(_ operation: AddLowRank, of adapter: Adapter) throws(FormatError) {
-    let (left, right) = (
-      try OperandValues<Scalar>(operation.a, of: adapter),
-      try OperandValues<Scalar>(operation.b, of: adapter)
-    )
-    (a, b) = (left.values, right.values)
-    nonfiniteOperands =
-      (left.isFinite ? [] : [operation.a.tensor]) + (right.isFinite ? [] : [operation.b.tensor])
-    scale = Scalar(operation.scale)
-    rank = operation.rank
-    inputCount = operation.inputCount
-    switch operation.layout {
-    case .outIn: isTransposed = false
-    case .inOut: isTransposed = true
-    case .unresolved: throw .unsupported("\(operation.target): a layout that nothing has decided")
+  init(_ all: [ParameterChange], _ shape: Shape) throws(FormatError) {
+    var replacements: [any TileChange<Scalar>] = []
+    var changes: [any TileChange<Scalar>] = []
+    var nonfinite: [Name] = []
+    for change in all {
+      var loader = OperandLoader(change.adapter)
+      let loaded: [any TileChange<Scalar>] = try change.load(&loader, shape)
+      if change.operation.isReplacement { replacements += loaded } else { changes += loaded }
+      nonfinite += loader.nonfinite.map(\.tensor)
+    }
+    self.replacements = replacements
+    self.changes = changes
+    nonfiniteOperands = nonfinite
+  }
+
+  var needsMeasuring: Bool { changes.contains { $0.sumCount > 0 } }
+
+  func apply(
+    to bytes: UnsafeMutableRawBufferPointer, _ type: ElementType, _ grid: TileGrid,
+    rows: Range<Int>, _ tile: inout Tile<Scalar>
+  ) {
+    let width = grid.columns * type.bitWidth / 8
+    for part in grid.parts(of: rows) {
+      let start = (part.lowerBound - rows.lowerBound) * width
+      let piece = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: bytes[start..<start + part.count * width])
+      unsafe widen(UnsafeRawBufferPointer(piece), type, grid, part, &tile)
+      if changes.contains(where: \.needsOriginal) { tile.keepOriginal() }
+      for change in changes { change.apply(to: &tile) }
+      unsafe tile.values.withUnsafeBufferPointer { values in
+        unsafe Scalar.round(
+          UnsafeBufferPointer(rebasing: values[..<tile.count]), to: type, into: piece)
+      }
     }
   }
 
-  /// Adds the rows' part of the product.
-  ///
-  /// `out_in`: rows of W are rows of B; the tile is B[rows, :] · A, [rows, in].
-  /// `in_out`: rows of Wᵀ are columns of A; the tile is A[:, rows]ᵀ · Bᵀ, [rows, out].
-  func add(to values: UnsafeMutableBufferPointer<Scalar>, rows: Range<Int>, columns: Int) {
-    guard rank > 0, !rows.isEmpty, columns > 0 else { return }
-    unsafe a.withUnsafeBufferPointer { a in
-      unsafe b.withUnsafeBufferPointer { b in
-        guard let a = a.baseAddress, let b = b.baseAddress, let c = values.baseAddress else {
-          return
+  mutating func measure<Failure: Error>(
+    _ grid: TileGrid, _ type: ElementType, tiles: [Range<Int>], _ tile: inout Tile<Scalar>,
+    _ read: (Range<Int>) throws(Failure) -> [UInt8]
+  ) throws(Failure) {
+    var sums = changes.map { [Double](repeating: 0, count: $0.sumCount) }
+    let width = grid.columns * type.bitWidth / 8
+    for rows in tiles {
+      let bytes = try read(rows)
+      for part in grid.parts(of: rows) {
+        let start = (part.lowerBound - rows.lowerBound) * width
+        unsafe bytes.withUnsafeBytes { bytes in
+          let piece = unsafe UnsafeRawBufferPointer(
+            rebasing: bytes[start..<start + part.count * width])
+          unsafe widen(piece, type, grid, part, &tile)
         }
-        let product = MatrixProduct(
-          rows: rows.count, columns: columns, inner: rank,
-          a: (isTransposed, isTransposed ? inputCount : rank),
-          b: (isTransposed, isTransposed ? rank : inputCount))
-        if isTransposed {
-          unsafe Scalar.multiplyAdd(product, a + rows.lowerBound, b, scale: scale, into: c)
-        } else {
-          unsafe Scalar.multiplyAdd(product, b + rows.lowerBound * rank, a, scale: scale, into: c)
+        for (index, change) in changes.enumerated() where change.sumCount > 0 {
+          change.measure(&tile, &sums[index])
         }
       }
+    }
+    for index in changes.indices { changes[index] = changes[index].measured(sums[index]) }
+  }
+
+  private func widen(
+    _ bytes: UnsafeRawBufferPointer, _ type: ElementType, _ grid: TileGrid, _ rows: Range<Int>,
+    _ tile: inout Tile<Scalar>
+  ) {
+    tile.move(to: rows, columns: grid.columns)
+    let count = tile.count
+    unsafe tile.values.withUnsafeMutableBufferPointer { values in
+      unsafe Scalar.widen(
+        bytes, of: type, into: UnsafeMutableBufferPointer(rebasing: values[..<count]))
+    }
+    for change in replacements { change.apply(to: &tile) }
+  }
+}
+
+extension Adapters.Operation {
+  /// Whether it gives values, whatever was there.
+  package var isReplacement: Bool {
+    switch self {
+    case .replace, .replaceRows: true
+    default: false
     }
   }
 }

@@ -18,7 +18,7 @@ public struct AdaptedCheckpoint: Sendable {
   /// What the base's samples say.
   public let verdict: BaseVerdict
   private let policy: Policy
-  private let changes: [Name: [AddLowRank]]
+  private let changes: [Name: AdaptedTensor]
 
   /// What is accepted that is normally refused.
   public struct Policy: Sendable {
@@ -42,17 +42,17 @@ public struct AdaptedCheckpoint: Sendable {
     public var nonFiniteValues: NonFiniteValues
     /// What happens on another base.
     public var otherBase: OtherBase
-    /// What the user says of square weights that nothing else decides.
-    public var layout: Layout?
+    /// What the user decides where a base leaves a question open.
+    public var choices: BindingChoices
 
     /// Refuses everything doubtful, but for what is given.
     public init(
       nonFiniteValues: NonFiniteValues = .refuse, otherBase: OtherBase = .refuse,
-      layout: Layout? = nil
+      choices: BindingChoices = BindingChoices()
     ) {
       self.nonFiniteValues = nonFiniteValues
       self.otherBase = otherBase
-      self.layout = layout
+      self.choices = choices
     }
   }
 
@@ -63,13 +63,15 @@ public struct AdaptedCheckpoint: Sendable {
   public init(
     _ checkpoint: Checkpoint, applying adapter: Adapter, policy: Policy = Policy()
   ) throws(RuntimeError) {
-    let bound = try BoundAdapter(adapter, to: checkpoint, userLayout: policy.layout)
-    try bound.checkTies(in: checkpoint)
+    for operation in adapter.operations where operation.target == nil {
+      if case .unsupported = operation { continue }
+      throw .notMergeable("\(operation.name) acts at run time only")
+    }
+    let bound = try BoundAdapter(adapter, to: checkpoint, choices: policy.choices)
     self.checkpoint = checkpoint
     self.adapter = bound
     self.policy = policy
-    changes = Dictionary(grouping: bound.changes, by: \.tensor.info.name)
-      .mapValues { $0.map(\.operation) }
+    changes = Dictionary(uniqueKeysWithValues: bound.tensors.map { ($0.info.name, $0) })
     verdict =
       try adapter.base?.fingerprint?.verdict(
         on: checkpoint, targets: bound.targets(recordedBy: adapter)) ?? .unknown
@@ -78,45 +80,46 @@ public struct AdaptedCheckpoint: Sendable {
     }
   }
 
-  /// The stored tensors that the adapter changes, by name.
+  /// The tensors that the adapter changes or makes, by name.
   public var changedNames: [Name] { changes.keys.sorted() }
 
-  /// A tensor's bytes with the adapter applied, in the base's element type; nil where the base has
-  /// none of this name.
+  /// A tensor's bytes with the adapter applied, in the base's element type; nil where neither the
+  /// base nor the adapter has one of this name.
   ///
   /// - Throws: `RuntimeError` where the base or the adapter cannot be read.
   public func contents(of name: Name) throws(RuntimeError) -> [UInt8]? {
-    guard let tensor = checkpoint.tensor(name) else { return nil }
-    var contents = try storing { () throws(StorageError) in
-      try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
-    }
-    guard let update = try update(of: tensor) else { return contents }
-    let scratch = TileScratch()
-    for rows in update.tiles {
-      try unsafe contents.withUnsafeMutableBytesThrowing { contents throws(RuntimeError) in
-        let bytes = update.byteRange(of: rows)
-        try unsafe update.apply(
-          to: UnsafeMutableRawBufferPointer(rebasing: contents[bytes]), rows: rows, scratch)
+    guard let adapted = changes[name] else {
+      guard let tensor = checkpoint.tensor(name) else { return nil }
+      return try storing { () throws(StorageError) in
+        try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
       }
+    }
+    let update = try update(of: adapted)
+    let scratch = TileScratch()
+    var contents: [UInt8] = []
+    for rows in update.tiles {
+      var tile = try update.original(rows)
+      try unsafe tile.withUnsafeMutableBytesThrowing { tile throws(RuntimeError) in
+        try unsafe update.apply(to: tile, rows: rows, scratch)
+      }
+      contents += tile
     }
     return contents
   }
 
-  /// What happens to a tensor; nil where it is left alone. The operands are loaded here.
-  func update(of tensor: StoredTensor) throws(RuntimeError) -> TensorUpdate? {
-    guard let operations = changes[tensor.info.name] else { return nil }
+  /// What happens to a tensor; nil where it is left alone.
+  func adapted(_ name: Name) -> AdaptedTensor? { changes[name] }
+
+  /// The change of a tensor with its operands loaded.
+  func update(of adapted: AdaptedTensor) throws(RuntimeError) -> TensorUpdate {
     let adapter = adapter.adapter
     let update = try decoding { () throws(FormatError) in
       try ParameterUpdate(
-        operations.map { ($0, adapter) }, type: tensor.info.type, shape: tensor.info.shape)
+        adapted.parameterChanges(adapter), type: adapted.info.type, shape: adapted.info.shape)
     }
     if policy.nonFiniteValues == .refuse, let name = update.nonfiniteOperands.first {
       throw .nonfiniteAdapter(name)
     }
-    return TensorUpdate(
-      tensor: tensor, update: update, nonFiniteValues: policy.nonFiniteValues)
+    return try TensorUpdate(adapted, update, nonFiniteValues: policy.nonFiniteValues)
   }
-
-  /// Whether the adapter changes a tensor.
-  func changes(_ name: Name) -> Bool { changes[name] != nil }
 }

@@ -130,7 +130,9 @@ extension FingerprintRecord {
     var different: [Name] = []
     let names = storedNames(in: checkpoint, targets: targets)
     let targets = Set(targets.values)
-    let unsampled = targets.subtracting(names.values)
+    let unsampled = targets.subtracting(names.values).filter { name in
+      checkpoint.tensor(name).map { Self.isSampled($0.info) } ?? true
+    }
     guard unsampled.isEmpty else { return .targetsNotSampled(unsampled.sorted()) }
     for recorded in tensors {
       guard let tensor = names[recorded.name].flatMap(checkpoint.tensor) else {

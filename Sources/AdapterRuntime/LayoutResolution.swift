@@ -24,41 +24,45 @@ struct LayoutResolution {
 
   /// A decision; nil where nothing decides.
   func layout(
-    of operation: AddLowRank, stored: StoredTensor
+    of target: Target, _ extent: Extent, _ shape: Shape, _ stored: Name
   ) throws(RuntimeError) -> (Layout, LayoutSource)? {
-    let shape = stored.info.shape.dimensions
-    let fitting = [Layout.outIn, .inOut].filter { operation.targetShape($0) == shape }
+    let fitting = [Layout.outIn, .inOut].filter { extent.fits(shape.dimensions, $0) }
     guard let only = fitting.first else {
       throw .shape(
-        operation.target, expected: operation.targetShape(operation.layout),
-        found: stored.info.shape)
+        target.name, expected: extent.description(target.layout ?? .outIn), found: shape)
     }
     if fitting.count == 1 {
-      if operation.layoutSource == .base, operation.layout != only {
+      if [.base, .kind].contains(target.layoutSource), target.layout != only {
         throw .layoutConflict(
-          operation.target, "recorded as \(operation.layout.rawValue), stored as \(only.rawValue)")
+          target.name,
+          "recorded as \(target.layout?.rawValue ?? ""), stored as \(only.rawValue)")
       }
       return (only, .base)
     }
-    return try squareLayout(of: operation, stored: stored.info.name)
+    return try squareLayout(of: target, extent, stored: stored)
   }
 
   /// A square weight: what the base shows beats what a name or a flag suggested; the user is asked
-  /// last, and must not contradict either.
+  /// last, and must not contradict either. An embedding is a lookup table whatever lies beside it.
   private func squareLayout(
-    of operation: AddLowRank, stored: Name
+    of target: Target, _ extent: Extent, stored: Name
   ) throws(RuntimeError) -> (Layout, LayoutSource)? {
     let recorded: (Layout, LayoutSource)? =
-      operation.layout == .unresolved ? nil : (operation.layout, operation.layoutSource ?? .flag)
-    let shown = bySiblings(of: stored) ?? byModelType()
+      target.layout.flatMap { layout in
+        layout == .unresolved ? nil : (layout, target.layoutSource ?? .flag)
+      }
+    if let recorded, recorded.1 == .kind { return recorded }
+    // Siblings and model types speak of matrices, not of stacks of them.
+    var shown: (Layout, LayoutSource)?
+    if !extent.isStack { shown = bySiblings(of: stored) ?? byModelType() }
     if let shown, let recorded, shown.0 != recorded.0, ![.name, .flag].contains(recorded.1) {
       throw .layoutConflict(
-        operation.target, "recorded as \(recorded.0.rawValue), the base shows \(shown.0.rawValue)")
+        target.name, "recorded as \(recorded.0.rawValue), the base shows \(shown.0.rawValue)")
     }
     guard let decision = shown ?? recorded else { return userLayout.map { ($0, .user) } }
     guard userLayout == nil || userLayout == decision.0 else {
       throw .layoutConflict(
-        operation.target, "\(decision.0.rawValue) by \(decision.1.rawValue), whatever the user says"
+        target.name, "\(decision.0.rawValue) by \(decision.1.rawValue), whatever the user says"
       )
     }
     return decision

@@ -30,7 +30,9 @@ public struct Merge: Sendable {
     try storing { () throws(StorageError) in
       try target.checkDistinct(from: view.checkpoint.inputs)
     }
-    let total = view.checkpoint.shards.reduce(0) { $0 + $1.file.file.count }
+    let proven = try proveResults()
+    let plans = view.checkpoint.shards.indices.map { ShardPlan(view, shard: $0) }
+    let total = plans.reduce(0) { $0 + $1.byteCount }
     let report: @Sendable (Int) -> Void = { progress($0, total) }
     var copied: [String] = []
     var omitted: [String] = []
@@ -40,47 +42,83 @@ public struct Merge: Sendable {
       let output = try storing { () throws(StorageError) in
         try OutputFolder(target, names: names, replacing: replacing)
       }
-      for shard in view.checkpoint.shards.indices {
-        let name = view.checkpoint.shards[shard].name
-        try write(shard, to: output.temporary.appending(name), replacing: false, report)
+      for (shard, plan) in zip(view.checkpoint.shards, plans) {
+        let name = shard.name
+        try write(plan, to: output.temporary.appending(name), replacing: false, report)
       }
       for name in copied {
-        try copy(folder.appending(name), to: output.temporary.appending(name))
+        let (source, target) = (folder.appending(name), output.temporary.appending(name))
+        if let edited = try edited(name, source, plans) {
+          try write(edited, to: target)
+        } else {
+          try copy(source, to: target)
+        }
       }
       try storing { () throws(StorageError) in try output.commit() }
     } else {
-      try write(0, to: target, replacing: replacing, report)
+      try write(plans[0], to: target, replacing: replacing, report)
     }
-    return receipt(target, copied: copied, omitted: omitted, byteCount: total)
+    return receipt(target, copied: copied, omitted: omitted, proven: proven, byteCount: total)
   }
 
   private func write(
-    _ shard: Int, to path: FilePath, replacing: Bool, _ report: @escaping @Sendable (Int) -> Void
+    _ plan: ShardPlan, to path: FilePath, replacing: Bool,
+    _ report: @escaping @Sendable (Int) -> Void
   ) throws(RuntimeError) {
     let output = try storing { () throws(StorageError) in
       let output = try OutputFile(path, replacing: replacing)
-      try output.resize(to: view.checkpoint.shards[shard].file.file.count)
+      try output.resize(to: plan.byteCount)
       return output
     }
-    try ShardWriter(view, shard: shard, output: output, report: report).run()
+    try ShardWriter(view, plan, output: output, report: report).run()
     try storing { () throws(StorageError) in try output.commit() }
   }
 
   private func receipt(
-    _ target: FilePath, copied: [String], omitted: [String], byteCount: UInt64
+    _ target: FilePath, copied: [String], omitted: [String], proven: [Name], byteCount: UInt64
   ) -> MergeReceipt {
-    let changed = view.changedNames
+    let tensors = view.adapter.tensors
     let adapter = view.adapter.adapter
+    func names(_ kind: AdaptedTensor.Kind) -> [Name] {
+      tensors.filter { $0.kind == kind }.map(\.info.name)
+    }
     return MergeReceipt(
       output: target, adapter: (adapter.name, adapter.file?.file.digest),
-      rule: view.adapter.rule, verdict: view.verdict, changed: changed,
-      changedParameters: changed.reduce(0) {
-        $0 + (view.checkpoint.tensor($1)?.info.shape.count ?? 0)
-      },
-      untouchedCount: view.checkpoint.names.count - changed.count, byteCount: byteCount,
-      shards: view.checkpoint.shards.map(\.name), copiedFiles: copied, omittedFiles: omitted,
-      notes: view.adapter.notes
-        + (view.checkpoint.hasUnreadableConfig ? ["config.json cannot be read"] : []))
+      rule: view.adapter.rule, verdict: view.verdict, changed: tensors.map(\.info.name),
+      created: names(.created), resized: names(.resized), proven: proven,
+      changedParameters: tensors.reduce(0) { $0 + $1.info.shape.count },
+      untouchedCount: view.checkpoint.names.count - tensors.count + names(.created).count,
+      byteCount: byteCount, shards: view.checkpoint.shards.map(\.name), copiedFiles: copied,
+      omittedFiles: omitted, notes: notes)
+  }
+
+  private var notes: [String] {
+    var notes = view.adapter.notes
+    if view.checkpoint.hasUnreadableConfig { notes.append("config.json cannot be read") }
+    let needsConfig = view.adapter.isUntied || view.adapter.tensors.contains { $0.kind == .resized }
+    if needsConfig, view.checkpoint.folder == nil {
+      notes.append(
+        "the model's config.json must say so too (tie_word_embeddings, vocab_size); "
+          + "a base given as a folder gets it changed")
+    }
+    return notes
+  }
+
+  /// Tensors whose bytes after the change the adapter has recorded: on its own base they must come
+  /// out so, or nothing is written.
+  private func proveResults() throws(RuntimeError) -> [Name] {
+    var proven: [Name] = []
+    for tensor in view.adapter.tensors {
+      guard let expected = tensor.recordedResult,
+        let contents = try view.contents(of: tensor.info.name)
+      else { continue }
+      if Digest(of: contents) == expected {
+        proven.append(tensor.info.name)
+      } else if view.verdict == .exact {
+        throw .otherResult(tensor.info.name)
+      }
+    }
+    return proven
   }
 }
 
@@ -113,6 +151,44 @@ extension Merge {
       }
     }
     return (copied, omitted)
+  }
+
+  /// A file of the base that the change of the weights makes untrue, mended; nil for one that stays.
+  private func edited(
+    _ name: String, _ path: FilePath, _ plans: [ShardPlan]
+  ) throws(RuntimeError) -> [UInt8]? {
+    if path.lastComponent == view.checkpoint.indexPath?.lastComponent {
+      guard plans.contains(where: { $0.header != nil }) else { return nil }
+      let shards = zip(view.checkpoint.shards, plans).map { shard, plan in
+        (shard.name, plan.tensors.map(\.info))
+      }
+      return ShardIndex.encode(shards)
+    }
+    guard name == "config.json" else { return nil }
+    let sizes = view.adapter.tensors.filter { $0.kind == .resized }.compactMap { tensor in
+      view.checkpoint.tensor(tensor.info.name).map {
+        (before: $0.info.shape.dimensions[0], after: tensor.info.shape.dimensions[0])
+      }
+    }
+    guard view.adapter.isUntied || !sizes.isEmpty else { return nil }
+    let bytes = try storing { () throws(StorageError) in
+      let file = try File(path)
+      return try file.bytes(at: 0, count: Int(min(file.count, 1 << 20)))
+    }
+    var config = ConfigText(String(decoding: bytes, as: UTF8.self))
+    if view.adapter.isUntied { config.set("tie_word_embeddings", from: "true", to: "false") }
+    for size in sizes {
+      config.set("vocab_size", from: "\(size.before)", to: "\(size.after)")
+    }
+    return Array(config.text.utf8)
+  }
+
+  private func write(_ bytes: [UInt8], to target: FilePath) throws(RuntimeError) {
+    try storing { () throws(StorageError) in
+      let output = try OutputFile(target, replacing: false)
+      try output.write(bytes)
+      try output.commit()
+    }
   }
 
   private func copy(_ path: FilePath, to target: FilePath) throws(RuntimeError) {

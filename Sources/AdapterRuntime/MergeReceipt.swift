@@ -15,6 +15,12 @@ public struct MergeReceipt: Sendable {
   public let verdict: BaseVerdict
   /// The stored tensors that were changed.
   public let changed: [Name]
+  /// Those of them that the base does not have.
+  public let created: [Name]
+  /// Those of them that have another first dimension than in the base.
+  public let resized: [Name]
+  /// Those of them whose bytes the adapter had recorded when it was extracted, and which are these.
+  public let proven: [Name]
   /// Elements of the changed tensors.
   public let changedParameters: Int
   /// How many tensors are the base's, byte for byte.

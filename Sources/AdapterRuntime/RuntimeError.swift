@@ -11,9 +11,9 @@ public enum RuntimeError: Error, Sendable {
   /// The adapter's targets cannot be found in the base.
   case binding(NameBinding.Failure)
   /// A target has another shape in the base.
-  case shape(Name, expected: [Int], found: Shape)
-  /// A target is no float tensor.
-  case type(Name, ElementType)
+  case shape(Name, expected: String, found: Shape)
+  /// A target is no float tensor, or is to be given a value of a type that it cannot take.
+  case type(Name, ElementType, by: ElementType?)
   /// Nothing decides whether a square weight is stored transposed.
   case undecidedLayout([Name])
   /// What the file or the user says of a layout contradicts the base.
@@ -24,6 +24,12 @@ public enum RuntimeError: Error, Sendable {
   case otherBase(BaseVerdict)
   /// A tensor of the adapter holds a NaN or an infinity.
   case nonfiniteAdapter(Name)
+  /// Two checkpoints that should be a base and its fine-tuned copy are not of one model.
+  case notSameModel(String)
+  /// A fine-tuned model differs from its base in tensors that the method does not hold.
+  case otherChanges([Name])
+  /// The merged tensors are not those that the adapter recorded, although the base is its own.
+  case otherResult(Name)
   /// A merged value is not finite in the base's element type.
   case overflow(Name, ElementType)
   /// The adapter's file is damaged.
@@ -42,7 +48,9 @@ extension RuntimeError: CustomStringConvertible {
     case .binding(let failure): failure.description
     case .shape(let name, let expected, let found):
       "the base's \(name) has shape \(found), the adapter is for \(expected)"
-    case .type(let name, let type):
+    case .type(let name, let type, let value?):
+      "\(name) is \(type.rawValue), and cannot be given a value that is \(value.rawValue)"
+    case .type(let name, let type, nil):
       "the base stores \(name) as \(type.rawValue): merge into the unquantised original"
     case .undecidedLayout(let names):
       "nothing in the base says whether \(names.first.map(\.text) ?? "") is stored transposed"
@@ -53,6 +61,12 @@ extension RuntimeError: CustomStringConvertible {
         + "trained"
     case .otherBase(let verdict): "wrong base: \(verdict.sentence)"
     case .nonfiniteAdapter(let name): "tensor \(name) of the adapter holds a NaN or an infinity"
+    case .notSameModel(let what): "not a base and its fine-tuned copy: \(what)"
+    case .otherChanges(let names):
+      "\(names.count) changed \(names.count == 1 ? "tensor is no bias" : "tensors are no biases"): "
+        + names.prefix(3).map(\.text).joined(separator: ", ") + (names.count > 3 ? ", …" : "")
+    case .otherResult(let name):
+      "the merged \(name) is not the one that the adapter was extracted from"
     case .overflow(let name, let type):
       "a merged value of \(name) is not finite in \(type.rawValue)"
     case .format(let error): error.description
@@ -69,6 +83,10 @@ extension RuntimeError: CustomStringConvertible {
     case .nonfiniteAdapter, .overflow: "to merge all the same: --allow-non-finite"
     case .otherBase(let verdict):
       verdict.isOverridable ? "to merge all the same: --allow-other-base" : nil
+    case .otherChanges: "to leave them behind: --only-bias"
+    case .tied: "to give each a tensor of its own: --untie"
+    case .binding(.unbound(let targets)) where targets.keys.contains { $0.hasSuffix(".bias") }:
+      "where the base's layers have no bias: --add-missing-bias"
     case .binding(.unbound): "inspect BASE lists the names it has"
     default: nil
     }

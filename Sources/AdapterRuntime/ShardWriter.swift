@@ -12,14 +12,14 @@ internal import Synchronization
 /// of different pieces overlap; memory is one tile a thread, whatever the size of the tensors.
 struct ShardWriter: Sendable {
   private let view: AdaptedCheckpoint
-  private let file: File
+  private let plan: ShardPlan
   private let output: OutputFile
   private let report: @Sendable (Int) -> Void
   private let pieces: [Piece]
   private let changes: [PendingChange]
 
   private enum Piece: Sendable {
-    case copy(Range<UInt64>)
+    case copy(Range<UInt64>, to: UInt64)
     case change(index: Int, rows: Range<Int>)
   }
 
@@ -27,37 +27,57 @@ struct ShardWriter: Sendable {
   private static let copyByteCount: UInt64 = 16 << 20
 
   init(
-    _ view: AdaptedCheckpoint, shard: Int, output: OutputFile,
+    _ view: AdaptedCheckpoint, _ plan: ShardPlan, output: OutputFile,
     report: @escaping @Sendable (Int) -> Void
   ) {
     self.view = view
-    file = view.checkpoint.shards[shard].file.file
+    self.plan = plan
     self.output = output
     self.report = report
+    var runs: [(source: Range<UInt64>, target: UInt64)] = []
     var pieces: [Piece] = []
     var changes: [PendingChange] = []
-    var copied: UInt64 = 0
-    func copy(upTo end: UInt64) {
-      while copied < end {
-        let next = min(end, copied + Self.copyByteCount)
-        pieces.append(.copy(copied..<next))
-        copied = next
+    /// Runs that follow each other in both files are one.
+    func copy(_ range: Range<UInt64>, to target: UInt64) {
+      guard let last = runs.last, last.source.upperBound == range.lowerBound,
+        last.target + UInt64(last.source.count) == target
+      else { return runs.append((range, target)) }
+      runs[runs.count - 1].source = last.source.lowerBound..<range.upperBound
+    }
+    func flush() {
+      for run in runs {
+        for start in stride(
+          from: 0, to: UInt64(run.source.count), by: UInt64.Stride(Self.copyByteCount))
+        {
+          let end = min(UInt64(run.source.count), start + Self.copyByteCount)
+          let first = run.source.lowerBound
+          pieces.append(.copy(first + start..<first + end, to: run.target + start))
+        }
+      }
+      runs = []
+    }
+    if plan.header == nil { copy(0..<plan.sourceHeaderCount, to: 0) }
+    for tensor in plan.tensors {
+      switch tensor.contents {
+      case .stored(let offset):
+        copy(offset..<offset + UInt64(tensor.info.byteCount), to: tensor.offset)
+      case .adapted(let adapted):
+        flush()
+        let tiles = TensorUpdate.tiles(of: adapted.info, adapted.grid(view.adapter.adapter))
+        pieces += tiles.map { .change(index: changes.count, rows: $0) }
+        changes.append(PendingChange(adapted, offset: tensor.offset, tileCount: tiles.count))
       }
     }
-    for tensor in view.checkpoint.tensors(inShard: shard) where view.changes(tensor.info.name) {
-      let tiles = TensorUpdate.tiles(of: tensor.info)
-      copy(upTo: tensor.offset)
-      pieces += tiles.map { .change(index: changes.count, rows: $0) }
-      changes.append(PendingChange(tensor, tileCount: tiles.count))
-      copied = tensor.offset + UInt64(tensor.info.byteCount)
-    }
-    copy(upTo: file.count)
+    flush()
     self.pieces = pieces
     self.changes = changes
   }
 
   /// Does the work; the first error of any thread ends it.
   func run() throws(RuntimeError) {
+    if let header = plan.header {
+      try storing { () throws(StorageError) in try output.write(header) }
+    }
     let next = Atomic<Int>(0)
     let failure = Mutex<RuntimeError?>(nil)
     DispatchQueue.concurrentPerform(iterations: Platform.processorCount) { _ in
@@ -77,19 +97,21 @@ struct ShardWriter: Sendable {
 
   private func write(_ piece: Piece, _ worker: TileBuffer) throws(RuntimeError) {
     switch piece {
-    case .copy(let range):
-      try storing { () throws(StorageError) in try output.copy(from: file, range: range) }
+    case .copy(let range, let target):
+      try storing { () throws(StorageError) in
+        try output.copy(from: plan.source, range: range, to: target)
+      }
       report(range.count)
     case .change(let index, let rows):
       let pending = changes[index]
       let update = try pending.update(in: view)
       let bytes = update.byteRange(of: rows)
-      let offset = update.tensor.offset + UInt64(bytes.lowerBound)
       let tile = unsafe worker.stored.bytes(count: bytes.count)
-      try storing { () throws(StorageError) in try unsafe file.read(at: offset, into: tile) }
+      try unsafe update.read(rows, into: tile)
       try unsafe update.apply(to: tile, rows: rows, worker.scratch)
       try storing { () throws(StorageError) in
-        try unsafe output.write(UnsafeRawBufferPointer(tile), at: offset)
+        try unsafe output.write(
+          UnsafeRawBufferPointer(tile), at: pending.offset + UInt64(bytes.lowerBound))
       }
       pending.finishTile()
       report(bytes.count)
@@ -99,7 +121,9 @@ struct ShardWriter: Sendable {
 
 /// A change whose operands are loaded when its first tile is due, and dropped after its last.
 private final class PendingChange: Sendable {
-  private let tensor: StoredTensor
+  /// Where the tensor begins in the file.
+  let offset: UInt64
+  private let tensor: AdaptedTensor
   private let state: Mutex<State>
 
   private struct State {
@@ -107,8 +131,9 @@ private final class PendingChange: Sendable {
     var update: TensorUpdate?
   }
 
-  init(_ tensor: StoredTensor, tileCount: Int) {
+  init(_ tensor: AdaptedTensor, offset: UInt64, tileCount: Int) {
     self.tensor = tensor
+    self.offset = offset
     state = Mutex(State(remaining: tileCount))
   }
 
@@ -116,9 +141,7 @@ private final class PendingChange: Sendable {
     let result = state.withLock { state in
       Result { () throws(RuntimeError) in
         if let update = state.update { return update }
-        guard let update = try view.update(of: tensor) else {
-          throw .notMergeable("\(tensor.info.name) is not changed")
-        }
+        let update = try view.update(of: tensor)
         state.update = update
         return update
       }

@@ -1,59 +1,98 @@
 internal import AdapterFormat
 internal import AdapterMath
+internal import Adapters
 internal import Checkpoints
 internal import Storage
 
-/// The change of one stored tensor, ready to be applied to tiles of its rows from any thread.
+/// The change of one tensor, ready to be applied to tiles of its rows from any thread.
 struct TensorUpdate: Sendable {
-  let tensor: StoredTensor
-  let update: ParameterUpdate
-  let nonFiniteValues: AdaptedCheckpoint.Policy.NonFiniteValues
+  private let tensor: AdaptedTensor
+  private let update: ParameterUpdate
+  private let nonFiniteValues: AdaptedCheckpoint.Policy.NonFiniteValues
 
   /// Bytes of a tile, about: large enough for the file system, small enough for the cache.
   private static let tileByteCount = 1 << 20
 
-  private static func rowByteCount(_ info: TensorInfo) -> Int {
-    let rows = info.shape.dimensions.first ?? 1
-    return rows == 0 ? 0 : info.byteCount / rows
+  /// Prepares a change, with one pass over the tensor where it needs to know all of it.
+  init(
+    _ tensor: AdaptedTensor, _ update: ParameterUpdate,
+    nonFiniteValues: AdaptedCheckpoint.Policy.NonFiniteValues
+  ) throws(RuntimeError) {
+    self.tensor = tensor
+    self.nonFiniteValues = nonFiniteValues
+    var update = update
+    if update.needsMeasuring {
+      let grid = update.grid
+      try update.measure(tiles: Self.tiles(of: tensor.info, grid)) { rows throws(RuntimeError) in
+        try Self.original(of: tensor, rows, grid)
+      }
+    }
+    self.update = update
   }
 
   /// The tiles of a tensor: runs of whole rows.
-  static func tiles(of info: TensorInfo) -> [Range<Int>] {
-    let rows = info.shape.dimensions.first ?? 1
-    let count = max(1, tileByteCount / max(1, rowByteCount(info)))
-    return stride(from: 0, to: rows, by: count).map { $0..<min($0 + count, rows) }
+  static func tiles(of info: TensorInfo, _ grid: TileGrid) -> [Range<Int>] {
+    grid.tiles(of: tileByteCount * 8 / info.type.bitWidth)
   }
 
-  var tiles: [Range<Int>] { Self.tiles(of: tensor.info) }
+  var tiles: [Range<Int>] { Self.tiles(of: tensor.info, update.grid) }
 
   /// Where rows are among the tensor's bytes.
-  static func byteRange(of rows: Range<Int>, in info: TensorInfo) -> Range<Int> {
-    let size = rowByteCount(info)
+  func byteRange(of rows: Range<Int>) -> Range<Int> {
+    Self.byteRange(of: rows, tensor.info, update.grid)
+  }
+
+  private static func byteRange(
+    of rows: Range<Int>, _ info: TensorInfo, _ grid: TileGrid
+  ) -> Range<Int> {
+    let size = grid.columns * info.type.bitWidth / 8
     return rows.lowerBound * size..<rows.upperBound * size
   }
 
-  func byteRange(of rows: Range<Int>) -> Range<Int> { Self.byteRange(of: rows, in: tensor.info) }
+  /// Rows as the base stores them; zeros where nothing of the base is in the tensor.
+  func original(_ rows: Range<Int>) throws(RuntimeError) -> [UInt8] {
+    try Self.original(of: tensor, rows, update.grid)
+  }
+
+  private static func original(
+    of tensor: AdaptedTensor, _ rows: Range<Int>, _ grid: TileGrid
+  ) throws(RuntimeError) -> [UInt8] {
+    let bytes = byteRange(of: rows, tensor.info, grid)
+    guard let origin = tensor.origin else { return Array(repeating: 0, count: bytes.count) }
+    return try storing { () throws(StorageError) in
+      try origin.file.bytes(
+        at: origin.offset + UInt64(bytes.lowerBound), count: bytes.count)
+    }
+  }
+
+  /// The same, into memory that is there.
+  func read(_ rows: Range<Int>, into tile: UnsafeMutableRawBufferPointer) throws(RuntimeError) {
+    guard let origin = tensor.origin else {
+      unsafe tile.initializeMemory(as: UInt8.self, repeating: 0)
+      return
+    }
+    let offset = origin.offset + UInt64(byteRange(of: rows).lowerBound)
+    try storing { () throws(StorageError) in try unsafe origin.file.read(at: offset, into: tile) }
+  }
 
   /// Changes rows in place.
   func apply(
     to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>, _ scratch: TileScratch
   ) throws(RuntimeError) {
     unsafe update.apply(to: tile, rows: rows, scratch: scratch)
+    let type = tensor.info.type
     guard nonFiniteValues == .refuse,
-      unsafe NonFinite.isPresent(in: UnsafeRawBufferPointer(tile), of: tensor.info.type)
+      unsafe NonFinite.isPresent(in: UnsafeRawBufferPointer(tile), of: type)
     else { return }
     // Rare: something is not finite. It is an overflow unless the base had it already.
-    let bytes = byteRange(of: rows)
-    let original = try storing { () throws(StorageError) in
-      try tensor.file.bytes(at: tensor.offset + UInt64(bytes.lowerBound), count: bytes.count)
-    }
-    let width = tensor.info.type.bitWidth / 8
-    for start in stride(from: 0, to: bytes.count, by: width) {
+    let original = try original(rows)
+    let width = type.bitWidth / 8
+    for start in stride(from: 0, to: original.count, by: width) {
       let after = unsafe Array(tile[start..<start + width])
-      guard NonFinite.isPresent(in: after, of: tensor.info.type) else { continue }
+      guard NonFinite.isPresent(in: after, of: type) else { continue }
       let before = Array(original[start..<start + width])
-      guard NonFinite.isPresent(in: before, of: tensor.info.type) else {
-        throw .overflow(tensor.info.name, tensor.info.type)
+      guard NonFinite.isPresent(in: before, of: type) else {
+        throw .overflow(tensor.info.name, type)
       }
     }
   }

@@ -35,20 +35,15 @@ public struct Inspection: Sendable {
   public struct OperationGroup: Sendable, Hashable {
     /// The operation's name.
     public let op: String
-    /// Rank, scale and layout, where it is of low rank.
-    public let lowRank: LowRank?
-    /// The targets, in order.
-    public let targets: [Name]
+    /// Its numbers.
+    public let summary: OperationSummary
+    /// How the targets are stored; nil where that does not matter.
+    public let layout: Layout?
+    /// The operations, in order.
+    public let operations: [Operation]
 
-    /// The numbers of a low-rank change.
-    public struct LowRank: Sendable, Hashable {
-      /// r.
-      public let rank: Int
-      /// What the product is multiplied with.
-      public let scale: Double
-      /// How the targets are stored.
-      public let layout: Layout
-    }
+    /// The targets, in order; none of an operation that has none.
+    public var targets: [Name] { operations.compactMap(\.target?.name) }
   }
 
   /// Looks at an adapter.
@@ -74,22 +69,22 @@ public struct Inspection: Sendable {
 
   private static func group(_ operations: [Operation]) -> [OperationGroup] {
     var order: [OperationGroup] = []
-    var targets: [[Name]] = []
+    var members: [[Operation]] = []
     var places: [OperationGroup: Int] = [:]
     for operation in operations {
-      let lowRank: OperationGroup.LowRank? =
-        if case .addLowRank(let low) = operation {
-          .init(rank: low.rank, scale: low.scale, layout: low.layout)
-        } else { nil }
-      let key = OperationGroup(op: operation.name, lowRank: lowRank, targets: [])
+      let key = OperationGroup(
+        op: operation.name, summary: operation.summary, layout: operation.target?.layout,
+        operations: [])
       let place = places[key, default: order.count]
       if place == order.count {
         places[key] = place
         order.append(key)
-        targets.append([])
+        members.append([])
       }
-      if let target = operation.target { targets[place].append(target) }
+      members[place].append(operation)
     }
-    return zip(order, targets).map { .init(op: $0.op, lowRank: $0.lowRank, targets: $1) }
+    return zip(order, members).map {
+      .init(op: $0.op, summary: $0.summary, layout: $0.layout, operations: $1)
+    }
   }
 }

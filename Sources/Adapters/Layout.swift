@@ -12,6 +12,8 @@ public enum Layout: String, Sendable, Hashable, CaseIterable {
 public enum LayoutSource: String, Sendable, Hashable, CaseIterable {
   /// The shape of the base's tensor, which is not square.
   case base
+  /// What the parameter is: an embedding, a convolution, a stack of experts.
+  case kind
   /// The layer's name.
   case name
   /// `fan_in_fan_out` of the configuration.

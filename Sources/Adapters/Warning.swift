@@ -7,7 +7,7 @@ public import StrictJSON
 public enum Warning: Sendable, Hashable {
   /// It has no operation: it does nothing.
   case empty
-  /// Low-rank changes whose B is all zero: they do nothing.
+  /// Changes whose values have no effect: a B or a δ of zeros, factors of one.
   case zeroChange(targets: [Name])
   /// Low-rank changes of rank 0: they do nothing.
   case rankZero(targets: [Name])
@@ -15,6 +15,9 @@ public enum Warning: Sendable, Hashable {
   case nonfinite(tensors: [Name])
   /// Targets whose layout only a base can decide.
   case unresolvedLayout(targets: [Name])
+  /// Biases that were trained, and that the adapter does not hold: PEFT before 0.21 did not save them
+  /// with `bias` "lora_only".
+  case biasesNotSaved(setting: String)
   /// Parts of a later version, which this one cannot apply.
   case unsupported(reasons: [String])
 
@@ -26,6 +29,7 @@ public enum Warning: Sendable, Hashable {
     case .rankZero: "rank_zero"
     case .nonfinite: "nonfinite"
     case .unresolvedLayout: "unresolved_layout"
+    case .biasesNotSaved: "biases_not_saved"
     case .unsupported: "unsupported"
     }
   }
@@ -37,6 +41,7 @@ public enum Warning: Sendable, Hashable {
     case .zeroChange(let names), .rankZero(let names), .nonfinite(let names),
       .unresolvedLayout(let names):
       names.map(\.text)
+    case .biasesNotSaved(let setting): [setting]
     case .unsupported(let reasons): reasons
     }
   }
@@ -46,27 +51,42 @@ public enum Warning: Sendable, Hashable {
   /// - Throws: `FormatError` where tensors that must be looked at cannot be read; one from an `.adp`
   ///   file is judged by its manifest alone.
   public static func all(of adapter: Adapter) throws(FormatError) -> [Warning] {
-    let low = adapter.operations.compactMap { operation in
-      if case .addLowRank(let low) = operation { low } else { nil }
-    }
-    var zero: [Name] = []
-    var zeros = ZeroDigests()
-    for operation in low where operation.rank > 0 {
-      let isZero = try zeros.isZero(operation.b.tensor, of: adapter)
-      if operation.scale == 0 || isZero { zero.append(operation.target) }
+    var (zero, rankZero): ([Name], [Name]) = ([], [])
+    var constants = ConstantDigests()
+    for operation in adapter.operations {
+      guard let (operand, neutral, scale) = operation.change, let target = operation.target else {
+        continue
+      }
+      if operation.summary.rank == 0 {
+        rankZero.append(target.name)
+      } else {
+        let isNeutral = try constants.holds(operand.tensor, only: neutral, of: adapter)
+        if scale == 0 || isNeutral { zero.append(target.name) }
+      }
     }
     let reasons = adapter.operations.compactMap { operation in
       if case .unsupported(_, let reason) = operation { reason } else { nil }
     }
-    let candidates: [Warning] = [
-      .zeroChange(targets: zero),
-      .rankZero(targets: low.filter { $0.rank == 0 }.map(\.target)),
-      .nonfinite(tensors: try nonfinite(adapter)),
-      .unresolvedLayout(targets: low.filter { $0.layout == .unresolved }.map(\.target)),
-      .unsupported(reasons: reasons),
-    ]
+    let unresolved = adapter.operations.compactMap(\.target).filter { $0.layout == .unresolved }
+    let candidates: [Warning] =
+      [
+        .zeroChange(targets: zero), .rankZero(targets: rankZero),
+        .nonfinite(tensors: try nonfinite(adapter)),
+        .unresolvedLayout(targets: unresolved.map(\.name)), .unsupported(reasons: reasons),
+      ] + (unsavedBiases(adapter).map { [.biasesNotSaved(setting: $0)] } ?? [])
     let found = candidates.filter { !$0.subjects.isEmpty }
     return adapter.operations.isEmpty ? [.empty] + found : found
+  }
+
+  /// The setting by which PEFT trained biases, where none is here.
+  private static func unsavedBiases(_ adapter: Adapter) -> String? {
+    guard let text = adapter.source?.config,
+      case .object(let fields) = try? JSONValue(document: Array(text.utf8), maximumDepth: 16),
+      case .string(let setting) = fields.first(where: { $0.key == "bias" })?.value,
+      setting.hasSuffix("_only"),
+      !adapter.operations.contains(where: { $0.target?.name.hasSuffix(".bias") == true })
+    else { return nil }
+    return setting
   }
 
   /// What the manifest says; of an adapter that is in no file yet, what the values say.
@@ -81,24 +101,71 @@ public enum Warning: Sendable, Hashable {
   }
 }
 
-/// Recognises tensors of zeros by their digest, which needs none of their bytes.
-private struct ZeroDigests {
-  private var digests: [Int: Digest] = [:]
+extension Operation {
+  /// An operand, the value of its elements with which the operation changes nothing, and the factor
+  /// before it.
+  fileprivate var change: (Operand, neutral: ConstantDigests.Value, scale: Double)? {
+    switch self {
+    case .addLowRank(let low): low.magnitude == nil ? (low.b.operand, .zero, low.scale) : nil
+    case .add(let add): (add.delta.operand, .zero, add.scale)
+    case .multiply(let multiply): (multiply.vector.operand, .one, 1)
+    default: nil
+    }
+  }
+}
 
-  mutating func isZero(_ name: Name, of adapter: Adapter) throws(FormatError) -> Bool {
-    guard let info = adapter.tensor(name), info.byteCount > 0 else { return false }
-    guard let (file, index) = adapter.file, let digest = file.digest(of: name, adapter: index)
-    else { return try adapter.contents(of: name).allSatisfy { $0 == 0 } }
-    let zero = digests[info.byteCount] ?? Self.digest(ofZeros: info.byteCount)
-    digests[info.byteCount] = zero
-    return digest == zero
+/// Recognises tensors that hold one value only by their digest, which needs none of their bytes.
+private struct ConstantDigests {
+  enum Value: Hashable {
+    case zero
+    case one
   }
 
-  private static func digest(ofZeros count: Int) -> Digest {
-    let zeros = [UInt8](repeating: 0, count: min(count, 1 << 16))
+  private struct Key: Hashable {
+    let value: Value
+    let type: ElementType
+    let count: Int
+  }
+
+  private var digests: [Key: Digest] = [:]
+
+  mutating func holds(
+    _ name: Name, only value: Value, of adapter: Adapter
+  ) throws(FormatError) -> Bool {
+    guard let info = adapter.tensor(name), info.byteCount > 0 else { return false }
+    let unit = Self.bytes(of: value, as: info.type)
+    guard let (file, index) = adapter.file, let digest = file.digest(of: name, adapter: index)
+    else {
+      let contents = try adapter.contents(of: name)
+      return contents.indices.allSatisfy { contents[$0] == unit[$0 % unit.count] }
+    }
+    let key = Key(value: value, type: info.type, count: info.shape.count)
+    let constant = digests[key] ?? Self.digest(of: unit, count: info.shape.count)
+    digests[key] = constant
+    return digest == constant
+  }
+
+  private static func bytes(of value: Value, as type: ElementType) -> [UInt8] {
+    let bits: UInt64 =
+      switch (value, type) {
+      case (.zero, _): 0
+      case (.one, .f64): (1 as Double).bitPattern
+      case (.one, .bf16): 0x3F80
+      case (.one, .f16): 0x3C00
+      case (.one, _): UInt64((1 as Float).bitPattern)
+      }
+    return (0..<max(1, type.bitWidth / 8)).map {
+      UInt8(truncatingIfNeeded: bits >> (8 * UInt64($0)))
+    }
+  }
+
+  private static func digest(of unit: [UInt8], count: Int) -> Digest {
+    let piece = Array(repeatElement(unit, count: min(count, 1 << 14)).joined())
     var hasher = DigestHasher()
-    for start in stride(from: 0, to: count, by: zeros.count) {
-      hasher.update(start + zeros.count <= count ? zeros : Array(zeros.prefix(count - start)))
+    var rest = count * unit.count
+    while rest > 0 {
+      hasher.update(rest >= piece.count ? piece : Array(piece.prefix(rest)))
+      rest -= min(rest, piece.count)
     }
     return hasher.finish()
   }

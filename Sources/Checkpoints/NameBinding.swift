@@ -48,7 +48,7 @@ public struct NameBinding: Sendable, Hashable {
   ///   - targets: the parameters as trained.
   ///   - hints: for each target the stored name that was recorded for it.
   ///   - checkpoint: the base.
-  ///   - fits: whether a target can be the stored tensor of this name, by its shape.
+  ///   - fits: whether a target can be the stored tensor of this name, which may not exist.
   /// - Throws: `Failure`.
   public init(
     _ targets: [Name], hints: [Name: Name], in checkpoint: Checkpoint,
@@ -57,15 +57,14 @@ public struct NameBinding: Sendable, Hashable {
     func map(_ rename: (Name) -> Name?) -> [Name: Name]? {
       var map: [Name: Name] = [:]
       for target in targets {
-        guard let stored = rename(target), checkpoint.tensor(stored) != nil, fits(target, stored)
-        else { return nil }
+        guard let stored = rename(target), fits(target, stored) else { return nil }
         map[target] = stored
       }
       return map
     }
     if let stored = map({ $0 }) {
       self.init(.exact, stored)
-    } else if let stored = map({ hints[$0] }) {
+    } else if let stored = map({ Self.hint(for: $0, hints, in: checkpoint) }) {
       self.init(.bound, stored)
     } else if let stored = map({ Self.stored($0, in: checkpoint) }) {
       self.init(.tie, stored)
@@ -74,16 +73,38 @@ public struct NameBinding: Sendable, Hashable {
     }
     var owners: [Name: Name] = [:]
     for target in targets {
-      guard let name = stored[target], let other = owners.updateValue(target, forKey: name) else {
-        continue
-      }
+      guard let name = stored[target], let other = owners.updateValue(target, forKey: name),
+        !isTied(target, name), !isTied(other, name)
+      else { continue }
       throw .collision(other, target, stored: name)
     }
   }
 
+  /// A recorded name, unless it is that of another parameter that the target is tied to: then the tie
+  /// must be seen.
+  private static func hint(
+    for target: Name, _ hints: [Name: Name], in checkpoint: Checkpoint
+  ) -> Name? {
+    TiedNames.stored(for: target, in: checkpoint) == hints[target] ? nil : hints[target]
+  }
+
+  /// Whether a target is stored under the name of a parameter that it is tied to.
+  private func isTied(_ target: Name, _ stored: Name) -> Bool { renamed(target) != stored }
+
   private init(_ rule: Rule, _ stored: [Name: Name]) {
     self.rule = rule
     self.stored = stored
+  }
+
+  /// What the rule makes of a parameter's name, whether the base has it or not.
+  public func renamed(_ name: Name) -> Name {
+    switch rule {
+    case .exact, .tie: return name
+    case .bound: return stored[name] ?? name
+    case .prefix(let from, let to):
+      guard name.hasPrefix(from) else { return name }
+      return Name(to.text + name.dropFirst(from.text.utf8.count).text)
+    }
   }
 
   private static func stored(_ name: Name, in checkpoint: Checkpoint) -> Name? {
@@ -101,7 +122,8 @@ extension NameBinding {
     var found: [NameBinding] = []
     for (from, to) in rewrites(of: targets, checkpoint) {
       let stored = map { target in
-        guard target.hasPrefix(from) else { return nil }
+        // An alias of a tied parameter may stand outside of the part that was moved.
+        guard target.hasPrefix(from) else { return TiedNames.stored(for: target, in: checkpoint) }
         let name = Name(to.text + target.dropFirst(from.text.utf8.count).text)
         return Self.stored(name, in: checkpoint)
       }

@@ -47,11 +47,16 @@ extension SafetensorsHeader {
   /// The header that safetensors' own writer makes: tensors by descending element type and then by
   /// name, compact JSON, padded with spaces to a multiple of 8.
   public init(canonical tensors: [TensorInfo], metadata: [Entry]?) {
-    var offset: UInt64 = 0
     let sorted = tensors.sorted {
       $0.type.rank != $1.type.rank ? $0.type.rank > $1.type.rank : $0.name < $1.name
     }
-    self.tensors = sorted.map { info in
+    self.init(inOrder: sorted, metadata: metadata)
+  }
+
+  /// A header for tensors whose bytes follow each other in this order.
+  package init(inOrder tensors: [TensorInfo], metadata: [Entry]?) {
+    var offset: UInt64 = 0
+    self.tensors = tensors.map { info in
       defer { offset += UInt64(info.byteCount) }
       return Tensor(info: info, offset: offset)
     }

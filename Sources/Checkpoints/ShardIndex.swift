@@ -1,9 +1,9 @@
-internal import Storage
+package import Storage
 internal import StrictJSON
 internal import SystemPackage
 
 /// `model.safetensors.index.json`: which shard holds which tensor.
-struct ShardIndex {
+package struct ShardIndex {
   /// Tensor → name of its shard, a file beside the index.
   let shards: [Name: String]
 
@@ -47,6 +47,29 @@ struct ShardIndex {
       map[name] = shard
     }
     return map
+  }
+
+  /// The text of an index, as transformers writes it.
+  package static func encode(_ shards: [(name: String, tensors: [TensorInfo])]) -> [UInt8] {
+    let tensors = shards.flatMap { shard in shard.tensors.map { ($0, shard.name) } }
+    var writer = JSONWriter(style: .indented)
+    writer.object { writer in
+      writer.key("metadata")
+      writer.object { writer in
+        writer.key("total_parameters")
+        writer.integer(UInt64(tensors.reduce(0) { $0 + $1.0.shape.count }))
+        writer.key("total_size")
+        writer.integer(UInt64(tensors.reduce(0) { $0 + $1.0.byteCount }))
+      }
+      writer.key("weight_map")
+      writer.object { writer in
+        for (info, shard) in tensors.sorted(by: { $0.0.name < $1.0.name }) {
+          writer.key(info.name)
+          writer.string(shard)
+        }
+      }
+    }
+    return writer.bytes + [UInt8(ascii: "\n")]
   }
 
   /// A name that stays in its folder.

@@ -78,19 +78,28 @@ public final class OutputFile: ByteSink, Sendable {
     }
   }
 
-  /// Copies a range of another file to the same place here, inside the kernel where it can.
-  package func copy(from source: File, range: Range<UInt64>) throws(StorageError) {
+  /// Copies a range of another file, inside the kernel where it can.
+  ///
+  /// - Parameters:
+  ///   - source: the other file.
+  ///   - range: which of its bytes.
+  ///   - target: where they go; nil for the same place.
+  /// - Throws: `StorageError.system` where either file cannot be read or written.
+  package func copy(
+    from source: File, range: Range<UInt64>, to target: UInt64? = nil
+  ) throws(StorageError) {
     var offset = range.lowerBound
     while offset < range.upperBound {
+      let place = (target ?? range.lowerBound) + offset - range.lowerBound
       let rest = Int(range.upperBound - offset)
       if let count = Platform.copyRange(
-        from: source.descriptor, at: offset, to: descriptor, at: offset, count: rest)
+        from: source.descriptor, at: offset, to: descriptor, at: place, count: rest)
       {
         offset += UInt64(count)
       } else {
         let piece = try source.bytes(at: offset, count: min(rest, 1 << 20))
         try unsafe piece.withUnsafeBytesThrowing { bytes throws(StorageError) in
-          try unsafe write(bytes, at: offset)
+          try unsafe write(bytes, at: place)
         }
         offset += UInt64(piece.count)
       }

@@ -31,10 +31,11 @@ public struct JSONError: Error, Hashable, Sendable {
 
   /// What is wrong.
   public let fault: Fault
-  /// Where, in bytes from the start of the document.
-  public let offset: Int
+  /// Where, in bytes from the start of the document; nil for a value that was read before anybody
+  /// knew what it should be.
+  public let offset: Int?
 
-  package init(_ fault: Fault, at offset: Int) {
+  package init(_ fault: Fault, at offset: Int?) {
     self.fault = fault
     self.offset = offset
   }
@@ -42,7 +43,7 @@ public struct JSONError: Error, Hashable, Sendable {
 
 extension JSONError: CustomStringConvertible {
   /// One line for people.
-  public var description: String { "\(fault) at byte \(offset)" }
+  public var description: String { "\(fault)" + (offset.map { " at byte \($0)" } ?? "") }
 }
 
 extension JSONError.Fault: CustomStringConvertible {

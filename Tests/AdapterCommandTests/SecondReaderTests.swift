@@ -1,5 +1,6 @@
 import AdapterFormat
 import Adapters
+import Checkpoints
 import Storage
 import StrictJSON
 import SystemPackage
@@ -43,6 +44,44 @@ struct SecondReaderTests {
       let cells = line.split(separator: "\t").map(String.init)
       let info = try #require(adapter.tensors.first { $0.name.text == cells[1] })
       #expect(try FilePath(cells[0]).contents == adapter.contents(of: info.name))
+    }
+  }
+
+  /// It applies what merges need most, in numpy, and comes to the same bytes.
+  @Test(arguments: [
+    "gpt2_default", "gpt2_adalora", "llama_dora", "gpt2_ia3", "bloom_ia3", "gpt2_bias_all",
+    "gpt2_lora_bias", "gpt2_ln", "llama_trainable_tokens", "llama_saved_head", "llama_resized",
+  ])
+  func itAppliesAsWeDo(_ name: String) throws {
+    let fixture = try #require(PEFTCase.all.first { $0.name == name })
+    let folder = try TemporaryFolder()
+    let (file, out) = (folder.appending("a.adp"), folder.appending("out.safetensors"))
+    let base = fixture.basePath.appending("model.safetensors")
+    _ = try Command.adapter(
+      "convert", fixture.path.string, "-o", file.string, "--base", base.string)
+    let merged = try Command.adapter("merge", base.string, file.string, "-o", out.string)
+    #expect(merged.status == 0, "\(merged.errors)")
+    let theirs = folder.appending("theirs.safetensors")
+    let result = try python(["apply", file.string, base.string, theirs.string])
+    #expect(result.status == 0, "\(result.errors)")
+    let (first, second) = (try Checkpoint(out), try Checkpoint(theirs))
+    let original = try Checkpoint(base)
+    for tensor in first.tensors {
+      let stored = try #require(second.tensor(tensor.info.name))
+      #expect(stored.info == tensor.info)
+      let (ours, other) = (try values(tensor), try values(stored))
+      // The order of a sum is free: the last bits of products may differ.
+      let largest = ours.map(abs).max() ?? 0
+      #expect(zip(ours, other).allSatisfy { abs($0 - $1) <= 0x1p-21 * largest })
+      if original.tensor(tensor.info.name)?.info == tensor.info { continue }
+      #expect(fixture.changed.contains(tensor.info.name.text))
+    }
+  }
+
+  private func values(_ tensor: StoredTensor) throws -> [Float] {
+    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    return stride(from: 0, to: bytes.count, by: 4).map { start in
+      Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
     }
   }
 

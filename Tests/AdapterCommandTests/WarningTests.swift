@@ -29,14 +29,14 @@ import Testing
 
   @Test func aZeroScaleIsSaid() throws {
     try folder.edit("peft/adapter_config.json", #""lora_alpha": 32"#, #""lora_alpha": 0"#)
-    try expectWarning("no change (B or the scale is zero): transformer.h.0.attn.c_attn.weight")
+    try expectWarning("no change (zeros, or factors of one): transformer.h.0.attn.c_attn.weight")
   }
 
   @Test func aZeroBIsSaid() throws {
     // The last tensor of the file is B of the second layer: 96 × 8 of F32.
     try folder.overwriteEnd(
       of: "peft/adapter_model.safetensors", with: [UInt8](repeating: 0, count: 96 * 8 * 4))
-    try expectWarning("no change (B or the scale is zero): transformer.h.1.attn.c_attn.weight")
+    try expectWarning("no change (zeros, or factors of one): transformer.h.1.attn.c_attn.weight")
   }
 
   @Test func aLayoutThatTheBaseMustDecideIsSaid() throws {

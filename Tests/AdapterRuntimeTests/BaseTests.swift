@@ -108,9 +108,9 @@ private func recorded(_ name: String) throws -> Adapter {
     let (adapter, base) = try unflagged()
     let bound = try BoundAdapter(adapter, to: base)
     for case .addLowRank(let operation) in bound.adapter.operations {
-      #expect(operation.layout == .inOut)
+      #expect(operation.weight.layout == .inOut)
       let isSquare = operation.inputCount == operation.outputCount
-      #expect(operation.layoutSource == (isSquare ? .siblings : .base))
+      #expect(operation.weight.layoutSource == (isSquare ? .siblings : .base))
     }
   }
 
@@ -139,16 +139,16 @@ private func recorded(_ name: String) throws -> Adapter {
     let path = try folder.write(bytes, to: "square.safetensors")
     var partial = adapter
     partial.operations = adapter.operations.filter {
-      $0.target?.hasSuffix("attn.c_proj.weight") == true
+      $0.target?.name.hasSuffix("attn.c_proj.weight") == true
     }
     let checkpoint = try Checkpoint(path)
     let error = #expect(throws: RuntimeError.self) {
       try BoundAdapter(partial, to: checkpoint)
     }
     guard case .undecidedLayout = error else { return #expect(Bool(false)) }
-    let bound = try BoundAdapter(partial, to: checkpoint, userLayout: .inOut)
+    let bound = try BoundAdapter(partial, to: checkpoint, choices: BindingChoices(layout: .inOut))
     for case .addLowRank(let operation) in bound.adapter.operations {
-      #expect(operation.layout == .inOut && operation.layoutSource == .user)
+      #expect(operation.weight.layout == .inOut && operation.weight.layoutSource == .user)
     }
   }
 

@@ -48,9 +48,9 @@ private struct Case {
         info, bytes: MemoryBytes(Array(repeating: one, count: info.shape.count).flatMap { $0 }),
         offset: 0)
     }
-    let operation = try AddLowRank(
-      target: target, a: (Operand("a"), a), b: (Operand("b"), b), scale: 1, layout: layout,
-      layoutSource: source)
+    let operation = AddLowRank(
+      weight: Target(target, layout: layout, layoutSource: source), a: TypedOperand(a),
+      b: TypedOperand(b), scale: 1)
     return Adapter(
       name: "default", method: "lora", operations: [.addLowRank(operation)], inert: [],
       source: nil, files: [], base: nil, tensors: [values(a), values(b)])
@@ -59,7 +59,7 @@ private struct Case {
 
 private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
   guard case .addLowRank(let low) = adapter.adapter.operations.first else { return nil }
-  return (low.layout, low.layoutSource)
+  return (low.weight.layout ?? .unresolved, low.weight.layoutSource)
 }
 
 @Suite struct SquareLayoutTests {
@@ -78,7 +78,7 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
   ) throws -> BoundAdapter {
     try BoundAdapter(
       fixture.adapter("m.0.q.weight", out: 4, in: 4, layout: layout, source: source),
-      to: checkpoint, userLayout: user)
+      to: checkpoint, choices: BindingChoices(layout: user))
   }
 
   /// Beside q lies k, [4, 8] with a bias of 8: such a module stores [in, out].
@@ -254,9 +254,9 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
       TensorInfo(name: "a", type: .f32, shape: shapes.0),
       TensorInfo(name: "b", type: .f32, shape: shapes.1)
     )
-    let operation = try AddLowRank(
-      target: "m.weight", a: (Operand("a"), aInfo), b: (Operand("b"), bInfo), scale: 0.5,
-      layout: layout, layoutSource: .base)
+    let operation = AddLowRank(
+      weight: Target("m.weight", layout: layout, layoutSource: .base), a: TypedOperand(aInfo),
+      b: TypedOperand(bInfo), scale: 0.5)
     return Adapter(
       name: "default", method: "lora", operations: [.addLowRank(operation)], inert: [],
       source: nil, files: [], base: nil,

@@ -1,9 +1,9 @@
-"""A merge of a really trained LoRA against the reference that PEFT left beside it.
+"""A merge of a really trained LoRA or IA3 against the reference that PEFT left beside it.
 
     pip install torch transformers safetensors
     python Tests/Benchmarks/real.py BASE ADAPTER_FOLDER
 
-BASE is a bf16 model folder, ADAPTER_FOLDER a PEFT folder of a plain LoRA with `reference.safetensors`:
+BASE is a bf16 model folder, ADAPTER_FOLDER a PEFT folder of a plain LoRA or an IA3 with `reference.safetensors`:
 `ids0`, `ids1` (prompts), `logits0`, `logits1` (next-token logits of the adapted model in fp32) and
 `greedy0`, `greedy1` (tokens). The adapter is converted and merged, and the result loaded by transformers.
 
@@ -18,7 +18,7 @@ ADAPTER = os.path.join(ROOT, ".build", "release", "adapter")
 
 
 def best_possible(base, source):
-    """The base with W + scale * B * A in float64, rounded once to bf16."""
+    """The base with W + scale * B * A, or W * v, in float64, rounded once to bf16."""
     import json, torch
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
@@ -33,6 +33,9 @@ def best_possible(base, source):
             b = tensors[name.replace("lora_A", "lora_B")]
             change = config["lora_alpha"] / config["r"] * (b.double() @ a.double())
             weights[target].copy_(weights[target].double() + change)
+        elif name.endswith(".ia3_l"):  # [out, 1] or [1, in], as linear layers are stored
+            target = name.removeprefix("base_model.model.").removesuffix(".ia3_l") + ".weight"
+            weights[target].copy_(weights[target].double() * a.double())
     return model.float()
 
 

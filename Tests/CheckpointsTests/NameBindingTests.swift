@@ -24,7 +24,8 @@ private func checkpoint(_ names: [Name], in folder: TemporaryFolder) throws -> C
   private func bind(
     _ targets: [Name], to stored: [Name], hints: [Name: Name] = [:]
   ) throws -> NameBinding {
-    try NameBinding(targets, hints: hints, in: checkpoint(stored, in: folder)) { _, _ in true }
+    let checkpoint = try checkpoint(stored, in: folder)
+    return try NameBinding(targets, hints: hints, in: checkpoint) { checkpoint.tensor($1) != nil }
   }
 
   @Test func namesOfTheBaseAreExact() throws {
@@ -98,8 +99,23 @@ private func checkpoint(_ names: [Name], in folder: TemporaryFolder) throws -> C
   @Test func twoTargetsOnOneTensorCollide() throws {
     let error = #expect(throws: NameBinding.Failure.self) {
       try bind(
-        ["lm_head.weight", "model.embed_tokens.weight"], to: ["model.embed_tokens.weight"])
+        ["m.a.weight", "m.b.weight"], to: ["x.weight"],
+        hints: ["m.a.weight": "x.weight", "m.b.weight": "x.weight"])
     }
     guard case .collision = error else { return #expect(Bool(false)) }
+  }
+
+  /// What shares a tensor by the model's own design meets there; it is decided later whether that is
+  /// right.
+  @Test func tiedTargetsMeet() throws {
+    let embed: Name = "model.embed_tokens.weight"
+    let targets: [Name] = ["lm_head.weight", embed]
+    let recorded = Dictionary(uniqueKeysWithValues: targets.map { ($0, embed) })
+    for hints in [[:], recorded] {
+      let binding = try bind(targets, to: [embed], hints: hints)
+      #expect(binding.rule == .tie)
+      #expect(binding.stored == recorded)
+      #expect(binding.renamed("lm_head.weight") == "lm_head.weight")
+    }
   }
 }

@@ -70,7 +70,7 @@ private func blocks(_ language: String) throws -> [String] {
   }
 
   /// The second reader is as short as the README says.
-  @Test(arguments: ["reader.py", "rules.py"])
+  @Test(arguments: ["reader.py", "rules.py", "operations.py", "apply.py"])
   func theSecondReaderHas150Lines(_ name: String) throws {
     let reader = try Repository.root.appending("Spec").appending(name).contents
     #expect(reader.count { $0 == 0x0A } <= 150)

@@ -1,0 +1,44 @@
+internal import AdapterFormat
+public import Adapters
+public import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+/// The biases of a fine-tuned model in a safetensors file of their own, the way BitFit is passed on: as
+/// values, `M.bias` each.
+///
+/// | the file | here |
+/// |---|---|
+/// | `M.bias` [out] | `replace` on `M.bias` |
+///
+/// With a base at hand they are better held as differences: `BiasExtraction` of AdapterRuntime.
+public struct BiasTensors: Sendable {
+  /// The adapter.
+  public let adapter: Adapter
+
+  /// Whether a file holds biases and nothing else.
+  public static func areAll(_ file: SafetensorsFile) -> Bool {
+    !file.header.tensors.isEmpty
+      && file.header.tensors.allSatisfy { $0.info.name.hasSuffix(".bias") }
+  }
+
+  /// Takes the biases as they are.
+  ///
+  /// - Throws: `InteropError.format` where a tensor breaks a rule of the format.
+  public init(_ file: SafetensorsFile) throws(InteropError) {
+    var operations: [Adapters.Operation] = []
+    var tensors: [TensorContents] = []
+    for tensor in file.header.tensors {
+      let replace = Replace(parameter: Target(tensor.info.name), value: TypedOperand(tensor.info))
+      operations.append(
+        try rethrowing(as: InteropError.format) { () throws(FormatError) in
+          try Adapters.Operation(replace)
+        })
+      tensors.append(
+        TensorContents(tensor.info, bytes: file.file, offset: file.offset(of: tensor)))
+    }
+    adapter = Adapter(
+      name: "default", method: "bitfit", operations: operations, inert: [], source: nil, files: [],
+      base: nil, tensors: tensors)
+  }
+}

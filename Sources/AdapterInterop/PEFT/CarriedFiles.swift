@@ -1,0 +1,38 @@
+internal import AdapterFormat
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// Small files beside an adapter that change how it is used: they travel with it, as tensors of bytes.
+struct CarriedFiles {
+  private(set) var records: [FileRecord] = []
+  private(set) var tensors: [TensorContents] = []
+  private(set) var notes: [String] = []
+
+  private static let names: Set<String> = [
+    "README.md", "added_tokens.json", "chat_template.jinja", "generation_config.json", "merges.txt",
+    "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt",
+  ]
+  private static let maximumByteCount: UInt64 = 1 << 20
+
+  init(_ folder: PEFTFolder) throws(InteropError) {
+    var left: [String] = []
+    for name in folder.otherFiles {
+      let path = folder.path.appending(name)
+      guard Self.names.contains(name), let file = try? File(path),
+        file.count <= Self.maximumByteCount, let shape = Shape([file.count])
+      else {
+        left.append(name)
+        continue
+      }
+      let tensor = TensorInfo(name: Name("files/\(name)"), type: .u8, shape: shape)
+      records.append(
+        FileRecord(
+          path: Name(name), size: file.count,
+          digest: try storing { () throws(StorageError) in try file.digest() },
+          tensor: tensor.name))
+      tensors.append(TensorContents(tensor, bytes: file, offset: 0))
+    }
+    if !left.isEmpty { notes.append("not carried: " + left.joined(separator: ", ")) }
+  }
+}

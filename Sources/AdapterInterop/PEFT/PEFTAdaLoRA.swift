@@ -1,0 +1,48 @@
+internal import Adapters
+internal import Storage
+internal import StrictJSON
+
+/// AdaLoRA (arXiv:2303.10512): a low-rank change with a diagonal, pruned to the ranks that mattered.
+///
+/// | PEFT | here |
+/// |---|---|
+/// | `M.lora_A` [r, in], `M.lora_B` [out, r], `M.lora_E` [r, 1] | `add_low_rank` with a `diagonal` |
+/// | `lora_alpha / (init_r + 1e-5)` | `scale`: always the rank before pruning |
+extension PEFTMeaning {
+  mutating func addAdaLoRA() throws(InteropError) {
+    let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
+    let alpha = try config.number("lora_alpha")
+    guard alpha > 0 else {
+      throw .config(field: "lora_alpha", "must be positive, not \(alpha)")
+    }
+    let initial = try config.count("init_r")
+    for module in tensors.modules where module.parts["trainable_tokens_delta"] == nil {
+      var target = Target(Name("\(module.name).weight"))
+      (target.layout, target.layoutSource) = layouts.layout(of: module.name)
+      var low = AddLowRank(
+        weight: target, a: try tensors.take("lora_A", of: module),
+        b: try tensors.take("lora_B", of: module), scale: alpha / (Double(initial) + 1e-5))
+      low.diagonal = try tensors.take("lora_E", of: module)
+      if let kept = try keptRank(of: module.name), low.a.shape.first != kept {
+        throw .tensors("\(module.name): rank_pattern keeps \(kept), lora_A is \(low.a.shape)")
+      }
+      try append(low)
+    }
+  }
+
+  /// How many ranks the pattern `{"M.lora_E": [true, false, …]}` keeps.
+  private func keptRank(of module: Name) throws(InteropError) -> Int? {
+    guard let pattern = config["rank_pattern"] else { return nil }
+    guard case .object(let members) = pattern else {
+      throw .config(field: "rank_pattern", "is not an object")
+    }
+    let names = [
+      Name("\(module).lora_E"), Name("model.\(module).lora_E"),
+      Name("base_model.model.\(module).lora_E"),
+    ]
+    guard case .array(let flags) = members.first(where: { names.contains($0.key) })?.value else {
+      return nil
+    }
+    return flags.filter { $0 == .boolean(true) }.count
+  }
+}

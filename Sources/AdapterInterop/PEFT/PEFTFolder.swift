@@ -1,0 +1,74 @@
+public import Checkpoints
+internal import Storage
+internal import StrictJSON
+public import SystemPackage
+
+/// A folder as PEFT's `save_pretrained` writes it: `adapter_config.json` and
+/// `adapter_model.safetensors`.
+public struct PEFTFolder: Sendable {
+  /// The folder.
+  public let path: FilePath
+  /// The weights.
+  public let weights: SafetensorsFile
+  /// Other files in the folder, which a conversion does not carry.
+  public let otherFiles: [String]
+  let configText: String
+  let config: JSONValue
+
+  static let configName = "adapter_config.json"
+  /// The name of its weights.
+  public static let weightsName = "adapter_model.safetensors"
+  private static let maximumConfigByteCount = 16 << 20
+
+  /// Whether a path is such a folder, or one of its two files.
+  public static func isPlausible(_ path: FilePath) -> Bool {
+    let folder = folder(of: path)
+    return [configName, weightsName].contains { FileStatus(of: folder.appending($0)) != nil }
+  }
+
+  /// Opens a folder, or the folder of one of its two files.
+  ///
+  /// - Throws: `InteropError` where one of them is missing or malformed.
+  public init(_ path: FilePath) throws(InteropError) {
+    let folder = Self.folder(of: path)
+    self.path = folder
+    let weightsPath = folder.appending(Self.weightsName)
+    if FileStatus(of: weightsPath) == nil {
+      let pickle = folder.appending("adapter_model.bin")
+      guard FileStatus(of: pickle) == nil else { throw .pickle(pickle) }
+      throw .notAnAdapter(folder, "no \(Self.weightsName)")
+    }
+    let configPath = folder.appending(Self.configName)
+    guard FileStatus(of: configPath) != nil else {
+      throw .notAnAdapter(folder, "no \(Self.configName)")
+    }
+    (configText, config) = try Self.readConfig(configPath)
+    weights = try rethrowing(as: InteropError.checkpoint) { () throws(CheckpointError) in
+      try SafetensorsFile(weightsPath)
+    }
+    otherFiles = try storing { () throws(StorageError) in try Platform.list(folder) }
+      .filter { $0 != Self.configName && $0 != Self.weightsName }
+  }
+
+  private static func folder(of path: FilePath) -> FilePath {
+    let name = path.lastComponent?.string
+    return name == configName || name == weightsName ? path.parent : path
+  }
+
+  /// Reads a configuration's text; `path` is for errors.
+  static func parseConfig(_ text: [UInt8], _ path: FilePath) throws(InteropError) -> JSONValue {
+    try rethrowing(as: { InteropError.json(path, $0) }) { () throws(JSONError) in
+      try JSONValue(document: text, maximumDepth: 16)
+    }
+  }
+
+  static func readConfig(_ path: FilePath) throws(InteropError) -> (String, JSONValue) {
+    let file = try storing { () throws(StorageError) in try File(path) }
+    guard
+      let bytes = try storing({ () throws(StorageError) in
+        try file.contents(limit: maximumConfigByteCount)
+      })
+    else { throw .config(field: "the whole", "is \(file.count) bytes long") }
+    return (String(decoding: bytes, as: UTF8.self), try parseConfig(bytes, path))
+  }
+}

@@ -1,0 +1,93 @@
+internal import Adapters
+internal import Storage
+internal import StrictJSON
+
+/// Parameters that an adapter holds in full.
+///
+/// | PEFT | here |
+/// |---|---|
+/// | a module of `modules_to_save`, its buffers too | `replace`; made where the base lacks it |
+/// | `M.bias` with `bias` other than "none" | `replace` on `M.bias` |
+/// | `M.base_layer.weight`, `lm_head.weight` and the like: embeddings saved along | `replace`, which may resize |
+/// | `M.ln_tuning_layers.weight`, `.bias` | `replace` |
+/// | `M.trainable_tokens_delta` [k, dim] and the list of tokens | `replace_rows` on `M.weight` |
+/// | `M.beft_bias` [1, out] | `add` on `M.bias` |
+extension PEFTMeaning {
+  /// Modules whose weight has a row for each token.
+  private static let vocabularyLeaves: Set<String> = [
+    "embed_tokens", "lm_head", "wte", "word_embeddings", "shared", "embed_out", "embed_in",
+    "tok_embeddings", "embeddings", "output", "proj_out",
+  ]
+
+  mutating func addReplacements() throws(InteropError) {
+    let saved = try config.texts("modules_to_save")
+    let bias = config.text("bias") ?? "none"
+    for (name, info) in tensors.parameters {
+      guard case .parameter(let isBaseLayer, let isModuleToSave) = name.kind else { continue }
+      let path = name.module.text.split(separator: ".").map(String.init)
+      let module = Name(path.dropLast().joined(separator: "."))
+      let isVocabulary =
+        path.last == "weight" && Self.vocabularyLeaves.contains(path.dropLast().last ?? "")
+      let isSaved = isModuleToSave || saved.contains { Self.holds($0, module) }
+      guard isSaved || isBaseLayer || isVocabulary || (path.last == "bias" && bias != "none")
+      else { continue }
+      try append(
+        Replace(
+          parameter: Target(name.module), value: try tensors.take(info),
+          absent: isSaved ? .create : .refuse,
+          canResize: path.last == "weight" && info.shape.dimensions.count == 2 && isVocabulary))
+    }
+  }
+
+  /// PEFT compares endings, without a dot before them; a module's own modules are a part of it.
+  private static func holds(_ saved: String, _ module: Name) -> Bool {
+    var path = module.text.split(separator: ".").map(String.init)
+    while !path.isEmpty {
+      if Name(path.joined(separator: ".")).hasSuffix(Name(saved)) { return true }
+      path.removeLast()
+    }
+    return false
+  }
+
+  mutating func addNorms() throws(InteropError) {
+    for module in tensors.modules {
+      for (part, leaf) in [("ln_tuning_layers", "weight"), ("ln_tuning_layers.bias", "bias")] {
+        guard let value = try tensors.takeIfThere(part, of: module) else { continue }
+        try append(Replace(parameter: Target(Name("\(module.name).\(leaf)")), value: value))
+      }
+    }
+  }
+
+  mutating func addBiasDeltas() throws(InteropError) {
+    for module in tensors.modules {
+      let delta = try tensors.take("beft_bias", of: module)
+      try append(Add(parameter: Target(Name("\(module.name).bias")), delta: delta, scale: 1))
+    }
+  }
+
+  mutating func addTrainableTokens() throws(InteropError) {
+    let field: Name =
+      config.method == .trainableTokens ? "token_indices" : "trainable_token_indices"
+    for module in tensors.modules {
+      guard let values = try tensors.takeIfThere("trainable_tokens_delta", of: module) else {
+        continue
+      }
+      let rows = try tokens(of: module.name, field)
+      guard values.shape.first == rows.count else {
+        throw .tensors(
+          "\(module.name): \(field) names \(rows.count) tokens, the file has \(values.shape)")
+      }
+      try append(
+        ReplaceRows(parameter: Target(Name("\(module.name).weight")), rows: rows, values: values))
+    }
+  }
+
+  /// One list for the input embeddings, or one for each module.
+  private func tokens(of module: Name, _ field: Name) throws(InteropError) -> [Int] {
+    guard let value = config[field] else { throw .config(field: field.text, "missing") }
+    guard case .object(let members) = value else { return try config.integers(value, field) }
+    let entry = members.first { module == $0.key || module.hasSuffix(Name(".\($0.key)")) }
+    guard let entry else { throw .config(field: field.text, "does not name \(module)") }
+    return try config.integers(entry.value, field)
+  }
+}

@@ -1,0 +1,122 @@
+internal import AdapterFormat
+internal import Adapters
+internal import Storage
+internal import StrictJSON
+
+/// The tensors of a PEFT file, module by module. Each is taken once: what nobody takes is an error.
+struct PEFTTensors {
+  /// One wrapped module and the tensors of the method that are its own.
+  struct Module {
+    let name: Name
+    let depth: Int
+    let parent: Name?
+    fileprivate(set) var parts: [String: TensorInfo] = [:]
+  }
+
+  /// The modules, in the order in which the file shows them.
+  private(set) var modules: [Module] = []
+  /// Parameters of the model in full.
+  private(set) var parameters: [(name: PEFTName, info: TensorInfo)] = []
+  private(set) var inert: [AdapterRecord.InertTensor] = []
+  private var taken: Set<Name> = []
+
+  private struct Place: Hashable {
+    let module: Name
+    let depth: Int
+  }
+
+  /// - Parameters:
+  ///   - infos: the file's tensors.
+  ///   - parts: the words that name parts of the method.
+  /// - Throws: `InteropError.tensors` where two tensors are for one part.
+  init(_ infos: [TensorInfo], parts: Set<String>) throws(InteropError) {
+    var places: [Place: Int] = [:]
+    for info in infos {
+      let name = PEFTName(info.name, parts: parts)
+      guard case .part(let part, let leaf) = name.kind else {
+        parameters.append((name, info))
+        continue
+      }
+      let place = Place(module: name.module, depth: name.depth)
+      let index = places[place, default: modules.count]
+      if index == modules.count {
+        modules.append(Module(name: name.module, depth: name.depth, parent: name.parent))
+        places[place] = index
+      }
+      let key = leaf.isEmpty || leaf == "weight" ? part : "\(part).\(leaf)"
+      guard modules[index].parts.updateValue(info, forKey: key) == nil else {
+        throw .tensors("two tensors for one part: \(info.name)")
+      }
+    }
+  }
+
+  /// A part of a module, which the method needs.
+  mutating func take(_ part: String, of module: Module) throws(InteropError) -> TypedOperand {
+    guard let operand = try takeIfThere(part, of: module) else {
+      let other = module.parts.keys.sorted().joined(separator: " and ")
+      throw .tensors("\(module.name) has \(other) and no \(part)")
+    }
+    return operand
+  }
+
+  /// A part of a module, where it is there.
+  mutating func takeIfThere(
+    _ part: String, of module: Module
+  ) throws(InteropError) -> TypedOperand? {
+    guard let info = module.parts[part] else { return nil }
+    return try take(info)
+  }
+
+  /// A tensor of the file by its own name, where it is there, for any number of uses.
+  mutating func shared(_ name: Name) throws(InteropError) -> TensorInfo? {
+    guard let info = parameters.first(where: { $0.name.module == name })?.info else { return nil }
+    taken.insert(info.name)
+    return info
+  }
+
+  mutating func take(_ info: TensorInfo) throws(InteropError) -> TypedOperand {
+    taken.insert(info.name)
+    return TypedOperand(info)
+  }
+
+  /// A tensor that nothing uses once the adapter is trained.
+  mutating func setAside(_ info: TensorInfo, reason: String) {
+    taken.insert(info.name)
+    inert.append(.init(tensor: info.name, reason: reason))
+  }
+
+  /// A part of a tensor that nothing uses, while another part of it is used.
+  mutating func noteUnused(_ info: TensorInfo, window: [Range<Int>], reason: String) {
+    inert.append(.init(tensor: info.name, window: window, reason: reason))
+  }
+
+  /// Parts of a module that nothing uses.
+  mutating func setAside(
+    _ module: Module, reason: String, where isInert: (String) -> Bool
+  ) {
+    for (part, info) in module.parts.sorted(by: { $0.key < $1.key }) where isInert(part) {
+      setAside(info, reason: reason)
+    }
+  }
+
+  /// - Throws: `unknownTensor` for the first that nobody has taken.
+  func checkAllTaken() throws(InteropError) {
+    for module in modules {
+      for (part, info) in module.parts.sorted(by: { $0.key < $1.key })
+      where !taken.contains(info.name) {
+        throw .unknownTensor(info.name, reason: "\(part) is not a part that the method has here")
+      }
+    }
+    try checkParametersTaken()
+  }
+
+  /// - Throws: `unknownTensor` for the first that is no part of the method, and that nobody has taken.
+  func checkParametersTaken() throws(InteropError) {
+    for (_, info) in parameters where !taken.contains(info.name) {
+      throw .unknownTensor(
+        info.name,
+        reason: "not understood: no part of the method, and no parameter that the configuration "
+          + "names")
+    }
+  }
+}

@@ -1,0 +1,113 @@
+internal import AdapterFormat
+public import Adapters
+public import Checkpoints
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// A training checkpoint that still holds the encoder of a soft prompt or a prefix: the encoder is run
+/// once, as PEFT does when it saves, in evaluation mode.
+///
+/// | tensors below `prompt_encoder.default.` | what is computed of `embedding.weight` |
+/// |---|---|
+/// | `embedding.weight` alone | itself (prompt tuning, prefix tuning) |
+/// | `mlp_head.0`, `.2`, `.4` | Linear, ReLU, Linear, ReLU, Linear (P-tuning) |
+/// | `lstm_head.weight_ih_l0`, …, `_reverse`; `mlp_head.0`, `.2` | a bidirectional LSTM, Linear, ReLU, Linear (P-tuning) |
+/// | `transform.0`, `.2` | Linear, tanh, Linear (prefix tuning with a projection) |
+///
+/// All else in the file is training state, and dropped.
+public struct RawEncoder: Sendable {
+  /// The adapter.
+  public let adapter: Adapter
+  /// What a user should know of the conversion.
+  public let notes: [String]
+
+  private static let marker = "prompt_encoder"
+
+  /// Whether a file holds such an encoder.
+  public static func isIn(_ file: SafetensorsFile) -> Bool {
+    file.header.tensors.contains { part(of: $0.info.name) != nil }
+  }
+
+  /// The name below the encoder; nil for a tensor of something else.
+  private static func part(of name: Name) -> String? {
+    let path = name.text.split(separator: ".").map(String.init)
+    guard let place = path.lastIndex(of: marker) else { return nil }
+    return path[(place + 1)...].drop { $0 == "default" }.joined(separator: ".")
+  }
+
+  /// Runs the encoder.
+  ///
+  /// - Parameters:
+  ///   - file: the checkpoint.
+  ///   - choices: what the user decides.
+  /// - Throws: `InteropError` where the encoder is not whole, or there is no `adapter_config.json`
+  ///   beside it.
+  public init(
+    _ file: SafetensorsFile, choices: PEFTImport.Choices = .init()
+  ) throws(InteropError) {
+    var parts: [String: RawMatrix] = [:]
+    for tensor in file.header.tensors {
+      guard let part = Self.part(of: tensor.info.name) else { continue }
+      parts[part] = try RawMatrix(tensor, in: file)
+    }
+    let (text, value) = try PEFTFolder.readConfig(
+      file.file.path.parent.appending(PEFTFolder.configName))
+    let config = try PEFTConfig(value)
+    guard [.promptTuning, .pTuning, .prefixTuning].contains(config.method) else {
+      throw .tensors(
+        "adapter_config.json is for \(config.method.name), the file holds a prompt encoder")
+    }
+    try ConfigFields.check(value, config.method, ignoredFields: choices.ignoredFields)
+    let baked = try Self.bake(parts)
+    guard let shape = Shape([UInt64(baked.rows), UInt64(baked.columns)]) else {
+      throw .tensors("a prompt of \(baked.rows) × \(baked.columns)")
+    }
+    let info = TensorInfo(name: "prompt_embeddings", type: .f32, shape: shape)
+    let meaning = try PEFTImport.meaning(config, [info], choices)
+    adapter = Adapter(
+      name: "default", method: config.method.name, operations: meaning.operations,
+      inert: meaning.inert,
+      source: SourceRecord(format: "peft", config: text, digest: nil, header: nil), files: [],
+      base: BaseRecord(
+        name: config.text("base_model_name_or_path"), revision: config.text("revision"),
+        architecture: nil, fingerprint: nil),
+      tensors: [TensorContents(info, bytes: MemoryBytes(baked.bytes), offset: 0)])
+    let dropped = file.header.tensors.count - parts.count
+    notes =
+      meaning.notes + ["the encoder is run once, and its tensors are dropped"]
+      + (dropped == 0 ? [] : ["dropped: \(dropped) tensors that are no part of the encoder"])
+  }
+
+  private static func bake(_ parts: [String: RawMatrix]) throws(InteropError) -> RawMatrix {
+    func part(_ name: String) throws(InteropError) -> RawMatrix {
+      guard let part = parts[name] else { throw .tensors("the prompt encoder has no \(name)") }
+      return part
+    }
+    func linear(_ name: String, _ input: RawMatrix) throws(InteropError) -> RawMatrix {
+      try input.times(transposed: try part("\(name).weight"), plus: try part("\(name).bias"))
+    }
+    var rows = try part("embedding.weight")
+    if parts["transform.0.weight"] != nil {
+      return try linear("transform.2", linear("transform.0", rows).map { RawMatrix.tanh($0) })
+    }
+    guard parts["mlp_head.0.weight"] != nil else { return rows }
+    var layer = 0
+    while parts["lstm_head.weight_ih_l\(layer)"] != nil {
+      var directions: [RawMatrix] = []
+      for suffix in ["l\(layer)", "l\(layer)_reverse"] {
+        let cell = LSTMCell(
+          inputWeight: try part("lstm_head.weight_ih_\(suffix)"),
+          hiddenWeight: try part("lstm_head.weight_hh_\(suffix)"),
+          inputBias: try part("lstm_head.bias_ih_\(suffix)"),
+          hiddenBias: try part("lstm_head.bias_hh_\(suffix)"))
+        directions.append(try cell.run(rows, backwards: suffix.hasSuffix("_reverse")))
+      }
+      rows = directions[0].beside(directions[1])
+      layer += 1
+    }
+    let hidden = try linear("mlp_head.0", rows).map { max($0, 0) }
+    guard layer == 0 else { return try linear("mlp_head.2", hidden) }
+    return try linear("mlp_head.4", linear("mlp_head.2", hidden).map { max($0, 0) })
+  }
+}

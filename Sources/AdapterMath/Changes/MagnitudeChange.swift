@@ -1,0 +1,72 @@
+internal import Adapters
+
+/// X = W + scale · B · A; W ← (m / n) ⊙ X, where n is the norm of each output's weights in
+/// W° + scale · B · A.
+///
+/// Stored `out_in`, an output is a row, and n is known as soon as the row is. Stored `in_out`, it is a
+/// column: the norms need a pass of their own.
+struct MagnitudeChange<Scalar: ComputeScalar>: TileChange {
+  let factors: LowRankFactors<Scalar>
+  let scale: Scalar
+  let layout: Layout
+  let magnitude: [Scalar]
+  private var norms: [Double]
+
+  init(factors: LowRankFactors<Scalar>, scale: Scalar, layout: Layout, magnitude: [Scalar]) {
+    self.factors = factors
+    self.scale = scale
+    self.layout = layout
+    self.magnitude = magnitude
+    norms = []
+  }
+
+  var needsOriginal: Bool { layout == .outIn }
+  var sumCount: Int { layout == .inOut ? magnitude.count : 0 }
+
+  func measure(_ tile: inout Tile<Scalar>, _ sums: inout [Double]) {
+    makeProduct(&tile)
+    for row in 0..<tile.rows.count {
+      for column in 0..<tile.columns {
+        let index = row * tile.columns + column
+        let value = Double(tile.values[index] + tile.product[index])
+        sums[column] += value * value
+      }
+    }
+  }
+
+  func measured(_ sums: [Double]) -> MagnitudeChange {
+    var result = self
+    result.norms = sums.map { $0.squareRoot() }
+    return result
+  }
+
+  func apply(to tile: inout Tile<Scalar>) {
+    makeProduct(&tile)
+    let columnFactors = zip(magnitude, norms).map { Scalar(Double($0) / $1) }
+    for row in 0..<tile.rows.count {
+      let start = row * tile.columns
+      if layout == .inOut {
+        for column in 0..<tile.columns {
+          let index = start + column
+          tile.values[index] = (tile.values[index] + tile.product[index]) * columnFactors[column]
+        }
+        continue
+      }
+      var sum = 0.0
+      for index in start..<start + tile.columns {
+        let value = Double(tile.original[index] + tile.product[index])
+        sum += value * value
+      }
+      let factor = Scalar(Double(magnitude[tile.rows.lowerBound + row]) / sum.squareRoot())
+      for index in start..<start + tile.columns {
+        tile.values[index] = (tile.values[index] + tile.product[index]) * factor
+      }
+    }
+  }
+
+  private func makeProduct(_ tile: inout Tile<Scalar>) {
+    tile.clearProduct()
+    factors.add(
+      layout, scale: scale, rows: tile.rows, columns: tile.columns, to: &tile.product)
+  }
+}

@@ -1,0 +1,134 @@
+internal import AdapterFormat
+internal import Adapters
+internal import Storage
+
+/// W ← W + scale · (B₁ · A₁) ⊙ (B₂ · A₂).
+struct HadamardChange<Scalar: ComputeScalar>: TileChange {
+  let first: LowRankFactors<Scalar>
+  let second: LowRankFactors<Scalar>
+  let scale: Scalar
+
+  func apply(to tile: inout Tile<Scalar>) {
+    tile.clearProduct()
+    first.add(.outIn, scale: scale, rows: tile.rows, columns: tile.columns, to: &tile.product)
+    swap(&tile.product, &tile.secondProduct)
+    tile.clearProduct()
+    second.add(.outIn, scale: 1, rows: tile.rows, columns: tile.columns, to: &tile.product)
+    for index in 0..<tile.count {
+      tile.values[index] += tile.product[index] * tile.secondProduct[index]
+    }
+  }
+}
+
+extension FactorPair {
+  /// The product's factors; a core is multiplied into that of the inputs.
+  func factors<Scalar: ComputeScalar>(
+    _ loader: inout OperandLoader
+  ) throws(FormatError) -> LowRankFactors<Scalar> {
+    let (left, right): ([Scalar], [Scalar]) = (try loader.values(a), try loader.values(b))
+    guard let core else {
+      return LowRankFactors(a: right, b: left, rank: rank, inputCount: b.shape[1])
+    }
+    // f[p, q, k] = Σᵢ a[i, p] · (Σⱼ core[i, j, k] · b[j, q])
+    let (inner, outputs, inputs) = (a.shape[0], a.shape[1], b.shape[1])
+    let positions = core.shape.dropFirst(2).reduce(1, *)
+    let middle: [Double] = try loader.values(core)
+    var product = [Double](repeating: 0, count: inner * inputs * positions)
+    for i in 0..<inner {
+      for j in 0..<b.shape[0] {
+        for q in 0..<inputs {
+          let factor = Double(right[j * inputs + q])
+          for k in 0..<positions {
+            product[(i * inputs + q) * positions + k] +=
+              middle[(i * b.shape[0] + j) * positions + k] * factor
+          }
+        }
+      }
+    }
+    let transposed = (0..<outputs * inner).map { left[$0 % inner * outputs + $0 / inner] }
+    return LowRankFactors(
+      a: product.map(Scalar.init), b: transposed, rank: inner, inputCount: inputs * positions)
+  }
+}
+
+extension AddHadamard {
+  func load<Scalar: ComputeScalar>(
+    _ loader: inout OperandLoader
+  ) throws(FormatError) -> HadamardChange<Scalar> {
+    HadamardChange(
+      first: try first.factors(&loader), second: try second.factors(&loader), scale: Scalar(scale))
+  }
+}
+
+/// W ← W + scale · w1 ⊗ w2; w1 [a, c], w2 [b, d].
+struct KroneckerChange<Scalar: ComputeScalar>: TileChange {
+  let left: [Scalar]
+  let leftColumns: Int
+  let right: [Scalar]
+  let rightRows: Int
+  let rightColumns: Int
+
+  func apply(to tile: inout Tile<Scalar>) {
+    for (index, row) in tile.rows.enumerated() {
+      let (upper, lower) = (row / rightRows * leftColumns, row % rightRows * rightColumns)
+      for block in 0..<leftColumns {
+        let factor = left[upper + block]
+        let start = index * tile.columns + block * rightColumns
+        for column in 0..<rightColumns {
+          tile.values[start + column] += factor * right[lower + column]
+        }
+      }
+    }
+  }
+}
+
+extension AddKronecker {
+  func load<Scalar: ComputeScalar>(
+    _ loader: inout OperandLoader
+  ) throws(FormatError) -> KroneckerChange<Scalar> {
+    let first: [Scalar] = try Self.dense(left, &loader)
+    let second: [Scalar] = try Self.dense(right, &loader)
+    return KroneckerChange(
+      left: first.map { $0 * Scalar(scale) }, leftColumns: left.columns, right: second,
+      rightRows: right.shape[0], rightColumns: right.columns)
+  }
+
+  private static func dense<Scalar: ComputeScalar>(
+    _ factor: Factor, _ loader: inout OperandLoader
+  ) throws(FormatError) -> [Scalar] {
+    switch factor {
+    case .whole(let operand): return try loader.values(operand)
+    case .product(let pair):
+      let factors: LowRankFactors<Scalar> = try pair.factors(&loader)
+      let rows = pair.shape[0]
+      var values = [Scalar](repeating: 0, count: rows * factors.inputCount)
+      factors.add(.outIn, scale: 1, rows: 0..<rows, columns: factors.inputCount, to: &values)
+      return values
+    }
+  }
+}
+
+/// W ← W + W° ⊙ (B · A).
+struct ScaleLowRankChange<Scalar: ComputeScalar>: TileChange {
+  let factors: LowRankFactors<Scalar>
+  let layout: Layout
+
+  var needsOriginal: Bool { true }
+
+  func apply(to tile: inout Tile<Scalar>) {
+    tile.clearProduct()
+    factors.add(layout, scale: 1, rows: tile.rows, columns: tile.columns, to: &tile.product)
+    for index in 0..<tile.count { tile.values[index] += tile.original[index] * tile.product[index] }
+  }
+}
+
+extension ScaleLowRank {
+  func load<Scalar: ComputeScalar>(
+    _ loader: inout OperandLoader
+  ) throws(FormatError) -> ScaleLowRankChange<Scalar> {
+    let factors = LowRankFactors<Scalar>(
+      a: try loader.values(a), b: try loader.values(b), rank: a.shape[0],
+      inputCount: a.shape.dropFirst().reduce(1, *))
+    return ScaleLowRankChange(factors: factors, layout: try weight.decidedLayout())
+  }
+}

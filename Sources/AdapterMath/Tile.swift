@@ -1,0 +1,98 @@
+package import Storage
+
+/// A run of rows of a parameter, widened: what changes work on. One for each thread, its memory kept
+/// from tile to tile.
+struct Tile<Scalar: ComputeScalar> {
+  /// The rows of the parameter, seen as a matrix.
+  fileprivate(set) var rows = 0..<0
+  /// Elements of a row.
+  fileprivate(set) var columns = 0
+  /// The values, row-major; there may be more room than `count`.
+  var values: [Scalar] = []
+  /// The values before all but replacements, where a change needs them.
+  private(set) var original: [Scalar] = []
+  /// Room for a product.
+  var product: [Scalar] = []
+  /// Room for another.
+  var secondProduct: [Scalar] = []
+
+  /// Elements.
+  var count: Int { rows.count * columns }
+
+  /// Makes room for other rows; the values are what they were.
+  mutating func move(to rows: Range<Int>, columns: Int) {
+    self.rows = rows
+    self.columns = columns
+    Self.grow(&values, to: count)
+  }
+
+  /// Keeps the values as they are now.
+  mutating func keepOriginal() {
+    Self.grow(&original, to: count)
+    for index in 0..<count { original[index] = values[index] }
+  }
+
+  /// Clears the room for a product.
+  mutating func clearProduct() {
+    Self.grow(&product, to: count)
+    for index in 0..<count { product[index] = 0 }
+  }
+
+  private static func grow(_ array: inout [Scalar], to count: Int) {
+    if array.count < count { array += Array(repeating: 0, count: count - array.count) }
+  }
+}
+
+/// One thread's tiles.
+package final class TileScratch {
+  var single = Tile<Float>()
+  var double = Tile<Double>()
+
+  package init() {}
+}
+
+/// How a parameter is cut into tiles: as a matrix, a run of whole rows at a time.
+package struct TileGrid: Sendable, Hashable {
+  /// Rows of the matrix; each element of a vector is one.
+  package let rows: Int
+  /// Elements of a row.
+  package let columns: Int
+  /// Tiles begin at multiples of this many rows.
+  package let alignment: Int
+
+  /// Widened values that stay in a core's own cache from widening to rounding.
+  private static let cachedElements = 1 << 17
+
+  /// Cuts a parameter for what changes it.
+  package init(_ shape: Shape, changes: [ParameterChange]) {
+    let dimensions = shape.dimensions
+    let isStack = dimensions.count == 3 && changes.contains { $0.isStack }
+    let leading = isStack ? 2 : 1
+    rows = dimensions.prefix(leading).reduce(1, *)
+    columns = dimensions.dropFirst(leading).reduce(1, *)
+    alignment = changes.reduce(1) { leastCommonMultiple($0, $1.rowAlignment) }
+  }
+
+  /// Runs of rows of about `elements` elements.
+  package func tiles(of elements: Int) -> [Range<Int>] {
+    Self.cut(0..<rows, by: max(1, elements / max(1, columns)), alignment)
+  }
+
+  /// Parts of a tile that are worked on at once.
+  func parts(of tile: Range<Int>) -> [Range<Int>] {
+    Self.cut(tile, by: max(1, Self.cachedElements / max(1, columns)), alignment)
+  }
+
+  private static func cut(_ rows: Range<Int>, by count: Int, _ alignment: Int) -> [Range<Int>] {
+    let step = max(alignment, count / alignment * alignment)
+    return stride(from: rows.lowerBound, to: rows.upperBound, by: step).map {
+      $0..<min($0 + step, rows.upperBound)
+    }
+  }
+}
+
+private func leastCommonMultiple(_ left: Int, _ right: Int) -> Int {
+  var (a, b) = (left, right)
+  while b != 0 { (a, b) = (b, a % b) }
+  return left / a * right
+}

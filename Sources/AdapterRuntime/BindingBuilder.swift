@@ -1,0 +1,195 @@
+internal import AdapterMath
+internal import Adapters
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+/// Changes that meet in one parameter of a base, under one of the names it has there.
+struct ChangeSlot {
+  /// The parameter's name in the base.
+  let name: Name
+  /// The stored tensor; nil where the base has none.
+  let stored: StoredTensor?
+  /// What the tensor will be, before a replacement sizes it anew.
+  var type: ElementType
+  var shape: Shape
+  /// What changes it, in order.
+  var changes: [(operation: Adapters.Operation, part: ParameterChange.Part)] = []
+}
+
+/// Goes through an adapter's operations, decides what a base decides of each, and collects what
+/// changes which tensor.
+struct BindingBuilder {
+  private let checkpoint: Checkpoint
+  private let binding: ParameterBinding
+  private let layouts: LayoutResolution
+  private(set) var operations: [Adapters.Operation] = []
+  private(set) var slots: [ChangeSlot] = []
+  private(set) var undecided: [Name] = []
+  private(set) var notes: [String] = []
+  private var places: [Name: Int] = [:]
+
+  init(_ checkpoint: Checkpoint, _ binding: ParameterBinding, userLayout: Layout?) {
+    self.checkpoint = checkpoint
+    self.binding = binding
+    layouts = LayoutResolution(checkpoint, userLayout: userLayout)
+  }
+
+  mutating func append(_ operation: Adapters.Operation) throws(RuntimeError) {
+    guard let target = operation.target else { return operations.append(operation) }
+    switch binding[target.name] {
+    case .stored(let stored, let name): try change(stored, name, by: operation)
+    case .parts(let parts):
+      let bound = record(operation, .outIn, shape: nil, bound: parts.map(\.tensor.info.name))
+      for (tensor, part) in parts {
+        try add(bound, .expert(part.expert, rows: part.rows), to: tensor, tensor.info.name)
+      }
+    case .region(let stored, let rows):
+      let bound = record(operation, .outIn, shape: nil, bound: [stored.info.name])
+      try add(bound, .region(rows: rows), to: stored, stored.info.name)
+    case .absent(let name): try create(name, by: operation)
+    }
+  }
+
+  private mutating func change(
+    _ stored: StoredTensor, _ name: Name, by operation: Adapters.Operation
+  ) throws(RuntimeError) {
+    guard let target = operation.target, let extent = operation.payload?.extent else { return }
+    guard target.layout != nil else {
+      let bound = record(
+        operation, nil, shape: operation.isReplacement ? target.shape : stored.info.shape,
+        bound: [stored.info.name])
+      try add(bound, .whole, to: stored, name)
+      return try changeBias(beside: stored, by: bound)
+    }
+    let shape = places[name].map { slots[$0].shape } ?? stored.info.shape
+    guard
+      let (layout, source) = try layouts.layout(of: target, extent, shape, stored.info.name)
+    else { return undecided.append(target.name) }
+    if let recorded = target.layout, recorded != .unresolved, recorded != layout {
+      notes.append(
+        "\(target.name): stored as \(layout.rawValue), recorded as \(recorded.rawValue) by "
+          + (target.layoutSource?.rawValue ?? "its writer"))
+    }
+    let isNews = target.layout != layout || target.layoutSource == nil
+    let bound = record(
+      operation, layout, isNews ? source : nil, shape: shape, bound: [stored.info.name])
+    try add(bound, .whole, to: stored, name)
+    try changeBias(beside: stored, by: bound)
+  }
+
+  private mutating func changeBias(
+    beside stored: StoredTensor, by operation: Adapters.Operation
+  ) throws(RuntimeError) {
+    guard let count = operation.biasCount, let name = Target.bias(beside: stored.info.name),
+      let bias = checkpoint.tensor(name)
+    else { return }
+    guard bias.info.shape.dimensions == [count] else {
+      throw .shape(name, expected: "[\(count)]", found: bias.info.shape)
+    }
+    try add(operation, .bias, to: bias, name)
+  }
+
+  /// The operation with what the base has decided.
+  private mutating func record(
+    _ operation: Adapters.Operation, _ layout: Layout?, _ source: LayoutSource? = nil,
+    shape: Shape?, bound: [Name]
+  ) -> Adapters.Operation {
+    guard var target = operation.target else { return operation }
+    target.layout = layout
+    target.layoutSource = source ?? target.layoutSource
+    target.shape = shape
+    target.bound = bound
+    let result = operation.with(target)
+    operations.append(result)
+    return result
+  }
+
+  private mutating func create(
+    _ name: Name, by operation: Adapters.Operation
+  ) throws(RuntimeError) {
+    guard let target = operation.target else { return }
+    switch operation {
+    case .replace(let replace) where replace.absent == .skip:
+      notes.append("\(target.name): the base has none, and it is left out")
+      operations.append(operation)
+    case .replace(let replace):
+      guard let shape = Shape(replace.value.shape.map(UInt64.init)) else { return }
+      operations.append(operation)
+      add(
+        operation, .whole,
+        to: ChangeSlot(name: name, stored: nil, type: replace.value.type, shape: shape))
+    case .add(let add) where places[name] == nil:
+      let weight = Name(name.dropLast("bias".utf8.count).text + "weight")
+      guard let type = checkpoint.tensor(weight)?.info.type,
+        let shape = Shape([UInt64(add.delta.count)])
+      else { throw .binding(.unbound([target.name: []])) }
+      operations.append(operation)
+      self.add(operation, .whole, to: ChangeSlot(name: name, stored: nil, type: type, shape: shape))
+    default:
+      // Only after a replacement that makes the parameter.
+      guard let place = places[name] else { throw .binding(.unbound([target.name: []])) }
+      try change(slots[place], by: operation)
+    }
+  }
+
+  /// Changes a parameter that another operation makes.
+  private mutating func change(
+    _ slot: ChangeSlot, by operation: Adapters.Operation
+  ) throws(RuntimeError) {
+    guard let target = operation.target, let extent = operation.payload?.extent else { return }
+    guard target.layout != nil else {
+      guard extent.fits(slot.shape.dimensions, .outIn) else {
+        throw .shape(target.name, expected: extent.description(.outIn), found: slot.shape)
+      }
+      operations.append(operation)
+      return add(operation, .whole, to: slot)
+    }
+    guard let (layout, source) = try layouts.layout(of: target, extent, slot.shape, slot.name)
+    else { return undecided.append(target.name) }
+    let bound = record(operation, layout, source, shape: slot.shape, bound: [])
+    add(bound, .whole, to: slot)
+  }
+
+  private mutating func add(
+    _ operation: Adapters.Operation, _ part: ParameterChange.Part, to stored: StoredTensor,
+    _ name: Name
+  ) throws(RuntimeError) {
+    let info = stored.info
+    guard info.shape.dimensions.allSatisfy({ Int32(exactly: $0) != nil }) else {
+      throw .notMergeable("\(name) has a dimension over 2^31 - 1")
+    }
+    add(
+      operation, part,
+      to: ChangeSlot(name: name, stored: stored, type: info.type, shape: info.shape))
+  }
+
+  private mutating func add(
+    _ operation: Adapters.Operation, _ part: ParameterChange.Part, to slot: ChangeSlot
+  ) {
+    // A change that was pruned away: its target must be there, and stays as it is.
+    if case .addLowRank(let low) = operation, low.rank == 0, low.magnitude == nil { return }
+    let place = places[slot.name, default: slots.count]
+    if place == slots.count {
+      places[slot.name] = place
+      slots.append(slot)
+    }
+    if case .replace(let replace) = operation,
+      let shape = Shape(replace.value.shape.map(UInt64.init))
+    {
+      slots[place].shape = shape
+    }
+    slots[place].changes.append((operation, part))
+  }
+}
+
+extension Adapters.Operation {
+  /// How long the bias beside its target is, where it changes that too; nil where it does not.
+  fileprivate var biasCount: Int? {
+    switch self {
+    case .multiply(let multiply): multiply.scalesBias ? multiply.vector.count : nil
+    case .rotateOutput(let rotation): rotation.outputCount
+    default: nil
+    }
+  }
+}

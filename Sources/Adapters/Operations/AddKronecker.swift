@@ -1,0 +1,84 @@
+package import AdapterFormat
+internal import Storage
+package import StrictJSON
+
+/// W ← W + scale · w1 ⊗ w2 (Spec/adp-v1.md, section 8.9; LoKr, LyCORIS, arXiv:2309.14859).
+public struct AddKronecker: Sendable, Hashable {
+  /// The weight.
+  public var weight: Target
+  /// w1: a matrix, or the product w1_a · w1_b.
+  public var left: Factor
+  /// w2: a matrix or kernel, or a product, with or without a core t2.
+  public var right: Factor
+  /// What the product is multiplied with.
+  public var scale: Double
+
+  /// Makes a change.
+  public init(weight: Target, left: Factor, right: Factor, scale: Double) {
+    self.weight = weight
+    self.left = left
+    self.right = right
+    self.scale = scale
+  }
+}
+
+extension AddKronecker: OperationPayload {
+  package static let op = "add_kronecker"
+  package static let vocabulary: (roles: [Name], keys: [Name]) = (
+    ["w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2"], ["scale"]
+  )
+
+  package var target: Target? {
+    get { weight }
+    set { if let newValue { weight = newValue } }
+  }
+
+  package var extent: Extent {
+    let kernel = right.shape.dropFirst(2)
+    guard left.shape.count == 2, right.shape.count >= 2 else { return .matrix(output: 0, input: 0) }
+    return .matrix(
+      output: left.shape[0] * right.shape[0], input: left.columns * right.columns,
+      kernel: kernel.isEmpty ? [] : [left.columns * right.shape[1]] + kernel)
+  }
+
+  package init(_ fields: OperationFields) throws(FormatError) {
+    weight = try fields.target()
+    left = try Factor(fields, "w1", "w1_a", "w1_b", core: nil)
+    right = try Factor(fields, "w2", "w2_a", "w2_b", core: "t2")
+    scale = try fields.number("scale")
+  }
+
+  /// [KRO-1].
+  package func fault() -> String? {
+    if let fault = left.fault() ?? right.fault() { return fault }
+    guard left.shape.count == 2, right.shape.count != 3 else {
+      return "w1 \(left.shape) and w2 \(right.shape) are not [a, c] and [b, d] or [b, d, k, k]"
+    }
+    let isSmall =
+      product([left.shape[0], right.shape[0]]) != nil
+      && product(Array(left.shape.dropFirst() + right.shape.dropFirst())) != nil
+    return isSmall ? nil : "too large"
+  }
+
+  package var operands: [(role: Name, operand: Operand?)] {
+    [
+      ("w1", left.whole?.operand),
+      ("w1_a", left.pair?.a.operand),
+      ("w1_b", left.pair?.b.operand),
+      ("w2", right.whole?.operand),
+      ("w2_a", right.pair?.a.operand),
+      ("w2_b", right.pair?.b.operand),
+      ("t2", right.pair?.core?.operand),
+    ]
+  }
+
+  package var attributes: [(key: Name, value: JSONValue?)] {
+    [("scale", .number(scale))]
+  }
+
+  package var summary: OperationSummary {
+    OperationSummary(rank: right.pair?.rank ?? left.pair?.rank, scale: scale)
+  }
+
+  package var operation: Operation { .addKronecker(self) }
+}

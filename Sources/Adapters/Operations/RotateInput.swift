@@ -1,0 +1,96 @@
+package import AdapterFormat
+internal import Storage
+package import StrictJSON
+
+/// W ← W · Rᵀ with small rotations R on the diagonal (Spec/adp-v1.md, section 8.16; OFT,
+/// arXiv:2306.07280).
+public struct RotateInput: Sendable, Hashable {
+  /// The weight.
+  public var weight: Target
+  /// [n, b (b − 1) / 2]: for each block what stands above the diagonal of a skew matrix Q, row by row.
+  public var generator: TypedOperand
+  /// Terms of the series that stands for the rotation; 0 for the exact one.
+  public var terms: Int
+  /// Whether one block is used for all.
+  public var isShared: Bool
+  /// Q is scaled down to this Frobenius norm where it is above; nil for no bound.
+  public var radius: Double?
+
+  /// Makes a change.
+  public init(
+    weight: Target, generator: TypedOperand, terms: Int, isShared: Bool, radius: Double? = nil
+  ) {
+    self.weight = weight
+    self.generator = generator
+    self.terms = terms
+    self.isShared = isShared
+    self.radius = radius
+  }
+}
+
+extension RotateInput: OperationPayload {
+  package static let op = "rotate_input"
+  package static let vocabulary: (roles: [Name], keys: [Name]) = (
+    ["u"], ["terms", "shared", "radius"]
+  )
+
+  package var target: Target? {
+    get { weight }
+    set { if let newValue { weight = newValue } }
+  }
+
+  /// b, from b (b − 1) / 2 elements; nil where no b gives as many.
+  package var blockSize: Int? {
+    let count = generator.shape.last ?? 0
+    guard count <= 1 << 40 else { return nil }
+    let size = Int((1 + (1 + 8 * Double(count)).squareRoot()) / 2)
+    return size >= 2 && size * (size - 1) / 2 == count ? size : nil
+  }
+
+  /// PEFT's unmerged convolutions do not compute what a rotated kernel would: weights are matrices.
+  package var extent: Extent {
+    guard let size = blockSize else { return .matrix(output: nil, input: 0) }
+    guard isShared else {
+      return .matrix(output: nil, input: generator.shape[0] * size, isFlat: true)
+    }
+    return .matrix(output: nil, input: nil, inputMultiple: size, isFlat: true)
+  }
+
+  package init(_ fields: OperationFields) throws(FormatError) {
+    weight = try fields.target()
+    generator = try fields.operand("u")
+    terms = try fields.optionalCount("terms") ?? 0
+    isShared = try fields.flag("shared")
+    radius = try fields.optionalNumber("radius")
+  }
+
+  /// [ROT-1].
+  package func fault() -> String? {
+    guard generator.type.isFloat, generator.shape.count == 2, blockSize != nil else {
+      return "u \(generator.shape) is not [n, b (b - 1) / 2] of floats"
+    }
+    guard !isShared || generator.shape[0] == 1 else { return "a shared block is one" }
+    return radius.map { $0 >= 0 } ?? true ? nil : "the radius is negative"
+  }
+
+  package var operands: [(role: Name, operand: Operand?)] {
+    [
+      ("u", generator.operand)
+    ]
+  }
+
+  package var attributes: [(key: Name, value: JSONValue?)] {
+    [
+      ("terms", terms == 0 ? nil : .count(terms)), ("shared", isShared ? .boolean(true) : nil),
+      ("radius", radius.map(JSONValue.number)),
+    ]
+  }
+
+  package var summary: OperationSummary {
+    OperationSummary(traits: [
+      "blocks of \(blockSize ?? 0)", terms == 0 ? "exact" : "\(terms) terms",
+    ])
+  }
+
+  package var operation: Operation { .rotateInput(self) }
+}

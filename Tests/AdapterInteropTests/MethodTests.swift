@@ -1,0 +1,205 @@
+import AdapterFormat
+import AdapterInterop
+import Adapters
+import Checkpoints
+import Storage
+import StrictJSON
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Every method of PEFT that is understood, on files that PEFT wrote.
+@Suite struct MethodTests {
+  /// Every tensor is used by an operation, carried as a file, or listed as inert.
+  @Test(arguments: PEFTCase.all)
+  func everyTensorIsAccountedFor(_ fixture: PEFTCase) throws {
+    let adapter = try PEFTImport(PEFTFolder(fixture.path)).adapter
+    #expect(adapter.method == fixture.method.lowercased())
+    let used = Set(adapter.operations.flatMap(\.operands).map(\.tensor))
+    let inert = Set(adapter.inert.map(\.tensor))
+    for tensor in adapter.tensors {
+      #expect(used.contains(tensor.name) || inert.contains(tensor.name))
+    }
+    #expect(adapter.inert.allSatisfy { !$0.reason.isEmpty })
+    for operation in adapter.operations {
+      if case .unsupported(_, let reason) = operation { Issue.record("\(reason)") }
+    }
+  }
+
+  /// Every field that PEFT writes for a method has its place in one of the three lists.
+  @Test func everyFieldIsKnown() throws {
+    let methods = try JSONFields(Repository.fixtures.appending("peft_fields.json").contents)
+    #expect(methods.keys.count > 40)
+    for method in methods.keys {
+      guard case .object(let fields) = methods[method] else { continue }
+      let unknown = PEFTImport.unknownFields(of: method, among: fields.map(\.key))
+      // A method that is refused as a whole has no list.
+      if let unknown { #expect(unknown.isEmpty, "\(method)") }
+    }
+  }
+
+  @Test(arguments: PEFTCase.all.map(\.method).reduce(into: Set()) { $0.insert($1) }.sorted())
+  func everyMethodOfAFixtureHasAList(_ method: String) {
+    #expect(PEFTImport.unknownFields(of: method.uppercased(), among: []) != nil)
+  }
+}
+
+/// What cannot be expressed is refused by name.
+@Suite struct RefusedTests {
+  private static let folder = Repository.fixtures.appending("refused")
+
+  @Test func everyCaseIsRefusedForItsReason() throws {
+    let expected = try JSONFields(Self.folder.appending("expected.json").contents)
+    #expect(expected.keys.count >= 15)
+    for name in expected.keys where name != "oft_conv" {
+      guard case .object(let fields) = expected[name],
+        case .array(let words) = fields.first(where: { $0.key == "mentions" })?.value
+      else { return #expect(Bool(false)) }
+      let error = #expect(throws: InteropError.self, "\(name)") {
+        try PEFTImport(PEFTFolder(Self.folder.appending(name)))
+      }
+      let text = error?.description.lowercased() ?? ""
+      for case .string(let word) in words {
+        #expect(text.contains(word.lowercased()), "\(name): \(text)")
+      }
+    }
+  }
+
+  @Test func aMethodOfTheFutureIsNoLoRA() throws {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("gpt2_default"), to: "peft")
+    try folder.edit("peft/adapter_config.json", #""LORA""#, #""LORA_2""#)
+    let error = #expect(throws: InteropError.self) { try PEFTImport(PEFTFolder(source)) }
+    #expect(error?.description == "peft_type LORA_2 is not supported")
+  }
+}
+
+/// Prefixes whose order a file cannot say.
+@Suite struct PrefixTests {
+  private func prefix(_ adapter: Adapter) -> PrependKV? {
+    if case .prependKV(let prefix) = adapter.operations.first { prefix } else { nil }
+  }
+
+  /// BLOOM's, as an old PEFT wrote it: without its version.
+  private func old(_ folder: TemporaryFolder) throws -> FilePath {
+    let source = try folder.copy(Repository.peft("bloom_prefix"), to: "peft")
+    try folder.edit("peft/adapter_config.json", #""peft_version": "0.21.2","#, "")
+    return source
+  }
+
+  @Test func anOldPrefixOfBLOOMNeedsAWord() throws {
+    let folder = try TemporaryFolder()
+    let source = try old(folder)
+    let error = #expect(throws: InteropError.self) { try PEFTImport(PEFTFolder(source)) }
+    guard case .undecidedPrefix = error else { return #expect(Bool(false)) }
+    let split = try PEFTImport(PEFTFolder(source), choices: .init(prefixOrder: .split)).adapter
+    #expect(prefix(split)?.slots == [.init(key: 0, value: 2), .init(key: 1, value: 3)])
+    // What the user said is in the file, and does not stand in the way back.
+    let sink = MemorySink()
+    try Adapter.write([split], to: sink)
+    let file = try Adapter(AdapterFile(MemoryBytes(sink.bytes)), index: 0)
+    #expect(prefix(file) == prefix(split))
+    try PEFTExport.write(file, to: folder.appending("back"), replacing: false)
+  }
+
+  @Test func aNewPrefixSaysItself() throws {
+    let new = try PEFTImport(PEFTFolder(Repository.peft("bloom_prefix"))).adapter
+    #expect(prefix(new)?.slots == [.init(key: 0, value: 1), .init(key: 2, value: 3)])
+    let gpt2 = PEFTImport.Choices(prefixOrder: .split)
+    #expect(throws: InteropError.self) {
+      try PEFTImport(PEFTFolder(Repository.peft("gpt2_prefix")), choices: gpt2)
+    }
+  }
+
+  /// Grouped-query attention: the heads are those of the keys.
+  @Test func theHeadsAreThoseOfTheKeys() throws {
+    let llama = try #require(
+      prefix(try PEFTImport(PEFTFolder(Repository.peft("llama_prefix"))).adapter))
+    #expect(llama.headCount == 2 && llama.headDimension == 4)
+  }
+
+  /// An encoder-decoder reads half of the slots; of a soft prompt, half of the rows.
+  @Test func whatAnEncoderDecoderNeverReadsIsSaid() throws {
+    let t5 = try PEFTImport(PEFTFolder(Repository.peft("t5_prefix"))).adapter
+    #expect(prefix(t5)?.slots == [.init(key: 0, value: 1), .init(key: 0, value: 1)])
+    #expect(t5.inert.compactMap(\.window) == [[0..<3, 16..<24], [0..<3, 24..<32]])
+    let prompt = try PEFTImport(PEFTFolder(Repository.peft("t5_prompt"))).adapter
+    #expect(prompt.inert.compactMap(\.window) == [[3..<6, 0..<8]])
+    guard case .prependEmbeddings(let rows) = prompt.operations.first else {
+      return #expect(Bool(false))
+    }
+    #expect(rows.stream == .encoder && rows.values.shape == [3, 8])
+  }
+}
+
+/// Training checkpoints that still hold the encoder: run once, equal to what PEFT saves.
+@Suite struct RawEncoderTests {
+  @Test(arguments: ["gpt2_p_mlp", "gpt2_p_lstm", "gpt2_prefix_mlp"])
+  func theEncoderGivesPEFTsOwnRows(_ name: String) throws {
+    let folder = Repository.peft(name)
+    let raw = try RawEncoder(SafetensorsFile(folder.appending("raw.safetensors")))
+    let saved = try PEFTImport(PEFTFolder(folder)).adapter
+    #expect(raw.adapter.operations == saved.operations)
+    let (ours, theirs) = (
+      floats(try raw.adapter.contents(of: "prompt_embeddings")),
+      floats(try saved.contents(of: "prompt_embeddings"))
+    )
+    #expect(ours.count == theirs.count && !ours.isEmpty)
+    for (value, wanted) in zip(ours, theirs) {
+      #expect(abs(value - wanted) <= 1e-6 * max(1, abs(wanted)))
+    }
+    // It goes back to PEFT as a file that PEFT could have saved.
+    let output = try TemporaryFolder()
+    let sink = MemorySink()
+    try Adapter.write([raw.adapter], to: sink)
+    let file = try Adapter(AdapterFile(MemoryBytes(sink.bytes)), index: 0)
+    try PEFTExport.write(file, to: output.appending("back"), replacing: false)
+    let back = try PEFTImport(PEFTFolder(output.appending("back"))).adapter
+    #expect(back.operations == saved.operations)
+  }
+
+  private func floats(_ bytes: [UInt8]) -> [Float] {
+    stride(from: 0, to: bytes.count, by: 4).map { start in
+      Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
+    }
+  }
+
+  @Test func anEncoderThatIsNotWholeIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("gpt2_p_lstm"), to: "p")
+    try folder.rename(in: "p/raw.safetensors", "bias_hh_l1_reverse", to: "bias_hh_l1_revers_")
+    let error = #expect(throws: InteropError.self) {
+      try RawEncoder(SafetensorsFile(source.appending("raw.safetensors")))
+    }
+    #expect(error?.description.contains("lstm_head.bias_hh_l1_reverse") == true)
+  }
+}
+
+/// Files beside an adapter.
+@Suite struct CarriedFileTests {
+  @Test func smallFilesThatMatterComeBack() throws {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("llama_tokens"), to: "peft")
+    let tokens = Array(#"{"<a>": 40}"#.utf8)
+    try folder.write(tokens, to: "peft/added_tokens.json")
+    try folder.write([], to: "peft/README.md")
+    try folder.write([UInt8](repeating: 32, count: 1 << 20 + 1), to: "peft/tokenizer.json")
+    try folder.write([1], to: "peft/optimizer.pt")
+    let imported = try PEFTImport(PEFTFolder(source))
+    #expect(imported.adapter.files.map(\.path) == ["README.md", "added_tokens.json"])
+    let note = try #require(imported.notes.first { $0.hasPrefix("not carried") })
+    #expect(note.contains("optimizer.pt") && note.contains("tokenizer.json"))
+    let sink = MemorySink()
+    try Adapter.write([imported.adapter], to: sink)
+    let file = try AdapterFile(MemoryBytes(sink.bytes))
+    try file.verify()
+    let back = folder.appending("back")
+    try PEFTExport.write(try Adapter(file, index: 0), to: back, replacing: false)
+    #expect(try back.appending("added_tokens.json").contents == tokens)
+    #expect(try back.appending("README.md").contents == [])
+    for part in ["adapter_config.json", "adapter_model.safetensors"] {
+      #expect(try back.appending(part).contents == source.appending(part).contents)
+    }
+    #expect(!back.appending("optimizer.pt").exists)
+  }
+}

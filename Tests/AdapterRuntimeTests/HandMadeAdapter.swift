@@ -1,0 +1,32 @@
+import AdapterFormat
+import Adapters
+import Storage
+import StrictJSON
+import TestSupport
+
+/// An adapter made by hand, of F32 tensors.
+struct HandMadeAdapter {
+  private var operations: [Adapters.Operation] = []
+  private var tensors: [TensorContents] = []
+
+  /// Adds a tensor, for operations to use.
+  mutating func operand(_ name: Name, _ dimensions: [Int], _ values: [Float]) -> TypedOperand {
+    guard let shape = Shape(dimensions.map(UInt64.init)) else {
+      preconditionFailure("\(dimensions) is no shape")
+    }
+    let info = TensorInfo(name: name, type: .f32, shape: shape)
+    tensors.append(
+      TensorContents(info, bytes: MemoryBytes(HandMadeCheckpoint.bytes(values)), offset: 0))
+    return TypedOperand(info)
+  }
+
+  mutating func append(_ payload: some OperationPayload) throws {
+    operations.append(try Adapters.Operation(payload))
+  }
+
+  var adapter: Adapter {
+    Adapter(
+      name: "default", method: "test", operations: operations, inert: [], source: nil, files: [],
+      base: nil, tensors: tensors)
+  }
+}

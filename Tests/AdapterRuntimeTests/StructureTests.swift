@@ -1,0 +1,279 @@
+import AdapterFormat
+import AdapterRuntime
+import Adapters
+import Checkpoints
+import Storage
+import StrictJSON
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Merges that change which tensors a checkpoint has, and how long they are.
+@Suite struct StructureTests {
+  /// W[i] = i, of [rows, columns].
+  private func ramp(_ count: Int) -> [Float] { (0..<count).map { Float($0) } }
+
+  private func values(_ view: AdaptedCheckpoint, _ name: Name) throws -> [Double] {
+    doubles(try #require(try view.contents(of: name)), .f32)
+  }
+
+  /// A LoRA of ones on a head of 4 × 2.
+  private func headAdapter() throws -> Adapter {
+    var made = HandMadeAdapter()
+    let low = AddLowRank(
+      weight: Target("lm_head.weight", layout: .outIn, layoutSource: .name),
+      a: made.operand("a", [1, 2], [1, 1]), b: made.operand("b", [4, 1], [1, 1, 1, 1]), scale: 1)
+    try made.append(low)
+    return made.adapter
+  }
+
+  @Test func anUntiedHeadGetsATensorOfItsOwn() throws {
+    let folder = try TemporaryFolder()
+    var base = HandMadeCheckpoint()
+    base.add("model.embed_tokens.weight", [4, 2], ramp(8))
+    let config =
+      #"{"architectures": ["X"], "tie_word_embeddings": true, "a": {"tie_word_embeddings": true}}"#
+    let checkpoint = try base.write(to: folder, config: config)
+    let adapter = try headAdapter()
+    let error = #expect(throws: RuntimeError.self) {
+      try AdaptedCheckpoint(checkpoint, applying: adapter)
+    }
+    #expect(error?.hint?.contains("--untie") == true)
+    let view = try AdaptedCheckpoint(
+      checkpoint, applying: adapter, policy: .init(choices: BindingChoices(ties: .untie)))
+    #expect(view.changedNames == ["lm_head.weight"])
+    let output = try TemporaryFolder()
+    let receipt = try Merge(view).write(to: output.appending("out"), replacing: false)
+    #expect(receipt.created == ["lm_head.weight"])
+    let merged = try Checkpoint(output.appending("out"))
+    #expect(try merged.values("model.embed_tokens.weight") == (0..<8).map(Double.init))
+    #expect(try merged.values("lm_head.weight") == (0..<8).map { Double($0) + 1 })
+    #expect(merged.config?.tiesWordEmbeddings == false)
+    let text = String(decoding: try output.appending("out/config.json").contents, as: UTF8.self)
+    #expect(text == config.replacing("true", with: "false"))
+  }
+
+  /// Rows of a tied embedding follow on both ends, as in the model that was trained.
+  @Test func rowsOfATiedEmbeddingNeedNoWord() throws {
+    let folder = try TemporaryFolder()
+    var base = HandMadeCheckpoint()
+    base.add("model.embed_tokens.weight", [4, 2], ramp(8))
+    let checkpoint = try base.write(to: folder, config: #"{"tie_word_embeddings":true}"#)
+    var made = HandMadeAdapter()
+    let rows = made.operand("rows", [2, 2], [10, 11, 12, 13])
+    try made.append(
+      ReplaceRows(parameter: Target("model.embed_tokens.weight"), rows: [3, 0], values: rows))
+    let view = try AdaptedCheckpoint(checkpoint, applying: made.adapter)
+    #expect(try values(view, "model.embed_tokens.weight") == [12, 13, 2, 3, 4, 5, 10, 11])
+  }
+
+  @Test func aMissingBiasIsMadeOnRequestOnly() throws {
+    let base = try Checkpoint(Repository.base("tiny-llama"))
+    let name: Name = "model.layers.0.self_attn.q_proj.bias"
+    var made = HandMadeAdapter()
+    let delta = made.operand("d", [32], ramp(32))
+    try made.append(Add(parameter: Target(name), delta: delta, scale: 2))
+    let adapter = made.adapter
+    let error = #expect(throws: RuntimeError.self) {
+      try AdaptedCheckpoint(base, applying: adapter)
+    }
+    #expect(error?.hint?.contains("--add-missing-bias") == true)
+    let view = try AdaptedCheckpoint(
+      base, applying: adapter, policy: .init(choices: BindingChoices(missingBias: .create)))
+    let folder = try TemporaryFolder()
+    let receipt = try Merge(view).write(to: folder.appending("out"), replacing: false)
+    #expect(receipt.created == [name])
+    // Several shards: the index names the new tensor, and every other is the base's.
+    let merged = try Checkpoint(folder.appending("out"))
+    #expect(merged.shards.count == base.shards.count)
+    #expect(try merged.values(name) == (0..<32).map { 2 * Double($0) })
+    #expect(merged.tensor(name)?.info.type == .bf16)
+    for tensor in base.tensors {
+      let written = try #require(merged.tensor(tensor.info.name))
+      #expect(
+        try written.file.bytes(at: written.offset, count: tensor.info.byteCount)
+          == tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount))
+    }
+  }
+
+  @Test func aNewVocabularyIsInTheConfiguration() throws {
+    let fixture = try #require(PEFTCase.all.first { $0.name == "llama_resized" })
+    let (adapter, base) = try open(fixture)
+    let folder = try TemporaryFolder()
+    let receipt = try Merge(AdaptedCheckpoint(base, applying: adapter)).write(
+      to: folder.appending("out"), replacing: false)
+    #expect(receipt.resized.count == 2)
+    let before = String(
+      decoding: try fixture.basePath.appending("config.json").contents, as: UTF8.self)
+    let after = String(decoding: try folder.appending("out/config.json").contents, as: UTF8.self)
+    #expect(before.contains(#""vocab_size": 40"#))
+    #expect(after == before.replacing(#""vocab_size": 40"#, with: #""vocab_size": 43"#))
+  }
+
+  @Test func whatWouldBeLostIsRefused() throws {
+    let folder = try TemporaryFolder()
+    var base = HandMadeCheckpoint()
+    base.add("a.bias", [2], [1, 2])
+    let checkpoint = try base.write(to: folder)
+    var made = HandMadeAdapter()
+    let value = made.operand("v", [2], [5, 6])
+    try made.append(Add(parameter: Target("a.bias"), delta: value, scale: 1))
+    try made.append(Replace(parameter: Target("a.bias"), value: value))
+    let adapter = made.adapter
+    #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(checkpoint, applying: adapter) }
+  }
+
+  /// A number of steps is no weight: it can be given, not computed with.
+  @Test func typesThatCannotMeetAreRefused() throws {
+    let folder = try TemporaryFolder()
+    var base = HandMadeCheckpoint()
+    base.add("a.weight", [2], [1, 2])
+    base.add("a.steps", .i64, [], [UInt8](repeating: 1, count: 8))
+    let checkpoint = try base.write(to: folder)
+    var made = HandMadeAdapter()
+    let scalar = made.operand("v", [], [1])
+    try made.append(Replace(parameter: Target("a.steps"), value: scalar))
+    let replaced = made.adapter
+    let error = #expect(throws: RuntimeError.self) {
+      try AdaptedCheckpoint(checkpoint, applying: replaced)
+    }
+    guard case .type = error else { return #expect(Bool(false)) }
+    var other = HandMadeAdapter()
+    let delta = other.operand("v", [], [1])
+    try other.append(Add(parameter: Target("a.steps"), delta: delta, scale: 1))
+    let added = other.adapter
+    #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(checkpoint, applying: added) }
+  }
+
+  /// What another operation makes is changed like what is stored, and must fit as well.
+  @Test func aNewHeadMayBeChangedFurther() throws {
+    let folder = try TemporaryFolder()
+    var base = HandMadeCheckpoint()
+    base.add("a.weight", [2], [1, 2])
+    let checkpoint = try base.write(to: folder)
+    for input in [2, 3] {
+      var made = HandMadeAdapter()
+      let value = made.operand("v", [3, 2], ramp(6))
+      try made.append(Replace(parameter: Target("score.weight"), value: value, absent: .create))
+      let low = AddLowRank(
+        weight: Target("score.weight", layout: .outIn, layoutSource: .name),
+        a: made.operand("a", [1, input], ramp(input)), b: made.operand("b", [3, 1], [1, 1, 1]),
+        scale: 1)
+      try made.append(low)
+      let adapter = made.adapter
+      guard input == 2 else {
+        #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(checkpoint, applying: adapter) }
+        continue
+      }
+      let view = try AdaptedCheckpoint(checkpoint, applying: adapter)
+      #expect(try values(view, "score.weight") == [0, 2, 2, 4, 4, 6])
+    }
+  }
+
+  /// A bias of another length than the weight's outputs is none that a factor could be for.
+  @Test func aBiasThatDoesNotFitIsRefused() throws {
+    let folder = try TemporaryFolder()
+    var base = HandMadeCheckpoint()
+    base.add("a.weight", [2, 3], ramp(6))
+    base.add("a.bias", [5], ramp(5))
+    let checkpoint = try base.write(to: folder)
+    var made = HandMadeAdapter()
+    let vector = made.operand("v", [2, 1], [5, 6])
+    try made.append(
+      Multiply(
+        weight: Target("a.weight", layout: .outIn), vector: vector, side: .output,
+        scalesBias: true))
+    let adapter = made.adapter
+    let error = #expect(throws: RuntimeError.self) {
+      try AdaptedCheckpoint(checkpoint, applying: adapter)
+    }
+    guard case .shape = error else { return #expect(Bool(false)) }
+  }
+}
+
+/// Experts stacked in one tensor, or one by one: the same adapter gives the same weights.
+@Suite struct ExpertTests {
+  /// tiny-mixtral as transformers keeps it in memory.
+  private func stacked(_ base: Checkpoint, in folder: TemporaryFolder) throws -> Checkpoint {
+    var made = HandMadeCheckpoint()
+    var parts: [Name: [Float]] = [:]
+    let names = base.names.filter { $0.text.contains(".experts.") }.sorted()
+    for leaves in [["w1", "w3"], ["w2"]] {
+      for layer in 0..<2 {
+        let prefix = "model.layers.\(layer).block_sparse_moe.experts."
+        guard base.tensor(Name(prefix + "0.w1.weight")) != nil else { continue }
+        let target = Name(
+          "model.layers.\(layer).mlp.experts.\(leaves.count == 2 ? "gate_up_proj" : "down_proj")")
+        for expert in 0..<4 {
+          for leaf in leaves {
+            let name = Name("\(prefix)\(expert).\(leaf).weight")
+            parts[target, default: []] += try base.values(name).map { Float($0) }
+          }
+        }
+        let shape = try #require(base.tensor(Name(prefix + "0.\(leaves[0]).weight"))).info.shape
+        let rows = shape.dimensions[0] * leaves.count
+        made.add(target, [4, rows, shape.dimensions[1]], try #require(parts[target]))
+      }
+    }
+    #expect(!names.isEmpty)
+    return try made.write(to: folder)
+  }
+
+  @Test func aStackAndItsPartsAgree() throws {
+    let fixture = try #require(PEFTCase.all.first { $0.name == "mixtral_experts" })
+    let (adapter, base) = try open(fixture)
+    let folder = try TemporaryFolder()
+    let stack = try stacked(base, in: folder)
+    let (parts, whole) = (
+      try AdaptedCheckpoint(base, applying: adapter),
+      try AdaptedCheckpoint(stack, applying: adapter)
+    )
+    for name in whole.changedNames {
+      var expected: [UInt8] = []
+      let leaves = name.hasSuffix("gate_up_proj") ? ["w1", "w3"] : ["w2"]
+      let prefix = name.text.replacing("mlp.experts", with: "block_sparse_moe.experts").split(
+        separator: "."
+      ).dropLast().joined(separator: ".")
+      for expert in 0..<4 {
+        for leaf in leaves {
+          expected += try #require(
+            try parts.contents(of: Name("\(prefix).\(expert).\(leaf).weight")))
+        }
+      }
+      let merged = doubles(try #require(try whole.contents(of: name)), .f32)
+      for (value, wanted) in zip(merged, doubles(expected, .f32)) {
+        #expect(abs(value - wanted) <= 0x1p-22)
+      }
+    }
+    #expect(!whole.changedNames.isEmpty)
+  }
+
+  /// An adapter for single experts finds them in the stack.
+  @Test func oneExpertIsFoundInTheStack() throws {
+    let base = try Checkpoint(Repository.base("tiny-mixtral"))
+    let folder = try TemporaryFolder()
+    let stack = try stacked(base, in: folder)
+    let name: Name = "model.layers.0.block_sparse_moe.experts.2.w3.weight"
+    let shape = try #require(base.tensor(name)).info.shape.dimensions
+    var made = HandMadeAdapter()
+    let low = AddLowRank(
+      weight: Target(name, layout: .outIn, layoutSource: .name),
+      a: made.operand("a", [1, shape[1]], (0..<shape[1]).map { Float($0) }),
+      b: made.operand("b", [shape[0], 1], (0..<shape[0]).map { Float($0 + 1) }), scale: 1)
+    try made.append(low)
+    let (single, whole) = (
+      try AdaptedCheckpoint(base, applying: made.adapter),
+      try AdaptedCheckpoint(stack, applying: made.adapter)
+    )
+    let target: Name = "model.layers.0.mlp.experts.gate_up_proj"
+    #expect(whole.changedNames == [target])
+    let merged = try #require(try whole.contents(of: target))
+    let part = try #require(try single.contents(of: name))
+    // Expert 2 of 4, its second half.
+    #expect(Array(merged[5 * part.count..<6 * part.count]) == part)
+    let original = try #require(stack.tensor(target))
+    let before = try original.file.bytes(at: original.offset, count: original.info.byteCount)
+    #expect(merged[..<(5 * part.count)] == before[..<(5 * part.count)])
+    #expect(merged[(6 * part.count)...] == before[(6 * part.count)...])
+  }
+}
