@@ -42,6 +42,9 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "How square weights are stored that nothing else decides: out_in or in_out.")
   var layout: LayoutChoice?
 
+  @Option(help: "TARGET=STORED: the base's tensor that a target of the adapter means.")
+  var map: [NamePair] = []
+
   @Option(help: "A field of adapter_config.json that is not known, and means nothing.")
   var ignoreField: [String] = []
 
@@ -52,8 +55,8 @@ struct ConvertCommand: ParsableCommand {
   var force = false
 
   func validate() throws {
-    guard base != nil || layout == nil else {
-      throw ValidationError("--layout has no effect without --base")
+    guard base != nil || (layout == nil && map.isEmpty) else {
+      throw ValidationError("--layout and --map have no effect without --base")
     }
   }
 
@@ -90,7 +93,7 @@ struct ConvertCommand: ParsableCommand {
   private func bind(_ adapter: Adapter, to checkpoint: Checkpoint) throws(Failure) -> Adapter {
     do throws(RuntimeError) {
       let bound = try BoundAdapter(
-        adapter, to: checkpoint, choices: BindingChoices(layout: layout?.layout))
+        adapter, to: checkpoint, choices: BindingChoices(layout: layout?.layout, names: map.names))
       for note in bound.notes { Terminal.report("note", note) }
       return try bound.recordingBase(checkpoint)
     } catch {

@@ -32,6 +32,9 @@ struct MergeCommand: ParsableCommand {
   @Option(help: "How square weights are stored that nothing else decides: out_in or in_out.")
   var layout: LayoutChoice?
 
+  @Option(help: "TARGET=STORED: the base's tensor that a target of the adapter means.")
+  var map: [NamePair] = []
+
   @Flag(help: "Makes biases that the adapter changes and the base does not have, from zeros.")
   var addMissingBias = false
 
@@ -93,7 +96,7 @@ struct MergeCommand: ParsableCommand {
       nonFiniteValues: allowNonFinite ? .allow : .refuse,
       otherBase: allowOtherBase ? .allow : .refuse,
       choices: BindingChoices(
-        layout: layout?.layout, missingBias: addMissingBias ? .create : .refuse,
+        layout: layout?.layout, names: map.names, missingBias: addMissingBias ? .create : .refuse,
         ties: untie ? .untie : .refuse))
   }
 }

@@ -51,6 +51,9 @@ package struct ParameterChange: Sendable {
 
 /// An operation on a parameter with its operands in memory: changes it tile by tile, from any
 /// thread.
+///
+/// It is called through an existential, where the compiler does not know the type of arithmetic; so
+/// every implementation asks to be specialised for both, or its loops would run thirty times slower.
 protocol TileChange<Scalar>: Sendable {
   associatedtype Scalar: ComputeScalar
   /// Whether it reads the parameter as it was before all but replacements.

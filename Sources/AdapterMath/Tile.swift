@@ -27,12 +27,16 @@ struct Tile<Scalar: ComputeScalar> {
   }
 
   /// Keeps the values as they are now.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   mutating func keepOriginal() {
     Self.grow(&original, to: count)
     for index in 0..<count { original[index] = values[index] }
   }
 
   /// Clears the room for a product.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   mutating func clearProduct() {
     Self.grow(&product, to: count)
     for index in 0..<count { product[index] = 0 }

@@ -95,6 +95,14 @@ public struct Merge: Sendable {
   private var notes: [String] {
     var notes = view.adapter.notes
     if view.checkpoint.hasUnreadableConfig { notes.append("config.json cannot be read") }
+    if let head = view.adapter.tensors.first(where: {
+      $0.kind == .created && $0.origin == nil && $0.info.name.hasSuffix(".weight")
+    }) {
+      notes.append(
+        "config.json is the base's: a new head may need num_labels "
+          + "(\(head.info.name) has \(head.info.shape.dimensions.first ?? 0) rows), id2label and another class"
+      )
+    }
     let needsConfig = view.adapter.isUntied || view.adapter.tensors.contains { $0.kind == .resized }
     if needsConfig, view.checkpoint.folder == nil {
       notes.append(

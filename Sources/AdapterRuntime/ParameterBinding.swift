@@ -1,7 +1,7 @@
 public import Adapters
 internal import Checkpoints
 internal import Storage
-internal import StrictJSON
+public import StrictJSON
 
 /// Where the parameters that an adapter names are in a base (Spec/adp-v1.md, section 8).
 struct ParameterBinding {
@@ -62,15 +62,18 @@ struct ParameterBinding {
   ) throws(RuntimeError) {
     self.checkpoint = checkpoint
     let byName = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0) })
-    try Self.checkShapes(parameters, checkpoint)
+    for name in choices.names.keys.sorted() where byName[name] == nil {
+      throw .notMergeable("--map \(name): the adapter does not change it")
+    }
+    try Self.checkShapes(parameters.filter { choices.names[$0.name] == nil }, checkpoint)
     let required = parameters.filter { !$0.canBeAbsent(choices) }
     let binding: NameBinding
     do throws(NameBinding.Failure) {
       // A parameter that may be absent should be found where it is there.
-      if let all = try? Self.bind(parameters, byName, checkpoint) {
+      if let all = try? Self.bind(parameters, byName, checkpoint, choices) {
         binding = all
       } else {
-        binding = try Self.bind(required, byName, checkpoint)
+        binding = try Self.bind(required, byName, checkpoint, choices)
       }
     } catch {
       throw .binding(error)
@@ -86,14 +89,16 @@ struct ParameterBinding {
   subscript(_ name: Name) -> Place { places[name] ?? .absent(name) }
 
   private static func bind(
-    _ parameters: [Parameter], _ byName: [Name: Parameter], _ checkpoint: Checkpoint
+    _ parameters: [Parameter], _ byName: [Name: Parameter], _ checkpoint: Checkpoint,
+    _ choices: BindingChoices
   ) throws(NameBinding.Failure) -> NameBinding {
     let hints = Dictionary(
       uniqueKeysWithValues: parameters.compactMap { parameter in
         parameter.hint.map { (parameter.name, $0) }
       })
-    return try NameBinding(parameters.map(\.name).sorted(), hints: hints, in: checkpoint) {
-      target, name in
+    return try NameBinding(
+      parameters.map(\.name).sorted(), hints: hints, map: choices.names, in: checkpoint
+    ) { target, name in
       guard let parameter = byName[target] else { return false }
       if let stored = checkpoint.tensor(name) {
         return parameter.fits(stored.info.shape.dimensions)
@@ -122,12 +127,17 @@ struct ParameterBinding {
     of parameter: Parameter, _ binding: NameBinding, _ checkpoint: Checkpoint
   ) -> Place {
     let own = binding.renamed(parameter.name)
+    // A name that the rung does not make is one that the user gave.
+    let isGiven =
+      binding.stored[parameter.name].map { name in
+        name != own && TiedNames.stored(for: own, in: checkpoint) != name
+      } ?? false
     let candidates = [
       binding.stored[parameter.name], own, TiedNames.stored(for: own, in: checkpoint),
     ]
     for name in candidates.compactMap(\.self) {
       if let stored = checkpoint.tensor(name), parameter.fits(stored.info.shape.dimensions) {
-        return .stored(stored, name: binding.rule == .bound ? name : own)
+        return .stored(stored, name: binding.rule == .bound || isGiven ? name : own)
       }
     }
     return view(of: parameter, own, checkpoint) ?? .absent(own)
@@ -161,6 +171,8 @@ struct ParameterBinding {
 public struct BindingChoices: Sendable, Hashable {
   /// How square weights are stored that nothing else decides.
   public var layout: Layout?
+  /// For targets that are not found, or not where they should be, the stored tensor that is meant.
+  public var names: [Name: Name]
   /// What happens to a change of a bias that the base does not have.
   public var missingBias: MissingBias
   /// What happens where parameters that share a tensor get different changes.
@@ -184,9 +196,11 @@ public struct BindingChoices: Sendable, Hashable {
 
   /// Leaves everything to the base.
   public init(
-    layout: Layout? = nil, missingBias: MissingBias = .refuse, ties: Ties = .refuse
+    layout: Layout? = nil, names: [Name: Name] = [:], missingBias: MissingBias = .refuse,
+    ties: Ties = .refuse
   ) {
     self.layout = layout
+    self.names = names
     self.missingBias = missingBias
     self.ties = ties
   }

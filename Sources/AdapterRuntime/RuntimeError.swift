@@ -87,7 +87,7 @@ extension RuntimeError: CustomStringConvertible {
     case .tied: "to give each a tensor of its own: --untie"
     case .binding(.unbound(let targets)) where targets.keys.contains { $0.hasSuffix(".bias") }:
       "where the base's layers have no bias: --add-missing-bias"
-    case .binding(.unbound): "inspect BASE lists the names it has"
+    case .binding(.unbound): "inspect BASE lists the names it has; to name one: --map TARGET=STORED"
     default: nil
     }
   }

@@ -20,6 +20,8 @@ public struct NameBinding: Sendable, Hashable {
     case tie
     /// One prefix of all targets replaced by another.
     case prefix(from: Name, to: Name)
+    /// The names that transformers gives a family of models in files.
+    case table(family: String)
 
     /// As receipts show it.
     public var description: String {
@@ -28,6 +30,7 @@ public struct NameBinding: Sendable, Hashable {
       case .bound: "bound"
       case .tie: "tie"
       case .prefix(let from, let to): "prefix(\(from) -> \(to))"
+      case .table(let family): "table(\(family))"
       }
     }
   }
@@ -47,17 +50,18 @@ public struct NameBinding: Sendable, Hashable {
   /// - Parameters:
   ///   - targets: the parameters as trained.
   ///   - hints: for each target the stored name that was recorded for it.
+  ///   - map: for some targets the stored name that the user gives; it beats every rung.
   ///   - checkpoint: the base.
   ///   - fits: whether a target can be the stored tensor of this name, which may not exist.
   /// - Throws: `Failure`.
   public init(
-    _ targets: [Name], hints: [Name: Name], in checkpoint: Checkpoint,
-    fits: (_ target: Name, _ stored: Name) -> Bool
+    _ targets: [Name], hints: [Name: Name], map given: [Name: Name] = [:],
+    in checkpoint: Checkpoint, fits: (_ target: Name, _ stored: Name) -> Bool
   ) throws(Failure) {
     func map(_ rename: (Name) -> Name?) -> [Name: Name]? {
       var map: [Name: Name] = [:]
       for target in targets {
-        guard let stored = rename(target), fits(target, stored) else { return nil }
+        guard let stored = given[target] ?? rename(target), fits(target, stored) else { return nil }
         map[target] = stored
       }
       return map
@@ -69,7 +73,7 @@ public struct NameBinding: Sendable, Hashable {
     } else if let stored = map({ Self.stored($0, in: checkpoint) }) {
       self.init(.tie, stored)
     } else {
-      self = try Self.byPrefix(targets, checkpoint, map)
+      self = try Self.byPrefix(targets.filter { given[$0] == nil }, checkpoint, map)
     }
     var owners: [Name: Name] = [:]
     for target in targets {
@@ -101,6 +105,8 @@ public struct NameBinding: Sendable, Hashable {
     switch rule {
     case .exact, .tie: return name
     case .bound: return stored[name] ?? name
+    case .table(let family):
+      return RenamedParameters.rules.first { $0.family == family }?.rename(name) ?? name
     case .prefix(let from, let to):
       guard name.hasPrefix(from) else { return name }
       return Name(to.text + name.dropFirst(from.text.utf8.count).text)
@@ -129,6 +135,11 @@ extension NameBinding {
       }
       if let stored, !found.contains(where: { $0.stored == stored }) {
         found.append(NameBinding(.prefix(from: from, to: to), stored))
+      }
+    }
+    for (family, rename) in RenamedParameters.rules where found.isEmpty {
+      if let stored = map({ self.stored(rename($0), in: checkpoint) }) {
+        found.append(NameBinding(.table(family: family), stored))
       }
     }
     guard let first = found.first else { throw .unbound(candidates(targets, checkpoint)) }

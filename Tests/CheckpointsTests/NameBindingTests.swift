@@ -62,6 +62,41 @@ private func checkpoint(_ names: [Name], in folder: TemporaryFolder) throws -> C
     #expect(binding.rule == .prefix(from: Name(from), to: Name(to)))
   }
 
+  @Test(arguments: [
+    (
+      ["gpt_neox.a.weight", "lm_head.weight"], ["gpt_neox.a.weight", "embed_out.weight"], "gpt_neox"
+    ),
+    (
+      ["model.language_model.layers.0.q.weight", "lm_head.weight"],
+      ["language_model.model.layers.0.q.weight", "language_model.lm_head.weight"], "llava"
+    ),
+    (
+      ["model.language_model.layers.0.q.weight", "model.visual.blocks.0.q.weight"],
+      ["model.layers.0.q.weight", "visual.blocks.0.q.weight"], "qwen2_vl"
+    ),
+    (["e.LayerNorm.weight"], ["e.LayerNorm.gamma"], "gamma_beta"),
+  ])
+  func familiesWithOtherNamesInFilesAreKnown(
+    _ targets: [String], _ stored: [String], _ family: String
+  ) throws {
+    let binding = try bind(targets.map { Name($0) }, to: stored.map { Name($0) })
+    #expect(binding.rule == .table(family: family))
+    for (target, name) in zip(targets, stored) {
+      #expect(binding.stored[Name(target)]?.text == name)
+    }
+  }
+
+  /// What the user says of one target beats the ladder; the others still go up it.
+  @Test func aGivenNameBeatsTheLadder() throws {
+    let checkpoint = try checkpoint(["x.weight", "h.0.q.weight"], in: folder)
+    let binding = try NameBinding(
+      ["transformer.h.0.q.weight", "transformer.odd.weight"], hints: [:],
+      map: ["transformer.odd.weight": "x.weight"], in: checkpoint
+    ) { checkpoint.tensor($1) != nil }
+    #expect(binding.rule == .prefix(from: "transformer.", to: ""))
+    #expect(binding.stored["transformer.odd.weight"] == "x.weight")
+  }
+
   @Test func twoPrefixesThatFitAreAmbiguous() throws {
     let error = #expect(throws: NameBinding.Failure.self) {
       try bind(

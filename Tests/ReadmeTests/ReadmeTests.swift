@@ -20,11 +20,17 @@ private func blocks(_ language: String) throws -> [String] {
       atPath: folder.appending("path").appending("to").string, withIntermediateDirectories: true)
     try folder.copy(Repository.peft("llama_all"), to: "path/to/peft-adapter")
     try folder.copy(Repository.base("tiny-llama"), to: "path/to/model")
+    // A fine-tuned copy needs biases; the other commands know nothing of it.
+    try folder.copy(Repository.base("tiny-bias"), to: "path/to/biased")
+    try folder.copy(
+      Repository.fixtures.appending("bitfit/f32_small/tuned.safetensors"),
+      to: "path/to/tuned-model")
     let lines = try blocks("sh").flatMap { $0.split(separator: "\n") }
       .filter { $0.hasPrefix("adapter ") }
-    #expect(lines.count == 3)
+    #expect(lines.count == 5)
     for line in lines {
-      let arguments = line.split(separator: " ").dropFirst().map(String.init)
+      var arguments = line.split(separator: " ").dropFirst().map(String.init)
+      if arguments[0] == "extract" { arguments[1] = "path/to/biased" }
       let result = try Command.run(Command.adapter, arguments, folder: folder.path)
       #expect(result.status == 0, "\(line): \(result.errors)")
     }

@@ -14,6 +14,8 @@ struct MultiplyChange<Scalar: ComputeScalar>: TileChange {
   let vector: [Scalar]
   let axis: Axis
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     for row in 0..<tile.rows.count {
       let start = row * tile.columns
@@ -56,6 +58,8 @@ struct AddChange<Scalar: ComputeScalar>: TileChange {
   let delta: [Scalar]
   let scale: Scalar
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     let start = tile.rows.lowerBound * tile.columns
     for index in 0..<tile.count { tile.values[index] += scale * delta[start + index] }
@@ -66,6 +70,8 @@ struct AddChange<Scalar: ComputeScalar>: TileChange {
 struct ReplaceChange<Scalar: ComputeScalar>: TileChange {
   let value: [Scalar]
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     let start = tile.rows.lowerBound * tile.columns
     for index in 0..<tile.count { tile.values[index] = value[start + index] }
@@ -78,6 +84,8 @@ struct ReplaceRowsChange<Scalar: ComputeScalar>: TileChange {
   let places: [Int: Int]
   let values: [Scalar]
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     for (index, row) in tile.rows.enumerated() {
       guard let place = places[row] else { continue }

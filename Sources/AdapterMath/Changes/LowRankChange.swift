@@ -75,6 +75,8 @@ struct LowRankChange<Scalar: ComputeScalar>: TileChange {
   /// The rows of the stored matrix that are changed; nil for all.
   var region: Range<Int>?
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     let rows = region.map { $0.clamped(to: tile.rows) } ?? tile.rows
     let first = (rows.lowerBound - tile.rows.lowerBound) * tile.columns

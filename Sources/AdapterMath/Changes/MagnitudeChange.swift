@@ -23,6 +23,8 @@ struct MagnitudeChange<Scalar: ComputeScalar>: TileChange {
   var needsOriginal: Bool { layout == .outIn }
   var sumCount: Int { layout == .inOut ? magnitude.count : 0 }
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func measure(_ tile: inout Tile<Scalar>, _ sums: inout [Double]) {
     makeProduct(&tile)
     for row in 0..<tile.rows.count {
@@ -40,6 +42,8 @@ struct MagnitudeChange<Scalar: ComputeScalar>: TileChange {
     return result
   }
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     makeProduct(&tile)
     let columnFactors = zip(magnitude, norms).map { Scalar(Double($0) / $1) }

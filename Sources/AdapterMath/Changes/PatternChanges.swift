@@ -8,6 +8,8 @@ struct SparseChange<Scalar: ComputeScalar>: TileChange {
   let places: [Int]
   let values: [Scalar]
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     let first = tile.rows.lowerBound * tile.columns
     var index = lowerBound(first)
@@ -57,6 +59,8 @@ struct RepeatedChange<Scalar: ComputeScalar>: TileChange {
   let height: Int
   let width: Int
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     for (index, row) in tile.rows.enumerated() {
       for column in 0..<tile.columns {
@@ -71,6 +75,8 @@ struct BlockProductChange<Scalar: ComputeScalar>: TileChange {
   let blocks: [Scalar]
   let size: Int
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     var row = [Scalar](repeating: 0, count: size)
     for (index, output) in tile.rows.enumerated() {
@@ -105,6 +111,8 @@ struct CirculantChange<Scalar: ComputeScalar>: TileChange {
   let kernel: [Scalar]
   let size: Int
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     for (index, row) in tile.rows.enumerated() {
       let first = row / size * tile.columns

@@ -8,6 +8,8 @@ struct HadamardChange<Scalar: ComputeScalar>: TileChange {
   let second: LowRankFactors<Scalar>
   let scale: Scalar
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     tile.clearProduct()
     first.add(.outIn, scale: scale, rows: tile.rows, columns: tile.columns, to: &tile.product)
@@ -68,6 +70,8 @@ struct KroneckerChange<Scalar: ComputeScalar>: TileChange {
   let rightRows: Int
   let rightColumns: Int
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     for (index, row) in tile.rows.enumerated() {
       let (upper, lower) = (row / rightRows * leftColumns, row % rightRows * rightColumns)
@@ -115,6 +119,8 @@ struct ScaleLowRankChange<Scalar: ComputeScalar>: TileChange {
 
   var needsOriginal: Bool { true }
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     tile.clearProduct()
     factors.add(layout, scale: 1, rows: tile.rows, columns: tile.columns, to: &tile.product)

@@ -17,6 +17,8 @@ struct RotateInputChange<Scalar: ComputeScalar>: TileChange {
   let size: Int
   let rowScale: [Scalar]?
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     let columns = tile.columns
     var (from, to) = (
@@ -132,6 +134,8 @@ struct ReflectInputChange<Scalar: ComputeScalar>: TileChange {
   /// Vectors of norm 1, each as long as a row.
   let vectors: [[Scalar]]
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     for index in 0..<tile.rows.count {
       let start = index * tile.columns
@@ -175,6 +179,8 @@ struct RotateOutputChange<Scalar: ComputeScalar>: TileChange {
   let sines: [Scalar]
   let half: Int
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     for (index, row) in tile.rows.enumerated() where row % (2 * half) < half {
       let (cosine, sine) = ((cosines[row], cosines[row + half]), (sines[row], sines[row + half]))

@@ -1,6 +1,7 @@
 internal import AdapterInterop
 internal import Adapters
 internal import ArgumentParser
+internal import StrictJSON
 
 /// A layout that a user may name.
 enum LayoutChoice: String, ExpressibleByArgument, CaseIterable {
@@ -16,4 +17,22 @@ enum PrefixOrderChoice: String, CaseIterable, ExpressibleByArgument {
   case split
 
   var order: PrefixOrder { self == .interleaved ? .interleaved : .split }
+}
+
+/// Two names with `=` between them, as an option.
+struct NamePair: ExpressibleByArgument {
+  let target: Name
+  let stored: Name
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
+    guard parts.count == 2 else { return nil }
+    (target, stored) = (Name(parts[0]), Name(parts[1]))
+  }
+}
+
+extension [NamePair] {
+  var names: [Name: Name] {
+    Dictionary(map { ($0.target, $0.stored) }, uniquingKeysWith: { $1 })
+  }
 }
