@@ -97,7 +97,7 @@ struct ParameterBinding {
         parameter.hint.map { (parameter.name, $0) }
       })
     return try NameBinding(
-      parameters.map(\.name).sorted(), hints: hints, map: choices.names, in: checkpoint
+      parameters.map(\.name).sorted(), hints: hints, given: choices.names, in: checkpoint
     ) { target, name in
       guard let parameter = byName[target] else { return false }
       if let stored = checkpoint.tensor(name) {

@@ -64,3 +64,29 @@ extension OperationPayload {
     }
   }
 }
+
+/// The payload of an operation on a weight.
+package protocol WeightPayload: OperationPayload {
+  /// The weight.
+  var weight: Target { get set }
+}
+
+extension WeightPayload {
+  package var target: Target? {
+    get { weight }
+    set { if let newValue { weight = newValue } }
+  }
+}
+
+/// The payload of an operation on any parameter.
+package protocol ParameterPayload: OperationPayload {
+  /// The parameter.
+  var parameter: Target { get set }
+}
+
+extension ParameterPayload {
+  package var target: Target? {
+    get { parameter }
+    set { if let newValue { parameter = newValue } }
+  }
+}

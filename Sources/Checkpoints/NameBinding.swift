@@ -50,12 +50,12 @@ public struct NameBinding: Sendable, Hashable {
   /// - Parameters:
   ///   - targets: the parameters as trained.
   ///   - hints: for each target the stored name that was recorded for it.
-  ///   - map: for some targets the stored name that the user gives; it beats every rung.
+  ///   - given: for some targets the stored name that the user gives; it beats every rung.
   ///   - checkpoint: the base.
   ///   - fits: whether a target can be the stored tensor of this name, which may not exist.
   /// - Throws: `Failure`.
   public init(
-    _ targets: [Name], hints: [Name: Name], map given: [Name: Name] = [:],
+    _ targets: [Name], hints: [Name: Name], given: [Name: Name] = [:],
     in checkpoint: Checkpoint, fits: (_ target: Name, _ stored: Name) -> Bool
   ) throws(Failure) {
     func map(_ rename: (Name) -> Name?) -> [Name: Name]? {

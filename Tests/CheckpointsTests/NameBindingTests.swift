@@ -91,7 +91,7 @@ private func checkpoint(_ names: [Name], in folder: TemporaryFolder) throws -> C
     let checkpoint = try checkpoint(["x.weight", "h.0.q.weight"], in: folder)
     let binding = try NameBinding(
       ["transformer.h.0.q.weight", "transformer.odd.weight"], hints: [:],
-      map: ["transformer.odd.weight": "x.weight"], in: checkpoint
+      given: ["transformer.odd.weight": "x.weight"], in: checkpoint
     ) { checkpoint.tensor($1) != nil }
     #expect(binding.rule == .prefix(from: "transformer.", to: ""))
     #expect(binding.stored["transformer.odd.weight"] == "x.weight")

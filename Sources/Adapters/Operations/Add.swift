@@ -22,14 +22,9 @@ public struct Add: Sendable, Hashable {
   }
 }
 
-extension Add: OperationPayload {
+extension Add: ParameterPayload {
   package static let op = "add"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["delta"], ["scale", "result"])
-
-  package var target: Target? {
-    get { parameter }
-    set { if let newValue { parameter = newValue } }
-  }
 
   package var extent: Extent { .elements(delta.count) }
 

@@ -20,14 +20,9 @@ public struct AddBlocks: Sendable, Hashable {
   }
 }
 
-extension AddBlocks: OperationPayload {
+extension AddBlocks: WeightPayload {
   package static let op = "add_blocks"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["m"], ["tiled"])
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent {
     guard blocks.shape.count == 3 else {
@@ -54,11 +49,7 @@ extension AddBlocks: OperationPayload {
     }
   }
 
-  package var operands: [(role: Name, operand: Operand?)] {
-    [
-      ("m", blocks.operand)
-    ]
-  }
+  package var operands: [(role: Name, operand: Operand?)] { [("m", blocks.operand)] }
 
   package var attributes: [(key: Name, value: JSONValue?)] {
     [("tiled", isTiled ? .boolean(true) : nil)]

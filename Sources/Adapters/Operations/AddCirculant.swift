@@ -16,14 +16,9 @@ public struct AddCirculant: Sendable, Hashable {
   }
 }
 
-extension AddCirculant: OperationPayload {
+extension AddCirculant: WeightPayload {
   package static let op = "add_circulant"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["kernel"], [])
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent {
     .matrix(output: kernel.shape[0] * kernel.shape[2], input: kernel.shape[1] * kernel.shape[2])
@@ -43,15 +38,9 @@ extension AddCirculant: OperationPayload {
     return nil
   }
 
-  package var operands: [(role: Name, operand: Operand?)] {
-    [
-      ("kernel", kernel.operand)
-    ]
-  }
+  package var operands: [(role: Name, operand: Operand?)] { [("kernel", kernel.operand)] }
 
-  package var attributes: [(key: Name, value: JSONValue?)] {
-    []
-  }
+  package var attributes: [(key: Name, value: JSONValue?)] { [] }
 
   package var summary: OperationSummary {
     OperationSummary(traits: ["blocks of \(kernel.shape.last ?? 0)"])

@@ -22,16 +22,11 @@ public struct AddGroupedLowRank: Sendable, Hashable {
   }
 }
 
-extension AddGroupedLowRank: OperationPayload {
+extension AddGroupedLowRank: WeightPayload {
   package static let op = "add_grouped_low_rank"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["a", "b"], ["scale"] + layoutKeys
   )
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent {
     .matrix(output: b.shape[0] * b.shape[2], input: a.shape[0] * a.shape[1])
@@ -59,10 +54,7 @@ extension AddGroupedLowRank: OperationPayload {
   }
 
   package var operands: [(role: Name, operand: Operand?)] {
-    [
-      ("a", a.operand),
-      ("b", b.operand),
-    ]
+    [("a", a.operand), ("b", b.operand)]
   }
 
   package var attributes: [(key: Name, value: JSONValue?)] {

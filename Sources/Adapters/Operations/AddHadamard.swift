@@ -23,16 +23,11 @@ public struct AddHadamard: Sendable, Hashable {
   }
 }
 
-extension AddHadamard: OperationPayload {
+extension AddHadamard: WeightPayload {
   package static let op = "add_hadamard"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["w1_a", "w1_b", "t1", "w2_a", "w2_b", "t2"], ["scale"]
   )
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent { first.extent }
 

@@ -22,16 +22,11 @@ public struct AddKronecker: Sendable, Hashable {
   }
 }
 
-extension AddKronecker: OperationPayload {
+extension AddKronecker: WeightPayload {
   package static let op = "add_kronecker"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2"], ["scale"]
   )
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent {
     let kernel = right.shape.dropFirst(2)

@@ -45,17 +45,12 @@ public struct AddLowRank: Sendable, Hashable {
   public var outputCount: Int { b.shape.first ?? 0 }
 }
 
-extension AddLowRank: OperationPayload {
+extension AddLowRank: WeightPayload {
   package static let op = "add_low_rank"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["a", "b", "diagonal", "row_scale", "magnitude"],
     ["scale", "experts", "wide", "a_blocks", "b_blocks"] + layoutKeys
   )
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent {
     if let experts { return .experts(experts, output: outputCount, input: inputCount) }

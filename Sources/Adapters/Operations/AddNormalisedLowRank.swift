@@ -29,16 +29,11 @@ public struct AddNormalisedLowRank: Sendable, Hashable {
   }
 }
 
-extension AddNormalisedLowRank: OperationPayload {
+extension AddNormalisedLowRank: WeightPayload {
   package static let op = "add_normalised_low_rank"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["a", "b", "lambda", "w_norm"], []
   )
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent { .matrix(output: b.shape[0], input: a.shape[1]) }
 
@@ -71,9 +66,7 @@ extension AddNormalisedLowRank: OperationPayload {
     ]
   }
 
-  package var attributes: [(key: Name, value: JSONValue?)] {
-    []
-  }
+  package var attributes: [(key: Name, value: JSONValue?)] { [] }
 
   package var summary: OperationSummary {
     OperationSummary(rank: a.shape[0])

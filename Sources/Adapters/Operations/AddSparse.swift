@@ -22,14 +22,9 @@ public struct AddSparse: Sendable, Hashable {
   }
 }
 
-extension AddSparse: OperationPayload {
+extension AddSparse: WeightPayload {
   package static let op = "add_sparse"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["indices", "values"], ["scale"])
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent { .matrix(output: nil, input: nil, isFlat: indices.shape.count == 2) }
 
@@ -50,10 +45,7 @@ extension AddSparse: OperationPayload {
   }
 
   package var operands: [(role: Name, operand: Operand?)] {
-    [
-      ("indices", indices.operand),
-      ("values", values.operand),
-    ]
+    [("indices", indices.operand), ("values", values.operand)]
   }
 
   package var attributes: [(key: Name, value: JSONValue?)] {

@@ -23,16 +23,11 @@ public struct AddSpectral: Sendable, Hashable {
   }
 }
 
-extension AddSpectral: OperationPayload {
+extension AddSpectral: WeightPayload {
   package static let op = "add_spectral"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["spectrum"], ["seed", "scale"] + layoutKeys
   )
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent { .matrix(output: nil, input: nil, isFlat: true) }
 
@@ -49,11 +44,7 @@ extension AddSpectral: OperationPayload {
       ? nil : "spectrum \(spectrum.shape) is not a vector of floats"
   }
 
-  package var operands: [(role: Name, operand: Operand?)] {
-    [
-      ("spectrum", spectrum.operand)
-    ]
-  }
+  package var operands: [(role: Name, operand: Operand?)] { [("spectrum", spectrum.operand)] }
 
   package var attributes: [(key: Name, value: JSONValue?)] {
     [("seed", .integer(seed)), ("scale", .number(scale))]

@@ -32,16 +32,11 @@ public struct Multiply: Sendable, Hashable {
   }
 }
 
-extension Multiply: OperationPayload {
+extension Multiply: WeightPayload {
   package static let op = "multiply"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["v"], ["side", "bias"] + layoutKeys
   )
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent { .axis(vector.count, side) }
 

@@ -19,14 +19,9 @@ public struct ReflectInput: Sendable, Hashable {
   }
 }
 
-extension ReflectInput: OperationPayload {
+extension ReflectInput: WeightPayload {
   package static let op = "reflect_input"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["u"], ["orthogonal"])
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent { .matrix(output: nil, input: vectors.shape[0]) }
 
@@ -42,11 +37,7 @@ extension ReflectInput: OperationPayload {
       ? nil : "u \(vectors.shape) is not [in, r] of floats"
   }
 
-  package var operands: [(role: Name, operand: Operand?)] {
-    [
-      ("u", vectors.operand)
-    ]
-  }
+  package var operands: [(role: Name, operand: Operand?)] { [("u", vectors.operand)] }
 
   package var attributes: [(key: Name, value: JSONValue?)] {
     [("orthogonal", isOrthogonal ? .boolean(true) : nil)]

@@ -38,16 +38,11 @@ public struct Replace: Sendable, Hashable {
   }
 }
 
-extension Replace: OperationPayload {
+extension Replace: ParameterPayload {
   package static let op = "replace"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["value"], ["absent", "resize", "result"]
   )
-
-  package var target: Target? {
-    get { parameter }
-    set { if let newValue { parameter = newValue } }
-  }
 
   package var extent: Extent { .tensor(value.shape, canResize: canResize) }
 

@@ -20,14 +20,9 @@ public struct ReplaceRows: Sendable, Hashable {
   }
 }
 
-extension ReplaceRows: OperationPayload {
+extension ReplaceRows: ParameterPayload {
   package static let op = "replace_rows"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["values"], ["rows"])
-
-  package var target: Target? {
-    get { parameter }
-    set { if let newValue { parameter = newValue } }
-  }
 
   package var extent: Extent {
     .rows(above: rows.max() ?? -1, of: Array(values.shape.dropFirst()))

@@ -20,14 +20,9 @@ public struct RotateButterfly: Sendable, Hashable {
   }
 }
 
-extension RotateButterfly: OperationPayload {
+extension RotateButterfly: WeightPayload {
   package static let op = "rotate_butterfly"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["r", "s"], [])
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent {
     .matrix(output: rowScale.count, input: generators.shape[1] * generators.shape[2])
@@ -55,15 +50,10 @@ extension RotateButterfly: OperationPayload {
   }
 
   package var operands: [(role: Name, operand: Operand?)] {
-    [
-      ("r", generators.operand),
-      ("s", rowScale.operand),
-    ]
+    [("r", generators.operand), ("s", rowScale.operand)]
   }
 
-  package var attributes: [(key: Name, value: JSONValue?)] {
-    []
-  }
+  package var attributes: [(key: Name, value: JSONValue?)] { [] }
 
   package var summary: OperationSummary {
     OperationSummary(traits: ["\(generators.shape[0]) factors", "blocks of \(generators.shape[2])"])

@@ -28,16 +28,11 @@ public struct RotateInput: Sendable, Hashable {
   }
 }
 
-extension RotateInput: OperationPayload {
+extension RotateInput: WeightPayload {
   package static let op = "rotate_input"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["u"], ["terms", "shared", "radius"]
   )
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   /// b, from b (b − 1) / 2 elements; nil where no b gives as many.
   package var blockSize: Int? {
@@ -73,11 +68,7 @@ extension RotateInput: OperationPayload {
     return radius.map { $0 >= 0 } ?? true ? nil : "the radius is negative"
   }
 
-  package var operands: [(role: Name, operand: Operand?)] {
-    [
-      ("u", generator.operand)
-    ]
-  }
+  package var operands: [(role: Name, operand: Operand?)] { [("u", generator.operand)] }
 
   package var attributes: [(key: Name, value: JSONValue?)] {
     [

@@ -47,16 +47,11 @@ public struct RotateOutput: Sendable, Hashable {
   }
 }
 
-extension RotateOutput: OperationPayload {
+extension RotateOutput: WeightPayload {
   package static let op = "rotate_output"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["theta", "alpha"], ["variant", "group"]
   )
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   /// Outputs of the weight.
   package var outputCount: Int { theta.count / variant.angles * 2 }
@@ -82,10 +77,7 @@ extension RotateOutput: OperationPayload {
   }
 
   package var operands: [(role: Name, operand: Operand?)] {
-    [
-      ("theta", theta.operand),
-      ("alpha", alpha.operand),
-    ]
+    [("theta", theta.operand), ("alpha", alpha.operand)]
   }
 
   package var attributes: [(key: Name, value: JSONValue?)] {

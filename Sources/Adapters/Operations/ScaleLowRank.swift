@@ -19,14 +19,9 @@ public struct ScaleLowRank: Sendable, Hashable {
   }
 }
 
-extension ScaleLowRank: OperationPayload {
+extension ScaleLowRank: WeightPayload {
   package static let op = "scale_low_rank"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["a", "b"], layoutKeys)
-
-  package var target: Target? {
-    get { weight }
-    set { if let newValue { weight = newValue } }
-  }
 
   package var extent: Extent {
     let kernel = a.shape.count > 2 ? Array(a.shape.dropFirst()) : []
@@ -48,15 +43,10 @@ extension ScaleLowRank: OperationPayload {
   }
 
   package var operands: [(role: Name, operand: Operand?)] {
-    [
-      ("a", a.operand),
-      ("b", b.operand),
-    ]
+    [("a", a.operand), ("b", b.operand)]
   }
 
-  package var attributes: [(key: Name, value: JSONValue?)] {
-    []
-  }
+  package var attributes: [(key: Name, value: JSONValue?)] { [] }
 
   package var summary: OperationSummary {
     OperationSummary(rank: a.shape[0])
