@@ -19,6 +19,9 @@ extension MergeReceipt {
     if rule != .exact { lines.append(("note", "names: \(rule)")) }
     if !created.isEmpty { lines.append(("note", "new: \(Self.list(created))")) }
     if !resized.isEmpty { lines.append(("note", "resized: \(Self.list(resized))")) }
+    if !editedFiles.isEmpty {
+      lines.append(("note", "changed with the weights: " + editedFiles.joined(separator: ", ")))
+    }
     if !proven.isEmpty {
       lines.append(("note", "\(proven.count.of("tensor")) bit for bit as recorded"))
     }
@@ -56,6 +59,7 @@ extension MergeReceipt {
       writer.member("bytes", byteCount)
       writer.member("files", shards)
       writer.member("copied_files", copiedFiles)
+      writer.member("edited_files", editedFiles)
       writer.member("omitted_files", omittedFiles)
       writer.member("notes", notes)
       writer.key("seconds")

@@ -12,6 +12,8 @@ package struct MatrixProduct: Sendable {
   package let a: (isTransposed: Bool, stride: Int)
   /// Whether B is stored transposed, and the length of its stored rows.
   package let b: (isTransposed: Bool, stride: Int)
+  /// The length of C's stored rows; nil where they follow each other.
+  package var resultStride: Int?
 }
 
 /// OpenBLAS uses the calling thread only: the parallelism is ours, over tiles.
@@ -27,7 +29,7 @@ extension Float {
       CblasRowMajor, product.a.isTransposed ? CblasTrans : CblasNoTrans,
       product.b.isTransposed ? CblasTrans : CblasNoTrans, Int32(product.rows),
       Int32(product.columns), Int32(product.inner), scale, a, Int32(product.a.stride), b,
-      Int32(product.b.stride), 1, c, Int32(product.columns))
+      Int32(product.b.stride), 1, c, Int32(product.resultStride ?? product.columns))
   }
 }
 
@@ -41,6 +43,6 @@ extension Double {
       CblasRowMajor, product.a.isTransposed ? CblasTrans : CblasNoTrans,
       product.b.isTransposed ? CblasTrans : CblasNoTrans, Int32(product.rows),
       Int32(product.columns), Int32(product.inner), scale, a, Int32(product.a.stride), b,
-      Int32(product.b.stride), 1, c, Int32(product.columns))
+      Int32(product.b.stride), 1, c, Int32(product.resultStride ?? product.columns))
   }
 }

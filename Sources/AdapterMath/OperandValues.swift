@@ -28,19 +28,38 @@ package struct OperandValues<Scalar: ComputeScalar>: Sendable {
       count = info.shape.count
     }
     values =
-      operand.window.map { Self.cut($0, from: all, dimensions: info.shape.dimensions[...]) } ?? all
+      operand.window.map { cut($0, from: all[...], dimensions: info.shape.dimensions[...]) } ?? all
   }
 
-  /// The part of a row-major array that a window shows.
-  private static func cut(
-    _ window: [Range<Int>], from values: [Scalar], dimensions: ArraySlice<Int>
-  ) -> [Scalar] {
-    guard let range = window.first else { return values }
-    let stride = dimensions.dropFirst().reduce(1, *)
-    return range.flatMap { index in
-      cut(
-        Array(window.dropFirst()), from: Array(values[index * stride..<(index + 1) * stride]),
-        dimensions: dimensions.dropFirst())
+}
+
+/// An operand's bytes as they stand in the adapter, its window cut out.
+enum OperandBytes {
+  static func contents(of operand: Operand, _ adapter: Adapter) throws(FormatError) -> [UInt8] {
+    guard let info = adapter.tensor(operand.tensor) else {
+      throw .unsupported("tensor \(operand.tensor)")
     }
+    let contents = try adapter.contents(of: operand.tensor)
+    guard let window = operand.window else { return contents }
+    guard info.type.bitWidth.isMultiple(of: 8) else {
+      throw .unsupported("a window of \(operand.tensor), whose elements are no whole bytes")
+    }
+    let width = info.type.bitWidth / 8
+    return cut(
+      window + [0..<width], from: contents[...], dimensions: info.shape.dimensions[...] + [width])
+  }
+}
+
+/// The part of a row-major array that a window shows.
+private func cut<Value>(
+  _ window: [Range<Int>], from values: ArraySlice<Value>, dimensions: ArraySlice<Int>
+) -> [Value] {
+  guard let range = window.first else { return Array(values) }
+  let stride = dimensions.dropFirst().reduce(1, *)
+  return range.flatMap { index in
+    let start = values.startIndex + index * stride
+    return cut(
+      Array(window.dropFirst()), from: values[start..<start + stride],
+      dimensions: dimensions.dropFirst())
   }
 }

@@ -33,15 +33,14 @@ package struct ParameterUpdate: Sendable {
     _ changes: [ParameterChange], type: ElementType, shape: Shape
   ) throws(FormatError) {
     self.type = type
-    grid = TileGrid(shape, changes: changes)
+    grid = TileGrid(shape, of: type, changes: changes)
     if changes.count == 1, case .replace(let replace) = changes[0].operation,
-      replace.value.type == type, replace.value.operand.window == nil
+      replace.value.type == type
     {
-      let bytes = try changes[0].adapter.contents(of: replace.value.operand.tensor)
+      let operand = replace.value.operand
+      let bytes = try OperandBytes.contents(of: operand, changes[0].adapter)
       let isFinite = !NonFinite.isPresent(in: bytes, of: type)
-      (program, nonfiniteOperands) = (
-        .bytes(bytes), isFinite ? [] : [replace.value.operand.tensor]
-      )
+      (program, nonfiniteOperands) = (.bytes(bytes), isFinite ? [] : [operand.tensor])
     } else if type == .f64 || changes.contains(where: \.needsDouble) {
       let program = try TileProgram<Double>(changes, shape)
       (self.program, nonfiniteOperands) = (.double(program), program.nonfiniteOperands)

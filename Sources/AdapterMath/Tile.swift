@@ -68,13 +68,20 @@ package struct TileGrid: Sendable, Hashable {
   private static let cachedElements = 1 << 17
 
   /// Cuts a parameter for what changes it.
-  package init(_ shape: Shape, changes: [ParameterChange]) {
+  package init(_ shape: Shape, of type: ElementType, changes: [ParameterChange]) {
+    guard type.bitWidth.isMultiple(of: 8) else {
+      // Elements that are parts of bytes: only all of them together are bytes.
+      (rows, columns, alignment) = (1, shape.count, 1)
+      return
+    }
     let dimensions = shape.dimensions
     let isStack = dimensions.count == 3 && changes.contains { $0.isStack }
     let leading = isStack ? 2 : 1
     rows = dimensions.prefix(leading).reduce(1, *)
     columns = dimensions.dropFirst(leading).reduce(1, *)
-    alignment = changes.reduce(1) { leastCommonMultiple($0, $1.rowAlignment) }
+    // Beyond the last row there is nothing to align to.
+    let limit = max(1, rows)
+    alignment = changes.reduce(1) { leastCommonMultiple($0, $1.rowAlignment, limit: limit) }
   }
 
   /// Runs of rows of about `elements` elements.
@@ -95,8 +102,9 @@ package struct TileGrid: Sendable, Hashable {
   }
 }
 
-private func leastCommonMultiple(_ left: Int, _ right: Int) -> Int {
+private func leastCommonMultiple(_ left: Int, _ right: Int, limit: Int) -> Int {
   var (a, b) = (left, right)
   while b != 0 { (a, b) = (b, a % b) }
-  return left / a * right
+  let (multiple, overflow) = (left / a).multipliedReportingOverflow(by: right)
+  return overflow ? limit : min(multiple, limit)
 }

@@ -71,7 +71,11 @@ public struct AdaptedCheckpoint: Sendable {
     self.checkpoint = checkpoint
     self.adapter = bound
     self.policy = policy
-    changes = Dictionary(uniqueKeysWithValues: bound.tensors.map { ($0.info.name, $0) })
+    var changes: [Name: AdaptedTensor] = [:]
+    for tensor in bound.tensors where changes.updateValue(tensor, forKey: tensor.info.name) != nil {
+      throw .notMergeable("\(tensor.info.name) would be made twice")
+    }
+    self.changes = changes
     verdict =
       try adapter.base?.fingerprint?.verdict(
         on: checkpoint, targets: bound.targets(recordedBy: adapter)) ?? .unknown

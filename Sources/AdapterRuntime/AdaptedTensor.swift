@@ -27,7 +27,7 @@ public struct AdaptedTensor: Sendable {
 
   /// How it is cut into tiles.
   func grid(_ adapter: Adapter) -> TileGrid {
-    TileGrid(info.shape, changes: parameterChanges(adapter))
+    TileGrid(info.shape, of: info.type, changes: parameterChanges(adapter))
   }
 
   func parameterChanges(_ adapter: Adapter) -> [ParameterChange] {

@@ -39,8 +39,9 @@ struct BindingBuilder {
     guard let target = operation.target else { return operations.append(operation) }
     switch binding[target.name] {
     case .stored(let stored, let name): try change(stored, name, by: operation)
-    case .parts(let parts):
-      let bound = record(operation, .outIn, shape: nil, bound: parts.map(\.tensor.info.name))
+    case .undecidedParts: undecided.append(target.name)
+    case .parts(let parts, let layout):
+      let bound = record(operation, layout, shape: nil, bound: parts.map(\.tensor.info.name))
       for (tensor, part) in parts {
         try add(bound, .expert(part.expert, rows: part.rows), to: tensor, tensor.info.name)
       }
@@ -84,8 +85,9 @@ struct BindingBuilder {
     guard let count = operation.biasCount, let name = Target.bias(beside: stored.info.name),
       let bias = checkpoint.tensor(name)
     else { return }
-    guard bias.info.shape.dimensions == [count] else {
-      throw .shape(name, expected: "[\(count)]", found: bias.info.shape)
+    let shape = places[name].map { slots[$0].shape } ?? bias.info.shape
+    guard shape.dimensions == [count] else {
+      throw .shape(name, expected: "[\(count)]", found: shape)
     }
     try add(operation, .bias, to: bias, name)
   }
@@ -116,16 +118,22 @@ struct BindingBuilder {
     case .replace(let replace):
       guard let shape = Shape(replace.value.shape.map(UInt64.init)) else { return }
       operations.append(operation)
-      add(
+      try add(
         operation, .whole,
         to: ChangeSlot(name: name, stored: nil, type: replace.value.type, shape: shape))
     case .add(let add) where places[name] == nil:
       let weight = Name(name.dropLast("bias".utf8.count).text + "weight")
-      guard let type = checkpoint.tensor(weight)?.info.type,
+      guard let info = checkpoint.tensor(weight)?.info,
         let shape = Shape([UInt64(add.delta.count)])
       else { throw .binding(.unbound([target.name: []])) }
+      // As long as the weight's output, which is at one end of its shape or at the other.
+      let dimensions = info.shape.dimensions
+      guard [dimensions.first, dimensions.last].contains(add.delta.count) else {
+        throw .shape(target.name, expected: "[\(add.delta.count)]", found: info.shape)
+      }
+      let type = info.type
       operations.append(operation)
-      self.add(operation, .whole, to: ChangeSlot(name: name, stored: nil, type: type, shape: shape))
+      try self.add(operation, .whole, to: ChangeSlot(name: name, stored: nil, type: type, shape: shape))
     default:
       // Only after a replacement that makes the parameter.
       guard let place = places[name] else { throw .binding(.unbound([target.name: []])) }
@@ -143,12 +151,12 @@ struct BindingBuilder {
         throw .shape(target.name, expected: extent.description(.outIn), found: slot.shape)
       }
       operations.append(operation)
-      return add(operation, .whole, to: slot)
+      return try add(operation, .whole, to: slot)
     }
     guard let (layout, source) = try layouts.layout(of: target, extent, slot.shape, slot.name)
     else { return undecided.append(target.name) }
     let bound = record(operation, layout, source, shape: slot.shape, bound: [])
-    add(bound, .whole, to: slot)
+    try add(bound, .whole, to: slot)
   }
 
   private mutating func add(
@@ -159,20 +167,27 @@ struct BindingBuilder {
     guard info.shape.dimensions.allSatisfy({ Int32(exactly: $0) != nil }) else {
       throw .notMergeable("\(name) has a dimension over 2^31 - 1")
     }
-    add(
+    try add(
       operation, part,
       to: ChangeSlot(name: name, stored: stored, type: info.type, shape: info.shape))
   }
 
   private mutating func add(
     _ operation: Adapters.Operation, _ part: ParameterChange.Part, to slot: ChangeSlot
-  ) {
+  ) throws(RuntimeError) {
     // A change that was pruned away: its target must be there, and stays as it is.
     if case .addLowRank(let low) = operation, low.rank == 0, low.magnitude == nil { return }
     let place = places[slot.name, default: slots.count]
     if place == slots.count {
       places[slot.name] = place
       slots.append(slot)
+    }
+    let before = slots[place].changes.map(\.operation)
+    if operation.isReplacement, !before.allSatisfy(\.isReplacement) {
+      throw .notMergeable("\(slot.name) is replaced after another change, which would be lost")
+    }
+    if case .replace = operation, !before.isEmpty {
+      throw .notMergeable("\(slot.name) is replaced twice")
     }
     if case .replace(let replace) = operation,
       let shape = Shape(replace.value.shape.map(UInt64.init))

@@ -45,8 +45,16 @@ public struct BoundAdapter: Sendable {
     rule = binding.rule
   }
 
-  /// What is no float can only be given a value of its own type.
+  /// What is no float can only be given a value of its own type; a stack of weights is cut for stacks
+  /// only.
   private static func checkType(_ tensor: AdaptedTensor) throws(RuntimeError) {
+    let strangers = tensor.changes.filter { !$0.operation.isForStacks($0.part) }
+    if strangers.count < tensor.changes.count, let stranger = strangers.first,
+      tensor.changes.contains(where: { $0.operation.isOnStack($0.part) })
+    {
+      throw .notMergeable(
+        "\(tensor.info.name) is a stack of weights, and \(stranger.operation.name) is not for one")
+    }
     for (operation, _) in tensor.changes {
       guard case .replace(let replace) = operation else { continue }
       let isWhole = tensor.changes.count == 1 && replace.value.type == tensor.info.type
@@ -77,13 +85,6 @@ public struct BoundAdapter: Sendable {
       if place == parameters.count {
         places[name] = place
         parameters.append(.init(name: name))
-      }
-      let before = parameters[place].operations
-      if operation.isReplacement, !before.allSatisfy(\.isReplacement) {
-        throw .notMergeable("\(name) is replaced after another change, which would be lost")
-      }
-      if case .replace = operation, !before.isEmpty {
-        throw .notMergeable("\(name) is replaced twice")
       }
       parameters[place].operations.append(operation)
     }
@@ -117,5 +118,22 @@ extension BoundAdapter {
       of: checkpoint, targets: tensors.compactMap(\.origin?.info.name))
     adapter.base = base
     return adapter
+  }
+}
+
+extension Adapters.Operation {
+  /// Whether this part of it sees its tensor as a stack of matrices.
+  fileprivate func isOnStack(_ part: ParameterChange.Part) -> Bool {
+    if case .region = part { return true }
+    guard case .addLowRank(let low) = self, case .whole = part else { return false }
+    return low.experts != nil
+  }
+
+  /// Whether this part of it may meet one that does.
+  fileprivate func isForStacks(_ part: ParameterChange.Part) -> Bool {
+    switch self {
+    case .add, .replace: true
+    default: isOnStack(part)
+    }
   }
 }

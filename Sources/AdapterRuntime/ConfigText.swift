@@ -15,18 +15,22 @@ struct ConfigText {
     var rest = text[...]
     var isKnown = false
     while let place = rest.firstRange(of: quoted) {
-      isKnown = true
       result += rest[..<place.upperBound]
       rest = rest[place.upperBound...]
       let separator = rest.prefix { $0 == ":" || $0.isWhitespace }
+      // The same word as a value is no key.
+      guard separator.contains(":") else { continue }
+      isKnown = true
       let value = rest.dropFirst(separator.count).prefix { $0.isLetter || $0.isNumber }
-      guard separator.contains(":"), value == old else { continue }
+      guard value == old else { continue }
       result += separator + new
       rest = rest[value.endIndex...]
     }
     result += rest
     if !isKnown, let brace = result.firstIndex(of: "{") {
-      result.insert(contentsOf: "\n  \(quoted): \(new),", at: result.index(after: brace))
+      let next = result.index(after: brace)
+      let isEmpty = result[next...].first { !$0.isWhitespace } == "}"
+      result.insert(contentsOf: "\n  \(quoted): \(new)\(isEmpty ? "" : ",")", at: next)
     }
     text = result
   }

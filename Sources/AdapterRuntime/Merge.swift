@@ -36,6 +36,7 @@ public struct Merge: Sendable {
     let report: @Sendable (Int) -> Void = { progress($0, total) }
     var copied: [String] = []
     var omitted: [String] = []
+    var changedFiles: [String] = []
     if let folder = view.checkpoint.folder {
       (copied, omitted) = try otherFiles(in: folder)
       let names = view.checkpoint.shards.map(\.name) + copied
@@ -50,6 +51,7 @@ public struct Merge: Sendable {
         let (source, target) = (folder.appending(name), output.temporary.appending(name))
         if let edited = try edited(name, source, plans) {
           try write(edited, to: target)
+          changedFiles.append(name)
         } else {
           try copy(source, to: target)
         }
@@ -58,7 +60,9 @@ public struct Merge: Sendable {
     } else {
       try write(plans[0], to: target, replacing: replacing, report)
     }
-    return receipt(target, copied: copied, omitted: omitted, proven: proven, byteCount: total)
+    return receipt(
+      target, copied: copied.filter { !changedFiles.contains($0) }, edited: changedFiles,
+      omitted: omitted, proven: proven, byteCount: total)
   }
 
   private func write(
@@ -75,7 +79,7 @@ public struct Merge: Sendable {
   }
 
   private func receipt(
-    _ target: FilePath, copied: [String], omitted: [String], proven: [Name], byteCount: UInt64
+    _ target: FilePath, copied: [String], edited: [String], omitted: [String], proven: [Name], byteCount: UInt64
   ) -> MergeReceipt {
     let tensors = view.adapter.tensors
     let adapter = view.adapter.adapter
@@ -88,7 +92,7 @@ public struct Merge: Sendable {
       created: names(.created), resized: names(.resized), proven: proven,
       changedParameters: tensors.reduce(0) { $0 + $1.info.shape.count },
       untouchedCount: view.checkpoint.names.count - tensors.count + names(.created).count,
-      byteCount: byteCount, shards: view.checkpoint.shards.map(\.name), copiedFiles: copied,
+      byteCount: byteCount, shards: view.checkpoint.shards.map(\.name), copiedFiles: copied, editedFiles: edited,
       omittedFiles: omitted, notes: notes)
   }
 
@@ -103,7 +107,7 @@ public struct Merge: Sendable {
           + "(\(head.info.name) has \(head.info.shape.dimensions.first ?? 0) rows), id2label and another class"
       )
     }
-    let needsConfig = view.adapter.isUntied || view.adapter.tensors.contains { $0.kind == .resized }
+    let needsConfig = view.adapter.isUntied || !resizedVocabularies.isEmpty
     if needsConfig, view.checkpoint.folder == nil {
       notes.append(
         "the model's config.json must say so too (tie_word_embeddings, vocab_size); "
@@ -161,6 +165,12 @@ extension Merge {
     return (copied, omitted)
   }
 
+  private static let maximumConfigByteCount = 64 << 20
+
+  private var resizedVocabularies: [AdaptedTensor] {
+    view.adapter.tensors.filter { $0.kind == .resized && VocabularyNames.isOne($0.info.name) }
+  }
+
   /// A file of the base that the change of the weights makes untrue, mended; nil for one that stays.
   private func edited(
     _ name: String, _ path: FilePath, _ plans: [ShardPlan]
@@ -170,10 +180,12 @@ extension Merge {
       let shards = zip(view.checkpoint.shards, plans).map { shard, plan in
         (shard.name, plan.tensors.map(\.info))
       }
-      return ShardIndex.encode(shards)
+      return try checking { () throws(CheckpointError) in
+        try ShardIndex.encode(shards, instead: path)
+      }
     }
     guard name == "config.json" else { return nil }
-    let sizes = view.adapter.tensors.filter { $0.kind == .resized }.compactMap { tensor in
+    let sizes = resizedVocabularies.compactMap { tensor in
       view.checkpoint.tensor(tensor.info.name).map {
         (before: $0.info.shape.dimensions[0], after: tensor.info.shape.dimensions[0])
       }
@@ -181,8 +193,10 @@ extension Merge {
     guard view.adapter.isUntied || !sizes.isEmpty else { return nil }
     let bytes = try storing { () throws(StorageError) in
       let file = try File(path)
-      return try file.bytes(at: 0, count: Int(min(file.count, 1 << 20)))
+      return try file.contents(limit: Self.maximumConfigByteCount)
     }
+    // One of that size is none that could be read before either.
+    guard let bytes else { return nil }
     var config = ConfigText(String(decoding: bytes, as: UTF8.self))
     if view.adapter.isUntied { config.set("tie_word_embeddings", from: "true", to: "false") }
     for size in sizes {

@@ -31,6 +31,8 @@ public struct MergeReceipt: Sendable {
   public let shards: [String]
   /// Other files that were copied.
   public let copiedFiles: [String]
+  /// Other files that were changed where the weights had made them untrue.
+  public let editedFiles: [String]
   /// Files of the base that the result does not have.
   public let omittedFiles: [String]
   /// Decisions that a user should know of.

@@ -1,7 +1,7 @@
-public import Adapters
+internal import Adapters
 internal import Checkpoints
 internal import Storage
-public import StrictJSON
+internal import StrictJSON
 
 /// Where the parameters that an adapter names are in a base (Spec/adp-v1.md, section 8).
 struct ParameterBinding {
@@ -14,8 +14,10 @@ struct ParameterBinding {
     /// It is a stored tensor; `name` is the parameter's own name in the base, which is another for
     /// one that is tied to it.
     case stored(StoredTensor, name: Name)
-    /// It is a stack of stored tensors.
-    case parts([(tensor: StoredTensor, part: ExpertViews.Part)])
+    /// It is a stack of stored tensors, each an expert's or a part of one.
+    case parts([(tensor: StoredTensor, part: ExpertViews.Part)], Layout)
+    /// It is a stack of stored tensors, and nothing says whether the stack is stored transposed.
+    case undecidedParts
     /// It is some rows of a stored stack.
     case region(StoredTensor, rows: Range<Int>)
     /// The base does not have it; this would be its name.
@@ -69,20 +71,24 @@ struct ParameterBinding {
     let required = parameters.filter { !$0.canBeAbsent(choices) }
     let binding: NameBinding
     do throws(NameBinding.Failure) {
-      // A parameter that may be absent should be found where it is there.
-      if let all = try? Self.bind(parameters, byName, checkpoint, choices) {
-        binding = all
-      } else {
-        binding = try Self.bind(required, byName, checkpoint, choices)
-      }
+      binding = try Self.bind(required, byName, checkpoint, choices)
     } catch {
       throw .binding(error)
     }
-    rule = binding.rule
     var places: [Name: Place] = [:]
+    var rule = binding.rule
     for parameter in parameters {
-      places[parameter.name] = Self.place(of: parameter, binding, checkpoint)
+      // What may be absent says nothing of the others, but where nothing else is there it is all there
+      // is to go by.
+      guard required.isEmpty, let own = try? Self.bind([parameter], byName, checkpoint, choices)
+      else {
+        places[parameter.name] = Self.place(of: parameter, binding, checkpoint, choices)
+        continue
+      }
+      if own.rule != .exact { rule = own.rule }
+      places[parameter.name] = Self.place(of: parameter, own, checkpoint, choices)
     }
+    self.rule = rule
     self.places = places
   }
 
@@ -103,7 +109,7 @@ struct ParameterBinding {
       if let stored = checkpoint.tensor(name) {
         return parameter.fits(stored.info.shape.dimensions)
       }
-      return view(of: parameter, name, checkpoint) != nil
+      return view(of: parameter, name, checkpoint, choices) != nil
     }
   }
 
@@ -124,7 +130,8 @@ struct ParameterBinding {
   }
 
   private static func place(
-    of parameter: Parameter, _ binding: NameBinding, _ checkpoint: Checkpoint
+    of parameter: Parameter, _ binding: NameBinding, _ checkpoint: Checkpoint,
+    _ choices: BindingChoices
   ) -> Place {
     let own = binding.renamed(parameter.name)
     // A name that the rung does not make is one that the user gave.
@@ -133,75 +140,64 @@ struct ParameterBinding {
         name != own && TiedNames.stored(for: own, in: checkpoint) != name
       } ?? false
     let candidates = [
-      binding.stored[parameter.name], own, TiedNames.stored(for: own, in: checkpoint),
+      binding.stored[parameter.name], own, parameter.hint,
+      TiedNames.stored(for: own, in: checkpoint), parameter.name,
     ]
     for name in candidates.compactMap(\.self) {
       if let stored = checkpoint.tensor(name), parameter.fits(stored.info.shape.dimensions) {
-        return .stored(stored, name: binding.rule == .bound || isGiven ? name : own)
+        let isOwn = binding.rule == .bound || isGiven || name == parameter.name
+        return .stored(stored, name: isOwn ? name : own)
       }
     }
-    return view(of: parameter, own, checkpoint) ?? .absent(own)
+    return view(of: parameter, own, checkpoint, choices) ?? .absent(newName(parameter, binding))
+  }
+
+  /// What a parameter is called that is made. A prefix that the base has more says where a model lies in
+  /// it, not that a head lies there too.
+  private static func newName(_ parameter: Parameter, _ binding: NameBinding) -> Name {
+    if case .prefix(let from, _) = binding.rule, from.text.isEmpty { return parameter.name }
+    return binding.renamed(parameter.name)
   }
 
   /// Where experts are stacked in one and lie one by one in the other.
   private static func view(
-    of parameter: Parameter, _ name: Name, _ checkpoint: Checkpoint
+    of parameter: Parameter, _ name: Name, _ checkpoint: Checkpoint, _ choices: BindingChoices
   ) -> Place? {
     guard parameter.operations.count == 1, case .addLowRank(let low) = parameter.operations[0],
-      low.magnitude == nil
+      low.magnitude == nil, !low.isWide
     else { return nil }
-    guard let experts = low.experts else {
-      guard
+    guard low.experts != nil else {
+      guard low.weight.layout != .inOut,
         let (stored, rows) = ExpertViews.region(
           of: name, rows: low.outputCount, columns: low.inputCount, in: checkpoint),
         let tensor = checkpoint.tensor(stored)
       else { return nil }
       return .region(tensor, rows: rows)
     }
-    // Tensors of one expert are ordinary linear layers.
-    let parts = ExpertViews.parts(
-      of: name, experts: experts, rows: low.outputCount, columns: low.inputCount, in: checkpoint)
-    return parts.map { parts in
-      .parts(parts.compactMap { part in checkpoint.tensor(part.stored).map { ($0, part) } })
+    return parts(of: low, name, checkpoint, choices)
+  }
+
+  /// The parts of a stack, by the layout that their shapes show; of square ones, by what is recorded, or
+  /// the user says.
+  private static func parts(
+    of low: AddLowRank, _ name: Name, _ checkpoint: Checkpoint, _ choices: BindingChoices
+  ) -> Place? {
+    let recorded = low.weight.layout == .unresolved ? choices.layout : low.weight.layout
+    let isSquare = low.outputCount == low.inputCount
+    var found: (parts: [ExpertViews.Part], layout: Layout)?
+    for layout in [Layout.outIn, .inOut] where !isSquare || layout == recorded ?? .outIn {
+      let (rows, columns) =
+        layout == .outIn
+        ? (low.outputCount, low.inputCount) : (low.inputCount, low.outputCount)
+      let parts = ExpertViews.parts(
+        of: name, experts: low.experts ?? 1, rows: rows, columns: columns, in: checkpoint)
+      if let parts { found = (parts, layout) }
     }
-  }
-}
-
-/// What the user decides where a base leaves a question open.
-public struct BindingChoices: Sendable, Hashable {
-  /// How square weights are stored that nothing else decides.
-  public var layout: Layout?
-  /// For targets that are not found, or not where they should be, the stored tensor that is meant.
-  public var names: [Name: Name]
-  /// What happens to a change of a bias that the base does not have.
-  public var missingBias: MissingBias
-  /// What happens where parameters that share a tensor get different changes.
-  public var ties: Ties
-
-  /// A change of a bias that the base does not have.
-  public enum MissingBias: Sendable, Hashable {
-    /// It ends the work with an error.
-    case refuse
-    /// The bias is made, from zeros.
-    case create
-  }
-
-  /// Different changes of parameters that share a tensor.
-  public enum Ties: Sendable, Hashable {
-    /// They end the work with an error.
-    case refuse
-    /// Each parameter gets a tensor of its own.
-    case untie
-  }
-
-  /// Leaves everything to the base.
-  public init(
-    layout: Layout? = nil, names: [Name: Name] = [:], missingBias: MissingBias = .refuse,
-    ties: Ties = .refuse
-  ) {
-    self.layout = layout
-    self.names = names
-    self.missingBias = missingBias
-    self.ties = ties
+    guard let found else { return nil }
+    guard !isSquare || recorded != nil else { return .undecidedParts }
+    let tensors = found.parts.compactMap { part in
+      checkpoint.tensor(part.stored).map { (tensor: $0, part: part) }
+    }
+    return .parts(tensors, found.layout)
   }
 }

@@ -45,8 +45,8 @@ struct TensorUpdate: Sendable {
   private static func byteRange(
     of rows: Range<Int>, _ info: TensorInfo, _ grid: TileGrid
   ) -> Range<Int> {
-    let size = grid.columns * info.type.bitWidth / 8
-    return rows.lowerBound * size..<rows.upperBound * size
+    let size = grid.columns * info.type.bitWidth
+    return rows.lowerBound * size / 8..<rows.upperBound * size / 8
   }
 
   /// Rows as the base stores them; zeros where nothing of the base is in the tensor.

@@ -13,51 +13,80 @@ struct TieResolution {
   private(set) var isUntied = false
   private(set) var notes: [String] = []
 
+  private var done: Set<Name> = []
+
   init(
     _ slots: [ChangeSlot], of adapter: Adapter, in checkpoint: Checkpoint,
     _ choices: BindingChoices
   ) throws(RuntimeError) {
-    var byStored: [Name: [ChangeSlot]] = [:]
-    for slot in slots { byStored[slot.stored?.info.name ?? slot.name, default: []].append(slot) }
-    for (name, ends) in byStored.sorted(by: { $0.key < $1.key }) {
-      try append(name, ends, byStored, adapter, checkpoint, choices)
+    let byName = Dictionary(uniqueKeysWithValues: slots.map { ($0.name, $0) })
+    // What is stored first: a parameter that is made may be the other end of a tie.
+    for slot in slots.filter({ $0.stored != nil }) + slots.filter({ $0.stored == nil })
+    where !done.contains(slot.name) {
+      let name = slot.stored?.info.name ?? slot.name
+      var ends = slots.filter { ($0.stored?.info.name ?? $0.name) == name }
+      let partners = slot.stored == nil ? [] : TiedNames.partners(of: name, in: checkpoint)
+      ends += partners.compactMap { byName[$0] }.filter { end in
+        !ends.contains { $0.name == end.name }
+      }
+      done.formUnion(ends.map(\.name))
+      let names = Set(ends.map(\.name)).union(partners).union([name])
+      try append(name, ends, names, adapter, checkpoint, choices)
     }
     tensors.sort { $0.info.name < $1.info.name }
   }
 
+  /// - Parameters:
+  ///   - name: the stored tensor.
+  ///   - ends: what changes it, under each of the names that share it.
+  ///   - names: all those names.
   private mutating func append(
-    _ name: Name, _ ends: [ChangeSlot], _ all: [Name: [ChangeSlot]], _ adapter: Adapter,
+    _ name: Name, _ ends: [ChangeSlot], _ names: Set<Name>, _ adapter: Adapter,
     _ checkpoint: Checkpoint, _ choices: BindingChoices
   ) throws(RuntimeError) {
-    let partner =
-      ends.first { $0.name != name }?.name ?? TiedNames.partner(of: name, in: checkpoint)
-    guard let stored = ends.compactMap(\.stored).first, let partner else {
+    guard names.count > 1, let first = ends.first else {
       for slot in ends { tensors.append(slot.tensor(named: slot.name, slot.stored)) }
       return
     }
-    // The partner may be a stored tensor too, with slots of its own.
-    let own = ends.first { $0.name == name }
-    let other = ends.first { $0.name == partner } ?? all[partner]?.first
-    let partnerIsStored = checkpoint.tensor(partner) != nil
-    if try Self.areEqual(own, other, adapter) {
-      if let slot = own ?? other { tensors.append(slot.tensor(named: name, stored)) }
-      return notes.append("\(name) and \(partner) share a tensor and get the same change, once")
+    // Other names may be stored too, as copies.
+    let copies = names.filter { $0 != name && checkpoint.tensor($0) != nil }
+    let areEqual = try Self.areEqual(ends, adapter)
+    if areEqual, ends.count == names.count || (first.replacesRowsOnly && copies.isEmpty) {
+      for copy in [name] + copies.sorted() {
+        tensors.append(first.tensor(named: copy, checkpoint.tensor(copy)))
+      }
+      if ends.count > 1 {
+        let list = names.sorted().map(\.text).joined(separator: " and ")
+        notes.append("\(list) share a tensor and get the same change, once")
+      }
+      return
     }
-    if let slot = own ?? other, own == nil || other == nil, slot.replacesRowsOnly, !partnerIsStored
-    {
-      return tensors.append(slot.tensor(named: name, stored))
-    }
-    guard choices.ties == .untie else {
-      throw .tied(own?.name ?? partner, with: own == nil ? name : partner)
+    guard choices.ties == .untie, names.count == 2 else {
+      let end = ends.first { $0.name != name }?.name ?? name
+      throw .tied(end, with: names.sorted().first { $0 != end } ?? name)
     }
     isUntied = true
-    notes.append("\(name) and \(partner) no longer share a tensor")
-    if let own { tensors.append(own.tensor(named: name, stored)) }
-    guard !partnerIsStored else { return }
-    let slot =
-      other
-      ?? ChangeSlot(name: partner, stored: stored, type: stored.info.type, shape: stored.info.shape)
-    tensors.append(slot.tensor(named: partner, stored, isNew: true))
+    notes.append(
+      names.sorted().map(\.text).joined(separator: " and ") + " no longer share a tensor")
+    for each in names {
+      let slot = ends.first { $0.name == each }
+      let stored = checkpoint.tensor(each)
+      // A name that is stored, and that nothing changes, stays as it is.
+      guard slot != nil || stored == nil, let origin = stored ?? first.stored else { continue }
+      let own =
+        slot
+        ?? ChangeSlot(
+          name: each, stored: origin, type: origin.info.type, shape: origin.info.shape)
+      tensors.append(own.tensor(named: each, origin, isNew: stored == nil))
+    }
+  }
+
+  /// Whether all ends get the same change.
+  private static func areEqual(
+    _ ends: [ChangeSlot], _ adapter: Adapter
+  ) throws(RuntimeError) -> Bool {
+    for end in ends.dropFirst() where !(try areEqual(ends.first, end, adapter)) { return false }
+    return true
   }
 
   /// Whether two ends get the same change.
@@ -83,8 +112,7 @@ extension ChangeSlot {
   fileprivate func tensor(
     named name: Name, _ stored: StoredTensor?, isNew: Bool = false
   ) -> AdaptedTensor {
-    var isReplaced = false
-    if case .replace = changes.first?.operation { isReplaced = true }
+    let isReplaced = changes.contains { if case .replace = $0.operation { true } else { false } }
     let kind: AdaptedTensor.Kind =
       isNew || stored == nil ? .created : stored?.info.shape == shape ? .changed : .resized
     return AdaptedTensor(

@@ -47,6 +47,9 @@ public enum ExpertViews {
         guard parameter.hasSuffix(suffix), rows.isMultiple(of: leaves.count) else { continue }
         let start = parameter.dropLast(suffix.text.utf8.count).text + family.experts
         let count = rows / leaves.count
+        // The number of experts is the adapter's word: the last one must be there before they are listed.
+        let last = Name("\(start).\(experts - 1).\(leaves[0]).weight")
+        guard checkpoint.tensor(last) != nil, experts <= checkpoint.names.count else { continue }
         let parts = (0..<experts).flatMap { expert in
           leaves.enumerated().map { index, leaf in
             Part(

@@ -1,6 +1,6 @@
 package import Storage
 internal import StrictJSON
-internal import SystemPackage
+package import SystemPackage
 
 /// `model.safetensors.index.json`: which shard holds which tensor.
 package struct ShardIndex {
@@ -49,26 +49,36 @@ package struct ShardIndex {
     return map
   }
 
-  /// The text of an index, as transformers writes it.
-  package static func encode(_ shards: [(name: String, tensors: [TensorInfo])]) -> [UInt8] {
-    let tensors = shards.flatMap { shard in shard.tensors.map { ($0, shard.name) } }
-    var writer = JSONWriter(style: .indented)
-    writer.object { writer in
-      writer.key("metadata")
-      writer.object { writer in
-        writer.key("total_parameters")
-        writer.integer(UInt64(tensors.reduce(0) { $0 + $1.0.shape.count }))
-        writer.key("total_size")
-        writer.integer(UInt64(tensors.reduce(0) { $0 + $1.0.byteCount }))
-      }
-      writer.key("weight_map")
-      writer.object { writer in
-        for (info, shard) in tensors.sorted(by: { $0.0.name < $1.0.name }) {
-          writer.key(info.name)
-          writer.string(shard)
-        }
-      }
+  /// The text of an index for other tensors, with everything else that the one at `path` says.
+  package static func encode(
+    _ shards: [(name: String, tensors: [TensorInfo])], instead path: FilePath
+  ) throws(CheckpointError) -> [UInt8] {
+    let file = try storing { () throws(StorageError) in try File(path) }
+    let bytes = try storing { () throws(StorageError) in
+      try file.contents(limit: maximumByteCount)
     }
+    let tensors = shards.flatMap { shard in shard.tensors.map { ($0, shard.name) } }
+    let map = tensors.sorted { $0.0.name < $1.0.name }.map {
+      JSONValue.Member($0.0.name, .string($0.1))
+    }
+    let sizes: [Name: Int] = [
+      "total_size": tensors.reduce(0) { $0 + $1.0.byteCount },
+      "total_parameters": tensors.reduce(0) { $0 + $1.0.shape.count },
+    ]
+    let old = try parsing(path) { () throws(JSONError) in
+      try JSONValue(document: bytes ?? [], maximumDepth: 16)
+    }
+    var writer = JSONWriter(style: .indented)
+    writer.value(old.mapMembers { key, value in
+      switch key {
+      case "weight_map": .object(map)
+      case "metadata":
+        value.mapMembers { key, value in
+          sizes[key].map { value.double == nil ? value : .integer(UInt64($0)) } ?? value
+        }
+      default: value
+      }
+    })
     return writer.bytes + [UInt8(ascii: "\n")]
   }
 
@@ -78,5 +88,13 @@ package struct ShardIndex {
       && name.utf8.allSatisfy {
         $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\")
       }
+  }
+}
+
+extension JSONValue {
+  /// An object with other values; anything else as it is.
+  fileprivate func mapMembers(_ body: (Name, JSONValue) -> JSONValue) -> JSONValue {
+    guard case .object(let members) = self else { return self }
+    return .object(members.map { Member($0.key, body($0.key, $0.value)) })
   }
 }

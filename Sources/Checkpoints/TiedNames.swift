@@ -41,6 +41,14 @@ public enum TiedNames {
     table.first { $0.absent == name }?.stored.first { checkpoint.tensor($0) != nil }
   }
 
+  /// All other parameters that the model computes from the same tensor as `stored`.
+  public static func partners(of stored: Name, in checkpoint: Checkpoint) -> [Name] {
+    guard let first = partner(of: stored, in: checkpoint) else { return [] }
+    // Of the heads that a table of many models lists, those of this one: the encoder-decoder has three.
+    let heads = table.filter { $0.stored == [stored] && $0.absent != first }.map(\.absent)
+    return [first] + (stored == "shared.weight" ? heads : [])
+  }
+
   /// Another parameter that the model computes from the same tensor as `stored`; nil where there is
   /// none, or the model ties nothing.
   public static func partner(of stored: Name, in checkpoint: Checkpoint) -> Name? {

@@ -1,4 +1,5 @@
 internal import Adapters
+internal import Checkpoints
 internal import Storage
 internal import StrictJSON
 
@@ -13,12 +14,6 @@ internal import StrictJSON
 /// | `M.trainable_tokens_delta` [k, dim] and the list of tokens | `replace_rows` on `M.weight` |
 /// | `M.beft_bias` [1, out] | `add` on `M.bias` |
 extension PEFTMeaning {
-  /// Modules whose weight has a row for each token.
-  private static let vocabularyLeaves: Set<String> = [
-    "embed_tokens", "lm_head", "wte", "word_embeddings", "shared", "embed_out", "embed_in",
-    "tok_embeddings", "embeddings", "output", "proj_out",
-  ]
-
   mutating func addReplacements() throws(InteropError) {
     let saved = try config.texts("modules_to_save")
     let bias = config.text("bias") ?? "none"
@@ -26,8 +21,7 @@ extension PEFTMeaning {
       guard case .parameter(let isBaseLayer, let isModuleToSave) = name.kind else { continue }
       let path = name.module.text.split(separator: ".").map(String.init)
       let module = Name(path.dropLast().joined(separator: "."))
-      let isVocabulary =
-        path.last == "weight" && Self.vocabularyLeaves.contains(path.dropLast().last ?? "")
+      let isVocabulary = VocabularyNames.isOne(name.module)
       let isSaved = isModuleToSave || saved.contains { Self.holds($0, module) }
       guard isSaved || isBaseLayer || isVocabulary || (path.last == "bias" && bias != "none")
       else { continue }

@@ -1,6 +1,7 @@
 internal import AdapterFormat
 internal import Adapters
 internal import Storage
+internal import StrictJSON
 
 /// Two factors of a change B · A, in memory.
 struct LowRankFactors<Scalar: ComputeScalar>: Sendable {
@@ -25,10 +26,14 @@ struct LowRankFactors<Scalar: ComputeScalar>: Sendable {
     }
   }
 
-  /// Keeps the first inputs only.
-  mutating func keepColumns(_ count: Int) {
-    a = (0..<rank).flatMap { a[$0 * inputCount..<$0 * inputCount + count] }
-    inputCount = count
+  /// Keeps these inputs only.
+  func columns(_ range: Range<Int>) -> LowRankFactors {
+    var part = self
+    part.a = (0..<rank).flatMap { row in
+      a[row * inputCount + range.lowerBound..<row * inputCount + range.upperBound]
+    }
+    part.inputCount = range.count
+    return part
   }
 
   /// Keeps these outputs only.
@@ -129,9 +134,10 @@ extension AddLowRank {
   func load<Scalar: ComputeScalar>(
     _ part: ParameterChange.Part, _ loader: inout OperandLoader, _ shape: Shape
   ) throws(FormatError) -> [any TileChange<Scalar>] {
+    try checkFactors(weight.name, rank: a.shape[0], inputCount + outputCount, of: shape.count)
     var factors: LowRankFactors<Scalar> = try factors(&loader)
     let (scale, layout) = (Scalar(scale), try weight.decidedLayout())
-    if isWide { factors.keepColumns(shape.count / max(1, outputCount)) }
+    if isWide { factors = factors.columns(0..<shape.count / max(1, outputCount)) }
     if let magnitude {
       return [
         MagnitudeChange(
@@ -152,11 +158,21 @@ extension AddLowRank {
       }
     case .expert(let index, let rows):
       let own = expert(index, of: factors, count: experts ?? 1)
-      return [LowRankChange(factors: own.rows(rows), scale: scale, layout: layout)]
+      let part = layout == .outIn ? own.rows(rows) : own.columns(rows)
+      return [LowRankChange(factors: part, scale: scale, layout: layout)]
     case .region(let rows):
       return [LowRankChange(factors: factors, scale: scale, layout: layout, region: rows)]
     case .bias: return []
     }
+  }
+}
+
+/// Factors that are written out in full must be in proportion to the weight they change: a few bytes of a
+/// file can stand for very many of them.
+func checkFactors(_ name: Name, rank: Int, _ size: Int, of count: Int) throws(FormatError) {
+  let (elements, overflow) = rank.multipliedReportingOverflow(by: size)
+  guard !overflow, elements / 64 <= count + 1 << 18 else {
+    throw .unsupported("\(name): factors of \(rank) × \(size), far beyond the weight's own size,")
   }
 }
 

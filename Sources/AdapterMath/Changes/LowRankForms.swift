@@ -15,6 +15,8 @@ extension AddGroupedLowRank {
     let (groups, width, rank, height) = (a.shape[0], a.shape[1], a.shape[2], b.shape[2])
     let part = rank / groups
     let inner = groups * rank
+    try checkFactors(
+      weight.name, rank: inner, groups * (width + height), of: groups * width * groups * height)
     var factors = LowRankFactors<Scalar>(
       a: Array(repeating: 0, count: inner * groups * width),
       b: Array(repeating: 0, count: groups * height * inner), rank: inner,
@@ -78,6 +80,8 @@ extension AddSpectral {
     guard spectrum.count <= out * input else {
       throw .unsupported("\(weight.name): more frequencies than the weight has elements")
     }
+    try checkFactors(
+      weight.name, rank: 2 * spectrum.count, out + input, of: out * input)
     let places = TorchPermutation.prefix(spectrum.count, of: out * input, seed: seed)
     let rank = 2 * spectrum.count
     var factors = LowRankFactors<Scalar>(

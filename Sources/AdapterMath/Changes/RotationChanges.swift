@@ -20,39 +20,53 @@ struct RotateInputChange<Scalar: ComputeScalar>: TileChange {
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
-    let columns = tile.columns
-    var (from, to) = (
-      [Scalar](repeating: 0, count: columns), [Scalar](repeating: 0, count: columns)
-    )
+    for factor in factors {
+      if let order = factor.order { permute(&tile, order, isInverse: false) }
+      rotate(&tile, by: factor)
+      if let order = factor.order { permute(&tile, order, isInverse: true) }
+    }
+    guard let rowScale else { return }
     for (index, row) in tile.rows.enumerated() {
-      for column in 0..<columns { from[column] = tile.values[index * columns + column] }
-      for factor in factors { rotate(&from, &to, by: factor) }
-      let scale = rowScale.map { $0[row] } ?? 1
-      for column in 0..<columns { tile.values[index * columns + column] = from[column] * scale }
+      let scale = rowScale[row]
+      for place in index * tile.columns..<(index + 1) * tile.columns { tile.values[place] *= scale }
     }
   }
 
-  private func rotate(_ row: inout [Scalar], _ other: inout [Scalar], by factor: Factor) {
-    if let order = factor.order {
-      for (column, place) in order.enumerated() { other[place] = row[column] }
-      swap(&row, &other)
-    }
+  /// X ← X · Rᵀ, a block of columns after the other.
+  private func rotate(_ tile: inout Tile<Scalar>, by factor: Factor) {
+    tile.clearProduct()
     let isShared = factor.blocks.count == size * size
-    for start in stride(from: 0, to: row.count, by: size) {
-      let block = isShared ? 0 : start * size
-      for output in 0..<size {
-        var sum: Scalar = 0
-        for input in 0..<size {
-          sum += row[start + input] * factor.blocks[block + output * size + input]
+    var product = MatrixProduct(
+      rows: tile.rows.count, columns: size, inner: size, a: (false, tile.columns),
+      b: (true, size))
+    let columns = tile.columns
+    product.resultStride = columns
+    unsafe tile.values.withUnsafeBufferPointer { values in
+      unsafe factor.blocks.withUnsafeBufferPointer { blocks in
+        unsafe tile.product.withUnsafeMutableBufferPointer { result in
+          guard let x = values.baseAddress, let r = blocks.baseAddress, let y = result.baseAddress
+          else { return }
+          for start in stride(from: 0, to: columns, by: size) {
+            let block = isShared ? 0 : start * size
+            unsafe Scalar.multiplyAdd(product, x + start, r + block, scale: 1, into: y + start)
+          }
         }
-        other[start + output] = sum
       }
     }
-    swap(&row, &other)
-    if let order = factor.order {
-      for (column, place) in order.enumerated() { other[column] = row[place] }
-      swap(&row, &other)
+    swap(&tile.values, &tile.product)
+  }
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  private func permute(_ tile: inout Tile<Scalar>, _ order: [Int], isInverse: Bool) {
+    tile.clearProduct()
+    for start in stride(from: 0, to: tile.count, by: tile.columns) {
+      for (column, place) in order.enumerated() {
+        let (from, to) = isInverse ? (place, column) : (column, place)
+        tile.product[start + to] = tile.values[start + from]
+      }
     }
+    swap(&tile.values, &tile.product)
   }
 }
 

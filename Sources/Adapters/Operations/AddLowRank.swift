@@ -83,6 +83,7 @@ extension AddLowRank: WeightPayload {
     }
     let isPlain = all.count == 2 && aBlocks == 1 && bBlocks == 1 && a.shape.count == 2
     guard experts == nil || (isPlain && !isWide) else { return "experts stand alone" }
+    guard experts == nil || rank > 0 else { return "experts have a rank" }
     guard !isWide || (a.shape.count == 2 && aBlocks == 1) else { return "a wide A is one matrix" }
     guard aBlocks == 1 || a.shape.count == 2 else { return "an A in blocks has no kernel" }
     guard a.shape[0].isMultiple(of: experts ?? aBlocks), b.shape[0].isMultiple(of: bBlocks),
