@@ -22,7 +22,7 @@ def low_rank(o, p, s):
     if o.experts:
         order = [into, b[0]] if o.layout == "in_out" else [b[0], into]
         alone = len(p) == 2 and flat and left == right == 1 and not o.wide
-        return own and alone, o.layout == "unresolved" or o.shape in (None, [o.experts, *order])
+        return own and alone and rank > 0, o.layout == "unresolved" or o.shape in (None, [o.experts, *order])
     width = (lambda columns: columns <= into) if o.wide else into
     return own, fits(o, b[0], width, () if flat else a[1:])
 

@@ -191,6 +191,154 @@ import Testing
   }
 }
 
+/// Names that may be absent, and names that share a tensor.
+@Suite struct PlaceTests {
+  private func merged(
+    _ base: HandMadeCheckpoint, _ adapter: Adapter, choices: BindingChoices = .init(),
+    config: String? = nil
+  ) throws -> AdaptedCheckpoint {
+    let folder = try TemporaryFolder()
+    return try AdaptedCheckpoint(
+      base.write(to: folder, config: config), applying: adapter, policy: .init(choices: choices))
+  }
+
+  /// A LoRA of ones on l.q.weight, and a head.
+  private func adapter(bound: [Name] = []) throws -> Adapter {
+    var made = HandMadeAdapter()
+    let head = made.operand("v", [1, 2], [7, 8])
+    try made.append(Replace(parameter: Target("score.weight"), value: head, absent: .create))
+    var low = AddLowRank(
+      weight: Target("l.q.weight", layout: .outIn, layoutSource: .name),
+      a: made.operand("a", [1, 2], [1, 1]), b: made.operand("b", [3, 1], [1, 1, 1]), scale: 1)
+    low.weight.bound = bound
+    try made.append(low)
+    return made.adapter
+  }
+
+  /// The model lies under a prefix; its head may lie beside it.
+  @Test func aHeadIsFoundWhereItIs() throws {
+    for name in ["score.weight", "model.score.weight"] as [Name] {
+      var base = HandMadeCheckpoint()
+      base.add("model.l.q.weight", [3, 2], [0, 0, 0, 0, 0, 0])
+      base.add(name, [1, 2], [0, 0])
+      let view = try merged(base, adapter())
+      #expect(view.changedNames == ["model.l.q.weight", name].sorted())
+    }
+  }
+
+  /// Where there is none, it is made under its own name, never in another model of the same file.
+  @Test func aNewHeadIsMadeUnderItsOwnName() throws {
+    var base = HandMadeCheckpoint()
+    base.add("l.q.weight", [3, 2], [0, 0, 0, 0, 0, 0])
+    base.add("teacher.l.q.weight", [3, 2], [0, 0, 0, 0, 0, 0])
+    base.add("teacher.score.weight", [1, 2], [0, 0])
+    #expect(try merged(base, adapter()).changedNames == ["l.q.weight", "score.weight"])
+    for bound in [[], ["model.l.q.weight"]] as [[Name]] {
+      var prefixed = HandMadeCheckpoint()
+      prefixed.add("model.l.q.weight", [3, 2], [0, 0, 0, 0, 0, 0])
+      let view = try merged(prefixed, adapter(bound: bound))
+      #expect(view.changedNames == ["model.l.q.weight", "score.weight"])
+    }
+  }
+
+  /// A replacement undoes what was done under another name of the same parameter.
+  @Test func orderCountsByParameter() throws {
+    var base = HandMadeCheckpoint()
+    base.add("x.weight", [2, 3], [1, 1, 1, 1, 1, 1])
+    base.add("x.bias", [2], [1, 1])
+    var made = HandMadeAdapter()
+    let vector = made.operand("v", [2], [2, 3])
+    try made.append(
+      Multiply(
+        weight: Target("x.weight", layout: .outIn), vector: vector, side: .output,
+        scalesBias: true))
+    try made.append(Replace(parameter: Target("x.bias"), value: vector))
+    let adapter = made.adapter
+    #expect(throws: RuntimeError.self) { try merged(base, adapter) }
+  }
+
+  /// T5 has three names for one tensor: a change of two of them is not that of one.
+  @Test func noEndOfATieIsForgotten() throws {
+    var base = HandMadeCheckpoint()
+    base.add("shared.weight", [3, 2], [0, 0, 0, 0, 0, 0])
+    let names: [Name] = ["encoder.embed_tokens.weight", "decoder.embed_tokens.weight"]
+    for (first, second) in [([0], [1]), ([1], [1])] as [([Int], [Int])] {
+      var made = HandMadeAdapter()
+      let values = made.operand("v", [1, 2], [5, 6])
+      try made.append(ReplaceRows(parameter: Target(names[0]), rows: first, values: values))
+      try made.append(ReplaceRows(parameter: Target(names[1]), rows: second, values: values))
+      let adapter = made.adapter
+      let config = #"{"model_type":"t5"}"#
+      guard first == second else {
+        #expect(throws: RuntimeError.self) { try merged(base, adapter, config: config) }
+        continue
+      }
+      let view = try merged(base, adapter, config: config)
+      let bytes = try #require(try view.contents(of: "shared.weight"))
+      #expect(doubles(bytes, .f32) == [0, 0, 5, 6, 0, 0])
+    }
+  }
+
+  @Test func aMadeBiasFitsItsWeight() throws {
+    var base = HandMadeCheckpoint()
+    base.add("x.weight", [2, 3], [1, 1, 1, 1, 1, 1])
+    var made = HandMadeAdapter()
+    let delta = made.operand("d", [7], [1, 1, 1, 1, 1, 1, 1])
+    try made.append(Add(parameter: Target("x.bias"), delta: delta, scale: 1))
+    let adapter = made.adapter
+    #expect(throws: RuntimeError.self) {
+      try merged(base, adapter, choices: .init(missingBias: .create))
+    }
+  }
+
+  /// Elements that are parts of bytes come through as they are.
+  @Test func valuesOfAnyTypeAreReplaced() throws {
+    var base = HandMadeCheckpoint()
+    base.add("x", .f4, [2, 4], [0, 0, 0, 0])
+    let shape = try #require(Shape([2, 4]))
+    let info = TensorInfo(name: "v", type: .f4, shape: shape)
+    let bytes: [UInt8] = [0x11, 0x22, 0x33, 0x44]
+    let replace = try Adapters.Operation(
+      Replace(parameter: Target("x"), value: TypedOperand(info)))
+    let adapter = Adapter(
+      name: "default", method: "test", operations: [replace], inert: [], source: nil, files: [],
+      base: nil, tensors: [TensorContents(info, bytes: MemoryBytes(bytes), offset: 0)])
+    #expect(try merged(base, adapter).contents(of: "x") == bytes)
+  }
+
+  /// A window of integers is cut as bytes are.
+  @Test func aWindowOfIntegersIsReplaced() throws {
+    var base = HandMadeCheckpoint()
+    base.add("x", .i64, [1], [UInt8](repeating: 0, count: 8))
+    let shape = try #require(Shape([3]))
+    let info = TensorInfo(name: "v", type: .i64, shape: shape)
+    let replace = try Adapters.Operation(
+      Replace(
+        parameter: Target("x"), value: TypedOperand(Operand("v", window: [1..<2]), in: info)))
+    let values = (0..<24).map { UInt8($0) }
+    let adapter = Adapter(
+      name: "default", method: "test", operations: [replace], inert: [], source: nil, files: [],
+      base: nil, tensors: [TensorContents(info, bytes: MemoryBytes(values), offset: 0)])
+    #expect(try merged(base, adapter).contents(of: "x") == Array(8..<16))
+  }
+
+  /// A few bytes cannot ask for much more memory than the weight has.
+  @Test func factorsStayInProportion() throws {
+    var base = HandMadeCheckpoint()
+    base.add("x.weight", [1, 1 << 14], [Float](repeating: 0, count: 1 << 14))
+    var made = HandMadeAdapter()
+    let size = 1 << 14
+    var low = AddLowRank(
+      weight: Target("x.weight", layout: .outIn, layoutSource: .name),
+      a: made.operand("a", [size, 1], [Float](repeating: 1, count: size)),
+      b: made.operand("b", [1, size], [Float](repeating: 1, count: size)), scale: 1)
+    low.aBlocks = size
+    try made.append(low)
+    let view = try merged(base, made.adapter)
+    #expect(throws: RuntimeError.self) { try view.contents(of: "x.weight") }
+  }
+}
+
 /// Experts stacked in one tensor, or one by one: the same adapter gives the same weights.
 @Suite struct ExpertTests {
   /// tiny-mixtral as transformers keeps it in memory.
@@ -275,5 +423,58 @@ import Testing
     let before = try original.file.bytes(at: original.offset, count: original.info.byteCount)
     #expect(merged[..<(5 * part.count)] == before[..<(5 * part.count)])
     #expect(merged[(6 * part.count)...] == before[(6 * part.count)...])
+  }
+
+  /// Square experts stored one by one: nothing shows how the stack is stored, so it must be said.
+  @Test func squareExpertsAreNotGuessed() throws {
+    let folder = try TemporaryFolder()
+    var base = HandMadeCheckpoint()
+    for expert in 0..<2 {
+      base.add(Name("m.mlp.experts.\(expert).down_proj.weight"), [2, 2], [0, 0, 0, 0])
+    }
+    let checkpoint = try base.write(to: folder)
+    func adapter(_ layout: Layout) throws -> Adapter {
+      var made = HandMadeAdapter()
+      var low = AddLowRank(
+        weight: Target("m.mlp.experts.down_proj", layout: layout, layoutSource: .user),
+        a: made.operand("a", [2, 2], [1, 2, 3, 4]), b: made.operand("b", [2, 2], [1, 1, 10, 10]),
+        scale: 1)
+      low.experts = 2
+      try made.append(low)
+      return made.adapter
+    }
+    let error = #expect(throws: RuntimeError.self) {
+      try AdaptedCheckpoint(checkpoint, applying: adapter(.unresolved))
+    }
+    guard case .undecidedLayout = error else { return #expect(Bool(false)) }
+    // B A of the first expert is [[1, 2], [10, 20]].
+    for (layout, values) in [(.outIn, [1, 2, 10, 20]), (.inOut, [1, 10, 2, 20])]
+      as [(Layout, [Double])]
+    {
+      let view = try AdaptedCheckpoint(checkpoint, applying: adapter(layout))
+      let bytes = try #require(try view.contents(of: "m.mlp.experts.0.down_proj.weight"))
+      #expect(doubles(bytes, .f32) == values)
+    }
+  }
+
+  /// A stack is cut as one; what is not for stacks would take it for something else.
+  @Test func aStackIsForStacksOnly() throws {
+    let folder = try TemporaryFolder()
+    var base = HandMadeCheckpoint()
+    base.add("x", [2, 2, 3], [Float](repeating: 0, count: 12))
+    let checkpoint = try base.write(to: folder)
+    var made = HandMadeAdapter()
+    var low = AddLowRank(
+      weight: Target("x", layout: .outIn, layoutSource: .kind),
+      a: made.operand("a", [2, 3], [1, 1, 1, 1, 1, 1]),
+      b: made.operand("b", [2, 2], [1, 1, 1, 1]), scale: 1)
+    low.experts = 2
+    try made.append(
+      ReplaceRows(
+        parameter: Target("x"), rows: [0],
+        values: made.operand("v", [1, 2, 3], [Float](repeating: 1, count: 6))))
+    try made.append(low)
+    let adapter = made.adapter
+    #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(checkpoint, applying: adapter) }
   }
 }
