@@ -65,7 +65,8 @@ def blocks(o, p, s):
 
 def rotate(o, p, s):
     b = (1 + isqrt(1 + 8 * s.m)) // 2
-    own = b > 1 and b * (b - 1) == 2 * s.m and (o.radius or 0) >= 0 and (not o.shared or s.n == 1)
+    own = b > 1 and b * (b - 1) == 2 * s.m and (o.radius or 0) >= 0 and s.n in (1, o.shared or s.n)
+    own &= (o.terms or 0) <= 64
     into = (lambda into: into % b == 0) if o.shared else s.n * b
     return own, own and fits(o, None, into, flat=True)
 
@@ -131,7 +132,7 @@ def section_rules(o, p):
     """Holds an operation against its section; returns whether it is known, and not opaque."""
     if o.op not in SECTIONS:
         return False
-    prefix, text, keys, rule = SECTIONS[o.op]
+    prefix, text, keys, rule, sizes = *SECTIONS[o.op], Object()
     roles = dict(role.partition(": ")[::2] for role in text.split(", "))
     target = {"target" if keys.items() >= STREAM.items() else "target*": NAME}
     types = {**keys, **target, "tensors*": dict.fromkeys(roles, object)}
@@ -141,7 +142,6 @@ def section_rules(o, p):
         return False
     check_type(o, types)
     need(all(o[key] > 0 for key in COUNTS if key in o), "MAN-1")
-    sizes = Object()
     for role, pattern in roles.items():
         part, types = p.get(role.rstrip("*")), {"I32", "I64"} if role == "indices*" else FLOATS
         need(part is None or o.op == "replace" or part.dtype in types, prefix)

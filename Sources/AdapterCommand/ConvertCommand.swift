@@ -74,6 +74,11 @@ struct ConvertCommand: ParsableCommand {
     }
   }
 
+  /// What only a merge has to decide is left open.
+  private var bindingChoices: BindingChoices {
+    .init(layout: layout?.layout, names: map.names, missingBias: .create, ties: .untie)
+  }
+
   private var importChoices: PEFTImport.Choices {
     .init(ignoredFields: ignoreField.map { Name($0) }, prefixOrder: prefixOrder?.order)
   }
@@ -93,7 +98,7 @@ struct ConvertCommand: ParsableCommand {
   private func bind(_ adapter: Adapter, to checkpoint: Checkpoint) throws(Failure) -> Adapter {
     do throws(RuntimeError) {
       let bound = try BoundAdapter(
-        adapter, to: checkpoint, choices: BindingChoices(layout: layout?.layout, names: map.names))
+        adapter, to: checkpoint, choices: bindingChoices)
       for note in bound.notes { Terminal.report("note", note) }
       return try bound.recordingBase(checkpoint)
     } catch {

@@ -30,7 +30,6 @@ package struct OperandValues<Scalar: ComputeScalar>: Sendable {
     values =
       operand.window.map { cut($0, from: all[...], dimensions: info.shape.dimensions[...]) } ?? all
   }
-
 }
 
 /// An operand's bytes as they stand in the adapter, its window cut out.

@@ -133,7 +133,8 @@ struct BindingBuilder {
       }
       let type = info.type
       operations.append(operation)
-      try self.add(operation, .whole, to: ChangeSlot(name: name, stored: nil, type: type, shape: shape))
+      try self.add(
+        operation, .whole, to: ChangeSlot(name: name, stored: nil, type: type, shape: shape))
     default:
       // Only after a replacement that makes the parameter.
       guard let place = places[name] else { throw .binding(.unbound([target.name: []])) }

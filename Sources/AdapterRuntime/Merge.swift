@@ -79,7 +79,8 @@ public struct Merge: Sendable {
   }
 
   private func receipt(
-    _ target: FilePath, copied: [String], edited: [String], omitted: [String], proven: [Name], byteCount: UInt64
+    _ target: FilePath, copied: [String], edited: [String], omitted: [String], proven: [Name],
+    byteCount: UInt64
   ) -> MergeReceipt {
     let tensors = view.adapter.tensors
     let adapter = view.adapter.adapter
@@ -92,7 +93,8 @@ public struct Merge: Sendable {
       created: names(.created), resized: names(.resized), proven: proven,
       changedParameters: tensors.reduce(0) { $0 + $1.info.shape.count },
       untouchedCount: view.checkpoint.names.count - tensors.count + names(.created).count,
-      byteCount: byteCount, shards: view.checkpoint.shards.map(\.name), copiedFiles: copied, editedFiles: edited,
+      byteCount: byteCount, shards: view.checkpoint.shards.map(\.name), copiedFiles: copied,
+      editedFiles: edited,
       omittedFiles: omitted, notes: notes)
   }
 

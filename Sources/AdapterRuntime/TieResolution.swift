@@ -51,7 +51,9 @@ struct TieResolution {
     // Other names may be stored too, as copies.
     let copies = names.filter { $0 != name && checkpoint.tensor($0) != nil }
     let areEqual = try Self.areEqual(ends, adapter)
-    if areEqual, ends.count == names.count || (first.replacesRowsOnly && copies.isEmpty) {
+    let isOfEmbedding = ends.contains { !TiedNames.isHead($0.name) }
+    let followsOnBoth = first.replacesRowsOnly && isOfEmbedding && copies.isEmpty
+    if areEqual, ends.count == names.count || followsOnBoth {
       for copy in [name] + copies.sorted() {
         tensors.append(first.tensor(named: copy, checkpoint.tensor(copy)))
       }

@@ -56,6 +56,9 @@ extension OperationPayload {
   /// Holds it against the rules of its section.
   func check() throws(FormatError) {
     let name = target.map { " on \($0.name)" } ?? ""
+    for case (let key, .number(let number)?) in attributes where !number.isFinite {
+      throw .manifest("\(Self.op)\(name): \"\(key)\" is \(number)")
+    }
     if let fault = fault() { throw .manifest("\(Self.op)\(name): \(fault)") }
     guard let target, let shape = target.shape, target.layout != .unresolved else { return }
     guard extent.fits(shape.dimensions, target.layout ?? .outIn) else {

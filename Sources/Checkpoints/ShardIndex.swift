@@ -69,16 +69,17 @@ package struct ShardIndex {
       try JSONValue(document: bytes ?? [], maximumDepth: 16)
     }
     var writer = JSONWriter(style: .indented)
-    writer.value(old.mapMembers { key, value in
-      switch key {
-      case "weight_map": .object(map)
-      case "metadata":
-        value.mapMembers { key, value in
-          sizes[key].map { value.double == nil ? value : .integer(UInt64($0)) } ?? value
+    writer.value(
+      old.mapMembers { key, value in
+        switch key {
+        case "weight_map": .object(map)
+        case "metadata":
+          value.mapMembers { key, value in
+            sizes[key].map { value.double == nil ? value : .integer(UInt64($0)) } ?? value
+          }
+        default: value
         }
-      default: value
-      }
-    })
+      })
     return writer.bytes + [UInt8(ascii: "\n")]
   }
 

@@ -41,6 +41,13 @@ public enum TiedNames {
     table.first { $0.absent == name }?.stored.first { checkpoint.tensor($0) != nil }
   }
 
+  /// Whether a parameter is an output layer that is tied to an embedding.
+  public static func isHead(_ name: Name) -> Bool {
+    ["lm_head.weight", "proj_out.weight", "cls.predictions.decoder.weight"].contains {
+      name == $0 || name.hasSuffix(Name(".\($0)"))
+    }
+  }
+
   /// All other parameters that the model computes from the same tensor as `stored`.
   public static func partners(of stored: Name, in checkpoint: Checkpoint) -> [Name] {
     guard let first = partner(of: stored, in: checkpoint) else { return [] }

@@ -2,6 +2,7 @@ import AdapterFormat
 import AdapterInterop
 import Adapters
 import Checkpoints
+import Foundation
 import Storage
 import StrictJSON
 import SystemPackage
@@ -172,6 +173,69 @@ import Testing
       try RawEncoder(SafetensorsFile(source.appending("raw.safetensors")))
     }
     #expect(error?.description.contains("lstm_head.bias_hh_l1_reverse") == true)
+  }
+}
+
+/// What a configuration of PEFT, or a saved file, may also look like.
+@Suite struct OddFileTests {
+  private func changed(
+    _ name: String, _ old: String, _ new: String
+  ) throws -> (folder: TemporaryFolder, source: FilePath) {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft(name), to: "peft")
+    try folder.edit("peft/adapter_config.json", old, new)
+    return (folder, source)
+  }
+
+  /// PEFT keeps the untrained original beside a trained module, and sometimes saves it.
+  @Test func whatWasThereBeforeIsInert() throws {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("llama_saved_head"), to: "peft")
+    let file = try Checkpoint(source.appending("adapter_model.safetensors"))
+    var made = HandMadeCheckpoint()
+    try made.add(file)
+    let head: Name = "base_model.model.lm_head.weight"
+    let tensor = try #require(file.tensor(head))
+    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    for part in ["original_module", "modules_to_save"] {
+      let name = Name("base_model.model.lm_head.\(part).weight")
+      made.add(name, .f32, tensor.info.shape.dimensions, bytes)
+    }
+    try folder.write(made.bytes, to: "peft/adapter_model.safetensors")
+    let adapter = try PEFTImport(PEFTFolder(source)).adapter
+    let replaced = adapter.operations.filter { $0.name == "replace" }
+    #expect(replaced.map { $0.target?.name } == ["lm_head.weight"])
+    #expect(adapter.inert.count == 2)
+  }
+
+  /// A pattern that cannot be matched in linear time is no "no": the shape says which side it is.
+  @Test func aPatternThatCannotBeMatchedIsNotANo() throws {
+    let (folder, source) = try changed(
+      "llama_ia3", #""feedforward_modules": ["#, #""x": [], "feedforward_modules": ["#)
+    let text = String(
+      decoding: try source.appending("adapter_config.json").contents, as: UTF8.self)
+    let start = try #require(text.range(of: #""feedforward_modules": ["#))
+    let end = try #require(text[start.upperBound...].firstIndex(of: "]"))
+    let edited = text.replacingCharacters(
+      in: start.lowerBound...end, with: #""feedforward_modules": "(?!x).*down_proj""#)
+    try Data(edited.utf8).write(
+      to: URL(fileURLWithPath: source.appending("adapter_config.json").string))
+    let plain = try PEFTImport(PEFTFolder(Repository.peft("llama_ia3"))).adapter
+    #expect(try PEFTImport(PEFTFolder(source)).adapter.operations == plain.operations)
+    #expect(folder.names == ["peft"])
+  }
+
+  @Test(arguments: [
+    ("t5_prompt", #""num_virtual_tokens": 3"#, #""num_virtual_tokens": 5000000000000000000"#),
+    ("pvera_llama", #""r": 2"#, #""r": 5000000000000000000"#),
+    ("gralora_hybrid", #""hybrid_r": 2"#, #""hybrid_r": -4"#),
+    ("oft_llama", #""num_cayley_neumann_terms": 5"#, #""num_cayley_neumann_terms": 100000000"#),
+  ])
+  func impossibleNumbersAreRefused(_ name: String, _ old: String, _ new: String) throws {
+    let (folder, source) = try changed(name, old, new)
+    let error = #expect(throws: InteropError.self) { try PEFTImport(PEFTFolder(source)) }
+    if case .storage = error { Issue.record("\(String(describing: error))") }
+    #expect(folder.names == ["peft"])
   }
 }
 

@@ -306,6 +306,15 @@ import Testing
     #expect(try merged(base, adapter).contents(of: "x") == bytes)
   }
 
+  /// JSON has no word for it, and no weight could be what it makes.
+  @Test func anInfiniteScaleIsNoNumber() throws {
+    var made = HandMadeAdapter()
+    let delta = made.operand("d", [1], [1])
+    #expect(throws: FormatError.self) {
+      try made.append(Add(parameter: Target("x"), delta: delta, scale: .infinity))
+    }
+  }
+
   /// A window of integers is cut as bytes are.
   @Test func aWindowOfIntegersIsReplaced() throws {
     var base = HandMadeCheckpoint()

@@ -38,10 +38,13 @@ struct PEFTConfig {
     return number
   }
 
+  /// No count in a configuration is larger.
+  static let maximumCount = 1 << 31 - 1
+
   /// A positive integer that must be there.
   func count(_ field: Name) throws(InteropError) -> Int {
     let number = try number(field)
-    guard let count = Int(exactly: number), count >= 1 else {
+    guard let count = Int(exactly: number), (1...Self.maximumCount).contains(count) else {
       throw .config(field: field.text, "must be a positive integer, not \(number)")
     }
     return count
@@ -138,7 +141,7 @@ struct PEFTRanks {
   /// Rank of a module, and what its product is multiplied with: alpha / r, or alpha / √r.
   func numbers(for module: Name) throws(InteropError) -> (rank: Int, scale: Double) {
     let rank = rankPattern.match(module)?.value ?? rank
-    guard let count = Int(exactly: rank), count >= 1 else {
+    guard let count = Int(exactly: rank), (1...PEFTConfig.maximumCount).contains(count) else {
       throw .config(field: "r or rank_pattern", "gives \(module) the rank \(rank)")
     }
     let alpha = alphaPattern.match(module)?.value ?? alpha

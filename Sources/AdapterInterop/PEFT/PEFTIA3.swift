@@ -14,12 +14,7 @@ extension PEFTMeaning {
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
     for module in tensors.modules {
       let vector = try tensors.take("ia3_l", of: module)
-      let isFeedforward =
-        config.covers("feedforward_modules", module.name, needsDot: false) ?? false
-      if vector.shape.count == 2, vector.count != 1, isFeedforward != (vector.shape[0] == 1) {
-        throw .tensors(
-          "\(module.name): ia3_l is \(vector.shape), which is not what feedforward_modules says")
-      }
+      let isFeedforward = try isFeedforward(module.name, vector)
       var target = Target(Name("\(module.name).weight"))
       (target.layout, target.layoutSource) = layouts.layout(of: module.name, vector.shape.count > 2)
       try append(
@@ -27,5 +22,28 @@ extension PEFTMeaning {
           weight: target, vector: vector, side: isFeedforward ? .input : .output,
           scalesBias: !isFeedforward))
     }
+  }
+
+  /// What `feedforward_modules` says; where its pattern is none that can be matched here, what the shape
+  /// shows, if it shows anything.
+  private func isFeedforward(
+    _ module: Name, _ vector: TypedOperand
+  ) throws(InteropError) -> Bool {
+    let shows = vector.shape.count == 2 && vector.count != 1
+    if config["feedforward_modules"] != nil,
+      config.covers("feedforward_modules", module, needsDot: false) == nil
+    {
+      guard shows else {
+        throw .config(
+          field: "feedforward_modules", "has a pattern that cannot be matched in linear time")
+      }
+      return vector.shape[0] == 1
+    }
+    let says = config.covers("feedforward_modules", module, needsDot: false) ?? false
+    guard !shows || says == (vector.shape[0] == 1) else {
+      throw .tensors(
+        "\(module): ia3_l is \(vector.shape), which is not what feedforward_modules says")
+    }
+    return says
   }
 }

@@ -44,10 +44,14 @@ extension PEFTMeaning {
         weight: place.target, a: a, b: b, scale: place.isAppliedTwice ? 2 * scale : scale)
       if let experts = place.experts(a, rank) {
         low.experts = experts
-        if a.shape[1] == b.shape[0], let version = config.version, version < (0, 19) {
-          // Until 0.18 the factors were [r, D1] and [D2, r]; later versions depend on the model.
+        // Until 0.18 the factors were [r, D1] and [D2, r], and 0.17 did not write its version; later
+        // ones depend on the model.
+        if a.shape[1] == b.shape[0], config.version.map({ $0 < (0, 19) }) ?? true {
           (low.weight.layout, low.weight.layoutSource) = (.inOut, .flag)
         }
+      } else if place.isStack {
+        // A parameter of two dimensions gets B · A as it is stored.
+        (low.weight.layout, low.weight.layoutSource) = (.outIn, .kind)
       }
       try addBlocks(&low, rank)
       low.magnitude = try tensors.takeIfThere("lora_magnitude_vector", of: module)
@@ -121,7 +125,8 @@ struct PEFTPlace {
   let patternName: Name
   /// Whether PEFT applies the change twice.
   let isAppliedTwice: Bool
-  private let isStack: Bool
+  /// Whether it is one of `target_parameters`.
+  let isStack: Bool
 
   init(
     _ module: PEFTTensors.Module, _ config: PEFTConfig, _ parents: Set<Name>,
@@ -171,7 +176,8 @@ struct PEFTPlace {
     guard ordered.count == leaves.count, let place = depths.firstIndex(of: module.depth),
       depths.count == ordered.count
     else {
-      throw .tensors("\(module.name): nothing says which of \(leaves) its tensors are for")
+      let names = leaves.prefix(4).joined(separator: ", ")
+      throw .tensors("\(module.name): nothing says which of \(names) its tensors are for")
     }
     return Name("\(module.name).\(ordered[place])")
   }

@@ -7,6 +7,7 @@ internal import StrictJSON
 /// | `base_model.model.M.PART.weight`, `….PART.default.weight`, `….PART.bias` | `M` | `PART`, and `weight` or `bias` |
 /// | `base_model.model.M.PART`, `….PART.default` | `M` | `PART` |
 /// | `base_model.model.M.weight`, `M.base_layer.weight`, `M.modules_to_save[.default].weight` | | the parameter `M.weight` in full |
+/// | `M.original_module.weight` | | `M.weight` before the training |
 /// | `base_model.M.…` (one `model.` less), `M.…` (no prefix), either of them repeated | `M` | |
 ///
 /// Wrappers inside M are dropped: those of compilers and distributed training (`_orig_mod`,
@@ -20,6 +21,8 @@ struct PEFTName {
     case part(String, leaf: String)
     /// A parameter of the model in full.
     case parameter(isBaseLayer: Bool, isModuleToSave: Bool)
+    /// A parameter as it was before the training, which PEFT's wrapper keeps beside the trained one.
+    case original
   }
 
   /// The module's name as PEFT matches patterns against it; of a parameter in full, its own name.
@@ -47,8 +50,11 @@ struct PEFTName {
       path.removeLast(depth)
     } else {
       let isModuleToSave = path.contains("modules_to_save")
-      kind = .parameter(
-        isBaseLayer: path.dropLast().last == "base_layer", isModuleToSave: isModuleToSave)
+      kind =
+        path.contains("original_module")
+        ? .original
+        : .parameter(
+          isBaseLayer: path.dropLast().last == "base_layer", isModuleToSave: isModuleToSave)
       if isModuleToSave { path.removeAll { $0 == "default" } }
       depth = 0
       if path.dropLast().last == "base_layer" { path.remove(at: path.count - 2) }

@@ -9,8 +9,15 @@ package import StrictJSON
 package struct PEFTPattern {
   private var entries: [(key: String, regex: LinearRegex, value: Double)] = []
 
+  /// Bytes that all patterns of a table may have: matching them is work for every module.
+  private static let maximumByteCount = 1 << 17
+
   /// Compiles a table.
   package init(_ members: [JSONValue.Member], field: String) throws(InteropError) {
+    let length = members.reduce(0) { $0 + $1.key.text.utf8.count }
+    guard length <= Self.maximumByteCount else {
+      throw .config(field: field, "has patterns of \(length) bytes in all")
+    }
     for member in members {
       guard let value = member.value.double else {
         throw .config(field: field, "the value of \"\(member.key)\" is no number")

@@ -77,6 +77,7 @@ extension PEFTMeaning {
       try config["hybrid_r"].map { _ throws(InteropError) in
         try config.number("hybrid_r")
       } ?? 0
+    guard hybrid >= 0 else { throw .config(field: "hybrid_r", "must not be negative") }
     let scale = try config.number("alpha") / (Double(try config.count("r")) + hybrid)
     for module in tensors.modules {
       var weight = module.weight

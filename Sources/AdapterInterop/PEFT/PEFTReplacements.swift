@@ -17,8 +17,24 @@ extension PEFTMeaning {
   mutating func addReplacements() throws(InteropError) {
     let saved = try config.texts("modules_to_save")
     let bias = config.text("bias") ?? "none"
+    // PEFT may save a module twice, under its own name and under its wrapper's: they are one.
+    let wrapped = Set(
+      tensors.parameters.compactMap { entry -> Name? in
+        if case .parameter(_, isModuleToSave: true) = entry.name.kind {
+          entry.name.module
+        } else {
+          nil
+        }
+      })
     for (name, info) in tensors.parameters {
-      guard case .parameter(let isBaseLayer, let isModuleToSave) = name.kind else { continue }
+      guard case .parameter(let isBaseLayer, let isModuleToSave) = name.kind else {
+        tensors.setAside(info, reason: "the value before the training")
+        continue
+      }
+      if !isModuleToSave, wrapped.contains(name.module) {
+        tensors.setAside(info, reason: "\(name.module) is in the file under its wrapper's name too")
+        continue
+      }
       let path = name.module.text.split(separator: ".").map(String.init)
       let module = Name(path.dropLast().joined(separator: "."))
       let isVocabulary = VocabularyNames.isOne(name.module)
@@ -80,7 +96,8 @@ extension PEFTMeaning {
   private func tokens(of module: Name, _ field: Name) throws(InteropError) -> [Int] {
     guard let value = config[field] else { throw .config(field: field.text, "missing") }
     guard case .object(let members) = value else { return try config.integers(value, field) }
-    let entry = members.first { module == $0.key || module.hasSuffix(Name(".\($0.key)")) }
+    // As PEFT compares them: by their endings.
+    let entry = members.first { module.hasSuffix($0.key) }
     guard let entry else { throw .config(field: field.text, "does not name \(module)") }
     return try config.integers(entry.value, field)
   }

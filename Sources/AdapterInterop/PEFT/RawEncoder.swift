@@ -33,7 +33,10 @@ public struct RawEncoder: Sendable {
   private static func part(of name: Name) -> String? {
     let path = name.text.split(separator: ".").map(String.init)
     guard let place = path.lastIndex(of: marker) else { return nil }
-    return path[(place + 1)...].drop { $0 == "default" }.joined(separator: ".")
+    let inner = path[(place + 1)...]
+    // The adapter's name stands first, unless the encoder was saved alone.
+    let heads = ["embedding", "mlp_head", "lstm_head", "transform"]
+    return inner.drop { !heads.contains($0) }.joined(separator: ".")
   }
 
   /// Runs the encoder.
@@ -64,7 +67,9 @@ public struct RawEncoder: Sendable {
       throw .tensors("a prompt of \(baked.rows) × \(baked.columns)")
     }
     let info = TensorInfo(name: "prompt_embeddings", type: .f32, shape: shape)
-    let meaning = try PEFTImport.meaning(config, [info], choices)
+    // A head that was trained along is wrapped, and is no training state.
+    let saved = file.header.tensors.filter { $0.info.name.text.contains(".modules_to_save.") }
+    let meaning = try PEFTImport.meaning(config, [info] + saved.map(\.info), choices)
     adapter = Adapter(
       name: "default", method: config.method.name, operations: meaning.operations,
       inert: meaning.inert,
@@ -72,8 +77,9 @@ public struct RawEncoder: Sendable {
       base: BaseRecord(
         name: config.text("base_model_name_or_path"), revision: config.text("revision"),
         architecture: nil, fingerprint: nil),
-      tensors: [TensorContents(info, bytes: MemoryBytes(baked.bytes), offset: 0)])
-    let dropped = file.header.tensors.count - parts.count
+      tensors: [TensorContents(info, bytes: MemoryBytes(baked.bytes), offset: 0)]
+        + saved.map { TensorContents($0.info, bytes: file.file, offset: file.offset(of: $0)) })
+    let dropped = file.header.tensors.count - parts.count - saved.count
     notes =
       meaning.notes + ["the encoder is run once, and its tensors are dropped"]
       + (dropped == 0 ? [] : ["dropped: \(dropped) tensors that are no part of the encoder"])

@@ -30,11 +30,12 @@ struct RawMatrix {
       case .f32: Self.elements(bytes) { (unit: UInt32) in Double(Float(bitPattern: unit)) }
       case .bf16:
         Self.elements(bytes) { (unit: UInt16) in Double(Float(bitPattern: UInt32(unit) << 16)) }
+      case .f16: Self.elements(bytes) { (unit: UInt16) in Double(Float16(bitPattern: unit)) }
       case .f64: Self.elements(bytes) { (unit: UInt64) in Double(bitPattern: unit) }
       default: nil
       }
     guard let values else {
-      throw .tensors("tensor \(info.name) is \(info.type.rawValue), not F32, BF16 or F64")
+      throw .tensors("tensor \(info.name) is \(info.type.rawValue), not F16, BF16, F32 or F64")
     }
     self.init(
       rows: shape.count == 2 ? shape[0] : 1, columns: shape.last ?? 0, values: values)

@@ -30,6 +30,7 @@ public struct RotateInput: Sendable, Hashable {
 
 extension RotateInput: WeightPayload {
   package static let op = "rotate_input"
+  private static let maximumTerms = 64
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["u"], ["terms", "shared", "radius"]
   )
@@ -64,6 +65,7 @@ extension RotateInput: WeightPayload {
     guard generator.type.isFloat, generator.shape.count == 2, blockSize != nil else {
       return "u \(generator.shape) is not [n, b (b - 1) / 2] of floats"
     }
+    guard terms <= Self.maximumTerms else { return "\(terms) terms are more than anybody needs" }
     guard !isShared || generator.shape[0] == 1 else { return "a shared block is one" }
     return radius.map { $0 >= 0 } ?? true ? nil : "the radius is negative"
   }
