@@ -36,10 +36,7 @@ struct TieResolution {
     tensors.sort { $0.info.name < $1.info.name }
   }
 
-  /// - Parameters:
-  ///   - name: the stored tensor.
-  ///   - ends: what changes it, under each of the names that share it.
-  ///   - names: all those names.
+  /// Resolves one stored tensor: `ends` change it, each under one of the `names` that share it.
   private mutating func append(
     _ name: Name, _ ends: [ChangeSlot], _ names: Set<Name>, _ adapter: Adapter,
     _ checkpoint: Checkpoint, _ choices: BindingChoices
