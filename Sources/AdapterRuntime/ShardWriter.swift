@@ -9,7 +9,8 @@ internal import Synchronization
 ///
 /// The work is a list of pieces in the order of the file: runs of bytes to copy, and tiles of rows to
 /// change. Threads take the next piece until none is left, so that reading, arithmetic and writing
-/// of different pieces overlap; memory is one tile a thread, whatever the size of the tensors.
+/// of different pieces overlap; memory is one tile a thread and the operands of the tensors at hand,
+/// whatever the size of the base.
 struct ShardWriter: Sendable {
   private let view: AdaptedCheckpoint
   private let plan: ShardPlan
