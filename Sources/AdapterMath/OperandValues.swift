@@ -33,8 +33,14 @@ package struct OperandValues<Scalar: ComputeScalar>: Sendable {
 }
 
 /// An operand's bytes as they stand in the adapter, its window cut out.
-enum OperandBytes {
-  static func contents(of operand: Operand, _ adapter: Adapter) throws(FormatError) -> [UInt8] {
+package enum OperandBytes {
+  /// Loads them.
+  ///
+  /// - Throws: `FormatError` where the tensor cannot be read, is damaged, or has elements that are no
+  ///   whole bytes and is wanted in part.
+  package static func contents(of operand: Operand, _ adapter: Adapter) throws(FormatError)
+    -> [UInt8]
+  {
     guard let info = adapter.tensor(operand.tensor) else {
       throw .unsupported("tensor \(operand.tensor)")
     }

@@ -72,10 +72,7 @@ struct TieResolution {
       let stored = checkpoint.tensor(each)
       // A name that is stored, and that nothing changes, stays as it is.
       guard slot != nil || stored == nil, let origin = stored ?? first.stored else { continue }
-      let own =
-        slot
-        ?? ChangeSlot(
-          name: each, stored: origin, type: origin.info.type, shape: origin.info.shape)
+      let own = slot ?? ChangeSlot(each, origin)
       tensors.append(own.tensor(named: each, origin, isNew: stored == nil))
     }
   }
@@ -128,8 +125,8 @@ extension Adapters.Operation {
   ) throws(FormatError) -> Bool {
     func areEqual(_ left: TypedOperand, _ right: TypedOperand) throws(FormatError) -> Bool {
       guard left.type == right.type, left.shape == right.shape else { return false }
-      let first = try OperandValues<Double>(left.operand, of: adapter).values
-      return first == (try OperandValues<Double>(right.operand, of: adapter).values)
+      let first = try OperandBytes.contents(of: left.operand, adapter)
+      return first == (try OperandBytes.contents(of: right.operand, adapter))
     }
     func areTransposed(_ left: TypedOperand, _ right: TypedOperand) throws(FormatError) -> Bool {
       guard left.type == right.type, left.shape.count == 2, left.shape == right.shape.reversed()

@@ -279,6 +279,25 @@ import Testing
     }
   }
 
+  /// Ends of a tie are compared bit for bit, whatever their bits mean.
+  @Test func integersOnBothEndsOfATieAreCompared() throws {
+    var base = HandMadeCheckpoint()
+    base.add("model.embed_tokens.weight", .i64, [1, 1], [UInt8](repeating: 0, count: 8))
+    let shape = try #require(Shape([1, 1]))
+    let info = TensorInfo(name: "v", type: .i64, shape: shape)
+    let names: [Name] = ["model.embed_tokens.weight", "lm_head.weight"]
+    let operations = try names.map { name in
+      try Adapters.Operation(Replace(parameter: Target(name), value: TypedOperand(info)))
+    }
+    let bytes = (1...8).map { UInt8($0) }
+    let adapter = Adapter(
+      name: "default", method: "test", operations: operations, inert: [], source: nil, files: [],
+      base: nil, tensors: [TensorContents(info, bytes: MemoryBytes(bytes), offset: 0)])
+    let view = try merged(base, adapter, config: #"{"tie_word_embeddings":true}"#)
+    #expect(view.changedNames == ["model.embed_tokens.weight"])
+    #expect(try view.contents(of: "model.embed_tokens.weight") == bytes)
+  }
+
   @Test func aMadeBiasFitsItsWeight() throws {
     var base = HandMadeCheckpoint()
     base.add("x.weight", [2, 3], [1, 1, 1, 1, 1, 1])
