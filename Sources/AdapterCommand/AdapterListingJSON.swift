@@ -77,17 +77,7 @@ extension AdapterListing {
         for entry in adapter.inert {
           writer.object { writer in
             writer.member("tensor", entry.tensor.text)
-            if let window = entry.window {
-              writer.key("window")
-              writer.array { writer in
-                for range in window {
-                  writer.array { writer in
-                    writer.integer(range.lowerBound)
-                    writer.integer(range.count)
-                  }
-                }
-              }
-            }
+            if let window = entry.window { Operand.encode(window, into: &writer) }
             writer.member("reason", entry.reason)
           }
         }

@@ -165,7 +165,8 @@ public struct Operand: Sendable, Hashable {
     }
   }
 
-  static func encode(_ window: [Range<Int>], into writer: inout JSONWriter) {
+  /// Writes the key `window` and its pairs of start and count.
+  package static func encode(_ window: [Range<Int>], into writer: inout JSONWriter) {
     writer.key("window")
     writer.array { writer in
       for range in window {

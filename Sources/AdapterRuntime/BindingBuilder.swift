@@ -17,6 +17,13 @@ struct ChangeSlot {
   var changes: [(operation: Adapters.Operation, part: ParameterChange.Part)] = []
 }
 
+extension ChangeSlot {
+  /// A parameter as the base stores it.
+  init(_ name: Name, _ stored: StoredTensor) {
+    self.init(name: name, stored: stored, type: stored.info.type, shape: stored.info.shape)
+  }
+}
+
 /// Goes through an adapter's operations, decides what a base decides of each, and collects what
 /// changes which tensor.
 struct BindingBuilder {
@@ -38,45 +45,51 @@ struct BindingBuilder {
   mutating func append(_ operation: Adapters.Operation) throws(RuntimeError) {
     guard let target = operation.target else { return operations.append(operation) }
     switch binding[target.name] {
-    case .stored(let stored, let name): try change(stored, name, by: operation)
+    case .stored(let stored, let name): try change(ChangeSlot(name, stored), by: operation)
     case .undecidedParts: undecided.append(target.name)
     case .parts(let parts, let layout):
       let bound = record(operation, layout, shape: nil, bound: parts.map(\.tensor.info.name))
       for (tensor, part) in parts {
-        try add(bound, .expert(part.expert, rows: part.rows), to: tensor, tensor.info.name)
+        try add(
+          bound, .expert(part.expert, rows: part.rows), to: ChangeSlot(tensor.info.name, tensor))
       }
     case .region(let stored, let rows):
       let bound = record(operation, .outIn, shape: nil, bound: [stored.info.name])
-      try add(bound, .region(rows: rows), to: stored, stored.info.name)
+      try add(bound, .region(rows: rows), to: ChangeSlot(stored.info.name, stored))
     case .absent(let name): try create(name, by: operation)
     }
   }
 
+  /// Changes a parameter that the base stores, or that another operation makes.
   private mutating func change(
-    _ stored: StoredTensor, _ name: Name, by operation: Adapters.Operation
+    _ fresh: ChangeSlot, by operation: Adapters.Operation
   ) throws(RuntimeError) {
     guard let target = operation.target, let extent = operation.payload?.extent else { return }
-    guard target.layout != nil else {
-      let bound = record(
-        operation, nil, shape: operation.isReplacement ? target.shape : stored.info.shape,
-        bound: [stored.info.name])
-      try add(bound, .whole, to: stored, name)
-      return try changeBias(beside: stored, by: bound)
+    // What came before may have sized it anew.
+    let slot = places[fresh.name].map { slots[$0] } ?? fresh
+    let bound = fresh.stored.map { [$0.info.name] } ?? []
+    let stored = fresh.stored?.info.name ?? fresh.name
+    let recorded: Adapters.Operation
+    if target.layout == nil {
+      guard extent.fits(slot.shape.dimensions, .outIn) else {
+        throw .shape(target.name, expected: extent.description(.outIn), found: slot.shape)
+      }
+      let shape = operation.isReplacement ? target.shape : slot.shape
+      recorded = record(operation, nil, shape: shape, bound: bound)
+    } else {
+      guard let (layout, source) = try layouts.layout(of: target, extent, slot.shape, stored)
+      else { return undecided.append(target.name) }
+      if let before = target.layout, before != .unresolved, before != layout {
+        notes.append(
+          "\(target.name): stored as \(layout.rawValue), recorded as \(before.rawValue) by "
+            + (target.layoutSource?.rawValue ?? "its writer"))
+      }
+      let isNews = target.layout != layout || target.layoutSource == nil
+      recorded = record(
+        operation, layout, isNews ? source : nil, shape: slot.shape, bound: bound)
     }
-    let shape = places[name].map { slots[$0].shape } ?? stored.info.shape
-    guard
-      let (layout, source) = try layouts.layout(of: target, extent, shape, stored.info.name)
-    else { return undecided.append(target.name) }
-    if let recorded = target.layout, recorded != .unresolved, recorded != layout {
-      notes.append(
-        "\(target.name): stored as \(layout.rawValue), recorded as \(recorded.rawValue) by "
-          + (target.layoutSource?.rawValue ?? "its writer"))
-    }
-    let isNews = target.layout != layout || target.layoutSource == nil
-    let bound = record(
-      operation, layout, isNews ? source : nil, shape: shape, bound: [stored.info.name])
-    try add(bound, .whole, to: stored, name)
-    try changeBias(beside: stored, by: bound)
+    try add(recorded, .whole, to: fresh)
+    if let stored = fresh.stored { try changeBias(beside: stored, by: recorded) }
   }
 
   private mutating func changeBias(
@@ -89,7 +102,7 @@ struct BindingBuilder {
     guard shape.dimensions == [count] else {
       throw .shape(name, expected: "[\(count)]", found: shape)
     }
-    try add(operation, .bias, to: bias, name)
+    try add(operation, .bias, to: ChangeSlot(name, bias))
   }
 
   /// The operation with what the base has decided.
@@ -142,40 +155,12 @@ struct BindingBuilder {
     }
   }
 
-  /// Changes a parameter that another operation makes.
-  private mutating func change(
-    _ slot: ChangeSlot, by operation: Adapters.Operation
-  ) throws(RuntimeError) {
-    guard let target = operation.target, let extent = operation.payload?.extent else { return }
-    guard target.layout != nil else {
-      guard extent.fits(slot.shape.dimensions, .outIn) else {
-        throw .shape(target.name, expected: extent.description(.outIn), found: slot.shape)
-      }
-      operations.append(operation)
-      return try add(operation, .whole, to: slot)
-    }
-    guard let (layout, source) = try layouts.layout(of: target, extent, slot.shape, slot.name)
-    else { return undecided.append(target.name) }
-    let bound = record(operation, layout, source, shape: slot.shape, bound: [])
-    try add(bound, .whole, to: slot)
-  }
-
-  private mutating func add(
-    _ operation: Adapters.Operation, _ part: ParameterChange.Part, to stored: StoredTensor,
-    _ name: Name
-  ) throws(RuntimeError) {
-    let info = stored.info
-    guard info.shape.dimensions.allSatisfy({ Int32(exactly: $0) != nil }) else {
-      throw .notMergeable("\(name) has a dimension over 2^31 - 1")
-    }
-    try add(
-      operation, part,
-      to: ChangeSlot(name: name, stored: stored, type: info.type, shape: info.shape))
-  }
-
   private mutating func add(
     _ operation: Adapters.Operation, _ part: ParameterChange.Part, to slot: ChangeSlot
   ) throws(RuntimeError) {
+    guard slot.shape.dimensions.allSatisfy({ Int32(exactly: $0) != nil }) else {
+      throw .notMergeable("\(slot.name) has a dimension over 2^31 - 1")
+    }
     // A change that was pruned away: its target must be there, and stays as it is.
     if case .addLowRank(let low) = operation, low.rank == 0, low.magnitude == nil { return }
     let place = places[slot.name, default: slots.count]

@@ -50,14 +50,12 @@ public enum PEFTExport {
   ) throws(InteropError) {
     let config = try PEFTConfig(
       try PEFTFolder.parseConfig(Array(text.utf8), "the recorded adapter_config.json"))
-    let carried = Set(adapter.files.compactMap(\.tensor))
-    let tensors = adapter.tensors.filter { !carried.contains($0.name) }
     // What the user said of a prefix is in the operation; the configuration does not know it.
     let orders: [PrefixOrder] =
       config.method == .prefixTuning ? [.interleaved, .split] : [.interleaved]
     for order in orders {
       let choices = PEFTImport.Choices(prefixOrder: order)
-      guard let meant = try? PEFTImport.meaning(config, tensors, choices).operations else {
+      guard let meant = try? PEFTImport.meaning(config, adapter.weights, choices).operations else {
         continue
       }
       // Their order follows that of the tensors, which is another in the file.
@@ -86,14 +84,9 @@ public enum PEFTExport {
     of adapter: Adapter, _ source: SourceRecord
   ) throws(InteropError) -> SafetensorsHeader {
     guard let text = source.header else {
-      let carried = Set(adapter.files.compactMap(\.tensor))
-      return SafetensorsHeader(
-        canonical: adapter.tensors.filter { !carried.contains($0.name) },
-        metadata: [.init("format", "pt")])
+      return SafetensorsHeader(canonical: adapter.weights, metadata: [.init("format", "pt")])
     }
-    let carried = Set(adapter.files.compactMap(\.tensor))
-    let byteCount = adapter.tensors.filter { !carried.contains($0.name) }
-      .reduce(0 as UInt64) { $0 + UInt64($1.byteCount) }
+    let byteCount = adapter.weights.reduce(0 as UInt64) { $0 + UInt64($1.byteCount) }
     return try rethrowing(as: InteropError.checkpoint) { () throws(CheckpointError) in
       try SafetensorsHeader(
         parsing: Array(text.utf8), dataByteCount: byteCount, path: "the recorded header")
@@ -123,6 +116,14 @@ public enum PEFTExport {
     guard digest == expected else {
       throw .notExpressible("the tensors are not those of the file the adapter was made from")
     }
+  }
+}
+
+extension Adapter {
+  /// Its tensors without the files that it carries.
+  fileprivate var weights: [TensorInfo] {
+    let carried = Set(files.compactMap(\.tensor))
+    return tensors.filter { !carried.contains($0.name) }
   }
 }
 
