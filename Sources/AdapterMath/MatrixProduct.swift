@@ -19,12 +19,15 @@ package struct MatrixProduct: Sendable {
 /// OpenBLAS uses the calling thread only: the parallelism is ours, over tiles.
 private let oneThread: Void = openblas_set_num_threads(1)
 
+/// Before the first call of OpenBLAS.
+func limitThreads() { _ = oneThread }
+
 extension Float {
   package static func multiplyAdd(
     _ product: MatrixProduct, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, scale: Float,
     into c: UnsafeMutablePointer<Float>
   ) {
-    _ = oneThread
+    limitThreads()
     unsafe cblas_sgemm(
       CblasRowMajor, product.a.isTransposed ? CblasTrans : CblasNoTrans,
       product.b.isTransposed ? CblasTrans : CblasNoTrans, Int32(product.rows),
@@ -38,7 +41,7 @@ extension Double {
     _ product: MatrixProduct, _ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>,
     scale: Double, into c: UnsafeMutablePointer<Double>
   ) {
-    _ = oneThread
+    limitThreads()
     unsafe cblas_dgemm(
       CblasRowMajor, product.a.isTransposed ? CblasTrans : CblasNoTrans,
       product.b.isTransposed ? CblasTrans : CblasNoTrans, Int32(product.rows),

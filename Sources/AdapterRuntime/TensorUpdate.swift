@@ -54,7 +54,7 @@ struct TensorUpdate: Sendable {
     try Self.original(of: tensor, rows, update.grid)
   }
 
-  private static func original(
+  static func original(
     of tensor: AdaptedTensor, _ rows: Range<Int>, _ grid: TileGrid
   ) throws(RuntimeError) -> [UInt8] {
     let bytes = byteRange(of: rows, tensor.info, grid)
