@@ -75,7 +75,7 @@ private struct TensorPair: Sendable {
     var sums = TileSums()
     for rows in grid.tiles(of: 1 << 16) {
       let original = try TensorUpdate.original(of: some, rows, grid)
-      unsafe sums.add(original, some.info.type, sides, rows)
+      sums.add(original, some.info.type, sides, rows)
     }
     return .init(
       name: name, weightNorm: sums.weight.squareRoot(),

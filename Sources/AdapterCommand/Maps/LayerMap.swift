@@ -14,7 +14,7 @@ struct LayerMap {
   let values: [[Double?]]
 
   /// The largest number that is finite.
-  var maximum: Double { values.joined().compactMap(\.self).filter(\.isFinite).max() ?? 0 }
+  let maximum: Double
 
   init(
     title: String, rowTitle: String, rows: [String], columns: [String], values: [[Double?]]
@@ -24,6 +24,7 @@ struct LayerMap {
     self.rows = rows
     self.columns = columns
     self.values = values
+    maximum = values.joined().compactMap(\.self).filter(\.isFinite).max() ?? 0
   }
 
   /// A map of parameters; those that share a place, such as experts, by the root of the sum of squares, or
@@ -36,44 +37,63 @@ struct LayerMap {
   init(
     _ title: String, _ numbers: [(name: Name, value: Double)], combine: (Double, Double) -> Double
   ) {
-    struct Layer: Hashable {
-      let stack: String?
-      let layer: Int?
-    }
-    var layers: [Layer] = []
-    var modules: [String] = []
-    var cells: [Layer: [String: Double]] = [:]
+    var (layers, modules, stacks) = (Places<Layer>(), Places<String>(), Places<String>())
+    var cells: [Cell: Double] = [:]
     for (name, value) in numbers {
       let place = ParameterPlace(name)
-      let layer = Layer(stack: place.stack, layer: place.layer)
-      if cells[layer] == nil { layers.append(layer) }
-      if !modules.contains(place.module) { modules.append(place.module) }
-      cells[layer, default: [:]][place.module] =
-        cells[layer]?[place.module].map { combine($0, value) } ?? value
+      if let stack = place.stack { _ = stacks.place(of: stack) }
+      let cell = Cell(
+        row: layers.place(of: Layer(stack: place.stack, layer: place.layer)),
+        column: modules.place(of: place.module))
+      cells[cell] = cells[cell].map { combine($0, value) } ?? value
     }
-    var stacks: [String?] = []
-    for layer in layers where !stacks.contains(layer.stack) { stacks.append(layer.stack) }
     // Layers by number within their stack; what is in none comes last.
-    layers.sort { left, right in
-      let (first, second) = (
-        stacks.firstIndex(of: left.stack) ?? 0, stacks.firstIndex(of: right.stack) ?? 0
-      )
-      if (left.stack == nil) != (right.stack == nil) { return right.stack == nil }
-      return (first, left.layer ?? 0) < (second, right.layer ?? 0)
+    let order = layers.all.indices.sorted { left, right in
+      func key(_ layer: Layer) -> (Int, Int) {
+        (layer.stack.map { stacks.all.firstIndex(of: $0) ?? 0 } ?? .max, layer.layer ?? 0)
+      }
+      return key(layers.all[left]) < key(layers.all[right])
     }
-    let names = stacks.compactMap(\.self)
+    let names = stacks.all
     let short = Dictionary(
       zip(names, names.count > 1 ? names.shortenedAtBothEnds : names.map { _ in "" }),
       uniquingKeysWith: { first, _ in first })
     self.init(
       title: title, rowTitle: "layer",
-      rows: layers.map { layer in
-        guard let number = layer.layer, let stack = layer.stack else { return "other" }
+      rows: order.map { row in
+        guard let number = layers.all[row].layer, let stack = layers.all[row].stack else {
+          return "other"
+        }
         let prefix = short[stack] ?? ""
         return prefix.isEmpty ? "\(number)" : "\(prefix).\(number)"
       },
-      columns: modules.shortened,
-      values: layers.map { layer in modules.map { cells[layer]?[$0] } })
+      columns: modules.all.shortened,
+      values: order.map { row in
+        modules.all.indices.map { cells[Cell(row: row, column: $0)] }
+      })
+  }
+}
+
+private struct Layer: Hashable {
+  let stack: String?
+  let layer: Int?
+}
+
+private struct Cell: Hashable {
+  let row: Int
+  let column: Int
+}
+
+/// Values, each once, in the order of first appearance.
+private struct Places<Value: Hashable> {
+  private(set) var all: [Value] = []
+  private var known: [Value: Int] = [:]
+
+  mutating func place(of value: Value) -> Int {
+    if let place = known[value] { return place }
+    known[value] = all.count
+    all.append(value)
+    return all.count - 1
   }
 }
 
@@ -82,10 +102,10 @@ extension [String] {
   fileprivate var shortenedAtBothEnds: [String] {
     var all = map { $0.split(separator: ".") }
     while let last = all.first?.last, all.allSatisfy({ $0.last == last && $0.count > 1 }) {
-      all = all.map { $0.dropLast() }
+      all = all.map { Array($0.dropLast()) }
     }
     while let first = all.first?.first, all.allSatisfy({ $0.first == first && $0.count > 1 }) {
-      all = all.map { $0.dropFirst() }
+      all = all.map { Array($0.dropFirst()) }
     }
     return all.map { $0.joined(separator: ".") }
   }
