@@ -30,10 +30,15 @@ struct ConvertCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: "A PEFT folder, a safetensors file, or an .adp file (FILE#NAME for one of several).")
+    help: """
+      A PEFT folder, a safetensors file, or an .adp file (FILE#NAME for one of several adapters, - for \
+      standard input).
+      """)
   var source: String
 
-  @Option(name: .shortAndLong, help: "The .adp file or PEFT folder to write.")
+  @Option(
+    name: .shortAndLong,
+    help: "The .adp file or PEFT folder to write; - writes an .adp file to standard output.")
   var output: String
 
   @Option(help: "The base model: a safetensors file, or a folder or index of shards.")
@@ -66,6 +71,9 @@ struct ConvertCommand: ParsableCommand {
     switch reference.kind {
     case .peft, .tensors: try convertToADP(reference)
     case .adp:
+      guard !AdapterOutput.isStandardOutput(output) else {
+        throw ValidationError("a PEFT folder cannot go to standard output: name it")
+      }
       guard base == nil, ignoreField.isEmpty, prefixOrder == nil else {
         throw ValidationError(
           "--base, --layout, --ignore-field and --prefix-order have no effect on an .adp file")

@@ -13,7 +13,7 @@ public final class OutputFolder {
   ///
   /// - Parameters:
   ///   - target: where the folder will be.
-  ///   - names: the files that it will hold.
+  ///   - names: the files that it will hold; `FOLDER/FILE` for one in a sub-folder, which is made here.
   ///   - replacing: whether a folder that is there may be replaced. It never is where it holds
   ///     anything else: nothing is deleted that is not written anew. An empty one always may.
   /// - Throws: `outputExists`, `outputHoldsOther`, `outputIsLink`, or `system` where the parent
@@ -29,6 +29,14 @@ public final class OutputFolder {
       try Platform.makeFolder(temporary, for: target)
     }
     self.temporary = temporary
+    for folder in Self.folders(of: names) {
+      try Platform.makeFolder(temporary.appending(folder), for: target)
+    }
+  }
+
+  /// The sub-folders in which some of the files are.
+  private static func folders(of names: [String]) -> Set<String> {
+    Set(names.compactMap { name in name.firstIndex(of: "/").map { String(name[..<$0]) } })
   }
 
   deinit {
@@ -48,8 +56,16 @@ public final class OutputFolder {
     guard !present.isEmpty else { return }
     guard replacing else { throw .outputExists(target) }
     for name in present {
-      let isFile = FileStatus(ofLink: target.appending(name))?.isRegular == true
-      guard isFile, names.contains(name) else { throw .outputHoldsOther(target, name) }
+      let status = FileStatus(ofLink: target.appending(name))
+      if status?.isRegular == true, names.contains(name) { continue }
+      guard status?.isFolder == true, folders(of: Array(names)).contains(name) else {
+        throw .outputHoldsOther(target, name)
+      }
+      for inner in try Platform.list(target.appending(name)) {
+        let path = "\(name)/\(inner)"
+        let isFile = FileStatus(ofLink: target.pushing(FilePath(path)))?.isRegular == true
+        guard isFile, names.contains(path) else { throw .outputHoldsOther(target, path) }
+      }
     }
   }
 
@@ -63,11 +79,22 @@ public final class OutputFolder {
     try OutputFile.synchroniseFolder(of: target)
   }
 
-  /// Removes a folder of plain files. Anything deeper stays: this tool never writes it.
+  /// Removes a folder of plain files and of folders of plain files. Anything deeper stays: this tool
+  /// never writes it.
   static func remove(_ folder: FilePath) {
     for name in (try? Platform.list(folder)) ?? [] {
-      Platform.removeFile(folder.appending(name))
+      let path = folder.appending(name)
+      if FileStatus(ofLink: path)?.isFolder == true {
+        removeFiles(of: path)
+      } else {
+        Platform.removeFile(path)
+      }
     }
+    Platform.removeEmptyFolder(folder)
+  }
+
+  private static func removeFiles(of folder: FilePath) {
+    for name in (try? Platform.list(folder)) ?? [] { Platform.removeFile(folder.appending(name)) }
     Platform.removeEmptyFolder(folder)
   }
 }
