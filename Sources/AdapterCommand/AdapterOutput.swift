@@ -44,8 +44,8 @@ struct AdapterOutput {
 
   /// Gives a file its name, and says what is in it.
   ///
-  /// - Parameters:
-  ///   - adapters: what was written.
+  /// - Parameter adapters: what was written.
+  /// - Throws: `Failure` where the file cannot get its name.
   func finish(_ adapters: [Adapter]) throws(Failure) {
     do throws(FormatError) {
       switch place {

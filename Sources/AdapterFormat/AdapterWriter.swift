@@ -59,6 +59,7 @@ public struct AdapterWriter {
   ///     of theirs.
   ///   - tensors: its other tensors.
   ///   - opaque: what holds the chunks of the opaque streams.
+  /// - Throws: `FormatError` where the tensors cannot be read, or the sink not written.
   package mutating func append(
     _ record: AdapterRecord, tensors: [TensorContents], opaque: any RandomAccessBytes
   ) throws(FormatError) {

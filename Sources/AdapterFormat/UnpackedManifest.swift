@@ -10,6 +10,7 @@ extension Manifest {
   /// - Parameters:
   ///   - text: the text of this manifest.
   ///   - chosen: the adapters' indices.
+  /// - Returns: the text, indented.
   /// - Throws: `FormatError` where the text is not that of this manifest.
   package func unpackedText(
     _ text: [UInt8], adapters chosen: [Int]
@@ -31,8 +32,9 @@ extension Manifest {
   ///
   /// - Parameters:
   ///   - text: that of `manifest.json`, which this manifest was read from.
-  ///   - writer: what has written the tensors.
+  ///   - written: what has written the tensors.
   ///   - generator: the program, where `manifest.json` names none.
+  /// - Returns: the text, compact.
   /// - Throws: `FormatError` where the text is not that of this manifest.
   package func packedText(
     _ text: [UInt8], of written: AdapterWriter, generator: String

@@ -59,6 +59,8 @@ public struct AdapterFolder: Sendable {
     var (parts, adapters): ([Part], [Adapter]) = ([], [])
     for record in manifest.adapters {
       let inner = names.count == 1 ? folder : folder.appending(record.name.text)
+      // The folder itself may be reached by a link: its user has named it.
+      if names.count > 1 { try Self.checkNoLink(inner) }
       let part = try Self.part(of: record, in: inner)
       try Self.inManifest(place, text) { () throws(FormatError) in
         try record.check(against: part.tensors.map(\.info))
@@ -99,9 +101,6 @@ extension AdapterFolder {
   private static func part(
     of record: AdapterRecord, in folder: FilePath
   ) throws(InteropError) -> Part {
-    if FileStatus(of: folder) != nil, FileStatus(ofLink: folder)?.isFolder != true {
-      throw .folder(folder, "not a folder of its own; links are not followed")
-    }
     try checkNoLink(folder.appending(tensorsName))
     let file = try rethrowing(as: InteropError.checkpoint) { () throws(CheckpointError) in
       try SafetensorsFile(folder.appending(tensorsName))
