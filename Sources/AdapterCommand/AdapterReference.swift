@@ -115,6 +115,11 @@ struct AdapterReference {
   func importTensors(
     base: Checkpoint?, _ choices: PEFTImport.Choices = .init()
   ) throws(Failure) -> Adapter {
+    // Its biases may be differences, and would be taken for values.
+    guard !AdapterFolder.holdsTensors(path) else {
+      throw Failure(
+        "\(path) is of an unpacked adapter", hint: "first: adapter pack FOLDER -o FILE.adp")
+    }
     let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
       try Checkpoint(path)
     }

@@ -71,14 +71,15 @@ struct ConvertCommand: ParsableCommand {
     switch reference.kind {
     case .peft, .tensors: try convertToADP(reference)
     case .adp:
-      guard !AdapterOutput.isStandardOutput(output) else {
-        throw ValidationError("a PEFT folder cannot go to standard output: name it")
-      }
       guard base == nil, ignoreField.isEmpty, prefixOrder == nil else {
         throw ValidationError(
           "--base, --layout, --ignore-field and --prefix-order have no effect on an .adp file")
       }
-      try convertToPEFT(reference)
+      let adapter = try reference.open()
+      guard !AdapterOutput.isStandardOutput(output) else {
+        throw ValidationError("a PEFT folder cannot go to standard output: name it")
+      }
+      try convertToPEFT(adapter, reference)
     }
   }
 
@@ -114,8 +115,9 @@ struct ConvertCommand: ParsableCommand {
     }
   }
 
-  private func convertToPEFT(_ reference: AdapterReference) throws(Failure) {
-    let adapter = try reference.open()
+  private func convertToPEFT(
+    _ adapter: Adapter, _ reference: AdapterReference
+  ) throws(Failure) {
     do throws(InteropError) {
       try PEFTExport.write(adapter, to: FilePath(output), replacing: force)
     } catch {

@@ -214,6 +214,29 @@ import Testing
     #expect(folder.names == ["elsewhere", "f"])
   }
 
+  /// BitFit's tensors are differences with the names of biases; alone they look like values.
+  @Test func tensorsAreNotTakenForAnAdapterWithoutTheirManifest() throws {
+    let base = Repository.base("tiny-bias").string
+    let tuned = Repository.fixtures.appending("bitfit/f32_small/tuned.safetensors").string
+    let file = path("a.adp")
+    #expect(
+      try Command.adapter("extract", base, tuned, "-o", file, "--method", "bitfit").status == 0)
+    #expect(try Command.adapter("unpack", file, "-o", path("f")).status == 0)
+    #expect(try Command.adapter("pack", "x=\(file)", "y=\(file)", "-o", path("b.adp")).status == 0)
+    #expect(try Command.adapter("unpack", path("b.adp"), "-o", path("g")).status == 0)
+    for name in ["f", "f/tensors.safetensors", "g/x", "g/x/tensors.safetensors"] {
+      for arguments in [
+        ["merge", base, path(name), "-o", path("out")],
+        ["convert", path(name), "-o", path("out")],
+      ] {
+        let result = try Command.run(Command.adapter, arguments)
+        #expect(result.status == 2 && result.errors.contains("is of an unpacked adapter"))
+        #expect(result.errors.contains("hint: first: adapter pack FOLDER"))
+      }
+    }
+    #expect(folder.names == ["a.adp", "b.adp", "f", "g"])
+  }
+
   /// On a file system without case these would be one folder, or a file and a folder of one name.
   @Test(arguments: [["a", "A"], ["Manifest.JSON", "b"]])
   func namesThatAFileSystemCannotTellApartAreRefused(_ names: [String]) throws {

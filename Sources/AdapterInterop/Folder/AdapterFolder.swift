@@ -36,6 +36,16 @@ public struct AdapterFolder: Sendable {
       && FileStatus(of: folder(of: path))?.isFolder == true
   }
 
+  /// Whether a path is a folder with an adapter's tensors, or these, which mean nothing without the
+  /// manifest that is there too.
+  public static func holdsTensors(_ path: FilePath) -> Bool {
+    let folder = path.lastComponent?.string == tensorsName ? path.parent : path
+    guard FileStatus(of: folder.appending(tensorsName)) != nil else { return false }
+    return [folder, folder.appending("..")].contains {
+      FileStatus(of: $0.appending(manifestName)) != nil
+    }
+  }
+
   private static func folder(of path: FilePath) -> FilePath {
     path.lastComponent?.string == manifestName ? path.parent : path
   }
