@@ -81,8 +81,9 @@ extension ChunkRecord {
   ) throws(FormatError) {
     var state = CRC32.initial
     var done = 0
-    while done < storedByteCount {
-      let count = min(storedByteCount - done, 1 << 20)
+    let total = storedByteCount
+    while done < total {
+      let count = min(total - done, 1 << 20)
       let piece = try storing { () throws(StorageError) in
         try bytes.bytes(at: offset + UInt64(done), count: count)
       }

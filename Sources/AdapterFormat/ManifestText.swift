@@ -88,18 +88,17 @@ package struct ManifestEdit: Sendable, Hashable {
   /// Whether it is more than an edit of the metadata.
   package var changesBase: Bool { baseName != nil || baseRevision != nil }
 
-  /// Whether it is no edit at all.
-  package var isEmpty: Bool { metadata.isEmpty && removed.isEmpty && !changesBase }
-
   /// Applies the edit to the text of a manifest.
   ///
   /// - Throws: `unsupported` where a key that this version does not know forbids it (section 10).
   package func apply(to text: [UInt8], of manifest: Manifest) throws(FormatError) -> [UInt8] {
     var text = ManifestText(text)
     let entries = edited(manifest.metadata)
-    if entries.isEmpty {
+    if entries == manifest.metadata {
+      // Not even its spelling changes.
+    } else if entries.isEmpty {
       try text.remove("metadata")
-    } else if entries != manifest.metadata {
+    } else {
       var writer = JSONWriter()
       Manifest.MetadataEntry.encode(entries, into: &writer)
       try text.set("metadata", to: writer.bytes, after: ["generator", "requires"])
@@ -108,8 +107,7 @@ package struct ManifestEdit: Sendable, Hashable {
     try manifest.checkNothingIsLost()
     var base =
       manifest.base
-      ?? BaseRecord(
-        name: nil, revision: nil, architecture: nil, fingerprint: nil)
+      ?? BaseRecord(name: nil, revision: nil, architecture: nil, fingerprint: nil)
     base.name = baseName ?? base.name
     base.revision = baseRevision ?? base.revision
     var writer = JSONWriter()

@@ -6,6 +6,7 @@ public final class OutputFolder {
   public let target: FilePath
   /// Where its files are written until then.
   public let temporary: FilePath
+  private let names: [String]
   private let replaces: Bool
   private var isCommitted = false
 
@@ -22,6 +23,7 @@ public final class OutputFolder {
     _ target: FilePath, names: [String], replacing: Bool
   ) throws(StorageError) {
     self.target = target
+    self.names = names
     replaces = FileStatus(ofLink: target) != nil
     if replaces { try Self.check(target, names: Set(names), replacing: replacing) }
     let temporary = target.temporarySibling
@@ -55,10 +57,11 @@ public final class OutputFolder {
     let present = try Platform.list(target)
     guard !present.isEmpty else { return }
     guard replacing else { throw .outputExists(target) }
+    let folders = folders(of: Array(names))
     for name in present {
       let status = FileStatus(ofLink: target.appending(name))
       if status?.isRegular == true, names.contains(name) { continue }
-      guard status?.isFolder == true, folders(of: Array(names)).contains(name) else {
+      guard status?.isFolder == true, folders.contains(name) else {
         throw .outputHoldsOther(target, name)
       }
       for inner in try Platform.list(target.appending(name)) {
@@ -74,9 +77,19 @@ public final class OutputFolder {
   public func commit() throws(StorageError) {
     try Platform.rename(temporary, to: target, replaces ? .exchange : .refuse)
     isCommitted = true
-    if replaces { OutputFolder.remove(temporary) }
+    if replaces { removeReplaced() }
     TemporaryPaths.forget(temporary)
     try OutputFile.synchroniseFolder(of: target)
+  }
+
+  /// Removes the old files of the names that were written, and nothing that came into the folder
+  /// meanwhile.
+  private func removeReplaced() {
+    for name in names { Platform.removeFile(temporary.pushing(FilePath(name))) }
+    for folder in Self.folders(of: names) {
+      Platform.removeEmptyFolder(temporary.appending(folder))
+    }
+    Platform.removeEmptyFolder(temporary)
   }
 
   /// Removes a folder of plain files and of folders of plain files. Anything deeper stays: this tool

@@ -216,6 +216,23 @@ extension FilePath {
     #expect(try folder.appending("d.adp").contents == folder.appending("b.adp").contents)
   }
 
+  /// Without an edit a file is copied, whatever it holds.
+  @Test(arguments: ["unknown_keys", "empty_parts", "json_space", "opaque_stream_key", "adapters"])
+  func withoutAnEditTheManifestIsTheSame(_ name: String) throws {
+    let source = Repository.fixtures.appending("valid").appending("\(name).adp")
+    #expect(try folder.pack(source.string, "-o", "b.adp").status == 0)
+    let (old, new) = (
+      try AdapterFile(File(source)), try AdapterFile(File(folder.appending("b.adp")))
+    )
+    #expect(try old.manifestText() == new.manifestText())
+    #expect(try folder.payload("b.adp").elementsEqual(source.contents[16...].prefix(payload(old))))
+  }
+
+  /// Stored bytes of all streams.
+  private func payload(_ file: AdapterFile) -> Int {
+    file.manifest.adapters.flatMap(\.streams).reduce(0) { $0 + Int($1.storedByteCount) }
+  }
+
   @Test func aTextIsReplacedInItsPlace() throws {
     #expect(try folder.pack("a.adp", "-o", "b.adp", "--set", "x=1", "--set", "y=2").status == 0)
     #expect(try folder.pack("b.adp", "-o", "c.adp", "--set", "x=3").status == 0)
