@@ -3,30 +3,90 @@ internal import Adapters
 internal import Storage
 internal import SystemPackage
 
-/// Writes an adapter as an `.adp` file and says what is in it.
-func write(_ adapter: Adapter, to output: String, replacing: Bool) throws(Failure) {
-  let path = FilePath(output)
-  do throws(FormatError) {
-    let file = try rethrowing(as: FormatError.storage) { () throws(StorageError) in
-      try OutputFile(path, replacing: replacing)
+/// Where an `.adp` file goes: to a file that appears whole or not at all, or by `-` to standard output,
+/// whose readers refuse what has no end.
+struct AdapterOutput {
+  let path: FilePath
+  private let place: Place
+
+  private enum Place {
+    case file(OutputFile)
+    case stream(StandardOutput)
+  }
+
+  /// Whether `-` stands for standard output.
+  static func isStandardOutput(_ argument: String) -> Bool { argument == "-" }
+
+  init(_ argument: String, replacing: Bool) throws(Failure) {
+    guard !Self.isStandardOutput(argument) else {
+      path = "standard output"
+      guard !StandardOutput.isTerminal else {
+        throw Failure(
+          "an .adp file is not for a terminal", hint: "name a file, or send it on: … -o - > FILE")
+      }
+      place = .stream(StandardOutput())
+      return
     }
-    try Adapter.write([adapter], to: file)
-    try rethrowing(as: FormatError.storage) { () throws(StorageError) in try file.commit() }
-    try report(path)
-  } catch {
-    throw Failure(error, in: path)
+    let path = FilePath(argument)
+    self.path = path
+    place = .file(
+      try rethrowing(as: { Failure($0) }) { () throws(StorageError) in
+        try OutputFile(path, replacing: replacing)
+      })
+  }
+
+  var sink: any ByteSink {
+    switch place {
+    case .file(let file): file
+    case .stream(let stream): stream
+    }
+  }
+
+  /// Gives a file its name, and says what is in it.
+  ///
+  /// - Parameter adapters: what was written.
+  /// - Throws: `Failure` where the file cannot get its name.
+  func finish(_ adapters: [Adapter]) throws(Failure) {
+    do throws(FormatError) {
+      switch place {
+      case .stream(let stream): try report(adapters, byteCount: stream.byteCount)
+      case .file(let file):
+        try rethrowing(as: FormatError.storage) { () throws(StorageError) in try file.commit() }
+        let written = try AdapterFile.open(path)
+        try report(Adapter.adapters(of: written), byteCount: written.byteCount)
+      }
+    } catch {
+      throw Failure(error, in: path)
+    }
+  }
+
+  private func report(_ adapters: [Adapter], byteCount: UInt64) throws(FormatError) {
+    var (operations, tensors, bytes) = (0, 0, 0)
+    var warnings: [String] = []
+    for adapter in adapters {
+      let inspection = try Inspection(adapter)
+      operations += adapter.operations.count
+      tensors += adapter.tensors.count
+      bytes += inspection.byteCount
+      let prefix = adapters.count == 1 ? "" : "adapter \(adapter.name): "
+      warnings += inspection.warnings.map { prefix + $0.sentence }
+    }
+    Terminal.report(
+      "done",
+      "\(path): " + (adapters.count == 1 ? "" : "\(adapters.count.of("adapter")), ")
+        + "\(operations.of("operation")), \(tensors.of("tensor")), \(ByteCount(byteCount)) "
+        + "for \(ByteCount(bytes))")
+    for warning in warnings { Terminal.report("warning", warning) }
   }
 }
 
-private func report(_ path: FilePath) throws(FormatError) {
-  let file = try AdapterFile.open(path)
-  for adapter in try Adapter.adapters(of: file) {
-    let inspection = try Inspection(adapter)
-    Terminal.report(
-      "done",
-      "\(path): \(adapter.operations.count.of("operation")), "
-        + "\(adapter.tensors.count.of("tensor")), \(ByteCount(file.byteCount)) "
-        + "for \(ByteCount(inspection.byteCount))")
-    for warning in inspection.warnings { Terminal.report("warning", warning.sentence) }
+/// Writes an adapter as an `.adp` file and says what is in it.
+func write(_ adapter: Adapter, to output: String, replacing: Bool) throws(Failure) {
+  let output = try AdapterOutput(output, replacing: replacing)
+  do throws(FormatError) {
+    try Adapter.write([adapter], to: output.sink)
+  } catch {
+    throw Failure(error, in: output.path)
   }
+  try output.finish([adapter])
 }

@@ -7,9 +7,9 @@ internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// An adapter as the command line names it: `FILE`, `FILE#NAME`, a PEFT folder (or one of its two
-/// files), or a safetensors file of tensors that have a meaning of their own. A file whose whole name
-/// has a `#` wins over the reading as a name.
+/// An adapter as the command line names it: `FILE`, `FILE#NAME`, `-` for an `.adp` file on standard
+/// input, a PEFT folder (or one of its two files), or a safetensors file of tensors that have a meaning
+/// of their own. A file whose whole name has a `#` wins over the reading as a name.
 struct AdapterReference {
   enum Kind {
     case adp
@@ -18,12 +18,22 @@ struct AdapterReference {
     case tensors
   }
 
+  /// Where it is; for standard input, how messages call that.
   let path: FilePath
   let kind: Kind
-  private let name: Name?
+  let isStandardInput: Bool
+  let name: Name?
 
   init(_ argument: String) throws(Failure) {
     let whole = FilePath(argument)
+    isStandardInput = argument == "-" || argument.hasPrefix("-#")
+    if isStandardInput {
+      path = StandardInput.name
+      name = argument == "-" ? nil : Name(String(argument.dropFirst(2)))
+      kind = .adp
+      try checkStandardInput()
+      return
+    }
     if FileStatus(of: whole) == nil, let mark = argument.lastIndex(of: "#") {
       path = FilePath(String(argument[..<mark]))
       name = Name(String(argument[argument.index(after: mark)...]))
@@ -50,7 +60,9 @@ struct AdapterReference {
 
   /// The files that it is read from.
   var inputs: [FilePath] {
-    kind == .adp ? [path] : [path, FileStatus(of: path)?.isFolder == true ? path : path.parent]
+    if isStandardInput { return [] }
+    return kind == .adp
+      ? [path] : [path, FileStatus(of: path)?.isFolder == true ? path : path.parent]
   }
 
   /// The adapter; of a file with several, the one that is named.
@@ -68,10 +80,15 @@ struct AdapterReference {
     return adapters[0]
   }
 
+  /// The `.adp` file.
+  func openAdapterFile() throws(FormatError) -> AdapterFile {
+    try isStandardInput ? AdapterFile.standardInput() : AdapterFile.open(path)
+  }
+
   /// An `.adp` file and its adapters; only the one that is named, where one is.
   func openFile() throws(Failure) -> (file: AdapterFile, adapters: [Adapter]) {
     do throws(FormatError) {
-      let file = try AdapterFile.open(path)
+      let file = try openAdapterFile()
       let all = try Adapter.adapters(of: file)
       guard let name else { return (file, all) }
       let chosen = all.filter { $0.name == name }
@@ -98,6 +115,11 @@ struct AdapterReference {
   func importTensors(
     base: Checkpoint?, _ choices: PEFTImport.Choices = .init()
   ) throws(Failure) -> Adapter {
+    // Its biases may be differences, and would be taken for values.
+    guard !AdapterFolder.holdsTensors(path) else {
+      throw Failure(
+        "\(path) is of an unpacked adapter", hint: "first: adapter pack FOLDER -o FILE.adp")
+    }
     let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
       try Checkpoint(path)
     }

@@ -30,10 +30,15 @@ struct ConvertCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: "A PEFT folder, a safetensors file, or an .adp file (FILE#NAME for one of several).")
+    help: """
+      A PEFT folder, a safetensors file, or an .adp file (FILE#NAME for one of several adapters, - for \
+      standard input).
+      """)
   var source: String
 
-  @Option(name: .shortAndLong, help: "The .adp file or PEFT folder to write.")
+  @Option(
+    name: .shortAndLong,
+    help: "The .adp file or PEFT folder to write; - writes an .adp file to standard output.")
   var output: String
 
   @Option(help: "The base model: a safetensors file, or a folder or index of shards.")
@@ -70,7 +75,11 @@ struct ConvertCommand: ParsableCommand {
         throw ValidationError(
           "--base, --layout, --ignore-field and --prefix-order have no effect on an .adp file")
       }
-      try convertToPEFT(reference)
+      let adapter = try reference.open()
+      guard !AdapterOutput.isStandardOutput(output) else {
+        throw ValidationError("a PEFT folder cannot go to standard output: name it")
+      }
+      try convertToPEFT(adapter, reference)
     }
   }
 
@@ -106,8 +115,9 @@ struct ConvertCommand: ParsableCommand {
     }
   }
 
-  private func convertToPEFT(_ reference: AdapterReference) throws(Failure) {
-    let adapter = try reference.open()
+  private func convertToPEFT(
+    _ adapter: Adapter, _ reference: AdapterReference
+  ) throws(Failure) {
     do throws(InteropError) {
       try PEFTExport.write(adapter, to: FilePath(output), replacing: force)
     } catch {

@@ -28,7 +28,7 @@ struct ExtractCommand: ParsableCommand {
   @Argument(help: "The same model, fine-tuned; or a safetensors file of its biases alone.")
   var tuned: String
 
-  @Option(name: .shortAndLong, help: "The .adp file to write.")
+  @Option(name: .shortAndLong, help: "The .adp file to write, or - for standard output.")
   var output: String
 
   @Option(help: "What to look for: bitfit.")

@@ -47,6 +47,7 @@ extension Failure {
     switch error {
     case .storage(let error): self.init(error)
     case .format(let error): self.init(error, in: path)
+    case .adapter(let path, let error): self.init(error, in: path)
     default: self.init(error.description, hint: error.hint)
     }
   }

@@ -1,3 +1,4 @@
+internal import AdapterFormat
 internal import Checkpoints
 internal import Storage
 internal import SystemPackage
@@ -16,4 +17,21 @@ func openCheckpoint(_ path: String, notFor output: String) throws(Failure) -> Ch
   }
   try checkDistinct(output, from: checkpoint.inputs)
   return checkpoint
+}
+
+/// Refuses to wait for a person to type an `.adp` file.
+func checkStandardInput() throws(Failure) {
+  guard StandardInput.isTerminal else { return }
+  throw Failure(
+    "standard input is a terminal", hint: "pipe an .adp file into it, or name the file")
+}
+
+extension AdapterFile {
+  /// The file that comes by standard input.
+  static func standardInput() throws(FormatError) -> AdapterFile {
+    try AdapterFile(
+      try rethrowing(as: FormatError.storage) { () throws(StorageError) in
+        try StandardInput.file()
+      })
+  }
 }

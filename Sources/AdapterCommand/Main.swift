@@ -14,7 +14,7 @@ struct AdapterTool: ParsableCommand {
     version: toolVersion,
     subcommands: [
       ConvertCommand.self, ExtractCommand.self, InspectCommand.self, MergeCommand.self,
-      VerifyCommand.self,
+      PackCommand.self, UnpackCommand.self, VerifyCommand.self,
     ])
 }
 

@@ -23,7 +23,7 @@ struct MergeCommand: ParsableCommand {
   @Argument(help: "The base: a safetensors file, or a folder or index of shards.")
   var base: String
 
-  @Argument(help: "The adapter: an .adp file, FILE#NAME, or a PEFT folder.")
+  @Argument(help: "The adapter: an .adp file, FILE#NAME, - for standard input, or a PEFT folder.")
   var adapter: String
 
   @Option(name: .shortAndLong, help: "The file or folder to write.")
@@ -53,6 +53,12 @@ struct MergeCommand: ParsableCommand {
 
   @Flag(help: "Replaces what is there.")
   var force = false
+
+  func validate() throws {
+    guard !AdapterOutput.isStandardOutput(output) else {
+      throw ValidationError("a merge is not written to standard output: name a file or a folder")
+    }
+  }
 
   func run() throws {
     let reference = try AdapterReference(adapter)

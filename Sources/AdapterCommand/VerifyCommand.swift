@@ -1,6 +1,7 @@
 internal import AdapterFormat
 internal import Adapters
 internal import ArgumentParser
+internal import Storage
 internal import SystemPackage
 
 /// `adapter verify`.
@@ -11,17 +12,20 @@ struct VerifyCommand: ParsableCommand {
     discussion: """
       Exit status 1 where the file is damaged, 2 where it is no .adp file or cannot be read.
 
-      Example:
+      Examples:
         adapter verify lora.adp
+        curl -s https://example.org/lora.adp | adapter verify -
       """)
 
-  @Argument(help: "An .adp file.")
+  @Argument(help: "An .adp file, or - for standard input.")
   var path: String
 
   func run() throws {
-    let path = FilePath(path)
+    let isStandardInput = path == "-"
+    if isStandardInput { try checkStandardInput() }
+    let path = isStandardInput ? StandardInput.name : FilePath(path)
     do throws(FormatError) {
-      let file = try AdapterFile.open(path)
+      let file = try isStandardInput ? AdapterFile.standardInput() : AdapterFile.open(path)
       _ = try Adapter.adapters(of: file)
       try file.verify()
       Terminal.write("\(self.path.escaped): ok, manifest \(file.digest)\n")

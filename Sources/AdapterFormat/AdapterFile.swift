@@ -13,7 +13,7 @@ public struct AdapterFile: Sendable {
   public let byteCount: UInt64
   /// The decoded length of the manifest's text.
   public let manifestByteCount: Int
-  private let bytes: any RandomAccessBytes
+  let bytes: any RandomAccessBytes
   private let places: [[Name: Place]]
   private let lastChunk = LastChunk()
 
@@ -117,6 +117,15 @@ public struct AdapterFile: Sendable {
     return contents
   }
 
+  /// The text of the manifest, read once more.
+  ///
+  /// - Throws: `FormatError.digest` where the file has changed since it was opened.
+  package func manifestText() throws(FormatError) -> [UInt8] {
+    let (_, digest, text) = try Envelope.open(bytes)
+    guard digest == self.digest else { throw .digest }
+    return text
+  }
+
   private func chunkName(_ adapter: Int, _ stream: Int, _ chunk: Int) -> String {
     "adapter \(manifest.adapters[adapter].name), stream \(stream), chunk \(chunk)"
   }
@@ -159,6 +168,22 @@ extension AdapterFile {
           start += count
         }
         guard hasher.finish() == tensor.digest else { throw .tensor(tensor.name) }
+      }
+    }
+  }
+
+  /// Copies the stored bytes of an adapter's opaque streams, their checksums checked.
+  ///
+  /// - Throws: `FormatError.checksum`, or `storage`.
+  package func copyOpaqueStreams(
+    adapter: Int, to sink: any ByteSink
+  ) throws(FormatError) {
+    for (index, stream) in manifest.adapters[adapter].streams.enumerated() where stream.isOpaque {
+      for (number, chunk) in stream.chunks.enumerated() {
+        try chunk.forEachPiece(of: bytes, place: chunkName(adapter, index, number)) {
+          piece throws(FormatError) in
+          try storing { () throws(StorageError) in try sink.write(piece) }
+        }
       }
     }
   }

@@ -1,4 +1,4 @@
-internal import Storage
+package import Storage
 public import StrictJSON
 
 /// One adapter of a file, as its manifest lists it (Spec/adp-v1.md, section 5).
@@ -19,6 +19,15 @@ public struct AdapterRecord: Sendable, Hashable {
   public var files: [FileRecord] = []
   /// Where the tensors are.
   public internal(set) var streams: [StreamRecord] = []
+
+  /// Where a record stands.
+  package enum Form {
+    /// In the manifest of a file.
+    case packed
+    /// In the `manifest.json` of a folder (Spec/folder.md): streams and `nonfinite` only for what is
+    /// opaque, and rules that need the tensors checked later.
+    case unpacked
+  }
 
   /// A tensor that is carried, but that nothing uses; or a part of one.
   public struct InertTensor: Sendable, Hashable {
@@ -43,7 +52,7 @@ public struct AdapterRecord: Sendable, Hashable {
     self.method = method
   }
 
-  init(parsing reader: inout JSONReader) throws(FormatError) {
+  init(parsing reader: inout JSONReader, _ form: Form) throws(FormatError) {
     var fields = try ObjectFields(&reader, "an adapter")
     var name: Name?
     var method: String?
@@ -72,14 +81,20 @@ public struct AdapterRecord: Sendable, Hashable {
         streams = try parseArray(&reader) { reader throws(FormatError) in
           try StreamRecord(parsing: &reader)
         }
-      default: try fields.skip(&reader)
+      default: try fields.ignore(key, &reader)
       }
     }
     self.name = try fields.require(name, "name")
     self.method = try fields.require(method, "method")
     self.operations = try fields.require(operations, "operations")
-    self.streams = try fields.require(streams, "streams")
-    try checkAccounting()
+    if form == .unpacked {
+      self.streams = streams ?? []
+      try checkOpaqueParts()
+    } else {
+      self.streams = try fields.require(streams, "streams")
+      try checkAccounting()
+      try checkFiles()
+    }
   }
 
   func encode(into writer: inout JSONWriter) {
@@ -101,9 +116,13 @@ public struct AdapterRecord: Sendable, Hashable {
         writer.key("files")
         writer.array { writer in for file in files { file.encode(into: &writer) } }
       }
-      writer.key("streams")
-      writer.array { writer in for stream in streams { stream.encode(into: &writer) } }
+      encodeStreams(into: &writer)
     }
+  }
+
+  func encodeStreams(into writer: inout JSONWriter) {
+    writer.key("streams")
+    writer.array { writer in for stream in streams { stream.encode(into: &writer) } }
   }
 }
 
@@ -167,7 +186,6 @@ extension AdapterRecord {
       guard shapes[tensor] != nil else { throw unknownTensor(tensor) }
       used.insert(tensor)
     }
-    try checkFiles()
     var inertNames = Set<Name>()
     for entry in inert {
       guard let shape = shapes[entry.tensor] else { throw unknownTensor(entry.tensor) }
@@ -184,6 +202,38 @@ extension AdapterRecord {
         throw .manifest("tensor \(tensor.name) is neither used nor listed as inert")
       }
     }
+  }
+
+  /// [FLD-4]: the streams of a folder's manifest are those that this version cannot decode, and
+  /// `nonfinite` names tensors of theirs.
+  private func checkOpaqueParts() throws(FormatError) {
+    for stream in streams where !stream.isOpaque {
+      throw .manifest("a stream of adapter \(name) is not opaque: packing makes it of the tensors")
+    }
+    let opaque = Set(streams.flatMap(\.tensors).map(\.name))
+    for tensor in nonfinite ?? [] where !opaque.contains(tensor) {
+      throw .manifest("\"nonfinite\" names \(tensor): packing finds that out")
+    }
+  }
+
+  /// Holds the record of a folder against the tensors beside it: the rules of the names, of section 5
+  /// and of 8, without the digests, which are not known yet.
+  package func check(against tensors: [TensorInfo]) throws(FormatError) {
+    var complete = self
+    complete.streams += try StreamRecord.planned(tensors)
+    try complete.checkAccounting()
+  }
+
+  /// Whether it has streams that this version cannot decode, and these have bytes.
+  package var hasOpaqueBytes: Bool {
+    streams.contains { $0.isOpaque && $0.storedByteCount > 0 }
+  }
+
+  /// Gives the chunks of all streams their places in a run of bytes of their own. Their sizes must be
+  /// known to sum up to what is there.
+  package mutating func placeStreams() {
+    var offset: UInt64 = 0
+    for index in streams.indices { offset = streams[index].place(at: offset).partialValue }
   }
 
   /// [MAN-9].
@@ -219,7 +269,7 @@ extension AdapterRecord.InertTensor {
       case "tensor": tensor = try fields.tensorName(&reader)
       case "window": window = try Operand.parseWindow(&reader)
       case "reason": reason = try fields.string(&reader)
-      default: try fields.skip(&reader)
+      default: try fields.ignore(key, &reader)
       }
     }
     self.init(

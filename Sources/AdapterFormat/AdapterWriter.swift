@@ -1,5 +1,5 @@
 public import Storage
-internal import StrictJSON
+package import StrictJSON
 
 /// A tensor to be written, and where its bytes come from.
 public struct TensorContents: Sendable {
@@ -27,7 +27,8 @@ public struct AdapterWriter {
 
   private let sink: any ByteSink
   private var offset: UInt64 = 0
-  private var adapters: [AdapterRecord] = []
+  /// The adapters so far.
+  private(set) var adapters: [AdapterRecord] = []
   private let compressor = PlaneCompressor()
 
   /// Begins a file: writes the header.
@@ -46,15 +47,62 @@ public struct AdapterWriter {
     _ record: AdapterRecord, tensors: [TensorContents]
   ) throws(FormatError) {
     var record = record
+    record.streams = []
+    record.nonfinite = nil
+    try append(record, tensors: tensors, opaque: MemoryBytes([]))
+  }
+
+  /// Appends an adapter of a folder.
+  ///
+  /// - Parameters:
+  ///   - record: what it is; the streams that it has already are opaque, and `nonfinite` names tensors
+  ///     of theirs.
+  ///   - tensors: its other tensors.
+  ///   - opaque: what holds the chunks of the opaque streams.
+  /// - Throws: `FormatError` where the tensors cannot be read, or the sink not written.
+  package mutating func append(
+    _ record: AdapterRecord, tensors: [TensorContents], opaque: any RandomAccessBytes
+  ) throws(FormatError) {
+    var record = record
     var nonfinite: [Name] = []
+    let opaqueStreams = record.streams
     record.streams = []
     for type in ElementType.allCases {
       let members = tensors.filter { $0.info.type == type }
       guard !members.isEmpty else { continue }
       record.streams.append(try write(members, of: type, nonfinite: &nonfinite))
     }
-    record.nonfinite = nonfinite
+    for stream in opaqueStreams {
+      try copy(stream, from: opaque, place: "an opaque stream of adapter \(record.name)")
+    }
+    record.streams += opaqueStreams
+    record.nonfinite = nonfinite + (record.nonfinite ?? [])
     adapters.append(record)
+  }
+
+  /// Appends an adapter of another file under a name: its stored bytes, nothing decoded. Their
+  /// checksums are checked, so that damage does not go from file to file.
+  ///
+  /// - Throws: `FormatError.checksum` where they are damaged; the sink then holds no file.
+  package mutating func copy(
+    _ file: AdapterFile, adapter index: Int, as name: Name
+  ) throws(FormatError) {
+    var record = file.manifest.adapters[index]
+    for (number, stream) in record.streams.enumerated() {
+      try copy(stream, from: file.bytes, place: "adapter \(record.name), stream \(number)")
+    }
+    record.name = name
+    adapters.append(record)
+  }
+
+  private mutating func copy(
+    _ stream: StreamRecord, from bytes: any RandomAccessBytes, place: String
+  ) throws(FormatError) {
+    for (number, chunk) in stream.chunks.enumerated() {
+      try chunk.forEachPiece(of: bytes, place: "\(place), chunk \(number)") {
+        piece throws(FormatError) in try emit(piece)
+      }
+    }
   }
 
   /// Writes manifest and footer.
@@ -66,11 +114,21 @@ public struct AdapterWriter {
   public mutating func finish(
     generator: String, metadata: [Manifest.MetadataEntry] = [], base: BaseRecord? = nil
   ) throws(FormatError) -> Digest {
-    let manifest = Manifest(
-      generator: generator, metadata: metadata, base: base, adapters: adapters)
-    var writer = JSONWriter()
-    manifest.encode(into: &writer)
-    let text = writer.bytes
+    try finish(manifest: manifest(generator: generator, metadata: metadata, base: base).text)
+  }
+
+  /// The manifest of what was written so far.
+  package func manifest(
+    generator: String, metadata: [Manifest.MetadataEntry], base: BaseRecord?
+  ) -> Manifest {
+    Manifest(generator: generator, metadata: metadata, base: base, adapters: adapters)
+  }
+
+  /// Writes a manifest of this text, and the footer.
+  ///
+  /// - Throws: as the other `finish`: the text is checked as a reader checks it.
+  @discardableResult
+  package mutating func finish(manifest text: [UInt8]) throws(FormatError) -> Digest {
     var frame: [UInt8] = []
     let matches = FrameCompressor(.matches(level: 9))
     try unsafe text.withUnsafeBytesThrowing { text throws(FormatError) in

@@ -31,7 +31,7 @@ public struct BaseRecord: Sendable, Hashable {
       case "revision": revision = try fields.string(&reader)
       case "architecture": architecture = try fields.string(&reader)
       case "fingerprint": fingerprint = try FingerprintRecord(parsing: &reader)
-      default: try fields.skip(&reader)
+      default: try fields.ignore(key, &reader)
       }
     }
   }
@@ -55,6 +55,9 @@ public struct FingerprintRecord: Sendable, Hashable {
   public let tensors: [TensorFingerprint]
   /// Some values of some tensors: name → 32 values as F32.
   public let sketch: [Sketch]
+
+  /// How many tensors have a sketch, at most.
+  package static let maximumSketchCount = 256
 
   /// What one stored tensor held.
   public struct TensorFingerprint: Sendable, Hashable {
@@ -125,7 +128,7 @@ extension FingerprintRecord {
       case "tensors": tensors = try Self.parseTensors(&reader)
       case "digest": digest = try fields.digest(&reader)
       case "sketch": sketch = try Self.parseSketch(&reader)
-      default: try fields.skip(&reader)
+      default: try fields.ignore(key, &reader)
       }
     }
     self.init(tensors: try fields.require(tensors, "tensors"), sketch: sketch)

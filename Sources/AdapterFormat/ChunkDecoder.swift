@@ -35,17 +35,7 @@ struct ChunkDecoder {
 
   /// Checks the CRC-32 of a chunk of an opaque stream, whose frames may be of any size.
   func checkPiecewise(_ chunk: ChunkRecord, place: String) throws(FormatError) {
-    var state = CRC32.initial
-    var done = 0
-    while done < chunk.storedByteCount {
-      let count = min(chunk.storedByteCount - done, 1 << 20)
-      let piece = try storing { () throws(StorageError) in
-        try bytes.bytes(at: chunk.offset + UInt64(done), count: count)
-      }
-      state = unsafe piece.withUnsafeBytes { unsafe CRC32.update(state, $0) }
-      done += count
-    }
-    guard CRC32.checksum(of: state) == chunk.checksum else { throw .checksum(place) }
+    try chunk.forEachPiece(of: bytes, place: place) { _ throws(FormatError) in }
   }
 
   /// Reads a chunk's frames and checks their CRC-32 ([STR-5]).
@@ -79,6 +69,29 @@ struct ChunkDecoder {
         }
       }
     }
+  }
+}
+
+extension ChunkRecord {
+  /// Reads the stored bytes, which may be of any size, a mebibyte at a time, and checks their CRC-32
+  /// at the end ([STR-5]).
+  func forEachPiece(
+    of bytes: any RandomAccessBytes, place: String,
+    _ body: ([UInt8]) throws(FormatError) -> Void
+  ) throws(FormatError) {
+    var state = CRC32.initial
+    var done = 0
+    let total = storedByteCount
+    while done < total {
+      let count = min(total - done, 1 << 20)
+      let piece = try storing { () throws(StorageError) in
+        try bytes.bytes(at: offset + UInt64(done), count: count)
+      }
+      state = unsafe piece.withUnsafeBytes { unsafe CRC32.update(state, $0) }
+      try body(piece)
+      done += count
+    }
+    guard CRC32.checksum(of: state) == checksum else { throw .checksum(place) }
   }
 }
 

@@ -10,6 +10,9 @@ public struct Manifest: Sendable, Hashable {
   public var base: BaseRecord?
   /// The adapters, at least one.
   public var adapters: [AdapterRecord]
+  /// The first key that is ignored because this version does not know it ([MAN-7]), and where it is:
+  /// an edit other than one of the metadata would lose it. Nil where there is none.
+  package private(set) var unknownKey: String?
 
   /// One entry of the metadata.
   public struct MetadataEntry: Sendable, Hashable {
@@ -22,6 +25,12 @@ public struct Manifest: Sendable, Hashable {
     public init(_ key: Name, _ value: String) {
       self.key = key
       self.value = value
+    }
+
+    static func encode(_ entries: [MetadataEntry], into writer: inout JSONWriter) {
+      writer.object { writer in
+        for entry in entries { writer.member(entry.key, entry.value) }
+      }
     }
   }
 
@@ -60,7 +69,24 @@ extension Manifest {
     try place(payloadEnd: payloadEnd, fileLength: fileLength)
   }
 
-  private init(parsing reader: inout JSONReader) throws(FormatError) {
+  /// Reads the manifest of a folder (Spec/folder.md), which has no streams but opaque ones. What needs
+  /// the tensors is not checked.
+  package init(unpacked text: [UInt8]) throws(FormatError) {
+    var reader = try parsing { () throws(JSONError) in
+      try JSONReader(text, maximumDepth: Limits.depth)
+    }
+    do throws(FormatError) {
+      self = try Manifest(parsing: &reader, .unpacked)
+    } catch {
+      try Manifest.checkRequirements(in: text)
+      throw error
+    }
+    try parsing { () throws(JSONError) in try reader.finish() }
+  }
+
+  private init(
+    parsing reader: inout JSONReader, _ form: AdapterRecord.Form = .packed
+  ) throws(FormatError) {
     var fields = try ObjectFields(&reader, "the manifest")
     var generator: String?
     var metadata: [MetadataEntry] = []
@@ -74,9 +100,9 @@ extension Manifest {
       case "base": base = try BaseRecord(parsing: &reader)
       case "adapters":
         adapters = try parseArray(&reader) { reader throws(FormatError) in
-          try AdapterRecord(parsing: &reader)
+          try AdapterRecord(parsing: &reader, form)
         }
-      default: try fields.skip(&reader)
+      default: try fields.ignore(key, &reader)
       }
     }
     let required = try fields.require(adapters, "adapters")
@@ -86,6 +112,7 @@ extension Manifest {
       throw .manifest("two adapters are called \(adapter.name)")
     }
     self.init(generator: generator, metadata: metadata, base: base, adapters: required)
+    unknownKey = reader.firstIgnored
   }
 
   /// Looks for requirements alone.
@@ -139,15 +166,20 @@ extension Manifest {
     for stream in adapters.flatMap(\.streams) { try stream.checkFrameSizes() }
   }
 
+  /// The text of a file's manifest.
+  package var text: [UInt8] {
+    var writer = JSONWriter()
+    encode(into: &writer)
+    return writer.bytes
+  }
+
   /// Writes the manifest in the order of the specification.
   func encode(into writer: inout JSONWriter) {
     writer.object { writer in
       if let generator { writer.member("generator", generator) }
       if !metadata.isEmpty {
         writer.key("metadata")
-        writer.object { writer in
-          for entry in metadata { writer.member(entry.key, entry.value) }
-        }
+        MetadataEntry.encode(metadata, into: &writer)
       }
       if let base {
         writer.key("base")

@@ -33,8 +33,15 @@ struct ObjectFields {
     try parsing { () throws(JSONError) in try reader.integer() }
   }
 
+  /// Reads past the value of a key that means something elsewhere, or is kept in another way.
   func skip(_ reader: inout JSONReader) throws(FormatError) {
     try parsing { () throws(JSONError) in try reader.skip() }
+  }
+
+  /// Reads past the value of an unknown key ([MAN-7]), and has it remembered.
+  func ignore(_ key: Name, _ reader: inout JSONReader) throws(FormatError) {
+    let what = what
+    try parsing { () throws(JSONError) in try reader.ignore("key \"\(key)\" in \(what)") }
   }
 
   /// A tensor's or a parameter's name ([NAM-1]).

@@ -18,6 +18,8 @@ public struct OperationRecord: Sendable, Hashable {
   public var attributes: [JSONValue.Member] = []
   /// A key in an operand that this version does not know; nil where there is none.
   public private(set) var unknownOperandKey: Name?
+  /// The record as it stands in the manifest, where it holds such a key.
+  private var verbatim: [UInt8]?
 
   /// A tensor in its role.
   public struct Role: Sendable, Hashable {
@@ -47,6 +49,7 @@ public struct OperationRecord: Sendable, Hashable {
   public var operands: [Operand] { tensors.map(\.operand) }
 
   init(parsing reader: inout JSONReader) throws(FormatError) {
+    let start = reader.offset
     var fields = try ObjectFields(&reader, "an operation")
     var op: String?
     var tensors: [Role]?
@@ -66,6 +69,7 @@ public struct OperationRecord: Sendable, Hashable {
     }
     self.op = try fields.require(op, "op")
     self.tensors = try fields.require(tensors, "tensors")
+    if unknownOperandKey != nil { verbatim = reader.text(from: start) }
   }
 
   private mutating func parseRoles(
@@ -80,6 +84,7 @@ public struct OperationRecord: Sendable, Hashable {
   }
 
   func encode(into writer: inout JSONWriter) {
+    if let verbatim { return writer.verbatim(verbatim) }
     writer.object { writer in
       writer.member("op", op)
       if let target { writer.member("target", target.text) }

@@ -32,7 +32,7 @@ public struct SourceRecord: Sendable, Hashable {
       case "config": config = try fields.string(&reader)
       case "sha256": digest = try fields.digest(&reader)
       case "header": header = try fields.string(&reader)
-      default: try fields.skip(&reader)
+      default: try fields.ignore(key, &reader)
       }
     }
     self.init(
@@ -80,7 +80,7 @@ public struct FileRecord: Sendable, Hashable {
       case "size": size = try fields.integer(&reader)
       case "sha256": digest = try fields.digest(&reader)
       case "tensor": tensor = try fields.tensorName(&reader)
-      default: try fields.skip(&reader)
+      default: try fields.ignore(key, &reader)
       }
     }
     self.init(

@@ -18,6 +18,10 @@ public struct StreamRecord: Sendable, Hashable {
   /// Why the stream cannot be decoded by this version; nil where it can.
   public let opaqueReason: String?
 
+  /// The record as it stands in the manifest, where the stream is opaque: it may hold keys that this
+  /// version does not know.
+  private let verbatim: [UInt8]?
+
   /// Whether this version cannot decode it ([STR-8]).
   public var isOpaque: Bool { opaqueReason != nil }
 
@@ -36,6 +40,27 @@ public struct StreamRecord: Sendable, Hashable {
     self.chunks = chunks
     byteCount = tensors.reduce(0) { $0 + ($1.shape.byteCount(of: type) ?? 0) }
     opaqueReason = nil
+    verbatim = nil
+  }
+
+  /// The streams that tensors will become, their digests and chunks not known yet.
+  static func planned(_ tensors: [TensorInfo]) throws(FormatError) -> [StreamRecord] {
+    var streams: [StreamRecord] = []
+    for type in ElementType.allCases {
+      var records: [TensorRecord] = []
+      for info in tensors where info.type == type {
+        guard info.shape.dimensions.count <= Limits.dimensions else {
+          throw .limit("tensor \(info.name) has more than \(Limits.dimensions) dimensions")
+        }
+        records.append(
+          TensorRecord(
+            name: try checkedName(info.name.text), shape: info.shape, digest: Digest(of: [])))
+      }
+      guard !records.isEmpty else { continue }
+      streams.append(
+        StreamRecord(type: type, chunk: AdapterWriter.chunk, tensors: records, chunks: []))
+    }
+    return streams
   }
 
   /// Gives the chunks their places from `offset` on; returns where they end.
@@ -79,6 +104,7 @@ public struct ChunkRecord: Sendable, Hashable {
 
 extension StreamRecord {
   init(parsing reader: inout JSONReader) throws(FormatError) {
+    let start = reader.offset
     var fields = try ObjectFields(&reader, "a stream")
     var dtype: String?
     var code: String?
@@ -114,6 +140,7 @@ extension StreamRecord {
       if let unknown { "key \"\(unknown)\" in a stream" } else if type == nil {
         "element type \(self.dtype)"
       } else if self.code != "planes" { "code \"\(self.code)\"" } else { nil }
+    verbatim = opaqueReason == nil ? nil : reader.text(from: start)
     guard !self.tensors.isEmpty else { throw .manifest("a stream has no tensor") }
     byteCount =
       if let type, opaqueReason == nil { try Self.byteCount(self.tensors, type) } else { 0 }
@@ -166,6 +193,7 @@ extension StreamRecord {
   }
 
   func encode(into writer: inout JSONWriter) {
+    if let verbatim { return writer.verbatim(verbatim) }
     writer.object { writer in
       writer.member("dtype", dtype)
       writer.member("code", code)

@@ -29,6 +29,12 @@ public enum InteropError: Error, Sendable {
   case tensors(String)
   /// The adapter cannot be written in the format.
   case notExpressible(String)
+  /// A folder of our own form breaks a rule of Spec/folder.md; the path is that of the file in it.
+  case folder(FilePath, String)
+  /// The `manifest.json` of such a folder, or one of several `.adp` files, breaks a rule of the format.
+  case adapter(FilePath, FormatError)
+  /// Adapters cannot be in one file; the second text says what to do about it.
+  case bundle(String, hint: String?)
   /// A safetensors file is malformed.
   case checkpoint(CheckpointError)
   /// An `.adp` file is malformed.
@@ -56,6 +62,9 @@ extension InteropError: CustomStringConvertible {
     case .unknownTensor(let name, let reason): "tensor \(name): \(reason)"
     case .tensors(let what): what
     case .notExpressible(let what): what
+    case .folder(let path, let what): "\(path): \(what)"
+    case .adapter(let path, let error): "\(path): \(error)"
+    case .bundle(let what, _): what
     case .checkpoint(let error): error.description
     case .format(let error): error.description
     case .storage(let error): error.description
@@ -73,6 +82,7 @@ extension InteropError: CustomStringConvertible {
       "trained with transformers 4.44 or later: --prefix-order interleaved; before: --prefix-order split"
     case .unknownField(let field):
       "if it does not change what the adapter computes: adapter convert --ignore-field \(field)"
+    case .bundle(_, let hint): hint
     default: nil
     }
   }

@@ -72,7 +72,6 @@ public enum BaseVerdict: Sendable, Hashable {
 extension FingerprintRecord {
   /// How many tensors a fingerprint samples at most, beyond the adapter's targets.
   private static let maximumTensors = 4096
-  private static let maximumSketches = 256
 
   /// Samples a base.
   ///
@@ -90,7 +89,7 @@ extension FingerprintRecord {
         TensorFingerprint(
           name: tensor.info.name, type: tensor.info.type, shape: tensor.info.shape,
           exact: sample.exact, value: sample.value))
-      if let sketch = sample.sketch, sketches.count < Self.maximumSketches {
+      if let sketch = sample.sketch, sketches.count < FingerprintRecord.maximumSketchCount {
         sketches.append(Sketch(name: tensor.info.name, bytes: sketch))
       }
     }

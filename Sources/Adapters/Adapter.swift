@@ -8,7 +8,7 @@ public import SystemPackage
 /// It comes from an `.adp` file, or from a foreign format by way of `AdapterInterop`.
 public struct Adapter: Sendable {
   /// Its name, unique in its file.
-  public let name: Name
+  public package(set) var name: Name
   /// The method's name, for people.
   public let method: String
   /// What it does, in order.

@@ -122,10 +122,10 @@ public enum Operation: Sendable, Hashable {
     }
     if let key = record.unknownOperandKey { return "key \"\(key)\" in an operand" }
     guard let kind = known.first(where: { $0.op == record.op }) else { return nil }
-    let isKnown =
-      record.tensors.allSatisfy { kind.vocabulary.roles.contains($0.role) }
-      && record.attributes.allSatisfy { kind.vocabulary.keys.contains($0.key) }
-    return isKnown ? nil : "\(record.op) with keys of a later version"
+    let unknown =
+      record.tensors.map(\.role).first { !kind.vocabulary.roles.contains($0) }
+      ?? record.attributes.map(\.key).first { !kind.vocabulary.keys.contains($0) }
+    return unknown.map { "\(record.op) with \"\($0)\"" }
   }
 
   /// The operation's name in the specification.

@@ -28,6 +28,45 @@ public final class File: RandomAccessBytes {
     count = status.size
   }
 
+  /// Reads on from where an open file stands.
+  ///
+  /// What can be read at any place is; anything else, a pipe say, is first copied to a file that has no
+  /// name, so that it takes no memory.
+  package init(reading source: FileDescriptor, calledAs name: FilePath) throws(StorageError) {
+    path = name
+    descriptor = try Self.seekable(source, name)
+    do throws(StorageError) {
+      status = try FileStatus(of: descriptor, path: name)
+      count = status.size
+    } catch {
+      try? descriptor.close()
+      throw error
+    }
+  }
+
+  private static func seekable(
+    _ source: FileDescriptor, _ name: FilePath
+  ) throws(StorageError) -> FileDescriptor {
+    let isAtStart = (try? source.seek(offset: 0, from: .current)) == 0
+    if isAtStart, try FileStatus(of: source, path: name).isRegular {
+      return try withErrno("read", name) { () throws in try source.duplicate() }
+    }
+    let copy = try TemporaryPaths.makeNameless()
+    do throws(StorageError) {
+      var buffer = [UInt8](repeating: 0, count: 1 << 18)
+      while true {
+        let count = try withErrno("read", name) { () throws in
+          try unsafe buffer.withUnsafeMutableBytes { try unsafe source.read(into: $0) }
+        }
+        guard count > 0 else { return copy }
+        _ = try withErrno("copy", name) { () throws in try copy.writeAll(buffer[..<count]) }
+      }
+    } catch {
+      try? copy.close()
+      throw error
+    }
+  }
+
   deinit {
     try? descriptor.close()
   }

@@ -6,6 +6,7 @@ public final class OutputFolder {
   public let target: FilePath
   /// Where its files are written until then.
   public let temporary: FilePath
+  private let names: [String]
   private let replaces: Bool
   private var isCommitted = false
 
@@ -13,7 +14,7 @@ public final class OutputFolder {
   ///
   /// - Parameters:
   ///   - target: where the folder will be.
-  ///   - names: the files that it will hold.
+  ///   - names: the files that it will hold; `FOLDER/FILE` for one in a sub-folder, which is made here.
   ///   - replacing: whether a folder that is there may be replaced. It never is where it holds
   ///     anything else: nothing is deleted that is not written anew. An empty one always may.
   /// - Throws: `outputExists`, `outputHoldsOther`, `outputIsLink`, or `system` where the parent
@@ -22,6 +23,7 @@ public final class OutputFolder {
     _ target: FilePath, names: [String], replacing: Bool
   ) throws(StorageError) {
     self.target = target
+    self.names = names
     replaces = FileStatus(ofLink: target) != nil
     if replaces { try Self.check(target, names: Set(names), replacing: replacing) }
     let temporary = target.temporarySibling
@@ -29,6 +31,14 @@ public final class OutputFolder {
       try Platform.makeFolder(temporary, for: target)
     }
     self.temporary = temporary
+    for folder in Self.folders(of: names) {
+      try Platform.makeFolder(temporary.appending(folder), for: target)
+    }
+  }
+
+  /// The sub-folders in which some of the files are.
+  private static func folders(of names: [String]) -> Set<String> {
+    Set(names.compactMap { name in name.firstIndex(of: "/").map { String(name[..<$0]) } })
   }
 
   deinit {
@@ -47,9 +57,18 @@ public final class OutputFolder {
     let present = try Platform.list(target)
     guard !present.isEmpty else { return }
     guard replacing else { throw .outputExists(target) }
+    let folders = folders(of: Array(names))
     for name in present {
-      let isFile = FileStatus(ofLink: target.appending(name))?.isRegular == true
-      guard isFile, names.contains(name) else { throw .outputHoldsOther(target, name) }
+      let status = FileStatus(ofLink: target.appending(name))
+      if status?.isRegular == true, names.contains(name) { continue }
+      guard status?.isFolder == true, folders.contains(name) else {
+        throw .outputHoldsOther(target, name)
+      }
+      for inner in try Platform.list(target.appending(name)) {
+        let path = "\(name)/\(inner)"
+        let isFile = FileStatus(ofLink: target.pushing(FilePath(path)))?.isRegular == true
+        guard isFile, names.contains(path) else { throw .outputHoldsOther(target, path) }
+      }
     }
   }
 
@@ -58,16 +77,37 @@ public final class OutputFolder {
   public func commit() throws(StorageError) {
     try Platform.rename(temporary, to: target, replaces ? .exchange : .refuse)
     isCommitted = true
-    if replaces { OutputFolder.remove(temporary) }
+    if replaces { removeReplaced() }
     TemporaryPaths.forget(temporary)
     try OutputFile.synchroniseFolder(of: target)
   }
 
-  /// Removes a folder of plain files. Anything deeper stays: this tool never writes it.
+  /// Removes the old files of the names that were written, and nothing that came into the folder
+  /// meanwhile.
+  private func removeReplaced() {
+    for name in names { Platform.removeFile(temporary.pushing(FilePath(name))) }
+    for folder in Self.folders(of: names) {
+      Platform.removeEmptyFolder(temporary.appending(folder))
+    }
+    Platform.removeEmptyFolder(temporary)
+  }
+
+  /// Removes a folder of plain files and of folders of plain files. Anything deeper stays: this tool
+  /// never writes it.
   static func remove(_ folder: FilePath) {
     for name in (try? Platform.list(folder)) ?? [] {
-      Platform.removeFile(folder.appending(name))
+      let path = folder.appending(name)
+      if FileStatus(ofLink: path)?.isFolder == true {
+        removeFiles(of: path)
+      } else {
+        Platform.removeFile(path)
+      }
     }
+    Platform.removeEmptyFolder(folder)
+  }
+
+  private static func removeFiles(of folder: FilePath) {
+    for name in (try? Platform.list(folder)) ?? [] { Platform.removeFile(folder.appending(name)) }
     Platform.removeEmptyFolder(folder)
   }
 }

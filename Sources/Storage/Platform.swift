@@ -15,6 +15,7 @@ package struct FileStatus: Hashable, Sendable {
   package let size: UInt64
   package let isRegular: Bool
   package let isFolder: Bool
+  package let isLink: Bool
 
   fileprivate init(_ status: stat) {
     device = UInt64(status.st_dev)
@@ -22,6 +23,7 @@ package struct FileStatus: Hashable, Sendable {
     size = UInt64(max(status.st_size, 0))
     isRegular = status.st_mode & S_IFMT == S_IFREG
     isFolder = status.st_mode & S_IFMT == S_IFDIR
+    isLink = status.st_mode & S_IFMT == S_IFLNK
   }
 
   /// Whether both are the same file on disk.
@@ -160,6 +162,12 @@ package enum Platform {
       if name != ".", name != ".." { names.append(name) }
     }
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// Where temporary files go that have no place of their own.
+  static var temporaryFolder: FilePath {
+    guard let folder = unsafe getenv("TMPDIR"), unsafe folder.pointee != 0 else { return "/tmp" }
+    return unsafe FilePath(platformString: folder)
   }
 
   package static var processIdentifier: Int32 { getpid() }

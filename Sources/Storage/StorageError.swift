@@ -15,6 +15,8 @@ public enum StorageError: Error, Hashable, Sendable {
   case outputHoldsOther(FilePath, String)
   /// The output is a symbolic link.
   case outputIsLink(FilePath)
+  /// An input that must be in its folder is a symbolic link.
+  case inputIsLink(FilePath)
   /// The output is one of the inputs.
   case outputIsInput(FilePath)
 }
@@ -33,6 +35,7 @@ extension StorageError: CustomStringConvertible {
     case .outputHoldsOther(let path, let name):
       "\(path) holds \(name), which would be lost"
     case .outputIsLink(let path): "\(path) is a symbolic link: name what it points to"
+    case .inputIsLink(let path): "\(path) is a symbolic link, which is not followed here"
     case .outputIsInput(let path): "the output \(path) is one of the inputs"
     }
   }

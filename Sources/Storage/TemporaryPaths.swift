@@ -17,6 +17,22 @@ public enum TemporaryPaths {
     return try result.get()
   }
 
+  /// Makes a file that has no name any more: its bytes go with its last descriptor.
+  static func makeNameless() throws(StorageError) -> FileDescriptor {
+    let path = Platform.temporaryFolder.appending("adapter").temporarySibling
+    let descriptor = try make(path) { () throws(StorageError) in
+      let descriptor = try withErrno("write", path) { () throws in
+        try FileDescriptor.open(
+          path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
+          permissions: [.ownerReadWrite])
+      }
+      Platform.removeFile(path)
+      return descriptor
+    }
+    forget(path)
+    return descriptor
+  }
+
   static func forget(_ path: FilePath) {
     _ = paths.withLock { $0.remove(path) }
   }

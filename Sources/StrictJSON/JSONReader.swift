@@ -17,6 +17,9 @@ public struct JSONReader {
   private var depth = 0
   /// The place of the next byte.
   public internal(set) var offset = 0
+  /// The first value that was passed over because nobody knew its key, as its reader describes it:
+  /// whoever writes the document again would lose it.
+  package private(set) var firstIgnored: String?
 
   /// Begins to read a document.
   ///
@@ -191,6 +194,19 @@ extension JSONReader {
     case .integer(let value): return Double(value)
     case .other(let value): return value
     }
+  }
+
+  /// Reads past a value that would be lost if the document were written again.
+  package mutating func ignore(_ what: @autoclosure () -> String) throws(JSONError) {
+    if firstIgnored == nil { firstIgnored = what() }
+    try skip()
+  }
+
+  /// The text from `start` to here, without the white space at its end.
+  package func text(from start: Int) -> [UInt8] {
+    var end = offset
+    while end > start, [0x20, 0x09, 0x0A, 0x0D].contains(bytes[end - 1]) { end -= 1 }
+    return Array(bytes[start..<end])
   }
 
   /// Reads past the next value, which must be well formed.

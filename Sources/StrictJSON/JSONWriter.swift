@@ -14,6 +14,8 @@ public struct JSONWriter {
   private var depth = 0
   private var needsComma = false
   private var followsKey = false
+  /// Arrays that stand on one line, and are open.
+  private var openRows = 0
 
   /// Begins an empty document.
   public init(style: Style = .compact) {
@@ -21,13 +23,35 @@ public struct JSONWriter {
   }
 
   /// Writes an object whose members `body` writes.
-  public mutating func object(_ body: (inout JSONWriter) -> Void) {
-    nest("{", "}", body)
+  public mutating func object<Failure: Error>(
+    _ body: (inout JSONWriter) throws(Failure) -> Void
+  ) throws(Failure) {
+    try nest("{", "}", body)
   }
 
   /// Writes an array whose elements `body` writes.
-  public mutating func array(_ body: (inout JSONWriter) -> Void) {
-    nest("[", "]", body)
+  public mutating func array<Failure: Error>(
+    _ body: (inout JSONWriter) throws(Failure) -> Void
+  ) throws(Failure) {
+    try nest("[", "]", body)
+  }
+
+  /// Writes an array on one line, whatever the style.
+  package mutating func row<Failure: Error>(
+    _ body: (inout JSONWriter) throws(Failure) -> Void
+  ) throws(Failure) {
+    separate()
+    openRows += 1
+    defer { openRows -= 1 }
+    // What comes before it is written already.
+    followsKey = true
+    try nest("[", "]", body)
+  }
+
+  /// Writes a value whose text is known to be well formed, as it stands.
+  package mutating func verbatim(_ text: [UInt8]) {
+    separate()
+    bytes.append(contentsOf: text)
   }
 
   /// Writes a key; the next call writes its value.
@@ -89,12 +113,14 @@ public struct JSONWriter {
     }
   }
 
-  private mutating func nest(_ open: String, _ close: String, _ body: (inout JSONWriter) -> Void) {
+  private mutating func nest<Failure: Error>(
+    _ open: String, _ close: String, _ body: (inout JSONWriter) throws(Failure) -> Void
+  ) throws(Failure) {
     separate()
     bytes.append(contentsOf: open.utf8)
     depth += 1
     needsComma = false
-    body(&self)
+    try body(&self)
     depth -= 1
     if needsComma { breakLine() }
     bytes.append(contentsOf: close.utf8)
@@ -107,13 +133,16 @@ public struct JSONWriter {
       needsComma = true
       return
     }
-    if needsComma { bytes.append(UInt8(ascii: ",")) }
+    if needsComma {
+      bytes.append(UInt8(ascii: ","))
+      if style == .indented, openRows > 0 { bytes.append(0x20) }
+    }
     if depth > 0 { breakLine() }
     needsComma = true
   }
 
   private mutating func breakLine() {
-    guard style == .indented else { return }
+    guard style == .indented, openRows == 0 else { return }
     bytes.append(0x0A)
     bytes.append(contentsOf: repeatElement(0x20, count: 2 * depth))
   }

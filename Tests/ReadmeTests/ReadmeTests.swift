@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The fenced blocks of a language in the README.
-private func blocks(_ language: String) throws -> [String] {
+func readmeBlocks(_ language: String) throws -> [String] {
   let text = String(
     decoding: try Repository.root.appending("README.md").contents, as: UTF8.self)
   return text.components(separatedBy: "```\(language)\n").dropFirst().compactMap {
@@ -25,9 +25,9 @@ private func blocks(_ language: String) throws -> [String] {
     try folder.copy(
       Repository.fixtures.appending("bitfit/f32_small/tuned.safetensors"),
       to: "path/to/tuned-model")
-    let lines = try blocks("sh").flatMap { $0.split(separator: "\n") }
+    let lines = try readmeBlocks("sh").flatMap { $0.split(separator: "\n") }
       .filter { $0.hasPrefix("adapter ") }
-    #expect(lines.count == 5)
+    #expect(lines.count == 9)
     for line in lines {
       var arguments = line.split(separator: " ").dropFirst().map(String.init)
       if arguments[0] == "extract" { arguments[1] = "path/to/biased" }
@@ -39,7 +39,7 @@ private func blocks(_ language: String) throws -> [String] {
 
   /// The scripts that the README names are there, and the gate calls the same test command.
   @Test func theTwoCommandsAreTheGates() throws {
-    let first = try #require(try blocks("sh").first)
+    let first = try #require(try readmeBlocks("sh").first)
     let scripts = first.split(separator: "\n").map { $0.split(separator: " ")[1] }
     #expect(scripts == [".ci/demo", ".ci/test"])
     let gate = try Repository.root.appending(".ci").appending("run").contents
@@ -68,7 +68,7 @@ private func blocks(_ language: String) throws -> [String] {
     let example = Repository.root.appending("Tests").appending("ReadmeTests")
       .appending("Example.swift")
     let source = String(decoding: try example.contents, as: UTF8.self)
-    let block = try #require(try blocks("swift").first)
+    let block = try #require(try readmeBlocks("swift").first)
     let (imports, body) = try #require(block.split(at: "\n\n"))
     #expect(source.contains(imports))
     let indented = body.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n")

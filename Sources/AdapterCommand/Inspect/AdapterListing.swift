@@ -38,7 +38,7 @@ extension AdapterListing {
         "\(path.escaped): \(adapters.count.of("adapter")), \(ByteCount(file.byteCount))")
       lines.append(field("manifest", file.digest.description))
       if let generator = file.manifest.generator { lines.append(field("made by", generator)) }
-      for entry in file.manifest.metadata { lines.append(field(entry.key.text, entry.value)) }
+      lines += file.manifest.metadata.flatMap { $0.lines(width: 80) }
     } else {
       lines.append("\(path.escaped): a PEFT folder")
     }

@@ -22,7 +22,8 @@ struct InspectCommand: ParsableCommand {
         adapter inspect model.safetensors
       """)
 
-  @Argument(help: "An .adp file, a PEFT folder, or a safetensors checkpoint.")
+  @Argument(
+    help: "An .adp file, - for one on standard input, a PEFT folder, or a safetensors checkpoint.")
   var path: String
 
   @Flag(help: "Writes JSON (Spec/cli.md).")
@@ -30,7 +31,7 @@ struct InspectCommand: ParsableCommand {
 
   func run() throws {
     let checkpoint = FilePath(path)
-    if isCheckpoint(checkpoint) { return try showCheckpoint(checkpoint) }
+    if path != "-", isCheckpoint(checkpoint) { return try showCheckpoint(checkpoint) }
     let reference = try AdapterReference(path)
     switch reference.kind {
     case .peft:

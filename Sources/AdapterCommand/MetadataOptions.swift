@@ -1,0 +1,70 @@
+internal import AdapterFormat
+internal import ArgumentParser
+internal import StrictJSON
+
+/// What `pack` changes in a manifest beside the adapters (Spec/adp-v1.md, section 5.4).
+struct MetadataOptions: ParsableArguments {
+  @Option(help: "The licence: an SPDX identifier in lower case, such as apache-2.0.")
+  var license: String?
+
+  @Option(help: "What it is and does, in any length.")
+  var description: String?
+
+  @Option(help: "The words that a prompt needs.")
+  var triggerPhrase: String?
+
+  @Option(help: "A word to find it by; may be given several times.")
+  var tag: [String] = []
+
+  @Option(help: "Its name for people.")
+  var title: String?
+
+  @Option(help: "Who made it.")
+  var author: String?
+
+  @Option(help: "The base's name, as its makers call it.")
+  var baseName: String?
+
+  @Option(help: "The base's revision.")
+  var baseRevision: String?
+
+  @Option(help: ArgumentHelp("Any text of the metadata.", valueName: "key=value"))
+  var set: [String] = []
+
+  @Option(help: ArgumentHelp("Takes a text of the metadata out.", valueName: "key"))
+  var unset: [String] = []
+
+  func validate() throws {
+    if let tag = tag.first(where: { $0.isEmpty || $0.contains(",") }) {
+      throw ValidationError("--tag \"\(tag)\": a tag is not empty and has no comma")
+    }
+    if let pair = set.first(where: { !$0.contains("=") || $0.hasPrefix("=") }) {
+      throw ValidationError("--set \"\(pair)\" is not KEY=VALUE")
+    }
+    var seen = Set<Name>()
+    for key in edit.metadata.map(\.key) + edit.removed where !seen.insert(key).inserted {
+      throw ValidationError("\"\(key)\" is set twice")
+    }
+  }
+
+  var edit: ManifestEdit {
+    var entries: [(Name, String?)] = [
+      ("title", title), ("author", author), ("license", license), ("description", description),
+      ("trigger_phrase", triggerPhrase), ("tags", tag.isEmpty ? nil : tag.joined(separator: ", ")),
+    ]
+    for pair in set {
+      let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      entries.append((Name(String(parts[0])), parts.count > 1 ? String(parts[1]) : nil))
+    }
+    return ManifestEdit(
+      metadata: entries.compactMap { key, value in value.map { .init(key, $0) } },
+      removed: unset.map { Name($0) }, baseName: baseName, baseRevision: baseRevision)
+  }
+
+  /// Says which texts are to be taken out and are not there.
+  func reportMissing(in metadata: [Manifest.MetadataEntry]) {
+    for key in unset where !metadata.contains(where: { $0.key == Name(key) }) {
+      Terminal.report("note", "nothing to take out: the metadata has no \(key)")
+    }
+  }
+}

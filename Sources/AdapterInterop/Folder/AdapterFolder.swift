@@ -1,0 +1,184 @@
+internal import AdapterFormat
+public import Adapters
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+public import SystemPackage
+
+/// The adapters of an `.adp` file as a folder that people and programs can edit (Spec/folder.md): the
+/// manifest as indented JSON, and the tensors as safetensors.
+///
+/// A folder made by hand is the way to an `.adp` file for programs in any language.
+public struct AdapterFolder: Sendable {
+  /// The folder.
+  public let path: FilePath
+  /// Its adapters, every rule checked that does not need the values.
+  public let adapters: [Adapter]
+  let manifest: Manifest
+  let manifestText: [UInt8]
+  let parts: [Part]
+
+  /// What one adapter has beside the manifest.
+  struct Part {
+    let tensors: [TensorContents]
+    let opaque: any RandomAccessBytes
+  }
+
+  static let manifestName = "manifest.json"
+  static let tensorsName = "tensors.safetensors"
+  static let opaqueName = "opaque.bin"
+  /// Bytes of `manifest.json`; indented it is longer than in a file.
+  private static let maximumManifestByteCount = 256 << 20
+
+  /// Whether a path is such a folder, or its manifest.
+  public static func isPlausible(_ path: FilePath) -> Bool {
+    FileStatus(ofLink: folder(of: path).appending(manifestName)) != nil
+      && FileStatus(of: folder(of: path))?.isFolder == true
+  }
+
+  /// Whether a path is a folder with an adapter's tensors, or these, which mean nothing without the
+  /// manifest that is there too.
+  public static func holdsTensors(_ path: FilePath) -> Bool {
+    let folder = path.lastComponent?.string == tensorsName ? path.parent : path
+    guard FileStatus(of: folder.appending(tensorsName)) != nil else { return false }
+    return [folder, folder.appending("..")].contains {
+      FileStatus(of: $0.appending(manifestName)) != nil
+    }
+  }
+
+  private static func folder(of path: FilePath) -> FilePath {
+    path.lastComponent?.string == manifestName ? path.parent : path
+  }
+
+  /// Opens a folder, or the one of a `manifest.json`.
+  ///
+  /// - Throws: `InteropError` of the file that is missing or breaks a rule.
+  public init(_ path: FilePath) throws(InteropError) {
+    let folder = Self.folder(of: path)
+    let place = folder.appending(Self.manifestName)
+    guard
+      let text = try storing({ () throws(StorageError) in
+        try Self.open(place).contents(limit: Self.maximumManifestByteCount)
+      })
+    else { throw .folder(place, "more than \(Self.maximumManifestByteCount) bytes") }
+    let manifest = try Self.inManifest(place, text) { () throws(FormatError) in
+      try Manifest(unpacked: text)
+    }
+    let names = manifest.adapters.map(\.name)
+    if let why = Self.reasonNotToUnpack(names) { throw .folder(place, why) }
+    var (parts, adapters): ([Part], [Adapter]) = ([], [])
+    for record in manifest.adapters {
+      let inner = names.count == 1 ? folder : folder.appending(record.name.text)
+      // The folder itself may be reached by a link: its user has named it.
+      if names.count > 1 { try Self.checkNoLink(inner) }
+      let part = try Self.part(of: record, in: inner)
+      try Self.inManifest(place, text) { () throws(FormatError) in
+        try record.check(against: part.tensors.map(\.info))
+        adapters.append(try Adapter(record, base: manifest.base, tensors: part.tensors))
+      }
+      parts.append(part)
+    }
+    self.path = folder
+    self.manifest = manifest
+    manifestText = text
+    self.parts = parts
+    self.adapters = adapters
+  }
+
+  /// Why adapters of these names cannot be sub-folders beside a manifest ([FLD-2]); nil where they can.
+  static func reasonNotToUnpack(_ names: [Name]) -> String? {
+    guard names.count > 1 else { return nil }
+    var seen: [String: Name] = [manifestName: "manifest.json"]
+    for name in names {
+      // Adapter names are ASCII, so that this is what a file system means by case.
+      if let other = seen.updateValue(name, forKey: name.text.lowercased()) {
+        return "\(other) and \(name) cannot both be in one folder on every file system"
+      }
+    }
+    return nil
+  }
+
+  /// Every file that is read, and the folders they are in.
+  package var inputs: [FilePath] {
+    let inner = adapters.count == 1 ? [] : adapters.map { path.appending($0.name.text) }
+    return [path] + inner
+  }
+}
+
+// MARK: - Reading
+
+extension AdapterFolder {
+  private static func part(
+    of record: AdapterRecord, in folder: FilePath
+  ) throws(InteropError) -> Part {
+    try checkNoLink(folder.appending(tensorsName))
+    let file = try rethrowing(as: InteropError.checkpoint) { () throws(CheckpointError) in
+      try SafetensorsFile(folder.appending(tensorsName))
+    }
+    let tensors = file.header.tensors.map {
+      TensorContents($0.info, bytes: file.file, offset: file.offset(of: $0))
+    }
+    let size = record.opaqueByteCount
+    guard size > 0 else { return Part(tensors: tensors, opaque: MemoryBytes([])) }
+    let opaque = try storing { () throws(StorageError) in
+      try open(folder.appending(opaqueName))
+    }
+    guard opaque.count == size else {
+      throw .folder(opaque.path, "\(opaque.count) bytes, the opaque streams have \(size)")
+    }
+    return Part(tensors: tensors, opaque: opaque)
+  }
+
+  /// Opens a file of the folder. A link may lead out of it, to what its maker should not get: it is not
+  /// followed.
+  private static func open(_ path: FilePath) throws(StorageError) -> File {
+    if FileStatus(ofLink: path)?.isLink == true { throw .inputIsLink(path) }
+    return try File(path)
+  }
+
+  private static func checkNoLink(_ path: FilePath) throws(InteropError) {
+    guard FileStatus(ofLink: path)?.isLink == true else { return }
+    throw .storage(.inputIsLink(path))
+  }
+
+  /// Names the manifest in an error of the format, and in one of its JSON the line.
+  private static func inManifest<Value>(
+    _ path: FilePath, _ text: [UInt8], _ body: () throws(FormatError) -> Value
+  ) throws(InteropError) -> Value {
+    do throws(FormatError) {
+      return try body()
+    } catch {
+      guard case .json(let fault) = error, let offset = fault.offset else {
+        throw .adapter(path, error)
+      }
+      let before = text.prefix(offset)
+      let line = before.count { $0 == 0x0A } + 1
+      let column = before.reversed().prefix { $0 != 0x0A }.count + 1
+      throw .folder(path, "line \(line), column \(column): \(fault.fault)")
+    }
+  }
+}
+
+extension AdapterRecord {
+  /// Stored bytes of its opaque streams.
+  fileprivate var opaqueByteCount: UInt64 {
+    streams.filter(\.isOpaque).reduce(0) { $0 + $1.storedByteCount }
+  }
+}
+
+extension Adapter {
+  /// An adapter of a folder, with the rules of its operations checked.
+  fileprivate init(
+    _ record: AdapterRecord, base: BaseRecord?, tensors: [TensorContents]
+  ) throws(FormatError) {
+    let infos = Dictionary(
+      tensors.map { ($0.info.name, $0.info) }, uniquingKeysWith: { first, _ in first })
+    var operations: [Adapters.Operation] = []
+    for operation in record.operations {
+      operations.append(try Adapters.Operation(operation) { infos[$0] })
+    }
+    self.init(
+      name: record.name, method: record.method, operations: operations, inert: record.inert,
+      source: record.source, files: record.files, base: base, tensors: tensors)
+  }
+}
