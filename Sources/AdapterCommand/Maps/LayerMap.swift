@@ -100,12 +100,12 @@ private struct Places<Value: Hashable> {
 extension [String] {
   /// Dotted names without the parts at the end, and at the start, that all of them share.
   fileprivate var shortenedAtBothEnds: [String] {
-    var all = map { $0.split(separator: ".") }
+    var all: [[Substring]] = map { $0.split(separator: ".") }
     while let last = all.first?.last, all.allSatisfy({ $0.last == last && $0.count > 1 }) {
-      all = all.map { Array($0.dropLast()) }
+      all = all.map { Array($0.dropLast()) as [Substring] }
     }
     while let first = all.first?.first, all.allSatisfy({ $0.first == first && $0.count > 1 }) {
-      all = all.map { Array($0.dropFirst()) }
+      all = all.map { Array($0.dropFirst()) as [Substring] }
     }
     return all.map { $0.joined(separator: ".") }
   }
