@@ -25,6 +25,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
   ],
   targets: [
     .systemLibrary(
@@ -70,7 +71,10 @@ let package = Package(
         "Checkpoints",
         "Storage", "StrictJSON", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], swiftSettings: settings),
+        .product(name: "Mustache", package: "swift-mustache"),
+      ],
+      // The templates of the report are a part of the program: it stays one file.
+      resources: [.embedInCode("Report/Templates")], swiftSettings: settings),
     .target(
       name: "TestSupport",
       dependencies: ["AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],
