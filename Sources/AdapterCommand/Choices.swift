@@ -1,4 +1,5 @@
 internal import AdapterInterop
+internal import AdapterRuntime
 internal import Adapters
 internal import ArgumentParser
 internal import StrictJSON
@@ -34,5 +35,21 @@ struct NamePair: ExpressibleByArgument {
 extension [NamePair] {
   var names: [Name: Name] {
     Dictionary(map { ($0.target, $0.stored) }, uniquingKeysWith: { $1 })
+  }
+}
+
+/// What a user decides where a base leaves a question open.
+struct BindingOptions: ParsableArguments {
+  @Option(help: "How square weights are stored that nothing else decides: out_in or in_out.")
+  var layout: LayoutChoice?
+
+  @Option(help: "TARGET=STORED: the base's tensor that a target of the adapter means.")
+  var map: [NamePair] = []
+
+  var isUsed: Bool { layout != nil || !map.isEmpty }
+
+  /// What only a merge has to decide is left open.
+  var choices: BindingChoices {
+    .init(layout: layout?.layout, names: map.names, missingBias: .create, ties: .untie)
   }
 }

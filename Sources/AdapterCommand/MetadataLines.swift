@@ -27,7 +27,7 @@ extension Manifest.MetadataEntry {
 
 extension String {
   /// Lines of a width, broken at spaces where there are any.
-  fileprivate func folded(to width: Int) -> [String] {
+  func folded(to width: Int) -> [String] {
     var lines: [String] = []
     var line = ""
     for word in split(separator: " ") {

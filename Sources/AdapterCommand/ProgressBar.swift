@@ -8,15 +8,23 @@ final class ProgressBar: Sendable {
     var shown: ContinuousClock.Instant?
   }
 
+  /// What is counted.
+  enum Unit {
+    case bytes
+    case targets
+  }
+
   private let label: String
+  private let unit: Unit
   private let start = ContinuousClock.now
   private let state = Mutex(State())
 
-  init(_ label: String) {
+  init(_ label: String, counting unit: Unit = .bytes) {
     self.label = label
+    self.unit = unit
   }
 
-  /// Takes the bytes written since the last call; from any thread.
+  /// Takes what was done since the last call; from any thread.
   func advance(_ count: Int, of total: UInt64) {
     guard Terminal.showsProgress else { return }
     state.withLock { state in
@@ -43,9 +51,10 @@ final class ProgressBar: Sendable {
     let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
     let seconds = elapsed / .seconds(1)
     let rest = share > 0 ? seconds / share - seconds : 0
-    let speed = ByteCount(UInt64(Double(written) / seconds))
+    let speed = Double(written) / seconds
+    let amount = unit == .bytes ? "\(ByteCount(UInt64(speed)))" : "\(speed.short) targets"
     Terminal.writeError(
-      "\r\(label) [\(bar)] \(Int(share * 100)) %  \(speed)/s  \(Int(rest.rounded(.up))) s left\u{1B}[K"
+      "\r\(label) [\(bar)] \(Int(share * 100)) %  \(amount)/s  \(Int(rest.rounded(.up))) s left\u{1B}[K"
     )
   }
 }

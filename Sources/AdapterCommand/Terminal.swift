@@ -40,6 +40,14 @@ enum Terminal {
   /// Whether standard error is a terminal.
   static var showsProgress: Bool { Platform.isTerminal(FileDescriptor.standardError.rawValue) }
 
+  /// Whether results go to a terminal that shows colours, and its user has not asked for none
+  /// (https://no-color.org).
+  static var showsColours: Bool {
+    func value(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
+    return Platform.isTerminal(FileDescriptor.standardOutput.rawValue)
+      && (value("NO_COLOR") ?? "").isEmpty && value("TERM") != "dumb"
+  }
+
   static func exit(_ status: Int32) -> Never {
     TemporaryPaths.removeAll {
       #if canImport(Glibc)

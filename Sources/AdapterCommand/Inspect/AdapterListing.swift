@@ -1,5 +1,6 @@
 internal import AdapterFormat
 internal import AdapterMath
+internal import AdapterRuntime
 internal import Adapters
 internal import Storage
 internal import StrictJSON
@@ -8,30 +9,20 @@ internal import StrictJSON
 struct AdapterListing {
   let path: String
   let file: AdapterFile?
-  let adapters: [Adapter]
+  let adapters: [InspectedAdapter]
+  let details: Details
 
-  /// What each group's values are like.
-  func statistics(
-    _ inspection: Inspection
-  ) throws(FormatError) -> [[ValueStatistics]] {
-    var all: [[ValueStatistics]] = []
-    for group in inspection.groups {
-      all.append(try ValueStatistics.all(of: group.operations, in: inspection.adapter))
-    }
-    return all
-  }
-
-  func inspections() throws(FormatError) -> [Inspection] {
-    var inspections: [Inspection] = []
-    for adapter in adapters { inspections.append(try Inspection(adapter)) }
-    return inspections
+  /// What is shown besides, because it was asked for.
+  struct Details {
+    var tensors = false
+    var spectra = false
   }
 }
 
 // MARK: - Text
 
 extension AdapterListing {
-  func text(_ inspections: [Inspection]) throws(FormatError) -> String {
+  func text(isColoured: Bool) -> String {
     var lines: [String] = []
     if let file {
       lines.append(
@@ -42,11 +33,27 @@ extension AdapterListing {
     } else {
       lines.append("\(path.escaped): a PEFT folder")
     }
-    for inspection in inspections { lines += [""] + (try text(inspection)) }
+    for adapter in adapters { lines += [""] + text(adapter, isColoured) }
     return lines.joined(separator: "\n") + "\n"
   }
 
-  private func text(_ inspection: Inspection) throws(FormatError) -> [String] {
+  private func text(_ inspected: InspectedAdapter, _ isColoured: Bool) -> [String] {
+    let (adapter, inspection) = (inspected.adapter, inspected.inspection)
+    var blocks = [headLines(inspection)]
+    blocks.append(operationLines(inspection.groups))
+    if let values = inspected.values {
+      blocks.append(valueLines(inspection.groups, values.statistics))
+      blocks += inspected.maps.map {
+        LayerMapText(map: $0, isColoured: isColoured).lines(indent: 2)
+      }
+      if details.spectra { blocks.append(DetailTables.spectra(values.effects)) }
+    }
+    if details.tensors { blocks.append(DetailTables.tensors(adapter)) }
+    blocks.append(remarkLines(inspected))
+    return Array(blocks.filter { !$0.isEmpty }.joined(separator: [""]))
+  }
+
+  private func headLines(_ inspection: Inspection) -> [String] {
     let adapter = inspection.adapter
     var lines = ["adapter \(adapter.name)", field("method", adapter.method)]
     lines += baseLines(adapter.base)
@@ -56,17 +63,24 @@ extension AdapterListing {
         "parameters",
         "\(inspection.parameterCount.grouped) in \(adapter.tensors.count.of("tensor"))"
           + (types.isEmpty ? "" : " of \(types)")))
-    lines.append(field("size", size(inspection)))
+    lines.append(field("size", Self.size(inspection)))
     if let digest = inspection.weightsDigest { lines.append(field("weights", digest.description)) }
     if let source = adapter.source { lines.append(field("source", source.format)) }
     if !adapter.inert.isEmpty { lines.append(field("inert", adapter.inert.count.of("tensor"))) }
-    if !inspection.groups.isEmpty { lines += [""] + operationLines(inspection.groups) }
-    let values = valueLines(inspection.groups, try statistics(inspection))
-    if !values.isEmpty { lines += [""] + values }
-    if !inspection.warnings.isEmpty {
-      lines += [""] + inspection.warnings.map { "  warning: \($0.sentence)".escaped.cut(to: 80) }
-    }
     return lines
+  }
+
+  /// Warnings, and what the numbers show.
+  private func remarkLines(_ inspected: InspectedAdapter) -> [String] {
+    let remarks =
+      inspected.inspection.warnings.map { ("warning: ", $0.sentence) }
+      + (inspected.values?.findings ?? []).map { ("note: ", $0.sentence) }
+      + (inspected.change.map { [("base: ", $0.verdict.sentence)] } ?? [])
+    return remarks.flatMap { kind, sentence in
+      sentence.escaped.folded(to: 78 - kind.count).enumerated().map { index, line in
+        "  " + (index == 0 ? kind : String(repeating: " ", count: kind.count)) + line
+      }
+    }
   }
 
   private func baseLines(_ base: BaseRecord?) -> [String] {
@@ -82,7 +96,7 @@ extension AdapterListing {
     return lines
   }
 
-  private func size(_ inspection: Inspection) -> String {
+  static func size(_ inspection: Inspection) -> String {
     guard let stored = inspection.storedByteCount, inspection.byteCount > 0 else {
       return ByteCount(inspection.byteCount).description
     }
@@ -90,8 +104,8 @@ extension AdapterListing {
     return "\(ByteCount(stored)) for \(ByteCount(inspection.byteCount)) (\(share.short) %)"
   }
 
-  private func operationLines(_ groups: [Inspection.OperationGroup]) -> [String] {
-    let rows = groups.map { group in
+  static func operationRows(_ groups: [Inspection.OperationGroup]) -> [[String]] {
+    groups.map { group in
       let leaves = group.targets.map { $0.leafModule.escaped }.unique.joined(separator: ", ")
       let traits = group.summary.traits.joined(separator: ", ").escaped
       return [
@@ -101,11 +115,15 @@ extension AdapterListing {
         [leaves, traits].filter { !$0.isEmpty }.joined(separator: "; "),
       ]
     }
+  }
+
+  private func operationLines(_ groups: [Inspection.OperationGroup]) -> [String] {
+    guard !groups.isEmpty else { return [] }
     return TextColumn.table(
       [
         .init("operation"), .init("rank", .right), .init("scale", .right), .init("layout"),
         .init("targets", .right), .init("modules"),
-      ], rows, indent: 2)
+      ], Self.operationRows(groups), indent: 2)
   }
 
   private func valueLines(

@@ -6,9 +6,7 @@ internal import StrictJSON
 
 extension AdapterListing {
   /// The document `adapter.inspect/1` of Spec/cli.md.
-  func json(_ inspections: [Inspection]) throws(FormatError) -> String {
-    var statistics: [[[ValueStatistics]]] = []
-    for inspection in inspections { statistics.append(try self.statistics(inspection)) }
+  var json: String {
     var writer = JSONWriter(style: .indented)
     writer.object { writer in
       writer.member("schema", "adapter.inspect/1")
@@ -24,10 +22,10 @@ extension AdapterListing {
         }
       }
       writer.key("base")
-      if let base = adapters.first?.base { encode(base, &writer) } else { writer.null() }
+      if let base = adapters.first?.adapter.base { encode(base, &writer) } else { writer.null() }
       writer.key("adapters")
       writer.array { writer in
-        for (inspection, all) in zip(inspections, statistics) { encode(inspection, all, &writer) }
+        for adapter in adapters { encode(adapter, &writer) }
       }
     }
     return String(decoding: writer.bytes, as: UTF8.self) + "\n"
@@ -47,10 +45,9 @@ extension AdapterListing {
     }
   }
 
-  private func encode(
-    _ inspection: Inspection, _ statistics: [[ValueStatistics]], _ writer: inout JSONWriter
-  ) {
-    let adapter = inspection.adapter
+  private func encode(_ inspected: InspectedAdapter, _ writer: inout JSONWriter) {
+    let (adapter, inspection) = (inspected.adapter, inspected.inspection)
+    let statistics = inspected.values?.statistics ?? inspection.groups.map { _ in [] }
     writer.object { writer in
       writer.member("name", adapter.name.text)
       writer.member("method", adapter.method)
@@ -96,6 +93,11 @@ extension AdapterListing {
           }
         }
       }
+      if let values = inspected.values {
+        EffectsJSON.encode(values, spectra: details.spectra, &writer)
+      }
+      if let change = inspected.change { EffectsJSON.encode(change, &writer) }
+      if details.tensors { EffectsJSON.encodeTensors(of: adapter, &writer) }
     }
   }
 
@@ -125,13 +127,9 @@ extension AdapterListing {
   private func encode(_ statistics: ValueStatistics, _ writer: inout JSONWriter) {
     writer.object { writer in
       writer.member("of", statistics.quantity.rawValue)
-      for (key, value) in [
-        ("min" as Name, statistics.minimum), ("mean", statistics.mean), ("max", statistics.maximum),
-      ] {
-        writer.key(key)
-        // JSON has no word for what is not finite.
-        if value.isFinite { writer.number(value) } else { writer.null() }
-      }
+      writer.member("min", statistics.minimum)
+      writer.member("mean", statistics.mean)
+      writer.member("max", statistics.maximum)
     }
   }
 }
@@ -145,6 +143,19 @@ extension JSONWriter {
   mutating func member(_ key: Name, _ value: UInt64) {
     self.key(key)
     integer(value)
+  }
+
+  /// A number; null for one that is not there or not finite, for which JSON has no word.
+  mutating func member(_ key: Name, _ value: Double?) {
+    self.key(key)
+    if let value, value.isFinite { number(value) } else { null() }
+  }
+
+  mutating func member(_ key: Name, _ values: [Double]) {
+    self.key(key)
+    array { writer in
+      for value in values { if value.isFinite { writer.number(value) } else { writer.null() } }
+    }
   }
 
   mutating func member(_ key: Name, _ values: [String]) {

@@ -1,5 +1,6 @@
 internal import AdapterFormat
 internal import AdapterInterop
+internal import AdapterRuntime
 internal import Adapters
 internal import ArgumentParser
 internal import Checkpoints
@@ -11,14 +12,18 @@ internal import SystemPackage
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Shows what an adapter does, and to which base.",
+    abstract: "Shows what an adapter does, how much, and to which base.",
     discussion: """
-      Of an .adp file only the manifest is read.
+      The sizes of the changes are those of the products that the factors stand for, and never take \
+      more memory than the factors do. With --base they are measured on the base itself, for every \
+      method.
 
       Examples:
         adapter inspect lora.adp
-        adapter inspect lora.adp --json
-        adapter inspect path/to/peft-adapter
+        adapter inspect lora.adp --base path/to/model
+        adapter inspect lora.adp --html report.html
+        adapter inspect lora.adp --spectrum
+        adapter inspect path/to/peft-adapter --json
         adapter inspect model.safetensors
       """)
 
@@ -26,32 +31,85 @@ struct InspectCommand: ParsableCommand {
     help: "An .adp file, - for one on standard input, a PEFT folder, or a safetensors checkpoint.")
   var path: String
 
+  @Option(help: "The base model: also shows how much of each of its tensors changes.")
+  var base: String?
+
+  @OptionGroup(title: "With --base")
+  var binding: BindingOptions
+
+  @Flag(help: "Reads the manifest alone, and shows what it says.")
+  var summary = false
+
+  @Flag(help: "Lists every tensor.")
+  var tensors = false
+
+  @Flag(help: "Lists the singular values of every change.")
+  var spectrum = false
+
   @Flag(help: "Writes JSON (Spec/cli.md).")
   var json = false
 
+  @Option(help: "Writes a report to look at in a browser to this file.")
+  var html: String?
+
+  @Flag(help: "Replaces the report that is there.")
+  var force = false
+
+  func validate() throws {
+    guard base != nil || !binding.isUsed else {
+      throw ValidationError("--layout and --map have no effect without --base")
+    }
+    guard !summary || (base == nil && html == nil && !spectrum) else {
+      throw ValidationError("--summary leaves out what --base, --html and --spectrum show")
+    }
+  }
+
   func run() throws {
     let checkpoint = FilePath(path)
-    if path != "-", isCheckpoint(checkpoint) { return try showCheckpoint(checkpoint) }
+    if path != "-", isCheckpoint(checkpoint) {
+      guard base == nil, html == nil, !spectrum else {
+        throw ValidationError("--base, --html and --spectrum are for adapters")
+      }
+      return try showCheckpoint(checkpoint)
+    }
     let reference = try AdapterReference(path)
+    if let html { try checkDistinct(html, from: reference.inputs) }
     switch reference.kind {
-    case .peft:
-      let adapter = try reference.importPEFT()
-      try show(AdapterListing(path: path, file: nil, adapters: [adapter]), reference)
-    case .tensors:
-      let adapter = try reference.importTensors(base: nil)
-      try show(AdapterListing(path: path, file: nil, adapters: [adapter]), reference)
+    case .peft: try show(nil, [try reference.importPEFT()], reference)
+    case .tensors: try show(nil, [try reference.importTensors(base: nil)], reference)
     case .adp:
       let (file, adapters) = try reference.openFile()
-      try show(AdapterListing(path: path, file: file, adapters: adapters), reference)
+      try show(file, adapters, reference)
     }
   }
 
   private func show(
-    _ listing: AdapterListing, _ reference: AdapterReference
+    _ file: AdapterFile?, _ adapters: [Adapter], _ reference: AdapterReference
   ) throws(Failure) {
+    var inspected: [InspectedAdapter] = []
+    for adapter in adapters { inspected.append(try inspect(adapter, reference)) }
+    let listing = AdapterListing(
+      path: path, file: file, adapters: inspected,
+      details: .init(tensors: tensors, spectra: spectrum))
+    if let html { try write(InspectReport(listing).page, to: html, replacing: force) }
+    if json {
+      Terminal.write(listing.json)
+    } else if html == nil {
+      Terminal.write(listing.text(isColoured: Terminal.showsColours))
+    }
+  }
+
+  private func inspect(
+    _ adapter: Adapter, _ reference: AdapterReference
+  ) throws(Failure) -> InspectedAdapter {
+    var change: InspectedAdapter.BaseChange?
+    if let base {
+      change = try InspectedAdapter.BaseChange(
+        of: adapter, at: reference.path, on: base, binding.choices)
+    }
     do throws(FormatError) {
-      let inspections = try listing.inspections()
-      Terminal.write(try json ? listing.json(inspections) : listing.text(inspections))
+      return summary
+        ? try InspectedAdapter(summaryOf: adapter) : try InspectedAdapter(adapter, change)
     } catch {
       throw Failure(error, in: reference.path)
     }
@@ -68,7 +126,7 @@ struct InspectCommand: ParsableCommand {
 }
 
 /// Whether a path is a safetensors file, an index of shards, or a folder that is no adapter's.
-private func isCheckpoint(_ path: FilePath) -> Bool {
+func isCheckpoint(_ path: FilePath) -> Bool {
   let name = path.lastComponent?.string ?? ""
   if FileStatus(of: path)?.isFolder == true { return !PEFTFolder.isPlausible(path) }
   return name != PEFTFolder.weightsName

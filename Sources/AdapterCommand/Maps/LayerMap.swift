@@ -102,10 +102,10 @@ extension [String] {
   fileprivate var shortenedAtBothEnds: [String] {
     var all: [[Substring]] = map { $0.split(separator: ".") }
     while let last = all.first?.last, all.allSatisfy({ $0.last == last && $0.count > 1 }) {
-      all = all.map { Array($0.dropLast()) as [Substring] }
+      all = all.map { [Substring]($0.dropLast()) }
     }
     while let first = all.first?.first, all.allSatisfy({ $0.first == first && $0.count > 1 }) {
-      all = all.map { Array($0.dropFirst()) as [Substring] }
+      all = all.map { [Substring]($0.dropFirst()) }
     }
     return all.map { $0.joined(separator: ".") }
   }

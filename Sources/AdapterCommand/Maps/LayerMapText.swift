@@ -10,7 +10,8 @@ struct LayerMapText {
 
   /// Lines of at most 80 columns; a wide map is cut into several, one below the other.
   func lines(indent: Int) -> [String] {
-    let cells = map.values.map { $0.map { $0?.short ?? "" } }
+    let numbers = AlignedNumbers(map.values.joined().compactMap(\.self))
+    let cells = map.values.map { $0.map { $0.map(numbers.text) ?? "" } }
     let widths = map.columns.indices.map { column in
       max(map.columns[column].escaped.count, 2 + (cells.map { $0[column].count }.max() ?? 0))
     }

@@ -1,0 +1,95 @@
+internal import AdapterFormat
+internal import AdapterMath
+internal import AdapterRuntime
+internal import Adapters
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// An adapter and what there is to say of it.
+struct InspectedAdapter {
+  let inspection: Inspection
+  /// What its values show; nil where only the manifest was to be read.
+  let values: Values?
+  /// What it changes in a base; nil where none was given.
+  let change: BaseChange?
+
+  /// What the values of an adapter show without a base.
+  struct Values {
+    /// For each group of operations what their values are like.
+    let statistics: [[ValueStatistics]]
+    let effects: AdapterEffects
+    let findings: [AdapterMath.Finding]
+  }
+
+  /// What an adapter changes in one base.
+  struct BaseChange {
+    let path: FilePath
+    let verdict: BaseVerdict
+    let measurement: ChangeMeasurement
+  }
+
+  var adapter: Adapter { inspection.adapter }
+
+  /// What the manifest alone says.
+  init(summaryOf adapter: Adapter) throws(FormatError) {
+    inspection = try Inspection(adapter)
+    values = nil
+    change = nil
+  }
+
+  /// Looks at all values, and at the base where there is one.
+  init(_ adapter: Adapter, _ change: BaseChange?) throws(FormatError) {
+    inspection = try Inspection(adapter)
+    self.change = change
+    var statistics: [[ValueStatistics]] = []
+    for group in inspection.groups {
+      statistics.append(try ValueStatistics.all(of: group.operations, in: adapter))
+    }
+    let bar = ProgressBar("measuring", counting: .targets)
+    defer { bar.finish() }
+    let effects = try AdapterEffects(of: adapter) { bar.advance(1, of: UInt64($0)) }
+    values = Values(
+      statistics: statistics, effects: effects,
+      findings: try AdapterMath.Finding.all(of: adapter, effects, layer: \.layerLabel))
+  }
+}
+
+extension InspectedAdapter.BaseChange {
+  /// Measures an adapter on a base.
+  ///
+  /// - Throws: `Failure` where it cannot be applied to this base.
+  init(
+    of adapter: Adapter, at adapterPath: FilePath, on base: String, _ choices: BindingChoices
+  ) throws(Failure) {
+    let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
+      try Checkpoint(FilePath(base))
+    }
+    path = checkpoint.path
+    let bar = ProgressBar("measuring")
+    defer { bar.finish() }
+    do throws(RuntimeError) {
+      let view = try AdaptedCheckpoint(checkpoint, applying: adapter, policy: .looking(choices))
+      verdict = view.verdict
+      measurement = try ChangeMeasurement(view) { bar.advance($0, of: $1) }
+    } catch {
+      throw Failure(error, adapter: adapterPath)
+    }
+  }
+}
+
+extension AdaptedCheckpoint.Policy {
+  /// For numbers that are only looked at.
+  static func looking(_ choices: BindingChoices) -> AdaptedCheckpoint.Policy {
+    .init(nonFiniteValues: .allow, otherBase: .allow, choices: choices)
+  }
+}
+
+extension Name {
+  /// The layer that a parameter is in; nil for one in none.
+  var layerLabel: String? {
+    let place = ParameterPlace(self)
+    return place.layer.map { "\(place.stack ?? "").\($0)" }
+  }
+}
