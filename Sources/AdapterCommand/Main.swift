@@ -8,12 +8,12 @@ struct AdapterTool: ParsableCommand {
     commandName: "adapter",
     abstract: "Packs, inspects, merges and converts adapters of fine-tuned models.",
     discussion: """
-      Exit status: 0 done; 1 the answer is no (verify found an .adp damaged); 2 could not do it; \
-      64 wrong usage. Results go to standard output, everything else to standard error.
+      Exit status: 0 done; 1 the answer is no (diff: they differ; verify: the file is damaged); 2 could not \
+      do it; 64 wrong usage. Results go to standard output, everything else to standard error.
       """,
     version: toolVersion,
     subcommands: [
-      ConvertCommand.self, ExtractCommand.self, InspectCommand.self, MergeCommand.self,
+      ConvertCommand.self, DiffCommand.self, ExtractCommand.self, InspectCommand.self, MergeCommand.self,
       PackCommand.self, UnpackCommand.self, VerifyCommand.self,
     ])
 }

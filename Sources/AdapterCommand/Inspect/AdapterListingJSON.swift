@@ -153,6 +153,11 @@ extension JSONWriter {
 
   mutating func member(_ key: Name, _ values: [Double]) {
     self.key(key)
+    numbers(values)
+  }
+
+  /// An array of numbers, null for each that is not finite.
+  mutating func numbers(_ values: [Double]) {
     array { writer in
       for value in values { if value.isFinite { writer.number(value) } else { writer.null() } }
     }

@@ -15,7 +15,7 @@ enum DetailTables {
           measure.rank.map { "\($0)" } ?? "", (measure.norm ?? .nan).short,
           spectrum.spectralNorm.short, spectrum.effectiveRank.oneDecimal,
           spectrum.stableRank.oneDecimal, "\(spectrum.rank(holding: 0.99))",
-          sparkline(spectrum.values, width: 16), name.text.escaped,
+          sparkline(spectrum.values, width: 8), name.text.escaped.cutStart(to: 31),
         ]
       }
     }

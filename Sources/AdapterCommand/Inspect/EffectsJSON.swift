@@ -51,11 +51,7 @@ enum EffectsJSON {
       writer.member("space", prompt.kind == .tokens ? "tokens" : "layers")
       writer.key("norms")
       writer.array { writer in
-        for row in prompt.rows {
-          writer.array { writer in
-            for value in row { if value.isFinite { writer.number(value) } else { writer.null() } }
-          }
-        }
+        for row in prompt.rows { writer.numbers(row) }
       }
     }
   }

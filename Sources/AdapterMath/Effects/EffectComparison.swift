@@ -128,6 +128,16 @@ private struct OperationPair: Sendable {
   var left: [Adapters.Operation] = []
   var right: [Adapters.Operation] = []
 
+  /// Whether one takes the weight for stored as it is and the other for its transpose: then the same
+  /// numbers are two changes.
+  private var hasLayoutConflict: Bool {
+    func layouts(_ operations: [Adapters.Operation]) -> Set<Layout> {
+      Set(operations.compactMap(\.target?.layout)).subtracting([.unresolved])
+    }
+    let (mine, theirs) = (layouts(left), layouts(right))
+    return !mine.isEmpty && !theirs.isEmpty && mine != theirs
+  }
+
   func compare(
     _ leftAdapter: Adapter, _ rightAdapter: Adapter, _ detail: EffectComparison.Detail
   ) throws(FormatError) -> EffectComparison.Target {
@@ -155,11 +165,11 @@ private struct OperationPair: Sendable {
       return .init(name: name, relation: relation, parts: parts, prompt: nil)
     }
     var parts: [PartComparison] = []
-    for (left, right) in zip(mine, theirs) {
+    for (left, right) in zip(mine, theirs) where !hasLayoutConflict {
       guard let part = try left.compared(to: right, detail) else { break }
       parts.append(part)
     }
-    guard mine.count == theirs.count, parts.count == mine.count else {
+    guard mine.count == theirs.count, parts.count == mine.count, !hasLayoutConflict else {
       return .init(name: name, relation: .otherKind, parts: [], prompt: nil)
     }
     return .init(name: name, relation: .compared, parts: parts, prompt: nil)

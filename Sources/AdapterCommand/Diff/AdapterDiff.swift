@@ -1,0 +1,131 @@
+internal import AdapterFormat
+internal import AdapterMath
+internal import AdapterRuntime
+internal import Adapters
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// Two adapters compared, on a base where there is one.
+struct AdapterDiff {
+  let name: Name
+  let difference: AdapterDifference
+  /// What both change in the base.
+  let measurement: ChangeMeasurement?
+  let tolerance: Double
+
+  /// What the answer is made of.
+  struct Choices {
+    let tolerance: Double
+    let detail: EffectComparison.Detail
+    let base: String?
+    let binding: BindingChoices
+  }
+
+  init(
+    _ name: Name, _ left: Adapter, _ right: Adapter, at path: FilePath, _ choices: Choices
+  ) throws(Failure) {
+    self.name = name
+    tolerance = choices.tolerance
+    let bar = ProgressBar("comparing", counting: .targets)
+    defer { bar.finish() }
+    difference = try rethrowing(as: { Failure($0, in: path) }) { () throws(FormatError) in
+      try AdapterDifference(left, right, choices.detail) { bar.advance(1, of: UInt64($0)) }
+    }
+    bar.finish()
+    measurement = try choices.base.map { base throws(Failure) in
+      try Self.measure(left, right, at: path, on: base, choices.binding)
+    }
+  }
+
+  private static func measure(
+    _ left: Adapter, _ right: Adapter, at path: FilePath, on base: String,
+    _ choices: BindingChoices
+  ) throws(Failure) -> ChangeMeasurement {
+    let bar = ProgressBar("comparing")
+    defer { bar.finish() }
+    do throws(RuntimeError) {
+      let checkpoint = try rethrowing(as: RuntimeError.checkpoint) { () throws(CheckpointError) in
+        try Checkpoint(FilePath(base))
+      }
+      let policy = AdaptedCheckpoint.Policy.looking(choices)
+      return try ChangeMeasurement(
+        try AdaptedCheckpoint(checkpoint, applying: left, policy: policy),
+        try AdaptedCheckpoint(checkpoint, applying: right, policy: policy)
+      ) { bar.advance($0, of: $1) }
+    } catch {
+      throw Failure(error, adapter: path)
+    }
+  }
+
+  /// The verdict: what the base shows counts, where there is one.
+  var verdict: AdapterDifference.Verdict {
+    let verdict = difference.verdict(tolerance: tolerance)
+    guard let measurement, difference.effects != nil else { return verdict }
+    let isEqual = measurement.tensors.allSatisfy { tensor in
+      tensor.change.map { $0.relativeDistance <= tolerance } ?? false
+    }
+    return isEqual ? .sameEffect : .differs
+  }
+
+  /// Targets of one relation.
+  func targets(_ relation: EffectComparison.Relation) -> [Name] {
+    difference.effects?.targets.filter { $0.relation == relation }.compactMap(\.name) ?? []
+  }
+
+  /// One line for each target, or each tensor of the base, that differs by more than the tolerance; the
+  /// largest relative distance first.
+  var rows: [DiffRow] {
+    let all: [DiffRow] =
+      measurement?.tensors.compactMap { tensor in
+        tensor.change.map { DiffRow(tensor.name, $0) }
+      }
+      ?? difference.effects?.targets.flatMap { target in
+        target.relation == .otherKind
+          ? [] : target.parts.map { DiffRow(target.name ?? name, $0) }
+      } ?? []
+    return all.filter { !($0.part.relativeDistance <= tolerance) }
+      .sorted { left, right in
+        let (x, y) = (left.part.relativeDistance, right.part.relativeDistance)
+        // What is no number comes first.
+        return x.isNaN != y.isNaN ? x.isNaN : x == y ? left.name < right.name : x > y
+      }
+  }
+
+  /// The relative distances, by layer and module.
+  var map: LayerMap? {
+    let rows =
+      measurement?.tensors.compactMap { tensor in
+        tensor.change.map { (name: tensor.name, value: $0.relativeDistance) }
+      }
+      ?? difference.effects?.targets.compactMap { target -> (name: Name, value: Double)? in
+        guard let name = target.name, let distance = target.relativeDistance else { return nil }
+        return (name, distance)
+      } ?? []
+    guard !rows.isEmpty else { return nil }
+    return LayerMap("‖ΔX − ΔY‖ / max(‖ΔX‖, ‖ΔY‖)", rows, combine: max)
+  }
+
+  /// The distances of the rows of prompts and prefixes.
+  var promptMaps: [LayerMap] {
+    (difference.effects?.targets ?? []).compactMap(\.prompt).map { prompt in
+      let isPrompt = prompt.kind == .tokens
+      return LayerMap(
+        title: "‖X − Y‖ by \(isPrompt ? "token" : "layer")", rowTitle: isPrompt ? "token" : "layer",
+        rows: prompt.rows.indices.map { "\($0)" },
+        columns: isPrompt ? ["distance"] : ["keys", "values"], values: prompt.rows)
+    }
+  }
+}
+
+/// A difference of one parameter.
+struct DiffRow {
+  let name: Name
+  let part: PartComparison
+
+  init(_ name: Name, _ part: PartComparison) {
+    self.name = name
+    self.part = part
+  }
+}

@@ -1,0 +1,113 @@
+internal import AdapterFormat
+internal import AdapterMath
+internal import AdapterRuntime
+internal import Adapters
+internal import ArgumentParser
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+/// `adapter diff`.
+struct DiffCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "diff",
+    abstract: "Shows what differs between two adapters in effect, or between two checkpoints.",
+    discussion: """
+      Two adapters whose bytes differ may do the same: other factors of the same product, another \
+      scale, rank, element type or order. Exit status 0 where they do the same, 1 where not, 2 for \
+      trouble.
+
+      Examples:
+        adapter diff old.adp new.adp
+        adapter diff lora.adp path/to/peft-adapter --quiet
+        adapter diff dora.adp lora.adp --base path/to/model
+        adapter diff base.safetensors tuned.safetensors
+      """)
+
+  @Argument(help: "X: an .adp file (FILE#NAME for one of several), a PEFT folder, or a checkpoint.")
+  var left: String
+
+  @Argument(help: "Y: the same.")
+  var right: String
+
+  @Option(help: "The base model: compares what both change in it, for every method.")
+  var base: String?
+
+  @OptionGroup(title: "With --base")
+  var binding: BindingOptions
+
+  @Option(help: "Up to which relative distance two changes are the same.")
+  var tolerance = 1e-6
+
+  @Flag(help: "Shows principal angles: how far both use the same outputs and inputs.")
+  var angles = false
+
+  @Flag(name: .shortAndLong, help: "Writes nothing: the exit status is the answer.")
+  var quiet = false
+
+  @Flag(help: "Writes JSON (Spec/cli.md).")
+  var json = false
+
+  @Option(help: "Writes a report to look at in a browser to this file.")
+  var html: String?
+
+  @Flag(help: "Replaces the report that is there.")
+  var force = false
+
+  func validate() throws {
+    guard tolerance >= 0, tolerance.isFinite else {
+      throw ValidationError("--tolerance is a share, such as 1e-6")
+    }
+    guard base != nil || !binding.isUsed else {
+      throw ValidationError("--layout and --map have no effect without --base")
+    }
+  }
+
+  func run() throws {
+    switch try DiffInput.open(left, right) {
+    case (.checkpoint(let mine), .checkpoint(let theirs)):
+      guard base == nil, !angles else {
+        throw ValidationError("--base and --angles are for adapters")
+      }
+      try compare(mine, theirs)
+    case (.adapters(let mine), .adapters(let theirs)): try compare(mine, theirs)
+    default: throw Failure("one is an adapter and one is a checkpoint")
+    }
+  }
+
+  private func compare(_ mine: AdapterSide, _ theirs: AdapterSide) throws {
+    if let html { try checkDistinct(html, from: mine.reference.inputs + theirs.reference.inputs) }
+    let choices = AdapterDiff.Choices(
+      tolerance: tolerance, detail: angles ? .angles : .distances, base: base,
+      binding: binding.choices)
+    let answer = try SideDiff(mine, theirs, choices)
+    if let html { try write(DiffReport(answer).page, to: html, replacing: force) }
+    if json {
+      Terminal.write(answer.json)
+    } else if !quiet, html == nil {
+      Terminal.write(answer.text(isColoured: Terminal.showsColours))
+    }
+    if answer.verdict == .differs { Terminal.exit(1) }
+  }
+
+  private func compare(_ mine: Checkpoint, _ theirs: Checkpoint) throws {
+    if let html { try checkDistinct(html, from: mine.inputs + theirs.inputs) }
+    let bar = ProgressBar("comparing")
+    let comparison: CheckpointComparison
+    do throws(RuntimeError) {
+      defer { bar.finish() }
+      comparison = try CheckpointComparison(mine, theirs) { bar.advance($0, of: $1) }
+    } catch {
+      throw Failure(error, adapter: mine.path)
+    }
+    let answer = CheckpointDiff(
+      left: left, right: right, comparison: comparison, tolerance: tolerance)
+    if let html { try write(answer.page, to: html, replacing: force) }
+    if json {
+      Terminal.write(answer.json)
+    } else if !quiet, html == nil {
+      Terminal.write(answer.text(isColoured: Terminal.showsColours))
+    }
+    if !answer.isSame { Terminal.exit(1) }
+  }
+}

@@ -1,0 +1,71 @@
+internal import AdapterFormat
+internal import AdapterInterop
+internal import Adapters
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// One side of a comparison: adapters, or a checkpoint.
+enum DiffInput {
+  case adapters(AdapterSide)
+  case checkpoint(Checkpoint)
+
+  /// Opens both sides. A safetensors file beside an adapter may be one of those that stand for an
+  /// adapter; two are checkpoints.
+  static func open(
+    _ left: String, _ right: String
+  ) throws(Failure) -> (left: DiffInput, right: DiffInput) {
+    guard left != "-" || right != "-" else {
+      throw Failure("both sides cannot be standard input")
+    }
+    let areCheckpoints = [left, right].map { $0 != "-" && isCheckpoint(FilePath($0)) }
+    if areCheckpoints == [true, true] {
+      return (.checkpoint(try checkpoint(left)), .checkpoint(try checkpoint(right)))
+    }
+    return (.adapters(try AdapterSide(left)), .adapters(try AdapterSide(right)))
+  }
+
+  private static func checkpoint(_ path: String) throws(Failure) -> Checkpoint {
+    try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
+      try Checkpoint(FilePath(path))
+    }
+  }
+}
+
+/// The adapters of one side.
+struct AdapterSide {
+  let label: String
+  let reference: AdapterReference
+  let file: AdapterFile?
+  let adapters: [Adapter]
+
+  init(_ argument: String) throws(Failure) {
+    label = argument
+    reference = try AdapterReference(argument)
+    switch reference.kind {
+    case .peft: (file, adapters) = (nil, [try reference.importPEFT()])
+    case .tensors: (file, adapters) = (nil, [try reference.importTensors(base: nil)])
+    case .adp:
+      let (file, adapters) = try reference.openFile()
+      (self.file, self.adapters) = (file, adapters)
+    }
+  }
+
+  /// The adapters of both sides that belong together: the only ones, whatever they are called, or else
+  /// those of the same name.
+  static func pairs(
+    _ left: AdapterSide, _ right: AdapterSide
+  ) -> [(name: Name, left: Adapter?, right: Adapter?)] {
+    if left.adapters.count == 1, right.adapters.count == 1 {
+      return [(left.adapters[0].name, left.adapters[0], right.adapters[0])]
+    }
+    let names = Set((left.adapters + right.adapters).map(\.name)).sorted()
+    return names.map { name in
+      (
+        name, left.adapters.first { $0.name == name },
+        right.adapters.first { $0.name == name }
+      )
+    }
+  }
+}

@@ -1,0 +1,107 @@
+internal import AdapterMath
+internal import StrictJSON
+
+/// A comparison of adapters for people.
+struct DiffText {
+  private static let maximumRows = 20
+
+  let diff: AdapterDiff
+  let isColoured: Bool
+
+  var lines: [String] {
+    var blocks: [[String]] = [["adapter \(diff.name): \(diff.verdict.sentence)"]]
+    blocks.append(diff.difference.fields.flatMap(\.lines))
+    blocks.append(setLines)
+    if diff.verdict == .differs {
+      if let map = diff.map {
+        blocks.append(LayerMapText(map: map, isColoured: isColoured).lines(indent: 2))
+      }
+      blocks += diff.promptMaps.map { LayerMapText(map: $0, isColoured: isColoured).lines(indent: 2) }
+      blocks.append(Self.table(diff.rows))
+    }
+    if let weights = diff.difference.effects?.weights {
+      blocks.append([
+        "  all weights: ‖ΔX − ΔY‖ \(weights.distance.short), ‖ΔX‖ \(weights.leftNorm.short), "
+          + "‖ΔY‖ \(weights.rightNorm.short)"
+          + (weights.cosine.map { ", cosine \($0.short)" } ?? "")
+      ])
+    }
+    return Array(blocks.filter { !$0.isEmpty }.joined(separator: [""]))
+  }
+
+  private var setLines: [String] {
+    let sets: [(EffectComparison.Relation, String)] = [
+      (.onlyLeft, "only in X"), (.onlyRight, "only in Y"),
+      (.otherKind, "cannot be compared"
+        + (diff.measurement == nil ? " without their base (--base)" : " by themselves")),
+    ]
+    return sets.flatMap { relation, title -> [String] in
+      let names = diff.targets(relation)
+      guard !names.isEmpty else { return [] }
+      let shown = names.prefix(4).map { "    " + $0.text.escaped.cutStart(to: 76) }
+      return ["  \(title): \(names.count.of("parameter"))"] + shown
+        + (names.count > 4 ? ["    and \((names.count - 4).grouped) more"] : [])
+    }
+  }
+
+  /// The largest differences.
+  static func table(_ rows: [DiffRow]) -> [String] {
+    guard !rows.isEmpty else { return [] }
+    let hasAngles = rows.contains { $0.part.outputAngles != nil }
+    let columns: [TextColumn] =
+      [
+        .init("relative", .right), .init("distance", .right), .init("‖ΔX‖", .right),
+        .init("‖ΔY‖", .right), .init("cosine", .right),
+      ] + (hasAngles ? [.init("out", .right), .init("in", .right)] : []) + [.init("parameter")]
+    let lines = rows.prefix(maximumRows).map { row in
+      let part = row.part
+      let angles = [part.outputAngles, part.inputAngles].map { $0?.overlap.short ?? "" }
+      return [
+        part.relativeDistance.short, part.distance.short, part.leftNorm.short,
+        part.rightNorm.short, part.cosine?.short ?? "",
+      ] + (hasAngles ? angles : []) + [row.name.text.escaped]
+    }
+    let rest =
+      rows.count > maximumRows ? ["  and \((rows.count - maximumRows).grouped) more"] : []
+    return TextColumn.table(columns, lines, indent: 2) + rest
+  }
+}
+
+extension AdapterDifference.Verdict {
+  /// The verdict for people.
+  var sentence: String {
+    switch self {
+    case .same: "the same adapter"
+    case .sameWeights: "the same weights, other metadata"
+    case .sameEffect: "the same effect, held differently"
+    case .differs: "they differ"
+    }
+  }
+}
+
+extension FieldDifference {
+  /// The difference for people: `scale 2 → 4 on 22 modules`.
+  var sentence: String {
+    let place: String? =
+      switch area {
+      case .operation, .adapter: nil
+      case .base: "base"
+      case .configuration: "config"
+      case .metadata: "metadata"
+      }
+    let number = count.map { " on \($0.of("parameter"))" } ?? ""
+    return [place, field, left ?? "none", "→", right ?? "none"].compactMap { $0 }
+      .joined(separator: " ") + number
+  }
+
+  var lines: [String] {
+    sentence.escaped.folded(to: 76).prefix(3).enumerated().map { ($0 == 0 ? "  " : "    ") + $1 }
+  }
+}
+
+extension String {
+  /// Cut to a width at its start, the cut shown: the end of a dotted name says most.
+  func cutStart(to width: Int) -> String {
+    count <= width ? self : "…" + suffix(width - 1)
+  }
+}
