@@ -100,7 +100,7 @@ let package = Package(
     .testTarget(
       name: "AdapterRuntimeTests",
       dependencies: [
-        "AdapterFormat", "AdapterInterop", "AdapterRuntime", "Adapters", "Checkpoints", "Storage",
+        "AdapterFormat", "AdapterInterop", "AdapterMath", "AdapterRuntime", "Adapters", "Checkpoints", "Storage",
         "StrictJSON", "TestSupport", system,
       ], swiftSettings: settings),
     // With a user's settings, not ours: the README's example must compile there.

@@ -58,12 +58,7 @@ private struct TensorPair: Sendable {
     guard let some = left ?? right, left == nil || right == nil || left?.info == right?.info else {
       return .init(name: name, weightNorm: 0, change: nil)
     }
-    guard some.info.type.isFloat else {
-      // A counter, say: replaced or not.
-      let norm = Double.nan
-      return .init(
-        name: name, weightNorm: norm, change: PartComparison(.weight, PairSums(norm: norm, isLeft: true)))
-    }
+    guard some.info.type.isFloat else { return try compareBytes(leftView, rightView) }
     let sides = [
       try left.map { tensor throws(RuntimeError) in try leftView.exactUpdate(of: tensor) },
       try right.flatMap { tensor throws(RuntimeError) in try rightView?.exactUpdate(of: tensor) },
@@ -72,14 +67,32 @@ private struct TensorPair: Sendable {
     guard let grid = grids.max(by: { $0.alignment < $1.alignment }) else {
       return .init(name: name, weightNorm: 0, change: nil)
     }
+    // What an adapter replaces is not made from the base's tensor, and yet a change of it.
+    let own = leftView.checkpoint.tensor(name) ?? some.origin
+    let base = own.flatMap { $0.info.shape == some.info.shape ? $0 : nil }
     var sums = TileSums()
     for rows in grid.tiles(of: 1 << 16) {
-      let original = try TensorUpdate.original(of: some, rows, grid)
-      sums.add(original, some.info.type, sides, rows)
+      let stored = try storing { () throws(StorageError) in
+        try base?.bytes(ofElements: rows.lowerBound * grid.columns, rows.count * grid.columns)
+      }
+      let values = stored?.doubles(of: base?.info.type ?? .f64)
+      sums.add(
+        values ?? Array(repeating: 0, count: rows.count * grid.columns), sides, rows)
     }
     return .init(
       name: name, weightNorm: sums.weight.squareRoot(),
       change: PartComparison(.weight, sums.change))
+  }
+
+  /// Of what is no float one can only say whether it is the same.
+  private func compareBytes(
+    _ leftView: AdaptedCheckpoint, _ rightView: AdaptedCheckpoint?
+  ) throws(RuntimeError) -> ChangeMeasurement.Tensor {
+    let other = rightView ?? leftView
+    let isSame = try leftView.contents(of: name) == (try other.contents(of: name))
+    let isBase = rightView == nil
+    let sums = PairSums(norm: isSame && !isBase ? 0 : .nan, isLeft: true)
+    return .init(name: name, weightNorm: .nan, change: PartComparison(.weight, sums))
   }
 }
 
@@ -90,17 +103,9 @@ private struct TileSums {
   private let memories = [ScratchMemory(), ScratchMemory()]
   private let scratch = TileScratch()
 
-  /// Adds rows: their bytes as stored, and what changes them on either side.
-  mutating func add(
-    _ stored: [UInt8], _ type: ElementType, _ sides: [ParameterUpdate?], _ rows: Range<Int>
-  ) {
-    let count = stored.count * 8 / type.bitWidth
-    var base = [Double](repeating: 0, count: count)
-    unsafe stored.withUnsafeBytes { stored in
-      unsafe base.withUnsafeMutableBufferPointer {
-        unsafe Double.widen(stored, of: type, into: $0)
-      }
-    }
+  /// Adds rows: what the base holds there, and what changes them on either side.
+  mutating func add(_ base: [Double], _ sides: [ParameterUpdate?], _ rows: Range<Int>) {
+    let count = base.count
     for value in base { weight += value * value }
     var tiles: [UnsafeMutableBufferPointer<Double>] = unsafe []
     for (side, memory) in zip(sides, memories) {
@@ -125,21 +130,9 @@ extension AdaptedCheckpoint {
     guard update.needsMeasuring else { return update }
     let grid = update.grid
     try update.measure(tiles: grid.tiles(of: 1 << 16)) { rows throws(RuntimeError) in
-      try TensorUpdate.original(of: tensor, rows, grid).widened(from: tensor.info.type)
+      let values = try TensorUpdate.original(of: tensor, rows, grid).doubles(of: tensor.info.type)
+      return unsafe values.withUnsafeBytes { unsafe Array($0) }
     }
     return update
-  }
-}
-
-extension [UInt8] {
-  /// Elements of a type as the bytes of F64.
-  fileprivate func widened(from type: ElementType) -> [UInt8] {
-    var result = [UInt8](repeating: 0, count: count * 64 / type.bitWidth)
-    unsafe withUnsafeBytes { stored in
-      unsafe result.withUnsafeMutableBytes { result in
-        unsafe Double.widen(stored, of: type, into: result.assumingMemoryBound(to: Double.self))
-      }
-    }
-    return result
   }
 }

@@ -97,7 +97,7 @@ private struct ComparisonPass {
     for start in stride(from: 0, to: count, by: Self.blockCount) {
       let length = min(Self.blockCount, count - start)
       let (mine, theirs) = (
-        try left.bytes(start, length), try right.bytes(start, length)
+        try left.bytes(ofElements: start, length), try right.bytes(ofElements: start, length)
       )
       report(mine.count)
       if isFloat {
@@ -113,12 +113,12 @@ private struct ComparisonPass {
   }
 
   private mutating func add(_ mine: [UInt8], _ theirs: [UInt8], _ count: Int) {
-    let x = mine.doubles(of: left.info.type, count: count)
+    let x = mine.doubles(of: left.info.type)
     if mine == theirs, left.info.type == right.info.type {
       unsafe x.withUnsafeBufferPointer { x in unsafe sums.add(x, x) }
       return
     }
-    let y = theirs.doubles(of: right.info.type, count: count)
+    let y = theirs.doubles(of: right.info.type)
     for index in 0..<count where x[index].bitPattern != y[index].bitPattern {
       changedCount += 1
       largest = max(largest, abs(x[index] - y[index]))
@@ -131,15 +131,16 @@ private struct ComparisonPass {
 
 extension StoredTensor {
   /// The bytes of some elements.
-  fileprivate func bytes(_ first: Int, _ count: Int) throws(StorageError) -> [UInt8] {
+  func bytes(ofElements first: Int, _ count: Int) throws(StorageError) -> [UInt8] {
     let (start, end) = (first * info.type.bitWidth / 8, (first + count) * info.type.bitWidth / 8)
     return try file.bytes(at: offset + UInt64(start), count: end - start)
   }
 }
 
 extension [UInt8] {
-  fileprivate func doubles(of type: ElementType, count: Int) -> [Double] {
-    var result = [Double](repeating: 0, count: count)
+  /// Elements of a float type, widened.
+  func doubles(of type: ElementType) -> [Double] {
+    var result = [Double](repeating: 0, count: count * 8 / type.bitWidth)
     unsafe withUnsafeBytes { stored in
       unsafe result.withUnsafeMutableBufferPointer {
         unsafe Double.widen(stored, of: type, into: $0)

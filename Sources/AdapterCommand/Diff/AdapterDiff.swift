@@ -104,7 +104,9 @@ struct AdapterDiff {
         return (name, distance)
       } ?? []
     guard !rows.isEmpty else { return nil }
-    return LayerMap("‖ΔX − ΔY‖ / max(‖ΔX‖, ‖ΔY‖)", rows, combine: max)
+    // Rounding would fill the map with numbers that mean nothing.
+    let shown = rows.map { ($0.name, $0.value <= tolerance ? 0 : $0.value) }
+    return LayerMap("‖ΔX − ΔY‖ / max(‖ΔX‖, ‖ΔY‖)", shown, combine: max)
   }
 
   /// The distances of the rows of prompts and prefixes.

@@ -75,7 +75,7 @@ struct DiffReport {
     guard !rows.isEmpty else { return nil }
     return ReportTable(
       caption: Shown(prefix + "Parameters that are not in both"),
-      columns: [.init("parameter", .code), .init("where")], rows: rows)
+      columns: [.init("parameter", .code), .init("where")], allRows: rows)
   }
 
   private func rows(_ adapter: AdapterDiff, _ prefix: String) -> ReportTable? {
@@ -89,7 +89,7 @@ struct DiffReport {
         .init("‖ΔX‖", .number), .init("‖ΔY‖", .number), .init("cosine", .number),
         .init("overlap", .number),
       ],
-      rows: rows.map { row in
+      allRows: rows.map { row in
         let part = row.part
         let overlaps = [part.outputAngles, part.inputAngles].compactMap { $0?.overlap.short }
         return [
@@ -118,7 +118,7 @@ extension CheckpointDiff {
           columns: [
             .init("relative", .number), .init("‖X − Y‖", .number), .init("largest", .number),
             .init("elements", .number), .init("tensor", .code),
-          ], rows: cells.map { $0.map { Shown($0) } })
+          ], allRows: cells.map { $0.map { Shown($0) } })
       ]
     }
     return page

@@ -32,10 +32,11 @@ struct DiffText {
   private var setLines: [String] {
     let sets: [(EffectComparison.Relation, String)] = [
       (.onlyLeft, "only in X"), (.onlyRight, "only in Y"),
-      (.otherKind, "cannot be compared"
-        + (diff.measurement == nil ? " without their base (--base)" : " by themselves")),
+      (.otherKind, "cannot be compared without their base (--base)"),
     ]
     return sets.flatMap { relation, title -> [String] in
+      // The base has shown what these do.
+      guard relation != .otherKind || diff.measurement == nil else { return [] }
       let names = diff.targets(relation)
       guard !names.isEmpty else { return [] }
       let shown = names.prefix(4).map { "    " + $0.text.escaped.cutStart(to: 76) }
@@ -59,7 +60,9 @@ struct DiffText {
       return [
         part.relativeDistance.short, part.distance.short, part.leftNorm.short,
         part.rightNorm.short, part.cosine?.short ?? "",
-      ] + (hasAngles ? angles : []) + [row.name.text.escaped]
+      ] + (hasAngles ? angles : []) + [
+        row.name.text.escaped.cutStart(to: hasAngles ? 20 : 34)
+      ]
     }
     let rest =
       rows.count > maximumRows ? ["  and \((rows.count - maximumRows).grouped) more"] : []

@@ -100,7 +100,7 @@ struct InspectReport {
         .init("tensor", .code), .init("dtype"), .init("shape", .number), .init("size", .number),
         .init("used as"),
       ],
-      rows: adapter.tensors.map { info in
+      allRows: adapter.tensors.map { info in
         [
           Shown(info.name.text), Shown(info.type.rawValue), Shown("\(info.shape)"),
           Shown("\(ByteCount(info.byteCount))"), Shown(uses[info.name] ?? ""),

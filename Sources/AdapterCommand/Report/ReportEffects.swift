@@ -48,6 +48,18 @@ extension PlotGrid {
 }
 
 extension ReportTable {
+  /// A table of at most so many rows as a browser shows without delay; what is left out is said.
+  init(caption: Shown, remark: String = "", columns: [Column], allRows rows: [[Shown]]) {
+    let maximum = 2000
+    let rest =
+      rows.count > maximum
+      ? "The first \(maximum.grouped) of \(rows.count.grouped); --json lists all." : ""
+    let text = [remark, rest].filter { !$0.isEmpty }.joined(separator: " ")
+    self.init(
+      caption: caption, remark: text.isEmpty ? nil : Shown(text), columns: columns,
+      rows: Array(rows.prefix(maximum)))
+  }
+
   /// Norms and ranks of every change; nil where there are none.
   init?(spectraOf effects: AdapterEffects, prefix: String) {
     let rows = effects.targets.flatMap { effect in
@@ -71,6 +83,6 @@ extension ReportTable {
         .init("weight", .code), .init("‖ΔW‖", .number), .init("σ₁", .number),
         .init("rank", .number), .init("effective", .number), .init("stable", .number),
         .init("99 %", .number),
-      ], rows: rows)
+      ], allRows: rows)
   }
 }

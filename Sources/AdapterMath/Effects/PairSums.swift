@@ -7,6 +7,12 @@ package struct PairSums: Sendable {
 
   package init() {}
 
+  /// Squares, and a product, that are known.
+  init(left: Double, right: Double, difference: Double, product: Double) {
+    (self.left, self.right) = (left, right)
+    (self.difference, self.product) = (difference, product)
+  }
+
   /// Of a vector against nothing.
   package init(norm: Double, isLeft: Bool) {
     (left, right) = isLeft ? (norm * norm, 0) : (0, norm * norm)

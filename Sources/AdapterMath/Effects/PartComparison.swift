@@ -105,6 +105,10 @@ extension EffectPart {
     var angles: PairAngles?
     for (left, right) in zip(left, right) {
       guard left.hasSameShape(as: right) else { return nil }
+      if detail == .distances, let quick = GramSums(left, right) {
+        sums.add(quick.sums)
+        continue
+      }
       let cores = SharedCores(left, right)
       sums.add(PairSums(left: cores.left, right: cores.right))
       if detail == .angles { angles = PairAngles(cores) }

@@ -1,0 +1,102 @@
+package import StrictJSON
+package import SystemPackage
+import Testing
+
+/// What dense matrices in float64 say of a change (Fixtures/effects.json; its maker is
+/// Fixtures/make_effects.py).
+package struct DenseChange: Sendable {
+  /// The stored tensor.
+  package let name: Name
+  /// `matrix`, `vector`, `resized` or `created`.
+  package let kind: String
+  private let members: JSONFields
+
+  /// A number of it.
+  package subscript(_ key: String) -> Double? { members[key]?.double }
+  /// Its singular values above 1e-10 of the largest.
+  package var sigma: [Double] { members.numbers("sigma") }
+
+  /// The changes of a case.
+  package static func all(of name: String) throws -> [DenseChange] {
+    let file = try JSONFields(try Repository.fixtures.appending("effects.json").contents)
+    guard let own = try file.object("cases")[name] else { return [] }
+    let fields = try JSONFields(own)
+    guard fields["targets"] != nil else { return [] }
+    return try fields.object("targets").map { key, value in
+      let members = try JSONFields(value)
+      return DenseChange(name: Name(key), kind: try members.string("kind"), members: members)
+    }
+  }
+}
+
+/// A pair of adapters below Fixtures/effects and what dense matrices say of their distance.
+package struct EffectPair: Sendable, CustomTestStringConvertible {
+  /// One adapter's folder.
+  package let left: FilePath
+  /// The other's.
+  package let right: FilePath
+  /// What is compared: `matrices`, `vectors`, `prompt` or `prefix`.
+  package let kind: String
+  /// Whether they do the same.
+  package let isSameEffect: Bool
+  /// By target.
+  package let targets: [String: Target]
+  package let testDescription: String
+
+  /// One target, or one row of a prompt or a prefix.
+  package struct Target: Sendable {
+    /// Its numbers.
+    package let leftNorm, rightNorm, distance: Double
+    /// Nil where a norm is 0.
+    package let cosine: Double?
+    /// In radians, ascending.
+    package let columnAngles, rowAngles: [Double]
+  }
+
+  /// All pairs.
+  package static let all: [EffectPair] = {
+    do { return try load() } catch { preconditionFailure("pairs.json: \(error)") }
+  }()
+
+  private static func load() throws -> [EffectPair] {
+    let folder = Repository.fixtures.appending("effects")
+    let file = try JSONFields(try folder.appending("pairs.json").contents)
+    guard case .array(let pairs) = file["pairs"] else { return [] }
+    return try pairs.map { pair in
+      let fields = try JSONFields(pair)
+      let (x, y) = (try fields.string("x"), try fields.string("y"))
+      return EffectPair(
+        left: folder.appending(x), right: folder.appending(y), kind: try fields.string("kind"),
+        isSameEffect: try fields.string("verdict") == "same_effect",
+        targets: try fields.object("targets").mapValues { value in
+          let members = try JSONFields(value)
+          return Target(
+            leftNorm: members["norm_x"]?.double ?? .nan,
+            rightNorm: members["norm_y"]?.double ?? .nan,
+            distance: members["distance"]?.double ?? .nan, cosine: members["cosine"]?.double,
+            columnAngles: members.numbers("column_angles"), rowAngles: members.numbers("row_angles"))
+        }, testDescription: "\(x) – \(y)")
+    }
+  }
+}
+
+extension JSONFields {
+  /// A value that is an object.
+  init(_ value: JSONValue) throws {
+    var writer = JSONWriter()
+    writer.value(value)
+    try self.init(writer.bytes)
+  }
+
+  /// A member that is an object, by key.
+  func object(_ key: String) throws -> [String: JSONValue] {
+    guard case .object(let members) = self[key] else { return [:] }
+    return Dictionary(members.map { ($0.key.text, $0.value) }, uniquingKeysWith: { $1 })
+  }
+
+  /// A member that is an array of numbers.
+  func numbers(_ key: String) -> [Double] {
+    guard case .array(let values) = self[key] else { return [] }
+    return values.compactMap(\.double)
+  }
+}
