@@ -27,7 +27,7 @@ func readmeBlocks(_ language: String) throws -> [String] {
       to: "path/to/tuned-model")
     let lines = try readmeBlocks("sh").flatMap { $0.split(separator: "\n") }
       .filter { $0.hasPrefix("adapter ") }
-    #expect(lines.count == 9)
+    #expect(lines.count == 11)
     for line in lines {
       var arguments = line.split(separator: " ").dropFirst().map(String.init)
       if arguments[0] == "extract" { arguments[1] = "path/to/biased" }
@@ -35,6 +35,30 @@ func readmeBlocks(_ language: String) throws -> [String] {
       #expect(result.status == 0, "\(line): \(result.errors)")
     }
     #expect(folder.appending("path").appending("to").appending("merged-model").exists)
+  }
+
+  /// The picture is what the command shows of the adapter that ADAPTER_PIRATE_LORA names, a PEFT folder; its
+  /// base is ADAPTER_PIRATE_BASE. Sizes and the file's digest depend on libzstd.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["ADAPTER_PIRATE_LORA"] != nil))
+  func thePictureIsTrue() throws {
+    let folder = try TemporaryFolder()
+    let environment = ProcessInfo.processInfo.environment
+    let source = try #require(environment["ADAPTER_PIRATE_LORA"])
+    let base = try #require(environment["ADAPTER_PIRATE_BASE"])
+    let made = try Command.run(
+      Command.adapter, ["convert", source, "-o", "pirate.adp", "--base", base],
+      folder: folder.path)
+    #expect(made.status == 0, "\(made.errors)")
+    let shown = try Command.run(Command.adapter, ["inspect", "pirate.adp"], folder: folder.path)
+    let readme = String(
+      decoding: try Repository.root.appending("README.md").contents, as: UTF8.self)
+    let picture = try #require(readme.split(at: "$ adapter inspect pirate.adp\n")?.1.split(at: "```\n")?.0)
+    func lasting(_ text: String) -> [Substring] {
+      text.split(separator: "\n").filter {
+        !$0.contains("manifest") && !$0.contains("pirate.adp:") && !$0.contains("  size ")
+      }
+    }
+    #expect(lasting(picture) == lasting(shown.output))
   }
 
   /// The scripts that the README names are there, and the gate calls the same test command.

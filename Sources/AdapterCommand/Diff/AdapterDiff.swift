@@ -93,6 +93,12 @@ struct AdapterDiff {
       }
   }
 
+  /// All weights together, on the base where there is one.
+  var total: PartComparison? {
+    guard let measurement else { return difference.effects?.weights }
+    return PartComparison(summing: measurement.tensors.compactMap(\.change))
+  }
+
   /// The relative distances, by layer and module.
   var map: LayerMap? {
     let rows =

@@ -12,7 +12,7 @@ struct DiffReport {
   var page: ReportPage {
     var page = ReportPage(
       title: Shown("\(diff.left) against \(diff.right)"), command: "adapter diff",
-      summary: Shown(diff.verdict.sentence + "."))
+      summary: Shown(diff.verdict.sentence.prefix(1).uppercased() + diff.verdict.sentence.dropFirst() + "."))
     page.facts = [
       Fact("X", Shown(diff.left), style: .code), Fact("Y", Shown(diff.right), style: .code),
       Fact("tolerance", Shown(diff.tolerance.short)),
@@ -34,7 +34,7 @@ struct DiffReport {
     if diff.diffs.count > 1 {
       page.findings.append(Finding(.note, Shown(prefix + adapter.verdict.sentence)))
     }
-    if let weights = adapter.difference.effects?.weights {
+    if let weights = adapter.total {
       page.facts += [
         Fact(Shown(prefix + "‖ΔX − ΔY‖"), Shown(weights.distance.short)),
         Fact("‖ΔX‖, ‖ΔY‖", Shown("\(weights.leftNorm.short), \(weights.rightNorm.short)")),

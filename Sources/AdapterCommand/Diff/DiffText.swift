@@ -19,7 +19,7 @@ struct DiffText {
       blocks += diff.promptMaps.map { LayerMapText(map: $0, isColoured: isColoured).lines(indent: 2) }
       blocks.append(Self.table(diff.rows))
     }
-    if let weights = diff.difference.effects?.weights {
+    if let weights = diff.total {
       blocks.append([
         "  all weights: ‖ΔX − ΔY‖ \(weights.distance.short), ‖ΔX‖ \(weights.leftNorm.short), "
           + "‖ΔY‖ \(weights.rightNorm.short)"

@@ -110,15 +110,12 @@ extension EffectComparison {
     targets.allSatisfy { $0.isEqual(tolerance: tolerance) }
   }
 
-  /// All changes of weights together.
+  /// All changes of weights together; nil where some of what is done cannot be compared as such.
   public var weights: PartComparison? {
-    var sums = PairSums()
-    var isEmpty = true
-    for part in targets.flatMap(\.parts) where part.space == .weight {
-      sums.add(part)
-      isEmpty = false
-    }
-    return isEmpty ? nil : PartComparison(.weight, sums)
+    let parts = targets.flatMap(\.parts)
+    let isComplete =
+      targets.allSatisfy { $0.relation != .otherKind } && parts.allSatisfy { $0.space == .weight }
+    return isComplete ? PartComparison(summing: parts) : nil
   }
 }
 

@@ -29,6 +29,14 @@ public struct PartComparison: Sendable, Hashable {
     self.init(space, sums, angles: nil)
   }
 
+  /// Several changes of weights as one; nil where there are none.
+  package init?(summing parts: [PartComparison]) {
+    guard !parts.isEmpty else { return nil }
+    var sums = PairSums()
+    for part in parts { sums.add(part) }
+    self.init(.weight, sums)
+  }
+
   init(_ space: EffectSpace, _ sums: PairSums, angles: PairAngles?) {
     self.space = space
     leftNorm = sums.left.squareRoot()
