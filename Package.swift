@@ -19,7 +19,9 @@ let package = Package(
     .executable(name: "adapter", targets: ["AdapterCommand"]),
     .library(
       name: "Adapters",
-      targets: ["Adapters", "AdapterRuntime", "AdapterInterop", "AdapterFormat", "Checkpoints"]),
+      targets: [
+        "Adapters", "AdapterRuntime", "AdapterInterop", "AdapterFormat", "AdapterMath", "Checkpoints",
+      ]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
