@@ -102,6 +102,23 @@ extension DenseMatrix {
   }
 }
 
+extension DenseMatrix {
+  /// Aᵀ · A, its upper triangle; what is below the diagonal is zero.
+  var gram: DenseMatrix {
+    var result = DenseMatrix(rows: columns, columns: columns)
+    guard rows > 0, columns > 0 else { return result }
+    limitThreads()
+    unsafe values.withUnsafeBufferPointer { a in
+      unsafe result.values.withUnsafeMutableBufferPointer { c in
+        unsafe cblas_dsyrk(
+          CblasColMajor, CblasUpper, CblasTrans, Int32(columns), Int32(rows), 1, a.baseAddress,
+          Int32(rows), 0, c.baseAddress, Int32(columns))
+      }
+    }
+    return result
+  }
+}
+
 // MARK: - Factorisations
 
 extension DenseMatrix {

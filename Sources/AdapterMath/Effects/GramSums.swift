@@ -16,12 +16,13 @@ struct GramSums {
       return nil
     }
     let both = left.adding(right)
-    let outputs = both.b.times(both.b, transposed: true)
-    let inputs = both.a.times(both.a, transposed: true)
+    let (outputs, inputs) = (both.b.gram, both.a.gram)
     var (xx, xy, yy, size) = (0.0, 0.0, 0.0, 0.0)
     for column in 0..<outputs.columns {
-      for row in 0..<outputs.rows {
-        let term = outputs[row, column] * inputs[row, column]
+      for row in 0...column {
+        // Both triangles are the same.
+        let count = row == column ? 1.0 : 2
+        let term = count * outputs[row, column] * inputs[row, column]
         size += abs(term)
         switch (row < left.rank, column < left.rank) {
         case (true, true): xx += term
