@@ -12,6 +12,7 @@ struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff",
     abstract: "Shows what differs between two adapters in effect, or between two checkpoints.",
+    usage: "adapter diff <left> <right> [--base <base>] [<options>]",
     discussion: """
       Two adapters whose bytes differ may do the same: other factors of the same product, another \
       scale, rank, element type or order. Exit status 0 where they do the same, 1 where not, 2 for \
@@ -24,13 +25,17 @@ struct DiffCommand: ParsableCommand {
         adapter diff base.safetensors tuned.safetensors
       """)
 
-  @Argument(help: "X: an .adp file (FILE#NAME for one of several), a PEFT folder, or a checkpoint.")
+  @Argument(
+    help: "X: an .adp file (FILE#NAME for one of several), a PEFT folder, or a checkpoint.",
+    completion: .file())
   var left: String
 
-  @Argument(help: "Y: the same.")
+  @Argument(help: "Y: the same.", completion: .file())
   var right: String
 
-  @Option(help: "The base model: compares what both change in it, for every method.")
+  @Option(
+    help: "The base model: compares what both change in it, for every method.",
+    completion: .file())
   var base: String?
 
   @OptionGroup(title: "With --base")
@@ -48,7 +53,9 @@ struct DiffCommand: ParsableCommand {
   @Flag(help: "Writes JSON (Spec/cli.md).")
   var json = false
 
-  @Option(help: "Writes a report to look at in a browser to this file.")
+  @Option(
+    help: ArgumentHelp("Writes a report to look at in a browser to this file.", valueName: "file"),
+    completion: .file(extensions: ["html"]))
   var html: String?
 
   @Flag(help: "Replaces the report that is there.")
