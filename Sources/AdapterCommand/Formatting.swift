@@ -12,7 +12,7 @@ struct ByteCount: CustomStringConvertible {
 
   var description: String {
     let units = ["kB", "MB", "GB", "TB"]
-    guard count >= 1000 else { return "\(count) bytes" }
+    guard count >= 1000 else { return count == 1 ? "1 byte" : "\(count) bytes" }
     var value = Double(count) / 1000
     var unit = 0
     while value >= 999.5, unit < units.count - 1 {

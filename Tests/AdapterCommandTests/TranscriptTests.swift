@@ -67,6 +67,7 @@ private func firstDifference(_ recorded: String, _ actual: String, in name: Stri
   let place = zip(old, new).prefix { $0 == $1 }.count
   let command = new.prefix(place + 1).last { $0.hasPrefix("$ ") } ?? ""
   let excerpt =
-    old.dropFirst(place).prefix(4).map { "- " + $0 } + new.dropFirst(place).prefix(4).map { "+ " + $0 }
+    old.dropFirst(place).prefix(4).map { "- " + $0 }
+    + new.dropFirst(place).prefix(4).map { "+ " + $0 }
   return "Tests/Transcripts/\(name):\(place + 1)\n\(command)\n" + excerpt.joined(separator: "\n")
 }

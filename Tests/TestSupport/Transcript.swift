@@ -37,7 +37,9 @@ package struct Transcript: Sendable {
 
   /// The lines of every command.
   package var commands: [String] {
-    items.compactMap { if case .command(let lines) = $0 { lines.joined(separator: "\n") } else { nil } }
+    items.compactMap {
+      if case .command(let lines) = $0 { lines.joined(separator: "\n") } else { nil }
+    }
   }
 
   private static func items(of text: String) -> [Item] {
@@ -104,7 +106,11 @@ extension Transcript.Step {
   private static func lines(of text: String) -> [String] {
     guard !text.isEmpty else { return [] }
     var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-    if lines.last?.isEmpty == true { lines.removeLast() } else { lines.append(#"\ no end of line"#) }
+    if lines.last?.isEmpty == true {
+      lines.removeLast()
+    } else {
+      lines.append(#"\ no end of line"#)
+    }
     return lines
   }
 }

@@ -15,27 +15,30 @@ package enum TranscriptRule: CaseIterable {
   func apply(to text: String, command: String) -> String {
     switch self {
     case .seconds:
-      return text.replacing(/ in [0-9.e-]+ s\n/, with: " in … s\n")
-        .replacing(/"seconds": [0-9.e-]+/, with: "\"seconds\": …")
+      return text.replacing(#/\ in [0-9.e-]+ s\n/#, with: " in … s\n")
+        .replacing(#/"seconds": [0-9.e-]+/#, with: "\"seconds\": …")
     case .compressed:
-      let isFixture = command.contains(/\b(in)?valid\//)
+      let isFixture = command.contains(#/\b(in)?valid\//#)
       return isFixture ? text : Self.withoutCompression(text)
     case .digits:
-      return text.replacing(/([:\[] ?|^ *)(-?[0-9][0-9.e+-]*)(,?\n|,? )/.anchorsMatchLineEndings()) {
-        guard $0.2.contains(/[.e]/), let number = Double($0.2) else { return String($0.0) }
-        return "\($0.1)\(Self.rounded(number))\($0.3)"
-      }
+      return text.replacing(#/([:\[] |^ +)(-?[0-9][0-9.e+-]*)(,?\n)/#.anchorsMatchLineEndings()) {
+        match in
+        guard match.2.contains(#/[.e]/#), let number = Double(match.2) else {
+          return String(match.0)
+        }
+        return "\(match.1)\(Self.rounded(number))\(match.3)"
+      }.replacing(#/‖ [0-9.]+e-1[3-9],/#, with: "‖ 0,")
     }
   }
 
   private static func withoutCompression(_ text: String) -> String {
-    text.replacing(/manifest( +)[0-9a-f]{64}/) { "manifest\($0.1)…" }
-      .replacing(/"manifest_digest": "[0-9a-f]{64}"/, with: "\"manifest_digest\": \"…\"")
-      .replacing(/\n  "bytes": [0-9]+/, with: "\n  \"bytes\": …")
-      .replacing(/"stored_bytes": [0-9]+/, with: "\"stored_bytes\": …")
-      .replacing(/[0-9.,]+ ([kMG]?B|bytes?) for /, with: "… for ")
-      .replacing(/( adapters?), [0-9.,]+ ([kMG]?B|bytes?)\n/) { "\($0.1), …\n" }
-      .replacing(/\([0-9.,]+ %\)/, with: "(…)")
+    text.replacing(#/manifest( +)[0-9a-f]{64}/#) { "manifest\($0.1)…" }
+      .replacing(#/"manifest_digest": "[0-9a-f]{64}"/#, with: "\"manifest_digest\": \"…\"")
+      .replacing(#/\n  "bytes": [0-9]+/#, with: "\n  \"bytes\": …")
+      .replacing(#/"stored_bytes": [0-9]+/#, with: "\"stored_bytes\": …")
+      .replacing(#/[0-9.,]+ (?:[kMG]?B|bytes?) for /#, with: "… for ")
+      .replacing(#/(\ adapters?), [0-9.,]+ (?:[kMG]?B|bytes?)\n/#) { "\($0.1), …\n" }
+      .replacing(#/\([0-9.,]+ %\)/#, with: "(…)")
   }
 
   private static func rounded(_ number: Double) -> String {

@@ -94,6 +94,8 @@ extension EffectComparison.Target {
   public var relativeDistance: Double? {
     guard relation != .otherKind else { return nil }
     if let prompt { return prompt.relativeDistance }
+    // What only one has beside the weights, or what this version does not know.
+    guard !parts.isEmpty else { return nil }
     // NaN is the largest of all.
     return parts.map(\.relativeDistance).reduce(0) { $1.isNaN || $0.isNaN ? .nan : max($0, $1) }
   }
@@ -144,9 +146,10 @@ private struct OperationPair: Sendable {
     let relation: EffectComparison.Relation =
       left.isEmpty ? .onlyRight : right.isEmpty ? .onlyLeft : .compared
     guard name != nil else {
-      guard let mine = try left.first.flatMap({ operation throws(FormatError) in
-        try PromptRows(operation, in: leftAdapter)
-      }),
+      guard
+        let mine = try left.first.flatMap({ operation throws(FormatError) in
+          try PromptRows(operation, in: leftAdapter)
+        }),
         let theirs = try right.first.flatMap({ operation throws(FormatError) in
           try PromptRows(operation, in: rightAdapter)
         }), let distances = PromptDistances(mine, theirs)
