@@ -25,7 +25,8 @@ package struct Transcript: Sendable {
   package static let folder = Repository.root.appending("Tests").appending("Transcripts")
 
   /// The names of all transcripts.
-  package static let names = Repository.files(below: folder, suffix: ".txt").map(\.string)
+  package static let names = Repository.files(below: folder, suffix: ".txt")
+    .compactMap { $0.lastComponent?.string }
 
   package var path: FilePath { Self.folder.appending(name) }
 
