@@ -20,8 +20,8 @@ struct ExtractCommand: ParsableCommand {
 
       Examples:
         adapter extract path/to/base path/to/tuned -o biases.adp --method bitfit
-        adapter extract path/to/base path/to/tuned -o b.adp --method bitfit --only-bias
         adapter extract base.safetensors tuned.safetensors -o b.adp --method bitfit
+        adapter extract base tuned -o biases.adp --method bitfit --only-bias
       """)
 
   @Argument(

@@ -29,6 +29,9 @@ enum Help {
       let text = try Help.text(subcommand)
       #expect(text.hasPrefix("OVERVIEW: "))
       for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
+      // A line of an example that was too long would have been broken.
+      let examples = text.firstMatch(of: #/\nExamples:\n(.*\n)+?\n/#)?.0.split(separator: "\n") ?? []
+      for line in examples.dropFirst() { #expect(line.hasPrefix("  "), "\(line)") }
     }
   }
 
@@ -63,7 +66,9 @@ enum Help {
       mkdir -p path/to/tuned
       cp -r '\(Repository.base("tiny-bias"))' path/to/model
       cp -r path/to/model path/to/base
+      cp -r path/to/model base
       cp '\(Repository.fixtures)/bitfit/f32_small/tuned.safetensors' path/to/tuned/model.safetensors
+      cp -r path/to/tuned tuned
       cp path/to/base/model.safetensors base.safetensors
       cp base.safetensors model.safetensors
       cp path/to/tuned/model.safetensors tuned.safetensors

@@ -34,11 +34,12 @@ package enum TranscriptRule: CaseIterable {
   private static func withoutCompression(_ text: String) -> String {
     text.replacing(#/manifest( +)[0-9a-f]{64}/#) { "manifest\($0.1)…" }
       .replacing(#/"manifest_digest": "[0-9a-f]{64}"/#, with: "\"manifest_digest\": \"…\"")
-      .replacing(#/\n  "bytes": [0-9]+/#, with: "\n  \"bytes\": …")
+      .replacing(#/"format": "adp",\n  "bytes": [0-9]+/#, with: "\"format\": \"adp\",\n  \"bytes\": …")
       .replacing(#/"stored_bytes": [0-9]+/#, with: "\"stored_bytes\": …")
       .replacing(#/[0-9.,]+ (?:[kMG]?B|bytes?) for /#, with: "… for ")
       .replacing(#/(\ adapters?), [0-9.,]+ (?:[kMG]?B|bytes?)\n/#) { "\($0.1), …\n" }
       .replacing(#/\([0-9.,]+ %\)/#, with: "(…)")
+      .replacing(#/\.html: [0-9.]+ kB/#, with: ".html: … kB")
   }
 
   private static func rounded(_ number: Double) -> String {
