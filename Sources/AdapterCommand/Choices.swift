@@ -40,10 +40,12 @@ extension [NamePair] {
 
 /// What a user decides where a base leaves a question open.
 struct BindingOptions: ParsableArguments {
-  @Option(help: "How square weights are stored that nothing else decides: out_in or in_out.")
+  @Option(help: "How square weights are stored that nothing else decides.")
   var layout: LayoutChoice?
 
-  @Option(help: "TARGET=STORED: the base's tensor that a target of the adapter means.")
+  @Option(
+    help: ArgumentHelp(
+      "The base's tensor that a target of the adapter means.", valueName: "target=stored"))
   var map: [NamePair] = []
 
   var isUsed: Bool { layout != nil || !map.isEmpty }

@@ -13,6 +13,7 @@ struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
     abstract: "Converts a PEFT adapter to .adp, and back.",
+    usage: "adapter convert <source> -o <output> [--base <base>] [<options>]",
     discussion: """
       The direction follows from what SOURCE is. From .adp to PEFT the two files come back byte for \
       byte.
@@ -33,27 +34,34 @@ struct ConvertCommand: ParsableCommand {
     help: """
       A PEFT folder, a safetensors file, or an .adp file (FILE#NAME for one of several adapters, - for \
       standard input).
-      """)
+      """, completion: .file())
   var source: String
 
   @Option(
     name: .shortAndLong,
-    help: "The .adp file or PEFT folder to write; - writes an .adp file to standard output.")
+    help: "The .adp file or PEFT folder to write; - writes an .adp file to standard output.",
+    completion: .file())
   var output: String
 
-  @Option(help: "The base model: a safetensors file, or a folder or index of shards.")
+  @Option(
+    help: "The base model: a safetensors file, or a folder or index of shards.",
+    completion: .file())
   var base: String?
 
-  @Option(help: "How square weights are stored that nothing else decides: out_in or in_out.")
+  @Option(help: "How square weights are stored that nothing else decides.")
   var layout: LayoutChoice?
 
-  @Option(help: "TARGET=STORED: the base's tensor that a target of the adapter means.")
+  @Option(
+    help: ArgumentHelp(
+      "The base's tensor that a target of the adapter means.", valueName: "target=stored"))
   var map: [NamePair] = []
 
-  @Option(help: "A field of adapter_config.json that is not known, and means nothing.")
+  @Option(
+    help: ArgumentHelp(
+      "A field of adapter_config.json that is not known, and means nothing.", valueName: "field"))
   var ignoreField: [String] = []
 
-  @Option(help: "How a prefix for BLOOM is laid out that cannot say: interleaved or split.")
+  @Option(help: "How a prefix for BLOOM is laid out that cannot say.")
   var prefixOrder: PrefixOrderChoice?
 
   @Flag(help: "Replaces what is there.")

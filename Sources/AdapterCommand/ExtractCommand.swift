@@ -12,26 +12,33 @@ struct ExtractCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "extract",
     abstract: "Makes an adapter of the difference between two checkpoints.",
+    usage: "adapter extract <base> <tuned> -o <output> --method <method> [<options>]",
     discussion: """
-      With --method bitfit: of the biases. Merging the adapter into BASE gives those of TUNED back, bit \
-      for bit. Each bias is held as a difference where that restores it, else as its value. Changes of \
-      other tensors are refused, and named.
+      The method bitfit takes the biases. Merging the adapter into the base gives the biases of the tuned \
+      model back, bit for bit. Each is held as a difference where that restores it, else as its value. \
+      Changes of other tensors are refused, and named.
 
       Examples:
         adapter extract path/to/base path/to/tuned -o biases.adp --method bitfit
-        adapter extract base.safetensors tuned.safetensors -o biases.adp --method bitfit --only-bias
+        adapter extract base.safetensors tuned.safetensors -o b.adp --method bitfit
+        adapter extract base tuned -o biases.adp --method bitfit --only-bias
       """)
 
-  @Argument(help: "The base: a safetensors file, or a folder or index of shards.")
+  @Argument(
+    help: "The base: a safetensors file, or a folder or index of shards.", completion: .file())
   var base: String
 
-  @Argument(help: "The same model, fine-tuned; or a safetensors file of its biases alone.")
+  @Argument(
+    help: "The same model, fine-tuned; or a safetensors file of its biases alone.",
+    completion: .file())
   var tuned: String
 
-  @Option(name: .shortAndLong, help: "The .adp file to write, or - for standard output.")
+  @Option(
+    name: .shortAndLong, help: "The .adp file to write, or - for standard output.",
+    completion: .file(extensions: ["adp"]))
   var output: String
 
-  @Option(help: "What to look for: bitfit.")
+  @Option(help: "What to look for.")
   var method: Method
 
   @Flag(help: "Leaves changes of other tensors behind.")

@@ -12,7 +12,7 @@ struct ByteCount: CustomStringConvertible {
 
   var description: String {
     let units = ["kB", "MB", "GB", "TB"]
-    guard count >= 1000 else { return "\(count) bytes" }
+    guard count >= 1000 else { return count == 1 ? "1 byte" : "\(count) bytes" }
     var value = Double(count) / 1000
     var unit = 0
     while value >= 999.5, unit < units.count - 1 {
@@ -26,7 +26,7 @@ struct ByteCount: CustomStringConvertible {
 extension Double {
   /// Three significant digits or so, without an exponent for everyday values: `4`, `0.25`, `1.23`.
   var short: String {
-    guard isFinite else { return "\(self)" }
+    guard isFinite else { return isNaN ? "nan" : "\(self)" }
     if self == rounded(), magnitude < 1e6 { return "\(Int(self))" }
     guard magnitude >= 0.001, magnitude < 1e6 else { return scientific }
     let factor: Double = magnitude >= 100 ? 1 : magnitude >= 10 ? 10 : magnitude >= 1 ? 100 : 10_000
@@ -72,13 +72,8 @@ extension Int {
 extension String {
   /// Padded with spaces to a width, on the right or on the left.
   func padded(to width: Int, alignment: TextColumn.Alignment = .left) -> String {
-    let padding = String(repeating: " ", count: Swift.max(0, width - count))
+    let padding = String(repeating: " ", count: Swift.max(0, width - columnCount))
     return alignment == .left ? self + padding : padding + self
-  }
-
-  /// Cut to a width, the cut shown.
-  func cut(to width: Int) -> String {
-    count <= width ? self : prefix(width - 1) + "…"
   }
 }
 
@@ -100,14 +95,14 @@ struct TextColumn {
   /// Lines of a table that fits 80 columns: the last column is cut where it must be.
   static func table(_ columns: [TextColumn], _ rows: [[String]], indent: Int) -> [String] {
     let all = [columns.map(\.title)] + rows
-    let widths = columns.indices.map { index in all.map { $0[index].count }.max() ?? 0 }
+    let widths = columns.indices.map { index in all.map { $0[index].columnCount }.max() ?? 0 }
     return all.map { row in
       var line = String(repeating: " ", count: indent)
       for (index, cell) in row.enumerated() {
         let isLast = index == row.count - 1
         line +=
           isLast
-          ? cell.cut(to: Swift.max(10, 80 - line.count))
+          ? cell.cut(to: Swift.max(10, 80 - line.columnCount))
           : cell.padded(to: widths[index], alignment: columns[index].alignment) + "  "
       }
       while line.last == " " { line.removeLast() }

@@ -11,6 +11,7 @@ struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
     abstract: "Writes a base with an adapter's changes applied.",
+    usage: "adapter merge <base> <adapter> -o <output> [<options>]",
     discussion: """
       A file becomes a file, a folder of shards a folder of the same shards. The base is streamed: \
       memory does not grow with it. A base that is not the one the adapter was made for is refused.
@@ -20,19 +21,24 @@ struct MergeCommand: ParsableCommand {
         adapter merge path/to/model lora.adp -o path/to/merged-model
       """)
 
-  @Argument(help: "The base: a safetensors file, or a folder or index of shards.")
+  @Argument(
+    help: "The base: a safetensors file, or a folder or index of shards.", completion: .file())
   var base: String
 
-  @Argument(help: "The adapter: an .adp file, FILE#NAME, - for standard input, or a PEFT folder.")
+  @Argument(
+    help: "The adapter: an .adp file, FILE#NAME, - for standard input, or a PEFT folder.",
+    completion: .file())
   var adapter: String
 
-  @Option(name: .shortAndLong, help: "The file or folder to write.")
+  @Option(name: .shortAndLong, help: "The file or folder to write.", completion: .file())
   var output: String
 
-  @Option(help: "How square weights are stored that nothing else decides: out_in or in_out.")
+  @Option(help: "How square weights are stored that nothing else decides.")
   var layout: LayoutChoice?
 
-  @Option(help: "TARGET=STORED: the base's tensor that a target of the adapter means.")
+  @Option(
+    help: ArgumentHelp(
+      "The base's tensor that a target of the adapter means.", valueName: "target=stored"))
   var map: [NamePair] = []
 
   @Flag(help: "Makes biases that the adapter changes and the base does not have, from zeros.")

@@ -31,14 +31,15 @@ extension String {
     var lines: [String] = []
     var line = ""
     for word in split(separator: " ") {
-      if !line.isEmpty, line.count + 1 + word.count > width {
+      if !line.isEmpty, line.columnCount + 1 + word.columnCount > width {
         lines.append(line)
         line = ""
       }
       line += line.isEmpty ? String(word) : " " + word
-      while line.count > width {
-        lines.append(String(line.prefix(width)))
-        line = String(line.dropFirst(width))
+      while line.columnCount > width {
+        let piece = line.fitting(max(width, 2))
+        lines.append(String(piece))
+        line = String(line[piece.endIndex...])
       }
     }
     return lines + [line]

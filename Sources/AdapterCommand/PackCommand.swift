@@ -10,13 +10,14 @@ struct PackCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pack",
     abstract: "Makes an .adp file of a folder, of several .adp files, or with other metadata.",
+    usage: "adapter pack <inputs> ... -o <output> [<options>]",
     discussion: """
       A folder holds manifest.json and tensors.safetensors (Spec/folder.md): unpack makes one, and any \
       program can. Adapters of .adp files are copied as they are stored; they must be for one base.
 
       Examples:
         adapter pack folder -o lora.adp
-        adapter pack lora.adp -o licensed.adp --license apache-2.0 --tag poetry --tag german
+        adapter pack lora.adp -o licensed.adp --license apache-2.0 --tag poetry
         adapter pack french.adp german.adp -o languages.adp
         adapter pack fr=french.adp de=german.adp#default -o languages.adp
       """)
@@ -24,10 +25,12 @@ struct PackCommand: ParsableCommand {
   @Argument(
     help: """
       A folder; or .adp files, each FILE, FILE#ADAPTER, NAME=FILE to rename, or - for standard input.
-      """)
+      """, completion: .file())
   var inputs: [String]
 
-  @Option(name: .shortAndLong, help: "The .adp file to write, or - for standard output.")
+  @Option(
+    name: .shortAndLong, help: "The .adp file to write, or - for standard output.",
+    completion: .file(extensions: ["adp"]))
   var output: String
 
   @OptionGroup(title: "Metadata")

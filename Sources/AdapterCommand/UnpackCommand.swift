@@ -10,6 +10,7 @@ struct UnpackCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "unpack",
     abstract: "Writes an .adp file as a folder of JSON and safetensors, to look at and to edit.",
+    usage: "adapter unpack <source> -o <output> [--force]",
     discussion: """
       The folder holds manifest.json and tensors.safetensors, of several adapters one in a sub-folder \
       each (Spec/folder.md). pack makes an .adp file of it again.
@@ -19,10 +20,12 @@ struct UnpackCommand: ParsableCommand {
         adapter unpack languages.adp#german -o folder
       """)
 
-  @Argument(help: "An .adp file, FILE#NAME for one of several adapters, or - for standard input.")
+  @Argument(
+    help: "An .adp file, FILE#NAME for one of several adapters, or - for standard input.",
+    completion: .file(extensions: ["adp"]))
   var source: String
 
-  @Option(name: .shortAndLong, help: "The folder to write.")
+  @Option(name: .shortAndLong, help: "The folder to write.", completion: .directory)
   var output: String
 
   @Flag(help: "Replaces what is there.")

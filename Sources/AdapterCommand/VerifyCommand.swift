@@ -10,14 +10,16 @@ struct VerifyCommand: ParsableCommand {
     commandName: "verify",
     abstract: "Checks every digest and every rule of an .adp file.",
     discussion: """
-      Exit status 1 where the file is damaged, 2 where it is no .adp file or cannot be read.
+      Exit status 0 where all is well, 1 where the file is damaged, 2 where it is no .adp file or cannot \
+      be read.
 
       Examples:
         adapter verify lora.adp
         curl -s https://example.org/lora.adp | adapter verify -
       """)
 
-  @Argument(help: "An .adp file, or - for standard input.")
+  @Argument(
+    help: "An .adp file, or - for standard input.", completion: .file(extensions: ["adp"]))
   var path: String
 
   func run() throws {

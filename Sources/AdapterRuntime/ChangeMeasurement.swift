@@ -15,7 +15,7 @@ public struct ChangeMeasurement: Sendable {
   public struct Tensor: Sendable, Hashable {
     /// Its name.
     public let name: Name
-    /// ‖W‖_F of the base; 0 for a tensor that it does not have.
+    /// ‖W‖_F of the base; 0 for a tensor that it does not have, NaN for one that gets another shape.
     public let weightNorm: Double
     /// ‖ΔW‖_F of both adapters, and how far they are apart; nil where they make it of different shapes. Of one
     /// adapter alone, the right one changes nothing.
@@ -79,8 +79,10 @@ private struct TensorPair: Sendable {
       sums.add(
         values ?? Array(repeating: 0, count: rows.count * grid.columns), sides, rows)
     }
+    // Of a tensor that gets another shape the base's own norm says nothing beside the new one's.
+    let isResized = base == nil && own != nil
     return .init(
-      name: name, weightNorm: sums.weight.squareRoot(),
+      name: name, weightNorm: isResized ? .nan : sums.weight.squareRoot(),
       change: PartComparison(.weight, sums.change))
   }
 

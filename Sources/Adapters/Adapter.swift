@@ -89,6 +89,13 @@ public struct Adapter: Sendable {
     }
   }
 
+  /// The adapter with some of its operations only.
+  package func keeping(_ isKept: (Operation) -> Bool) -> Adapter {
+    var result = self
+    result.operations = operations.filter(isKept)
+    return result
+  }
+
   /// The file it is in, and its place there; nil for one that came from elsewhere.
   package var file: (file: AdapterFile, index: Int)? {
     guard case .file(let file, let index) = origin else { return nil }

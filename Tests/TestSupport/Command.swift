@@ -31,6 +31,14 @@ package enum Command {
     try run(adapter, arguments)
   }
 
+  /// Runs lines of shell in a folder. `adapter` is the command under test; a pipe fails where any part of it
+  /// does; no setting of the terminal or of the language gets through.
+  package static func shell(_ lines: String, in folder: FilePath) throws -> CommandResult {
+    let settings =
+      "set -o pipefail; export LC_ALL=C COLUMNS=80 PATH='\(adapter.removingLastComponent())':\"$PATH\""
+    return try run("/bin/bash", ["-c", "\(settings)\n\(lines)"], folder: folder)
+  }
+
   /// Runs a program to its end. Its streams go to files, so that none can fill up and stop it.
   package static func run(
     _ program: FilePath, _ arguments: [String], folder: FilePath? = nil

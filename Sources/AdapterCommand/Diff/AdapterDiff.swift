@@ -45,6 +45,8 @@ struct AdapterDiff {
   ) throws(Failure) -> ChangeMeasurement {
     let bar = ProgressBar("comparing")
     defer { bar.finish() }
+    // Prompts and prefixes are compared by themselves.
+    let (left, right) = (left.onWeights, right.onWeights)
     do throws(RuntimeError) {
       let checkpoint = try rethrowing(as: RuntimeError.checkpoint) { () throws(CheckpointError) in
         try Checkpoint(FilePath(base))
@@ -62,16 +64,22 @@ struct AdapterDiff {
   /// The verdict: what the base shows counts, where there is one.
   var verdict: AdapterDifference.Verdict {
     let verdict = difference.verdict(tolerance: tolerance)
-    guard let measurement, difference.effects != nil else { return verdict }
-    let isEqual = measurement.tensors.allSatisfy { tensor in
+    guard let measurement else { return verdict }
+    let hasSameWeights = measurement.tensors.allSatisfy { tensor in
       tensor.change.map { $0.relativeDistance <= tolerance } ?? false
     }
-    return isEqual ? .sameEffect : .differs
+    // What acts at run time the base does not show.
+    let hasSameRest =
+      difference.effects?.targets.allSatisfy {
+        $0.name != nil || $0.isEqual(tolerance: tolerance)
+      } ?? true
+    guard hasSameWeights, hasSameRest else { return .differs }
+    return difference.effects == nil ? verdict : .sameEffect
   }
 
   /// Targets of one relation.
-  func targets(_ relation: EffectComparison.Relation) -> [Name] {
-    difference.effects?.targets.filter { $0.relation == relation }.compactMap(\.name) ?? []
+  func targets(_ relation: EffectComparison.Relation) -> [String] {
+    difference.effects?.targets.filter { $0.relation == relation }.map(\.label) ?? []
   }
 
   /// One line for each target, or each tensor of the base, that differs by more than the tolerance; the
@@ -125,6 +133,11 @@ struct AdapterDiff {
         columns: isPrompt ? ["distance"] : ["keys", "values"], values: prompt.rows)
     }
   }
+}
+
+extension EffectComparison.Target {
+  /// Its name; of what has none, what it is.
+  var label: String { name?.text ?? operations.joined(separator: ", ") }
 }
 
 /// A difference of one parameter.

@@ -14,6 +14,7 @@ struct CheckpointDiff {
   /// Tensors by what is to be said of them.
   enum Kind: String, CaseIterable {
     case same
+    case withinTolerance = "within_tolerance"
     case changed
     case otherType = "other_dtype"
     case otherShape = "other_shape"
@@ -23,6 +24,7 @@ struct CheckpointDiff {
     var words: String {
       switch self {
       case .same: "the same"
+      case .withinTolerance: "changed by no more than the tolerance"
       case .changed: "changed"
       case .otherType: "the same values in another element type"
       case .otherShape: "of another shape"
@@ -36,16 +38,18 @@ struct CheckpointDiff {
     guard let mine = tensor.left else { return .onlyRight }
     guard let theirs = tensor.right else { return .onlyLeft }
     guard let change = tensor.change else { return .otherShape }
-    let isEqual = change.changedCount == 0 || isWithinTolerance(change)
-    return !isEqual ? .changed : mine.info.type == theirs.info.type ? .same : .otherType
+    guard change.changedCount == 0 else {
+      return isWithinTolerance(change) ? .withinTolerance : .changed
+    }
+    return mine.info.type == theirs.info.type ? .same : .otherType
   }
 
   private func isWithinTolerance(_ change: CheckpointComparison.Change) -> Bool {
-    change.norms.map { $0.relativeDistance <= tolerance } ?? false
+    tolerance > 0 && change.norms.map { $0.relativeDistance <= tolerance } ?? false
   }
 
   var isSame: Bool {
-    comparison.tensors.allSatisfy { [.same, .otherType].contains(kind(of: $0)) }
+    comparison.tensors.allSatisfy { [.same, .withinTolerance, .otherType].contains(kind(of: $0)) }
   }
 
   /// Changed tensors, the largest relative change first.

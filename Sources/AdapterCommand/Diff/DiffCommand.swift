@@ -12,6 +12,7 @@ struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff",
     abstract: "Shows what differs between two adapters in effect, or between two checkpoints.",
+    usage: "adapter diff <left> <right> [--base <base>] [<options>]",
     discussion: """
       Two adapters whose bytes differ may do the same: other factors of the same product, another \
       scale, rank, element type or order. Exit status 0 where they do the same, 1 where not, 2 for \
@@ -24,20 +25,25 @@ struct DiffCommand: ParsableCommand {
         adapter diff base.safetensors tuned.safetensors
       """)
 
-  @Argument(help: "X: an .adp file (FILE#NAME for one of several), a PEFT folder, or a checkpoint.")
+  @Argument(
+    help: "X: an .adp file (FILE#NAME for one of several), a PEFT folder, or a checkpoint.",
+    completion: .file())
   var left: String
 
-  @Argument(help: "Y: the same.")
+  @Argument(help: "Y: the same.", completion: .file())
   var right: String
 
-  @Option(help: "The base model: compares what both change in it, for every method.")
+  @Option(
+    help: "The base model: compares what both change in it, for every method.",
+    completion: .file())
   var base: String?
 
   @OptionGroup(title: "With --base")
   var binding: BindingOptions
 
-  @Option(help: "Up to which relative distance two changes are the same.")
-  var tolerance = 1e-6
+  @Option(
+    help: "Up to which relative distance changes are the same: 1e-6, of checkpoints 0, unless given.")
+  var tolerance: Double?
 
   @Flag(help: "Shows principal angles: how far both use the same outputs and inputs.")
   var angles = false
@@ -48,15 +54,20 @@ struct DiffCommand: ParsableCommand {
   @Flag(help: "Writes JSON (Spec/cli.md).")
   var json = false
 
-  @Option(help: "Writes a report to look at in a browser to this file.")
+  @Option(
+    help: ArgumentHelp("Writes a report to look at in a browser to this file.", valueName: "file"),
+    completion: .file(extensions: ["html"]))
   var html: String?
 
   @Flag(help: "Replaces the report that is there.")
   var force = false
 
   func validate() throws {
-    guard tolerance >= 0, tolerance.isFinite else {
+    guard (tolerance ?? 0) >= 0, tolerance?.isFinite ?? true else {
       throw ValidationError("--tolerance is a share, such as 1e-6")
+    }
+    guard !quiet || (!json && html == nil) else {
+      throw ValidationError("--quiet writes nothing: --json and --html have no effect")
     }
     guard base != nil || !binding.isUsed else {
       throw ValidationError("--layout and --map have no effect without --base")
@@ -76,9 +87,12 @@ struct DiffCommand: ParsableCommand {
   }
 
   private func compare(_ mine: AdapterSide, _ theirs: AdapterSide) throws {
-    if let html { try checkDistinct(html, from: mine.reference.inputs + theirs.reference.inputs) }
+    if let html {
+      try checkReport(html, replacing: force, from: mine.reference.inputs + theirs.reference.inputs)
+      if let base { _ = try openCheckpoint(base, notFor: html) }
+    }
     let choices = AdapterDiff.Choices(
-      tolerance: tolerance, detail: angles ? .angles : .distances, base: base,
+      tolerance: tolerance ?? 1e-6, detail: angles ? .angles : .distances, base: base,
       binding: binding.choices)
     let answer = try SideDiff(mine, theirs, choices)
     if let html { try write(DiffReport(answer).page, to: html, replacing: force) }
@@ -87,11 +101,11 @@ struct DiffCommand: ParsableCommand {
     } else if !quiet, html == nil {
       Terminal.write(answer.text(isColoured: Terminal.showsColours))
     }
-    if answer.verdict == .differs { Terminal.exit(1) }
+    if [.differs, .undecided].contains(answer.verdict) { Terminal.exit(1) }
   }
 
   private func compare(_ mine: Checkpoint, _ theirs: Checkpoint) throws {
-    if let html { try checkDistinct(html, from: mine.inputs + theirs.inputs) }
+    if let html { try checkReport(html, replacing: force, from: mine.inputs + theirs.inputs) }
     let bar = ProgressBar("comparing")
     let comparison: CheckpointComparison
     do throws(RuntimeError) {
@@ -101,7 +115,7 @@ struct DiffCommand: ParsableCommand {
       throw Failure(error, adapter: mine.path)
     }
     let answer = CheckpointDiff(
-      left: left, right: right, comparison: comparison, tolerance: tolerance)
+      left: left, right: right, comparison: comparison, tolerance: tolerance ?? 0)
     if let html { try write(answer.page, to: html, replacing: force) }
     if json {
       Terminal.write(answer.json)

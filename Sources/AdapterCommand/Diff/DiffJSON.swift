@@ -74,6 +74,7 @@ struct DiffJSON {
   private static func encode(_ target: EffectComparison.Target, _ writer: inout JSONWriter) {
     writer.object { writer in
       writer.member("target", target.name?.text)
+      writer.member("operations", target.operations)
       writer.member("relation", target.relation.code)
       if let distance = target.relativeDistance {
         writer.member("relative_distance", distance as Double?)

@@ -70,7 +70,7 @@ struct DiffReport {
       (.onlyLeft, "only in X"), (.onlyRight, "only in Y"), (.otherKind, "of another kind or shape"),
     ]
     let rows = relations.flatMap { relation, words in
-      adapter.targets(relation).map { [Shown($0.text), Shown(words)] }
+      adapter.targets(relation).map { [Shown($0), Shown(words)] }
     }
     guard !rows.isEmpty else { return nil }
     return ReportTable(
@@ -106,7 +106,7 @@ extension CheckpointDiff {
   var page: ReportPage {
     var page = ReportPage(
       title: Shown("\(left) against \(right)"), command: "adapter diff",
-      summary: isSame ? "All values are the same." : "The checkpoints differ.")
+      summary: isSame ? "They are the same, up to the tolerance." : "They differ.")
     page.facts =
       [Fact("X", Shown(left), style: .code), Fact("Y", Shown(right), style: .code)]
       + counts.map { Fact(Shown($0.kind.words), Shown($0.count.of("tensor"))) }

@@ -12,7 +12,7 @@ struct DiffText {
     var blocks: [[String]] = [["adapter \(diff.name): \(diff.verdict.sentence)"]]
     blocks.append(diff.difference.fields.flatMap(\.lines))
     blocks.append(setLines)
-    if diff.verdict == .differs {
+    if [.differs, .undecided].contains(diff.verdict) {
       if let map = diff.map {
         blocks.append(LayerMapText(map: map, isColoured: isColoured).lines(indent: 2))
       }
@@ -39,8 +39,8 @@ struct DiffText {
       guard relation != .otherKind || diff.measurement == nil else { return [] }
       let names = diff.targets(relation)
       guard !names.isEmpty else { return [] }
-      let shown = names.prefix(4).map { "    " + $0.text.escaped.cutStart(to: 76) }
-      return ["  \(title): \(names.count.of("parameter"))"] + shown
+      let shown = names.prefix(4).map { "    " + $0.escaped.cutStart(to: 76) }
+      return ["  \(title): \(names.count.grouped)"] + shown
         + (names.count > 4 ? ["    and \((names.count - 4).grouped) more"] : [])
     }
   }
@@ -77,6 +77,7 @@ extension AdapterDifference.Verdict {
     case .same: "the same adapter"
     case .sameWeights: "the same weights, other metadata"
     case .sameEffect: "the same effect, held differently"
+    case .undecided: "whether they differ in effect only a base shows (--base)"
     case .differs: "they differ"
     }
   }
@@ -99,12 +100,5 @@ extension FieldDifference {
 
   var lines: [String] {
     sentence.escaped.folded(to: 76).prefix(3).enumerated().map { ($0 == 0 ? "  " : "    ") + $1 }
-  }
-}
-
-extension String {
-  /// Cut to a width at its start, the cut shown: the end of a dotted name says most.
-  func cutStart(to width: Int) -> String {
-    count <= width ? self : "…" + suffix(width - 1)
   }
 }

@@ -62,7 +62,8 @@ struct SideDiff {
     var blocks = [["X  \(left.escaped)", "Y  \(right.escaped)"]]
     blocks.append(file.flatMap(\.lines))
     for (names, side) in [(onlyLeft, "X"), (onlyRight, "Y")] where !names.isEmpty {
-      blocks.append(["only in \(side): " + names.map(\.text).joined(separator: ", ")])
+      let text = "only in \(side): " + names.map(\.text).joined(separator: ", ")
+      blocks.append(text.escaped.folded(to: 80))
     }
     blocks += diffs.map { DiffText(diff: $0, isColoured: isColoured).lines }
     return blocks.filter { !$0.isEmpty }.joined(separator: [""]).joined(separator: "\n") + "\n"

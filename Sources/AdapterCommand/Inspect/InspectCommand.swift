@@ -13,6 +13,7 @@ struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
     abstract: "Shows what an adapter does, how much, and to which base.",
+    usage: "adapter inspect <path> [<options>]",
     discussion: """
       The sizes of the changes are those of the products that the factors stand for, and never take \
       more memory than the factors do. With --base they are measured on the base itself, for every \
@@ -28,10 +29,13 @@ struct InspectCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: "An .adp file, - for one on standard input, a PEFT folder, or a safetensors checkpoint.")
+    help: "An .adp file, - for one on standard input, a PEFT folder, or a safetensors checkpoint.",
+    completion: .file())
   var path: String
 
-  @Option(help: "The base model: also shows how much of each of its tensors changes.")
+  @Option(
+    help: "The base model: also shows how much of each of its tensors changes.",
+    completion: .file())
   var base: String?
 
   @OptionGroup(title: "With --base")
@@ -49,7 +53,9 @@ struct InspectCommand: ParsableCommand {
   @Flag(help: "Writes JSON (Spec/cli.md).")
   var json = false
 
-  @Option(help: "Writes a report to look at in a browser to this file.")
+  @Option(
+    help: ArgumentHelp("Writes a report to look at in a browser to this file.", valueName: "file"),
+    completion: .file(extensions: ["html"]))
   var html: String?
 
   @Flag(help: "Replaces the report that is there.")
@@ -73,7 +79,10 @@ struct InspectCommand: ParsableCommand {
       return try showCheckpoint(checkpoint)
     }
     let reference = try AdapterReference(path)
-    if let html { try checkDistinct(html, from: reference.inputs) }
+    if let html {
+      try checkReport(html, replacing: force, from: reference.inputs)
+      if let base { _ = try openCheckpoint(base, notFor: html) }
+    }
     switch reference.kind {
     case .peft: try show(nil, [try reference.importPEFT()], reference)
     case .tensors: try show(nil, [try reference.importTensors(base: nil)], reference)
@@ -103,7 +112,9 @@ struct InspectCommand: ParsableCommand {
     _ adapter: Adapter, _ reference: AdapterReference
   ) throws(Failure) -> InspectedAdapter {
     var change: InspectedAdapter.BaseChange?
-    if let base {
+    if let base, adapter.onWeights.operations.isEmpty {
+      Terminal.report("note", "\(adapter.name) acts at run time only: it changes nothing of \(base)")
+    } else if let base {
       change = try InspectedAdapter.BaseChange(
         of: adapter, at: reference.path, on: base, binding.choices)
     }

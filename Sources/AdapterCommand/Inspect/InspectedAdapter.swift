@@ -70,11 +70,23 @@ extension InspectedAdapter.BaseChange {
     let bar = ProgressBar("measuring")
     defer { bar.finish() }
     do throws(RuntimeError) {
-      let view = try AdaptedCheckpoint(checkpoint, applying: adapter, policy: .looking(choices))
+      let view = try AdaptedCheckpoint(checkpoint, applying: adapter.onWeights, policy: .looking(choices))
       verdict = view.verdict
       measurement = try ChangeMeasurement(view) { bar.advance($0, of: $1) }
     } catch {
       throw Failure(error, adapter: adapterPath)
+    }
+  }
+}
+
+extension Adapter {
+  /// The adapter without what acts at run time.
+  var onWeights: Adapter {
+    keeping { operation in
+      switch operation {
+      case .prependEmbeddings, .prependKV: false
+      default: true
+      }
     }
   }
 }

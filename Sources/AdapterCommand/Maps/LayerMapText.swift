@@ -5,6 +5,9 @@ struct LayerMapText {
   /// From dark blue to yellow, in the 256 colours of terminals; all can be read on black and on white.
   private static let colours = [61, 62, 32, 37, 36, 71, 106, 142]
 
+  /// Longer titles and labels are cut.
+  private static let maximumTitle = 28
+
   let map: LayerMap
   let isColoured: Bool
 
@@ -12,17 +15,19 @@ struct LayerMapText {
   func lines(indent: Int) -> [String] {
     let numbers = AlignedNumbers(map.values.joined().compactMap(\.self))
     let cells = map.values.map { $0.map { $0.map(numbers.text) ?? "" } }
+    let titles = map.columns.map { $0.escaped.cutStart(to: Self.maximumTitle) }
+    let labels = map.rows.map { $0.escaped.cutStart(to: Self.maximumTitle) }
     let widths = map.columns.indices.map { column in
-      max(map.columns[column].escaped.count, 2 + (cells.map { $0[column].count }.max() ?? 0))
+      max(titles[column].columnCount, 2 + (cells.map { $0[column].count }.max() ?? 0))
     }
-    let labelWidth = max(map.rowTitle.count, map.rows.map(\.escaped.count).max() ?? 0)
+    let labelWidth = max(map.rowTitle.count, labels.map(\.columnCount).max() ?? 0)
     let space = String(repeating: " ", count: indent)
     var lines = [space + map.title]
     for range in blocks(widths.map { $0 + 2 }, room: 80 - indent - labelWidth) {
-      let titles = range.map { "  " + map.columns[$0].escaped.padded(to: widths[$0], alignment: .right) }
-      lines.append(space + map.rowTitle.padded(to: labelWidth) + titles.joined())
-      for (row, label) in map.rows.enumerated() {
-        var line = space + label.escaped.padded(to: labelWidth)
+      let heads = range.map { "  " + titles[$0].padded(to: widths[$0], alignment: .right) }
+      lines.append(space + map.rowTitle.padded(to: labelWidth) + heads.joined())
+      for (row, label) in labels.enumerated() {
+        var line = space + label.padded(to: labelWidth)
         for column in range {
           line += "  " + cell(map.values[row][column], cells[row][column], widths[column])
         }

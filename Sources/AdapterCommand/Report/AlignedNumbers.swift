@@ -23,7 +23,7 @@ struct AlignedNumbers: Sendable {
 
   /// A number as the table has it.
   func text(_ value: Double) -> String {
-    guard value.isFinite else { return "\(value)" }
+    guard value.isFinite else { return value.short }
     guard value != 0 else { return "0" }
     guard let digits else { return scientific(value) }
     return fixed(value, digits)

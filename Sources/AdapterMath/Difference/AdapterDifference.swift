@@ -22,6 +22,8 @@ public struct AdapterDifference: Sendable {
     case sameWeights = "same_weights"
     /// What they do, up to a tolerance; they hold it differently.
     case sameEffect = "same_effect"
+    /// All that can be compared without a base; the rest only a base shows.
+    case undecided
     /// Less.
     case differs
   }
@@ -40,7 +42,13 @@ public struct AdapterDifference: Sendable {
   ) throws(FormatError) {
     fields = FieldDifference.all(left, right)
     hasSameTensors = try left.holdsSameTensors(as: right)
-    hasSameOperations = left.meanings == right.meanings
+    let (mine, theirs) = (left.meanings, right.meanings)
+    // A base may have decided a layout for one of them; it may not have decided differently.
+    hasSameOperations =
+      mine.map(\.record) == theirs.map(\.record)
+      && zip(mine, theirs).allSatisfy { pair in
+        pair.0.layout == nil || pair.1.layout == nil || pair.0.layout == pair.1.layout
+      }
     effects =
       hasSameTensors && hasSameOperations ? nil : try EffectComparison(left, right, detail, report)
   }
@@ -50,7 +58,11 @@ public struct AdapterDifference: Sendable {
   /// - Parameter tolerance: up to which relative distance two changes are the same.
   public func verdict(tolerance: Double) -> Verdict {
     guard let effects else { return fields.isEmpty ? .same : .sameWeights }
-    return effects.isEqual(tolerance: tolerance) ? .sameEffect : .differs
+    if effects.isEqual(tolerance: tolerance) { return .sameEffect }
+    let isOpen = effects.targets.allSatisfy { target in
+      target.isEqual(tolerance: tolerance) || (target.relation == .otherKind && target.name != nil)
+    }
+    return isOpen ? .undecided : .differs
   }
 }
 
@@ -69,14 +81,14 @@ extension Adapter {
 
   /// Its operations without what a base decides, in an order that does not depend on the file's: only
   /// that of the operations on one parameter means anything.
-  fileprivate var meanings: [OperationRecord] {
+  fileprivate var meanings: [(record: OperationRecord, layout: Layout?)] {
     operationsByTarget.sorted { left, right in
       guard let left = left.target else { return right.target != nil }
       return right.target.map { left < $0 } ?? false
     }.flatMap { group in
       group.operations.map { operation in
-        guard let target = operation.target else { return operation.record }
-        return operation.with(Target(target.name)).record
+        guard let target = operation.target else { return (operation.record, nil) }
+        return (operation.with(Target(target.name)).record, operation.decidedLayout)
       }
     }
   }

@@ -10,16 +10,20 @@ struct AdditiveChange: Sendable {
   /// ΔW, or that of each expert, as products of low rank; nil where it is none.
   let factors: [FactoredMatrix]?
   private let changes: [ParameterChange]
+  /// A convolution's [in, k, …]; empty where the operands do not show one.
+  private let kernel: [Int]
 
   /// Beyond this many elements a matrix that is no product is not written out.
   private static let maximumDenseCount = 1 << 21
   /// Beyond this many it is not worked out at all: a few bytes of a file can stand for very many.
-  private static let maximumCount = 1 << 34
+  private static let maximumCount = 1 << 31
 
   init(
     _ operations: [Adapters.Operation], of shape: Shape, in adapter: Adapter
   ) throws(FormatError) {
     self.shape = shape
+    kernel =
+      operations.lazy.map(\.kernel).first { !$0.isEmpty } ?? []
     changes = operations.map { ParameterChange($0.inLogicalLayout, of: adapter, part: .whole) }
     factors = try Self.factors(of: changes, shape)
   }
@@ -27,6 +31,11 @@ struct AdditiveChange: Sendable {
   /// The shape as a matrix; experts lie one below the other.
   var matrixShape: (rows: Int, columns: Int) {
     (shape.dimensions.dropLast().reduce(1, *), shape.dimensions.last ?? 1)
+  }
+
+  /// Whether both may be of one convolution.
+  func hasSameKernel(as other: AdditiveChange) -> Bool {
+    kernel.isEmpty || other.kernel.isEmpty || kernel == other.kernel
   }
 
   private static func factors(
@@ -82,11 +91,11 @@ struct AdditiveChange: Sendable {
   ///
   /// - Throws: `FormatError` as `forEachTile` does.
   func norm() throws(FormatError) -> Double {
-    var sum = 0.0
+    var norm = 0.0
     try unsafe Self.forEachTile([self]) { tiles in
-      for unsafe value in unsafe tiles[0] { sum += value * value }
+      norm = unsafe hypotenuse(norm, euclideanNorm(tiles[0]))
     }
-    return sum.squareRoot()
+    return norm
   }
 
   /// All of ΔW, where it is small.
@@ -118,6 +127,10 @@ extension ParameterChange {
   fileprivate func factors(
     _ shape: Shape, below smallest: Int
   ) throws(FormatError) -> [FactoredMatrix]? {
+    if case .addSpectral = operation, shape.count > 1 << 26 {
+      // Its places are a shuffle of all elements.
+      throw .unsupported("a spectrum over \(shape.count) elements")
+    }
     switch operation {
     case .addLowRank, .addGroupedLowRank, .addNormalisedLowRank, .addSpectral:
       var loader = OperandLoader(adapter)

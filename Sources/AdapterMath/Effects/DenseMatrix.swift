@@ -72,7 +72,13 @@ struct DenseMatrix: Sendable {
 
 extension [Double] {
   /// The root of the sum of squares.
-  var norm: Double { reduce(0) { $0 + $1 * $1 }.squareRoot() }
+  var norm: Double { unsafe withUnsafeBufferPointer { unsafe euclideanNorm($0) } }
+}
+
+/// The root of the sum of squares, none of which overflows or vanishes.
+func euclideanNorm(_ values: UnsafeBufferPointer<Double>) -> Double {
+  guard let count = Int32(exactly: values.count) else { return .nan }
+  return unsafe cblas_dnrm2(count, values.baseAddress, 1)
 }
 
 // MARK: - Products

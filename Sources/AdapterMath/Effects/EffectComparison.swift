@@ -18,8 +18,10 @@ public struct EffectComparison: Sendable {
 
   /// One parameter, or one soft prompt or prefix.
   public struct Target: Sendable {
-    /// Its name; nil for what runs beside the weights.
+    /// Its name; nil for what runs beside the weights, and for an operation of a later version.
     public let name: Name?
+    /// The operations on it, by name, of the left adapter or else of the right one.
+    public let operations: [String]
     /// How the two stand to each other.
     public let relation: Relation
     /// The parts, where they can be compared. Where only one adapter has the target, the other one's are
@@ -63,12 +65,14 @@ public struct EffectComparison: Sendable {
   private static func pairs(_ left: Adapter, _ right: Adapter) -> [OperationPair] {
     var pairs: [OperationPair] = []
     var places: [Key: Int] = [:]
+    var counts: [Key: Int] = [:]
     for (target, operations) in left.operationsByTarget {
-      places[Key(target, operations)] = pairs.count
+      places[Key(target, operations, &counts)] = pairs.count
       pairs.append(OperationPair(name: target, left: operations))
     }
+    counts = [:]
     for (target, operations) in right.operationsByTarget {
-      if let place = places[Key(target, operations)] {
+      if let place = places[Key(target, operations, &counts)] {
         pairs[place].right = operations
       } else {
         pairs.append(OperationPair(name: target, right: operations))
@@ -77,14 +81,28 @@ public struct EffectComparison: Sendable {
     return pairs
   }
 
-  /// What makes a pair: the target, or the name of an operation that has none.
+  /// What makes a pair: the target; or, of operations that have none, the name, the tokens that it is for,
+  /// and which of several of these it is.
   private struct Key: Hashable {
     let target: Name?
     let op: String?
+    let stream: TokenStream?
+    var number = 0
 
-    init(_ target: Name?, _ operations: [Adapters.Operation]) {
+    init(
+      _ target: Name?, _ operations: [Adapters.Operation], _ counts: inout [Key: Int]
+    ) {
       self.target = target
       op = target == nil ? operations.first?.name : nil
+      stream =
+        switch operations.first {
+        case .prependEmbeddings(let prompt): prompt.stream
+        case .prependKV(let prefix): prefix.stream
+        default: nil
+        }
+      let place = counts[self, default: 0]
+      counts[self] = place + 1
+      number = place
     }
   }
 }
@@ -92,8 +110,10 @@ public struct EffectComparison: Sendable {
 extension EffectComparison.Target {
   /// The largest relative distance of any part, or row; nil where there is none to be had.
   public var relativeDistance: Double? {
-    guard relation != .otherKind else { return nil }
     if let prompt { return prompt.relativeDistance }
+    guard relation != .otherKind else { return nil }
+    // What only one has beside the weights, or what this version does not know.
+    guard !parts.isEmpty else { return nil }
     // NaN is the largest of all.
     return parts.map(\.relativeDistance).reduce(0) { $1.isNaN || $0.isNaN ? .nan : max($0, $1) }
   }
@@ -125,11 +145,13 @@ private struct OperationPair: Sendable {
   var left: [Adapters.Operation] = []
   var right: [Adapters.Operation] = []
 
+  private var names: [String] { (left.isEmpty ? right : left).map(\.name) }
+
   /// Whether one takes the weight for stored as it is and the other for its transpose: then the same
   /// numbers are two changes.
   private var hasLayoutConflict: Bool {
     func layouts(_ operations: [Adapters.Operation]) -> Set<Layout> {
-      Set(operations.compactMap(\.target?.layout)).subtracting([.unresolved])
+      Set(operations.compactMap(\.decidedLayout))
     }
     let (mine, theirs) = (layouts(left), layouts(right))
     return !mine.isEmpty && !theirs.isEmpty && mine != theirs
@@ -141,25 +163,26 @@ private struct OperationPair: Sendable {
     let relation: EffectComparison.Relation =
       left.isEmpty ? .onlyRight : right.isEmpty ? .onlyLeft : .compared
     guard name != nil else {
-      guard let mine = try left.first.flatMap({ operation throws(FormatError) in
-        try PromptRows(operation, in: leftAdapter)
-      }),
+      guard
+        let mine = try left.first.flatMap({ operation throws(FormatError) in
+          try PromptRows(operation, in: leftAdapter)
+        }),
         let theirs = try right.first.flatMap({ operation throws(FormatError) in
           try PromptRows(operation, in: rightAdapter)
         }), let distances = PromptDistances(mine, theirs)
       else {
         return .init(
-          name: name, relation: relation == .compared ? .otherKind : relation, parts: [],
+          name: name, operations: names, relation: relation == .compared ? .otherKind : relation, parts: [],
           prompt: nil)
       }
-      return .init(name: name, relation: .compared, parts: [], prompt: distances)
+      return .init(name: name, operations: names, relation: .compared, parts: [], prompt: distances)
     }
     let mine = try EffectPart.parts(of: left, in: leftAdapter)
     let theirs = try EffectPart.parts(of: right, in: rightAdapter)
     if relation != .compared {
       var parts: [PartComparison] = []
       for part in mine + theirs { parts.append(try part.alone(isLeft: right.isEmpty)) }
-      return .init(name: name, relation: relation, parts: parts, prompt: nil)
+      return .init(name: name, operations: names, relation: relation, parts: parts, prompt: nil)
     }
     var parts: [PartComparison] = []
     for (left, right) in zip(mine, theirs) where !hasLayoutConflict {
@@ -167,9 +190,9 @@ private struct OperationPair: Sendable {
       parts.append(part)
     }
     guard mine.count == theirs.count, parts.count == mine.count, !hasLayoutConflict else {
-      return .init(name: name, relation: .otherKind, parts: [], prompt: nil)
+      return .init(name: name, operations: names, relation: .otherKind, parts: [], prompt: nil)
     }
-    return .init(name: name, relation: .compared, parts: parts, prompt: nil)
+    return .init(name: name, operations: names, relation: .compared, parts: parts, prompt: nil)
   }
 }
 

@@ -55,8 +55,11 @@ struct EffectPart: Sendable {
       parts.append(EffectPart(space: .weight, signature: nil, form: .change(change)))
       pending = []
     }
+    // The formulas of some are for the weight and those of others for its transpose: only a base can tell
+    // what comes of that.
+    let isMixed = Set(operations.compactMap(\.decidedLayout)).count > 1
     for operation in operations {
-      if operation.isAdditive, let known = operation.logicalShape {
+      if !isMixed, operation.isAdditive, let known = operation.logicalShape {
         if shape != known { try flush() }
         shape = known
         pending.append(operation)
@@ -91,13 +94,33 @@ extension Adapters.Operation {
     switch payload.extent {
     case .matrix(let output?, let input?, _, _, _, _): dimensions = [output, input]
     case .experts(let count, let output, let input): dimensions = [count, output, input]
-    case .elements(let count): dimensions = [count]
+    case .elements(let count):
+      let stored = target?.shape?.dimensions ?? []
+      dimensions =
+        stored.count >= 2 ? [stored[0], stored.dropFirst().reduce(1, *)] : [count]
     default:
       guard let target, let shape = target.shape?.dimensions, shape.count >= 2 else { return nil }
       let matrix = [shape[0], shape.dropFirst().reduce(1, *)]
       dimensions = target.layout == .inOut ? matrix.reversed() : matrix
     }
     return Shape(dimensions.map { UInt64($0) })
+  }
+
+  /// A convolution's [in, k, …], where the operands show one.
+  var kernel: [Int] {
+    if case .matrix(_, _, let kernel, _, _, _)? = payload?.extent { kernel } else { [] }
+  }
+
+  /// How the formula takes the weight to be stored; nil where that does not matter, or is not known yet.
+  var decidedLayout: Layout? {
+    guard let target else { return nil }
+    if let layout = target.layout { return layout == .unresolved ? nil : layout }
+    // An operation without a layout is for weights as they are stored.
+    switch payload?.extent {
+    case .matrix, .experts: return .outIn
+    case .elements: return (target.shape?.dimensions.count ?? 0) >= 2 ? .outIn : nil
+    default: return nil
+    }
   }
 
   /// Itself with its weight stored as the formulas have it, so that its change is the logical one.

@@ -72,13 +72,13 @@ extension Finding {
     _ effects: AdapterEffects, _ layer: (Name) -> String?
   ) -> Finding? {
     var sums: [String: Double] = [:]
+    var total = 0.0
     for effect in effects.targets {
-      guard let name = effect.target, let norm = effect.changeNorm, let layer = layer(name) else {
-        continue
-      }
-      sums[layer, default: 0] += norm * norm
+      // A share of what is not all known is no share.
+      guard let name = effect.target, let norm = effect.changeNorm else { return nil }
+      total += norm * norm
+      if let layer = layer(name) { sums[layer, default: 0] += norm * norm }
     }
-    let total = sums.values.reduce(0, +)
     guard sums.count >= fewestLayers, total > 0, total.isFinite,
       let largest = sums.max(by: { ($0.value, $1.key) < ($1.value, $0.key) }),
       largest.value > largeShare * total
@@ -168,7 +168,11 @@ private enum NarrowType {
         let value = unsafe Float(
           bitPattern: UInt32(
             littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
-        if abs(value) > 65504 || (value != 0 && abs(value) < 0x1p-14) { return nil }
+        // Below 2^−14 a half has fewer digits: multiples of 2^−24.
+        let multiple = value * 0x1p24
+        if abs(value) > 65504 || (abs(value) < 0x1p-14 && multiple != multiple.rounded()) {
+          return nil
+        }
       }
       return .f16
     }

@@ -15,6 +15,11 @@ struct OperandVector: Sendable {
   /// Elements.
   var count: Int { operand.count }
 
+  /// Whether the elements of both stand at the same places. Of a vector they do, however it is stored.
+  func hasSameShape(as other: OperandVector) -> Bool {
+    operand.shape == other.operand.shape || (operand.isVector && other.operand.isVector)
+  }
+
   private static let blockCount = 1 << 16
 
   /// Calls `body` with the place of a block's first element and its values, in order.
@@ -51,11 +56,11 @@ struct OperandVector: Sendable {
 
   /// The Euclidean norm.
   func norm() throws(FormatError) -> Double {
-    var sum = 0.0
+    var norm = 0.0
     try unsafe forEachBlock { _, values in
-      for unsafe value in unsafe values { sum += value * value }
+      norm = unsafe hypotenuse(norm, euclideanNorm(values))
     }
-    return sum.squareRoot()
+    return norm
   }
 
   /// All values at once.

@@ -4,6 +4,8 @@ package struct PairSums: Sendable {
   private(set) var right = 0.0
   private(set) var difference = 0.0
   private(set) var product = 0.0
+  /// Whether any two values differ: squares of the smallest numbers vanish.
+  private(set) var hasDifference = false
 
   package init() {}
 
@@ -11,12 +13,14 @@ package struct PairSums: Sendable {
   init(left: Double, right: Double, difference: Double, product: Double) {
     (self.left, self.right) = (left, right)
     (self.difference, self.product) = (difference, product)
+    hasDifference = difference != 0
   }
 
   /// Of a vector against nothing.
   package init(norm: Double, isLeft: Bool) {
     (left, right) = isLeft ? (norm * norm, 0) : (0, norm * norm)
     difference = norm * norm
+    hasDifference = norm != 0
   }
 
   init(left: DenseMatrix, right: DenseMatrix) {
@@ -29,6 +33,7 @@ package struct PairSums: Sendable {
     right += y * y
     difference += (x - y) * (x - y)
     product += x * y
+    if x != y { hasDifference = true }
   }
 
   package mutating func add(_ left: UnsafeBufferPointer<Double>, _ right: UnsafeBufferPointer<Double>) {
@@ -41,6 +46,7 @@ package struct PairSums: Sendable {
     right += other.rightNorm * other.rightNorm
     difference += other.distance * other.distance
     product += (other.cosine ?? 0) * other.leftNorm * other.rightNorm
+    if other.distance != 0 { hasDifference = true }
   }
 
   mutating func add(_ other: PairSums) {
@@ -48,5 +54,6 @@ package struct PairSums: Sendable {
     right += other.right
     difference += other.difference
     product += other.product
+    if other.hasDifference { hasDifference = true }
   }
 }

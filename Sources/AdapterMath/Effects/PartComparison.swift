@@ -22,7 +22,7 @@ public struct PartComparison: Sendable, Hashable {
   /// The distance as a share of the larger norm: 0 for two zeros.
   public var relativeDistance: Double {
     let larger = max(leftNorm, rightNorm)
-    return distance == 0 ? 0 : distance / larger
+    return distance == 0 ? 0 : larger.isFinite ? distance / larger : .nan
   }
 
   package init(_ space: EffectSpace, _ sums: PairSums) {
@@ -41,7 +41,9 @@ public struct PartComparison: Sendable, Hashable {
     self.space = space
     leftNorm = sums.left.squareRoot()
     rightNorm = sums.right.squareRoot()
-    distance = sums.difference.squareRoot()
+    // Squares that vanish, or overflow, say nothing of what they are squares of.
+    let isKnown = sums.difference.isFinite && (sums.difference > 1e-290 || !sums.hasDifference)
+    distance = isKnown ? sums.difference.squareRoot() : .nan
     let size = leftNorm * rightNorm
     // Rounding may carry it a little beyond 1.
     cosine = size > 0 ? max(-1, min(1, sums.product / size)) : nil
@@ -90,7 +92,7 @@ extension EffectPart {
     case (.product(let left), .product(let right)):
       return Self.compare([left], [right], space, detail)
     case (.change(let left), .change(let right)):
-      guard left.shape == right.shape else { return nil }
+      guard left.shape == right.shape, left.hasSameKernel(as: right) else { return nil }
       if let mine = left.factors, let theirs = right.factors, mine.count == theirs.count {
         return Self.compare(mine, theirs, space, detail)
       }
@@ -130,7 +132,7 @@ extension EffectPart {
     guard left.count == right.count else { return nil }
     var sums = PairSums()
     for (left, right) in zip(left, right) {
-      guard left.count == right.count else { return nil }
+      guard left.count == right.count, left.hasSameShape(as: right) else { return nil }
       guard left.operand.type.isFloat, right.operand.type.isFloat else {
         // Places are the same, or the operations are two different things.
         guard try left.hasSameBytes(as: right) else { return nil }

@@ -31,3 +31,4 @@ public struct PrincipalAngles: Sendable, Hashable {
 
 func naturalLogarithm(_ value: Double) -> Double { log(value) }
 func exponential(_ value: Double) -> Double { exp(value) }
+func hypotenuse(_ x: Double, _ y: Double) -> Double { hypot(x, y) }

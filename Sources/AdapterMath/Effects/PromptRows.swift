@@ -8,17 +8,21 @@ struct PromptRows: Sendable {
   let kind: PromptNorms.Kind
   /// The rows in order, each with its columns.
   let rows: [[[Double]]]
+  /// Heads and their elements, of a prefix: the same numbers in other heads are another prefix.
+  private let heads: [Int]
 
   /// - Throws: `FormatError` where the values cannot be read.
   init?(_ operation: Adapters.Operation, in adapter: Adapter) throws(FormatError) {
     switch operation {
     case .prependEmbeddings(let prompt):
       kind = .tokens
+      heads = []
       let values = try OperandVector(operand: prompt.values, adapter: adapter).values()
       let width = prompt.values.shape[1]
       rows = (0..<prompt.tokenCount).map { [Array(values[$0 * width..<($0 + 1) * width])] }
     case .prependKV(let prefix):
       kind = .layers
+      heads = [prefix.headCount, prefix.headDimension]
       let values = try OperandVector(operand: prefix.values, adapter: adapter).values()
       let (width, slot) = (prefix.values.shape[1], prefix.headCount * prefix.headDimension)
       func of(_ index: Int) -> [Double] {
@@ -31,6 +35,8 @@ struct PromptRows: Sendable {
     default: return nil
     }
   }
+
+  func hasSameHeads(as other: PromptRows) -> Bool { heads == other.heads }
 
   var norms: PromptNorms { PromptNorms(kind: kind, rows: rows.map { $0.map(\.norm) }) }
 }
@@ -63,7 +69,9 @@ public struct PromptDistances: Sendable, Hashable {
   /// Nil where they have not the same rows.
   init?(_ left: PromptRows, _ right: PromptRows) {
     let counts = [left, right].map { $0.rows.map { $0.map(\.count) } }
-    guard left.kind == right.kind, counts[0] == counts[1] else { return nil }
+    guard left.kind == right.kind, left.hasSameHeads(as: right), counts[0] == counts[1] else {
+      return nil
+    }
     kind = left.kind
     rows = zip(left.rows, right.rows).map { left, right in
       zip(left, right).map { left, right in zip(left, right).map { $0 - $1 }.norm }

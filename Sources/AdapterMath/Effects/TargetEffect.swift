@@ -45,8 +45,13 @@ public struct TargetEffect: Sendable {
     }
     prompt = nil
     var measures: [Measure] = []
-    for part in try EffectPart.parts(of: operations, in: adapter) {
-      measures.append(try part.measured())
+    do throws(FormatError) {
+      for part in try EffectPart.parts(of: operations, in: adapter) {
+        measures.append(try part.measured())
+      }
+    } catch .unsupported {
+      // Beyond what is worked out here: it is listed, without a number.
+      measures = [.init(space: .operands, norm: nil, rank: nil, spectrum: nil)]
     }
     self.measures = measures
   }

@@ -1,0 +1,85 @@
+import Foundation
+import SystemPackage
+import TestSupport
+import Testing
+
+/// The command's own help.
+enum Help {
+  /// The names of all commands.
+  static var subcommands: [String] {
+    get throws { try text(nil).matches(of: /(?m)^  ([a-z]+) {2,}[A-Z]/).map { String($0.1) } }
+  }
+
+  /// The help of a command, or of all.
+  static func text(_ subcommand: String?) throws -> String {
+    try Command.shell("adapter help \(subcommand ?? "")", in: Repository.root).output
+  }
+
+  /// The lines of a help that one can type.
+  static func examples(_ text: String) -> [String] {
+    text.split(separator: "\n").filter { $0.contains(/^  ([a-z]+ .*\| )?adapter [a-z]/) }
+      .map { String($0.dropFirst(2)) }
+  }
+}
+
+/// The help texts are in Tests/Transcripts/help.txt; this is about what they promise.
+@Suite struct HelpTests {
+  @Test func everyHelpFits80Columns() throws {
+    for subcommand in [nil] + (try Help.subcommands.map(Optional.some)) {
+      let text = try Help.text(subcommand)
+      #expect(text.hasPrefix("OVERVIEW: "))
+      for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
+      // A line of an example that was too long would have been broken.
+      let examples = text.firstMatch(of: #/\nExamples:\n(.*\n)+?\n/#)?.0.split(separator: "\n") ?? []
+      for line in examples.dropFirst() { #expect(line.hasPrefix("  "), "\(line)") }
+    }
+  }
+
+  /// Every example is run as it stands, in a folder where its inputs exist and its output does not.
+  @Test func everyExampleWorks() throws {
+    let samples = try sampleFolder()
+    for subcommand in try Help.subcommands {
+      let examples = Help.examples(try Help.text(subcommand))
+      #expect(examples.count >= 2, "\(subcommand)")
+      for example in examples {
+        let outputs = example.matches(of: /(?:-o|--html) (\S+)/).map { String($0.1) }
+        let folder = try TemporaryFolder()
+        let lines = """
+          cp -r '\(samples.path)'/* .
+          rm -rf \(outputs.joined(separator: " "))
+          curl() { cat lora.adp; }
+          \(example)
+          """
+        let result = try Command.shell(lines, in: folder.path)
+        let isAnswer = subcommand == "diff" && result.status == 1 && result.errors.isEmpty
+        #expect(result.status == 0 || isAnswer, "\(example): \(result.errors)")
+        for output in outputs { #expect(folder.appending(output).exists, "\(example)") }
+      }
+    }
+  }
+
+  /// A folder with everything that the examples name, for one small base with biases.
+  private func sampleFolder() throws -> TemporaryFolder {
+    let folder = try TemporaryFolder()
+    let lines = """
+      set -e
+      mkdir -p path/to/tuned
+      cp -r '\(Repository.base("tiny-bias"))' path/to/model
+      cp -r path/to/model path/to/base
+      cp -r path/to/model base
+      cp '\(Repository.fixtures)/bitfit/f32_small/tuned.safetensors' path/to/tuned/model.safetensors
+      cp -r path/to/tuned tuned
+      cp path/to/base/model.safetensors base.safetensors
+      cp base.safetensors model.safetensors
+      cp path/to/tuned/model.safetensors tuned.safetensors
+      cp -r '\(Repository.peft("gpt2_ia3"))' path/to/peft-adapter
+      adapter convert path/to/peft-adapter -o lora.adp
+      for name in old new dora french german; do cp lora.adp $name.adp; done
+      adapter pack french.adp german.adp -o languages.adp
+      adapter unpack lora.adp -o folder
+      """
+    let result = try Command.shell(lines, in: folder.path)
+    #expect(result.status == 0, "\(result.errors)")
+    return folder
+  }
+}

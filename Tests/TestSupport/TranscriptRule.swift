@@ -1,0 +1,48 @@
+import Foundation
+
+/// What differs from machine to machine, or from run to run, and is shown as `…` in a transcript. All the
+/// rest is exact.
+package enum TranscriptRule: CaseIterable {
+  /// How long something took.
+  case seconds
+  /// Sizes and manifest digests of files that were compressed here: they depend on the version of
+  /// libzstd. Those of a fixture, which is only read or copied, do not.
+  case compressed
+  /// Numbers of JSON are rounded to six digits, and to zero where they are only rounding errors: the others
+  /// depend on the processor.
+  case digits
+
+  func apply(to text: String, command: String) -> String {
+    switch self {
+    case .seconds:
+      return text.replacing(#/\ in [0-9.e-]+ s\n/#, with: " in … s\n")
+        .replacing(#/"seconds": [0-9.e-]+/#, with: "\"seconds\": …")
+    case .compressed:
+      let isFixture = command.contains(#/\b(in)?valid\//#)
+      return isFixture ? text : Self.withoutCompression(text)
+    case .digits:
+      return text.replacing(#/([:\[] |^ +)(-?[0-9][0-9.e+-]*)(,?\n)/#.anchorsMatchLineEndings()) {
+        match in
+        guard match.2.contains(#/[.e]/#), let number = Double(match.2) else {
+          return String(match.0)
+        }
+        return "\(match.1)\(Self.rounded(number))\(match.3)"
+      }.replacing(#/‖ [0-9.]+e-1[3-9],/#, with: "‖ 0,")
+    }
+  }
+
+  private static func withoutCompression(_ text: String) -> String {
+    text.replacing(#/manifest( +)[0-9a-f]{64}/#) { "manifest\($0.1)…" }
+      .replacing(#/"manifest_digest": "[0-9a-f]{64}"/#, with: "\"manifest_digest\": \"…\"")
+      .replacing(#/"format": "adp",\n  "bytes": [0-9]+/#, with: "\"format\": \"adp\",\n  \"bytes\": …")
+      .replacing(#/"stored_bytes": [0-9]+/#, with: "\"stored_bytes\": …")
+      .replacing(#/[0-9.,]+ (?:[kMG]?B|bytes?) for /#, with: "… for ")
+      .replacing(#/(\ adapters?), [0-9.,]+ (?:[kMG]?B|bytes?)\n/#) { "\($0.1), …\n" }
+      .replacing(#/\([0-9.,]+ %\)/#, with: "(…)")
+      .replacing(#/\.html: [0-9.]+ kB/#, with: ".html: … kB")
+  }
+
+  private static func rounded(_ number: Double) -> String {
+    abs(number) < 1e-12 ? "0" : String(format: "%.6g", number)
+  }
+}
