@@ -20,7 +20,8 @@ let package = Package(
     .library(
       name: "Adapters",
       targets: [
-        "Adapters", "AdapterRuntime", "AdapterInterop", "AdapterFormat", "AdapterMath", "Checkpoints",
+        "Adapters", "AdapterRuntime", "AdapterInterop", "AdapterFormat", "AdapterMath",
+        "Checkpoints",
       ]),
   ],
   dependencies: [
@@ -102,7 +103,8 @@ let package = Package(
     .testTarget(
       name: "AdapterRuntimeTests",
       dependencies: [
-        "AdapterFormat", "AdapterInterop", "AdapterMath", "AdapterRuntime", "Adapters", "Checkpoints", "Storage",
+        "AdapterFormat", "AdapterInterop", "AdapterMath", "AdapterRuntime", "Adapters",
+        "Checkpoints", "Storage",
         "StrictJSON", "TestSupport", system,
       ], swiftSettings: settings),
     // With a user's settings, not ours: the README's example must compile there.

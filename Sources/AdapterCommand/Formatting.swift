@@ -73,7 +73,7 @@ extension String {
   /// Padded with spaces to a width, on the right or on the left.
   func padded(to width: Int, alignment: TextColumn.Alignment = .left) -> String {
     let padding = String(repeating: " ", count: Swift.max(0, width - columnCount))
-    return alignment == .left ? self + padding : padding + self
+    return alignment != .right ? self + padding : padding + self
   }
 }
 
@@ -82,6 +82,8 @@ struct TextColumn {
   enum Alignment {
     case left
     case right
+    /// On the left; cut at its start, as the end of a dotted name says most.
+    case tail
   }
 
   let title: String
@@ -90,6 +92,10 @@ struct TextColumn {
   init(_ title: String, _ alignment: Alignment = .left) {
     self.title = title
     self.alignment = alignment
+  }
+
+  private func cut(_ cell: String, to width: Int) -> String {
+    alignment == .tail ? cell.cutStart(to: width) : cell.cut(to: width)
   }
 
   /// Lines of a table that fits 80 columns: the last column is cut where it must be.
@@ -102,7 +108,7 @@ struct TextColumn {
         let isLast = index == row.count - 1
         line +=
           isLast
-          ? cell.cut(to: Swift.max(10, 80 - line.columnCount))
+          ? columns[index].cut(cell, to: Swift.max(10, 80 - line.columnCount))
           : cell.padded(to: widths[index], alignment: columns[index].alignment) + "  "
       }
       while line.last == " " { line.removeLast() }

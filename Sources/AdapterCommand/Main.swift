@@ -13,7 +13,8 @@ struct AdapterTool: ParsableCommand {
       """,
     version: toolVersion,
     subcommands: [
-      ConvertCommand.self, DiffCommand.self, ExtractCommand.self, InspectCommand.self, MergeCommand.self,
+      ConvertCommand.self, DiffCommand.self, ExtractCommand.self, InspectCommand.self,
+      MergeCommand.self,
       PackCommand.self, UnpackCommand.self, VerifyCommand.self,
     ])
 }

@@ -35,7 +35,9 @@ public struct ChangeMeasurement: Sendable {
     _ report: @Sendable (_ count: Int, _ total: UInt64) -> Void = { _, _ in }
   ) throws(RuntimeError) {
     let names = Set(left.changedNames).union(right?.changedNames ?? []).sorted()
-    let pairs = names.map { TensorPair(name: $0, left: left.adapted($0), right: right?.adapted($0)) }
+    let pairs = names.map {
+      TensorPair(name: $0, left: left.adapted($0), right: right?.adapted($0))
+    }
     let total = pairs.reduce(0 as UInt64) { $0 + UInt64($1.byteCount) }
     tensors = try pairs.concurrentMap { pair throws(RuntimeError) in
       defer { report(pair.byteCount, total) }

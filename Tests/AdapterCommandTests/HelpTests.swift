@@ -30,7 +30,8 @@ enum Help {
       #expect(text.hasPrefix("OVERVIEW: "))
       for line in text.split(separator: "\n") { #expect(line.count <= 80, "\(line)") }
       // A line of an example that was too long would have been broken.
-      let examples = text.firstMatch(of: #/\nExamples:\n(.*\n)+?\n/#)?.0.split(separator: "\n") ?? []
+      let examples =
+        text.firstMatch(of: #/\nExamples:\n(.*\n)+?\n/#)?.0.split(separator: "\n") ?? []
       for line in examples.dropFirst() { #expect(line.hasPrefix("  "), "\(line)") }
     }
   }

@@ -56,7 +56,8 @@ import Testing
 
   /// The verdicts of `diff` and the findings of `inspect`, as the sources have them.
   @Test(arguments: [
-    "same", "same_weights", "same_effect", "differs", "only_left", "only_right", "other_kind",
+    "same", "same_weights", "same_effect", "undecided", "differs", "within_tolerance", "only_left",
+    "only_right", "other_kind",
     "other_dtype", "other_shape", "untrained", "concentrated", "unused_rank", "wider_than_needed",
     "unusual_scale", "whole_parameters",
   ])

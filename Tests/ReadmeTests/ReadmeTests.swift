@@ -52,7 +52,8 @@ func readmeBlocks(_ language: String) throws -> [String] {
     let shown = try Command.run(Command.adapter, ["inspect", "pirate.adp"], folder: folder.path)
     let readme = String(
       decoding: try Repository.root.appending("README.md").contents, as: UTF8.self)
-    let picture = try #require(readme.split(at: "$ adapter inspect pirate.adp\n")?.1.split(at: "```\n")?.0)
+    let picture = try #require(
+      readme.split(at: "$ adapter inspect pirate.adp\n")?.1.split(at: "```\n")?.0)
     func lasting(_ text: String) -> [Substring] {
       text.split(separator: "\n").filter {
         !$0.contains("manifest") && !$0.contains("pirate.adp:") && !$0.contains("  size ")

@@ -74,7 +74,8 @@ package struct EffectPair: Sendable, CustomTestStringConvertible {
             leftNorm: members["norm_x"]?.double ?? .nan,
             rightNorm: members["norm_y"]?.double ?? .nan,
             distance: members["distance"]?.double ?? .nan, cosine: members["cosine"]?.double,
-            columnAngles: members.numbers("column_angles"), rowAngles: members.numbers("row_angles"))
+            columnAngles: members.numbers("column_angles"), rowAngles: members.numbers("row_angles")
+          )
         }, testDescription: "\(x) – \(y)")
     }
   }

@@ -76,7 +76,8 @@ extension Transcript {
       try folder.copy(Repository.fixtures.appending(source), to: name)
     }
     // What only tests need would stand in a note of every conversion.
-    let extra = "{case.json,effective.json,logits.safetensors,merged.safetensors,reference.safetensors}"
+    let extra =
+      "{case.json,effective.json,logits.safetensors,merged.safetensors,reference.safetensors}"
     _ = try Command.shell("rm -f peft/*/\(extra)", in: folder.path)
     return try commands.map { try Step(command: $0, result: Command.shell($0, in: folder.path)) }
   }

@@ -102,7 +102,7 @@ extension CheckpointDiff {
         TextColumn.table(
           [
             .init("relative", .right), .init("‖X − Y‖", .right), .init("largest", .right),
-            .init("elements", .right), .init("tensor"),
+            .init("elements", .right), .init("tensor", .tail),
           ], Array(cells), indent: 2)
           + (rows.count > Self.maximumRows
             ? ["  and \((rows.count - Self.maximumRows).grouped) more"] : []))
@@ -111,7 +111,8 @@ extension CheckpointDiff {
       let names = comparison.tensors.filter { self.kind(of: $0) == kind }.map(\.name.text.escaped)
       guard !names.isEmpty else { continue }
       let rest = names.count > 4 ? ["    and \((names.count - 4).grouped) more"] : []
-      blocks.append(["  \(kind.words):"] + names.prefix(4).map { "    " + $0.cutStart(to: 76) } + rest)
+      blocks.append(
+        ["  \(kind.words):"] + names.prefix(4).map { "    " + $0.cutStart(to: 76) } + rest)
     }
     return blocks.filter { !$0.isEmpty }.joined(separator: [""]).joined(separator: "\n") + "\n"
   }

@@ -42,7 +42,8 @@ struct DiffCommand: ParsableCommand {
   var binding: BindingOptions
 
   @Option(
-    help: "Up to which relative distance changes are the same: 1e-6, of checkpoints 0, unless given.")
+    help:
+      "Up to which relative distance changes are the same: 1e-6, of checkpoints 0, unless given.")
   var tolerance: Double?
 
   @Flag(help: "Shows principal angles: how far both use the same outputs and inputs.")

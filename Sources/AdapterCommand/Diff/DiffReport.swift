@@ -12,7 +12,8 @@ struct DiffReport {
   var page: ReportPage {
     var page = ReportPage(
       title: Shown("\(diff.left) against \(diff.right)"), command: "adapter diff",
-      summary: Shown(diff.verdict.sentence.prefix(1).uppercased() + diff.verdict.sentence.dropFirst() + "."))
+      summary: Shown(
+        diff.verdict.sentence.prefix(1).uppercased() + diff.verdict.sentence.dropFirst() + "."))
     page.facts = [
       Fact("X", Shown(diff.left), style: .code), Fact("Y", Shown(diff.right), style: .code),
       Fact("tolerance", Shown(diff.tolerance.short)),
@@ -83,7 +84,8 @@ struct DiffReport {
     guard !rows.isEmpty else { return nil }
     return ReportTable(
       caption: Shown(prefix + "Largest differences"),
-      remark: "Overlap: of the outputs and of the inputs that both use, where angles were asked for.",
+      remark:
+        "Overlap: of the outputs and of the inputs that both use, where angles were asked for.",
       columns: [
         .init("parameter", .code), .init("relative", .number), .init("distance", .number),
         .init("‖ΔX‖", .number), .init("‖ΔY‖", .number), .init("cosine", .number),

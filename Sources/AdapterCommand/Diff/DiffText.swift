@@ -16,7 +16,9 @@ struct DiffText {
       if let map = diff.map {
         blocks.append(LayerMapText(map: map, isColoured: isColoured).lines(indent: 2))
       }
-      blocks += diff.promptMaps.map { LayerMapText(map: $0, isColoured: isColoured).lines(indent: 2) }
+      blocks += diff.promptMaps.map {
+        LayerMapText(map: $0, isColoured: isColoured).lines(indent: 2)
+      }
       blocks.append(Self.table(diff.rows))
     }
     if let weights = diff.total {
@@ -53,16 +55,16 @@ struct DiffText {
       [
         .init("relative", .right), .init("distance", .right), .init("‖ΔX‖", .right),
         .init("‖ΔY‖", .right), .init("cosine", .right),
-      ] + (hasAngles ? [.init("out", .right), .init("in", .right)] : []) + [.init("parameter")]
+      ] + (hasAngles ? [.init("out", .right), .init("in", .right)] : []) + [
+        .init("parameter", .tail)
+      ]
     let lines = rows.prefix(maximumRows).map { row in
       let part = row.part
       let angles = [part.outputAngles, part.inputAngles].map { $0?.overlap.short ?? "" }
       return [
         part.relativeDistance.short, part.distance.short, part.leftNorm.short,
         part.rightNorm.short, part.cosine?.short ?? "",
-      ] + (hasAngles ? angles : []) + [
-        row.name.text.escaped.cutStart(to: hasAngles ? 20 : 34)
-      ]
+      ] + (hasAngles ? angles : []) + [row.name.text.escaped]
     }
     let rest =
       rows.count > maximumRows ? ["  and \((rows.count - maximumRows).grouped) more"] : []

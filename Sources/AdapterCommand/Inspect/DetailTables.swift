@@ -15,7 +15,7 @@ enum DetailTables {
           measure.rank.map { "\($0)" } ?? "", (measure.norm ?? .nan).short,
           spectrum.spectralNorm.short, spectrum.effectiveRank.oneDecimal,
           spectrum.stableRank.oneDecimal, "\(spectrum.rank(holding: 0.99))",
-          sparkline(spectrum.values, width: 8), name.text.escaped.cutStart(to: 31),
+          sparkline(spectrum.values, width: 8), name.text.escaped,
         ]
       }
     }
@@ -24,7 +24,7 @@ enum DetailTables {
       [
         .init("rank", .right), .init("‖ΔW‖", .right), .init("σ₁", .right),
         .init("effective", .right), .init("stable", .right), .init("99 %", .right), .init("σ"),
-        .init("weight"),
+        .init("weight", .tail),
       ], measures, indent: 2)
   }
 
@@ -39,7 +39,8 @@ enum DetailTables {
     }
     return TextColumn.table(
       [
-        .init("dtype"), .init("shape"), .init("size", .right), .init("used as"), .init("tensor"),
+        .init("dtype"), .init("shape"), .init("size", .right), .init("used as"),
+        .init("tensor", .tail),
       ], rows, indent: 2)
   }
 }

@@ -8,7 +8,8 @@ extension InspectedAdapter {
     guard let values else { return [] }
     var maps: [LayerMap] = []
     if let change {
-      let tensors = change.measurement.tensors.compactMap { tensor -> (name: Name, value: Double)? in
+      let tensors = change.measurement.tensors.compactMap {
+        tensor -> (name: Name, value: Double)? in
         tensor.relativeChange.map { (tensor.name, $0 * 100) }
       }
       if !tensors.isEmpty {

@@ -113,7 +113,8 @@ struct InspectCommand: ParsableCommand {
   ) throws(Failure) -> InspectedAdapter {
     var change: InspectedAdapter.BaseChange?
     if let base, adapter.onWeights.operations.isEmpty {
-      Terminal.report("note", "\(adapter.name) acts at run time only: it changes nothing of \(base)")
+      Terminal.report(
+        "note", "\(adapter.name) acts at run time only: it changes nothing of \(base)")
     } else if let base {
       change = try InspectedAdapter.BaseChange(
         of: adapter, at: reference.path, on: base, binding.choices)

@@ -118,7 +118,9 @@ struct InspectReport {
         for operand in operation.operands { modules[operand.tensor] = part }
       }
       for file in adapter.files { if let tensor = file.tensor { modules[tensor] = "files" } }
-      for info in adapter.tensors { parts[modules[info.name] ?? "unused", default: 0] += info.byteCount }
+      for info in adapter.tensors {
+        parts[modules[info.name] ?? "unused", default: 0] += info.byteCount
+      }
     }
     let total = max(1, parts.values.reduce(0, +))
     let sorted = parts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }

@@ -70,7 +70,8 @@ extension InspectedAdapter.BaseChange {
     let bar = ProgressBar("measuring")
     defer { bar.finish() }
     do throws(RuntimeError) {
-      let view = try AdaptedCheckpoint(checkpoint, applying: adapter.onWeights, policy: .looking(choices))
+      let view = try AdaptedCheckpoint(
+        checkpoint, applying: adapter.onWeights, policy: .looking(choices))
       verdict = view.verdict
       measurement = try ChangeMeasurement(view) { bar.advance($0, of: $1) }
     } catch {

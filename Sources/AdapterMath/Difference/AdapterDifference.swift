@@ -56,6 +56,7 @@ public struct AdapterDifference: Sendable {
   /// The verdict without a base.
   ///
   /// - Parameter tolerance: up to which relative distance two changes are the same.
+  /// - Returns: how much they have in common.
   public func verdict(tolerance: Double) -> Verdict {
     guard let effects else { return fields.isEmpty ? .same : .sameWeights }
     if effects.isEqual(tolerance: tolerance) { return .sameEffect }

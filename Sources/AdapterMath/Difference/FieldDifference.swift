@@ -79,7 +79,10 @@ extension FieldDifference {
       func text(_ operation: Adapters.Operation, _ field: Field) -> String? {
         switch field {
         case .rank: operation.summary.rank.map { "\($0)" }
-        case .scale: operation.summary.scale.map { $0 == $0.rounded() && abs($0) < 1e9 ? "\(Int($0))" : "\($0)" }
+        case .scale:
+          operation.summary.scale.map {
+            $0 == $0.rounded() && abs($0) < 1e9 ? "\(Int($0))" : "\($0)"
+          }
         case .traits:
           operation.summary.traits.isEmpty
             ? nil : operation.summary.traits.joined(separator: ", ")

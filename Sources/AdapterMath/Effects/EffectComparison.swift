@@ -172,7 +172,8 @@ private struct OperationPair: Sendable {
         }), let distances = PromptDistances(mine, theirs)
       else {
         return .init(
-          name: name, operations: names, relation: relation == .compared ? .otherKind : relation, parts: [],
+          name: name, operations: names, relation: relation == .compared ? .otherKind : relation,
+          parts: [],
           prompt: nil)
       }
       return .init(name: name, operations: names, relation: .compared, parts: [], prompt: distances)

@@ -51,6 +51,7 @@ extension Finding {
   ///   - effects: its measured effects.
   ///   - layer: the layer of a parameter, as a label; nil for one that is in none.
   /// - Throws: `FormatError` where a tensor cannot be read or is damaged.
+  /// - Returns: the findings, the most serious kinds first.
   public static func all(
     of adapter: Adapter, _ effects: AdapterEffects, layer: (Name) -> String?
   ) throws(FormatError) -> [Finding] {

@@ -36,7 +36,9 @@ package struct PairSums: Sendable {
     if x != y { hasDifference = true }
   }
 
-  package mutating func add(_ left: UnsafeBufferPointer<Double>, _ right: UnsafeBufferPointer<Double>) {
+  package mutating func add(
+    _ left: UnsafeBufferPointer<Double>, _ right: UnsafeBufferPointer<Double>
+  ) {
     for index in 0..<min(left.count, right.count) { unsafe add(left[index], right[index]) }
   }
 

@@ -1,0 +1,137 @@
+import AdapterFormat
+import AdapterMath
+import AdapterRuntime
+import Adapters
+import Checkpoints
+import StrictJSON
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Differences that are easily overlooked.
+@Suite struct VerdictTests {
+  private let values: [Float] = (0..<64).map { Float($0 % 7) - 3 }
+
+  private func lora(
+    layout: Layout = .outIn, scale: Double = 1,
+    _ more: (inout HandMadeAdapter) throws -> Void = { _ in }
+  ) throws -> Adapter {
+    var made = HandMadeAdapter()
+    let a = made.operand("a", [2, 8], Array(values.prefix(16)))
+    let b = made.operand("b", [8, 2], Array(values.suffix(16)))
+    try made.append(
+      AddLowRank(weight: Target("m.weight", layout: layout), a: a, b: b, scale: scale))
+    try more(&made)
+    return made.adapter
+  }
+
+  private func prompt(
+    _ made: inout HandMadeAdapter, _ name: Name, _ values: [Float], _ stream: TokenStream
+  ) throws {
+    let operand = made.operand(name, [2, 4], values)
+    try made.append(PrependEmbeddings(values: operand, stream: stream))
+  }
+
+  private func verdict(_ left: Adapter, _ right: Adapter) throws -> AdapterDifference.Verdict {
+    try AdapterDifference(left, right).verdict(tolerance: 1e-6)
+  }
+
+  private var row: [Float] { Array(values.prefix(8)) }
+
+  @Test func aPromptThatOnlyOneHasIsADifference() throws {
+    let with = try lora { try prompt(&$0, "p", row, .decoder) }
+    #expect(try verdict(with, try lora()) == .differs)
+    #expect(try verdict(try lora(), with) == .differs)
+    #expect(try verdict(with, with) == .same)
+  }
+
+  @Test func promptsOfBothStreamsAreCompared() throws {
+    let one = try lora {
+      try prompt(&$0, "e", row, .encoder)
+      try prompt(&$0, "d", row, .decoder)
+    }
+    let other = try lora {
+      try prompt(&$0, "e", row.map { $0 + 1 }, .encoder)
+      try prompt(&$0, "d", row, .decoder)
+    }
+    #expect(try verdict(one, other) == .differs)
+  }
+
+  @Test func aPromptForOtherTokensIsAnother() throws {
+    let one = try lora { try prompt(&$0, "p", row, .decoder) }
+    let other = try lora { try prompt(&$0, "p", row, .encoder) }
+    #expect(try verdict(one, other) == .differs)
+  }
+
+  @Test func otherHeadsAreAnotherPrefix() throws {
+    func prefix(heads: Int, of dimension: Int) throws -> Adapter {
+      var made = HandMadeAdapter()
+      let operand = made.operand("kv", [2, 8], Array(values.prefix(16)))
+      try made.append(
+        PrependKV(
+          values: operand, headCount: heads, headDimension: dimension,
+          slots: [.init(key: 0, value: 1)], stream: .decoder))
+      return made.adapter
+    }
+    #expect(try verdict(try prefix(heads: 2, of: 2), try prefix(heads: 4, of: 1)) == .differs)
+  }
+
+  /// The same numbers for a weight and for its transpose are two changes; what is not decided yet may be
+  /// either.
+  @Test func layoutsCount() throws {
+    let (out, transposed) = (try lora(layout: .outIn), try lora(layout: .inOut))
+    #expect(![.same, .sameWeights, .sameEffect].contains(try verdict(out, transposed)))
+    #expect(try verdict(out, try lora(layout: .unresolved)) == .sameWeights)
+  }
+
+  @Test func operandsOfOtherShapesAreOtherOperations() throws {
+    func butterfly(_ shape: [Int]) throws -> Adapter {
+      var made = HandMadeAdapter()
+      let value = made.operand("value", shape, Array(values.prefix(32)))
+      try made.append(Replace(parameter: Target("m.weight"), value: value, absent: .refuse))
+      return made.adapter
+    }
+    #expect(try verdict(try butterfly([4, 8]), try butterfly([8, 4])) != .sameEffect)
+  }
+
+  /// Squares of such numbers are zero, and yet they are not the same.
+  @Test func tinyChangesAreNotTheSame() throws {
+    let (one, other) = (try lora(scale: 1e-200), try lora(scale: 2e-200))
+    #expect(try verdict(one, other) == .differs)
+    let effects = try AdapterEffects(of: one)
+    let norm = try #require(effects.targets.first?.changeNorm)
+    #expect(norm > 1e-200 && norm < 1e-196)
+  }
+}
+
+/// Checkpoints are the same where every value is.
+@Suite struct CheckpointComparisonTests {
+  private func compare(_ left: [Float], _ right: [Float]) throws -> CheckpointComparison {
+    let folder = try TemporaryFolder()
+    var checkpoints: [Checkpoint] = []
+    for (name, values) in [("x.safetensors", left), ("y.safetensors", right)] {
+      let header =
+        #"{"w":{"dtype":"F32","shape":[\#(values.count)],"data_offsets":[0,\#(values.count * 4)]}}"#
+      let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
+      let path = try folder.write(
+        length + Array(header.utf8) + HandMadeCheckpoint.bytes(values), to: name)
+      checkpoints.append(try Checkpoint(path))
+    }
+    return try CheckpointComparison(checkpoints[0], checkpoints[1])
+  }
+
+  @Test func oneLastDigitIsAChange() throws {
+    var values = (0..<100_000).map { Float($0) }
+    let before = values
+    values[77_777] = values[77_777].nextUp
+    let tensor = try #require(try compare(before, values).tensors.first)
+    #expect(!tensor.isSame)
+    #expect(tensor.change?.changedCount == 1)
+    #expect(tensor.change?.largest == Double(before[77_777].ulp))
+  }
+
+  @Test func equalBytesAreTheSame() throws {
+    let values: [Float] = [0, -0.0, .nan, .infinity, 1]
+    #expect(try compare(values, values).tensors.first?.isSame == true)
+  }
+}
