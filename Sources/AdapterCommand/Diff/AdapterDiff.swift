@@ -95,7 +95,7 @@ struct AdapterDiff {
       } ?? []
     return all.filter { !($0.part.relativeDistance <= tolerance) }
       .sorted { left, right in
-        let (x, y) = (left.part.relativeDistance, right.part.relativeDistance)
+        let (x, y) = (left.part.place, right.part.place)
         // What is no number comes first.
         return x.isNaN != y.isNaN ? x.isNaN : x == y ? left.name < right.name : x > y
       }
@@ -138,6 +138,11 @@ struct AdapterDiff {
 extension EffectComparison.Target {
   /// Its name; of what has none, what it is.
   var label: String { name?.text ?? operations.joined(separator: ", ") }
+}
+
+extension PartComparison {
+  /// What rows are sorted by: rounded, so that the last digits, in which processors differ, do not decide.
+  fileprivate var place: Double { (relativeDistance * 1e9).rounded() }
 }
 
 /// A difference of one parameter.
