@@ -10,17 +10,6 @@ func checkDistinct(_ output: String, from inputs: [FilePath]) throws(Failure) {
   }
 }
 
-/// Refuses a report that would replace an input, or what is there, before the work that it takes.
-func checkReport(
-  _ output: String, replacing: Bool, from inputs: [FilePath]
-) throws(Failure) {
-  guard output != "-" else { throw Failure("a report is a file of its own, not -") }
-  try checkDistinct(output, from: inputs)
-  guard replacing || FileStatus(ofLink: FilePath(output)) == nil else {
-    throw Failure(.outputExists(FilePath(output)))
-  }
-}
-
 /// Opens a base, no file of which may be the output.
 func openCheckpoint(_ path: String, notFor output: String) throws(Failure) -> Checkpoint {
   let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in

@@ -55,6 +55,25 @@ import Testing
     try expectRefused("convert", adapter.string, "-o", hard, "--force", says: "inputs")
   }
 
+  @Test func aReportNeverReplacesWhatItIsAbout() throws {
+    let weights = adapter.appending("adapter_model.safetensors").string
+    let model = base.appending("model.safetensors").string
+    for (arguments, input) in [
+      (["inspect", adapter.string], weights), (["diff", adapter.string, adapter.string], weights),
+      (["inspect", adapter.string, "--base", base.string], model),
+      (["diff", adapter.string, adapter.string, "--base", base.string], model),
+      (["diff", model, model], model),
+    ] {
+      let before = try snapshot()
+      let result = try Command.run(
+        Command.adapter, arguments + ["--html", input, "--force"])
+      #expect(result.status == 2 && result.errors.contains("inputs"), "\(arguments): \(result)")
+      #expect(try snapshot() == before)
+    }
+    let report = try folder.write([1], to: "report.html").string
+    try expectRefused("inspect", adapter.string, "--html", report, says: "--force")
+  }
+
   @Test func aFolderThatHoldsAnythingElseIsNotReplaced() throws {
     let file = folder.appending("a.adp").string
     #expect(try Command.adapter("convert", adapter.string, "-o", file).status == 0)

@@ -29,6 +29,26 @@ struct ReportInBrowserTests {
     #expect(verdict(result) == "no faults\nground \(ground), \(2 * paths.count) views\n")
   }
 
+  /// Pages as the command itself writes them, of an adapter with every kind of figure and of prompts.
+  @Test func pagesOfTheCommandHaveNoFaults() throws {
+    let (lora, other) = (Repository.peft("gpt2_default"), Repository.peft("gpt2_all"))
+    let base = Repository.base("tiny-gpt2").string
+    let lines = [
+      ["inspect", lora.string, "--base", base], ["inspect", Repository.peft("gpt2_prefix").string],
+      ["diff", lora.string, other.string], ["diff", lora.string, other.string, "--base", base],
+      ["diff", base, Repository.peft("gpt2_default").appending("merged.safetensors").string],
+    ]
+    let paths = try lines.enumerated().map { index, arguments in
+      let path = folder.appending("\(index).html")
+      let result = try Command.run(Command.adapter, arguments + ["--html", path.string])
+      #expect(result.status < 2 && result.output.isEmpty, "\(result.errors)")
+      return path
+    }
+    let result = try browser(.light).check(paths)
+    #expect(result.status == 0 && !result.errors.contains("CONSOLE"), "\(result.errors)")
+    #expect(verdict(result).hasPrefix("no faults\n"), "\(verdict(result))")
+  }
+
   /// The checker does see what it looks for.
   @Test func faultsAreSeen() throws {
     let html = try ReportSamples.lora.render()

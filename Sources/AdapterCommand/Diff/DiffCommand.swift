@@ -55,19 +55,14 @@ struct DiffCommand: ParsableCommand {
   @Flag(help: "Writes JSON (Spec/cli.md).")
   var json = false
 
-  @Option(
-    help: ArgumentHelp("Writes a report to look at in a browser to this file.", valueName: "file"),
-    completion: .file(extensions: ["html"]))
-  var html: String?
-
-  @Flag(help: "Replaces the report that is there.")
-  var force = false
+  @OptionGroup
+  var report: ReportOptions
 
   func validate() throws {
     guard (tolerance ?? 0) >= 0, tolerance?.isFinite ?? true else {
       throw ValidationError("--tolerance is a share, such as 1e-6")
     }
-    guard !quiet || (!json && html == nil) else {
+    guard !quiet || (!json && !report.isWanted) else {
       throw ValidationError("--quiet writes nothing: --json and --html have no effect")
     }
     guard base != nil || !binding.isUsed else {
@@ -88,25 +83,22 @@ struct DiffCommand: ParsableCommand {
   }
 
   private func compare(_ mine: AdapterSide, _ theirs: AdapterSide) throws {
-    if let html {
-      try checkReport(html, replacing: force, from: mine.reference.inputs + theirs.reference.inputs)
-      if let base { _ = try openCheckpoint(base, notFor: html) }
-    }
+    try report.check(inputs: mine.reference.inputs + theirs.reference.inputs, base: base)
     let choices = AdapterDiff.Choices(
       tolerance: tolerance ?? 1e-6, detail: angles ? .angles : .distances, base: base,
       binding: binding.choices)
     let answer = try SideDiff(mine, theirs, choices)
-    if let html { try write(DiffReport(answer).page, to: html, replacing: force) }
+    try report.write(DiffReport(answer).page)
     if json {
       Terminal.write(answer.json)
-    } else if !quiet, html == nil {
+    } else if !quiet, !report.isWanted {
       Terminal.write(answer.text(isColoured: Terminal.showsColours))
     }
     if [.differs, .undecided].contains(answer.verdict) { Terminal.exit(1) }
   }
 
   private func compare(_ mine: Checkpoint, _ theirs: Checkpoint) throws {
-    if let html { try checkReport(html, replacing: force, from: mine.inputs + theirs.inputs) }
+    try report.check(inputs: mine.inputs + theirs.inputs)
     let bar = ProgressBar("comparing")
     let comparison: CheckpointComparison
     do throws(RuntimeError) {
@@ -117,10 +109,10 @@ struct DiffCommand: ParsableCommand {
     }
     let answer = CheckpointDiff(
       left: left, right: right, comparison: comparison, tolerance: tolerance ?? 0)
-    if let html { try write(answer.page, to: html, replacing: force) }
+    try report.write(answer.page)
     if json {
       Terminal.write(answer.json)
-    } else if !quiet, html == nil {
+    } else if !quiet, !report.isWanted {
       Terminal.write(answer.text(isColoured: Terminal.showsColours))
     }
     if !answer.isSame { Terminal.exit(1) }

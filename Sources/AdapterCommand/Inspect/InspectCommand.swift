@@ -53,19 +53,14 @@ struct InspectCommand: ParsableCommand {
   @Flag(help: "Writes JSON (Spec/cli.md).")
   var json = false
 
-  @Option(
-    help: ArgumentHelp("Writes a report to look at in a browser to this file.", valueName: "file"),
-    completion: .file(extensions: ["html"]))
-  var html: String?
-
-  @Flag(help: "Replaces the report that is there.")
-  var force = false
+  @OptionGroup
+  var report: ReportOptions
 
   func validate() throws {
     guard base != nil || !binding.isUsed else {
       throw ValidationError("--layout and --map have no effect without --base")
     }
-    guard !summary || (base == nil && html == nil && !spectrum) else {
+    guard !summary || (base == nil && !report.isWanted && !spectrum) else {
       throw ValidationError("--summary leaves out what --base, --html and --spectrum show")
     }
   }
@@ -73,16 +68,13 @@ struct InspectCommand: ParsableCommand {
   func run() throws {
     let checkpoint = FilePath(path)
     if path != "-", isCheckpoint(checkpoint) {
-      guard base == nil, html == nil, !spectrum else {
+      guard base == nil, !report.isWanted, !spectrum else {
         throw ValidationError("--base, --html and --spectrum are for adapters")
       }
       return try showCheckpoint(checkpoint)
     }
     let reference = try AdapterReference(path)
-    if let html {
-      try checkReport(html, replacing: force, from: reference.inputs)
-      if let base { _ = try openCheckpoint(base, notFor: html) }
-    }
+    try report.check(inputs: reference.inputs, base: base)
     switch reference.kind {
     case .peft: try show(nil, [try reference.importPEFT()], reference)
     case .tensors: try show(nil, [try reference.importTensors(base: nil)], reference)
@@ -100,10 +92,10 @@ struct InspectCommand: ParsableCommand {
     let listing = AdapterListing(
       path: path, file: file, adapters: inspected,
       details: .init(tensors: tensors, spectra: spectrum))
-    if let html { try write(InspectReport(listing).page, to: html, replacing: force) }
+    try report.write(InspectReport(listing).page)
     if json {
       Terminal.write(listing.json)
-    } else if html == nil {
+    } else if !report.isWanted {
       Terminal.write(listing.text(isColoured: Terminal.showsColours))
     }
   }

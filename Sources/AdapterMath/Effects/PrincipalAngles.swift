@@ -3,7 +3,7 @@ internal import Foundation
 /// The angles between two subspaces (Björck and Golub, Math. Comp. 27, 1973).
 public struct PrincipalAngles: Sendable, Hashable {
   /// In radians, from the smallest up; as many as the smaller space has dimensions.
-  public let values: [Double]
+  public private(set) var values: [Double]
 
   /// Σ cos² θ / their number: 1 where one space holds the other, 0 where they are orthogonal (the φ of
   /// arXiv:2106.09685, section 7.2, with all directions).
@@ -18,13 +18,15 @@ public struct PrincipalAngles: Sendable, Hashable {
     guard count > 0 else { return nil }
     let (large, small) = left.columns >= right.columns ? (left, right) : (right, left)
     let cosines = large.times(small, transposed: true)
+    guard let far = cosines.singularValues else { return nil }
+    let smallAngles = far.prefix { $0 * $0 > 0.5 }.count
+    values = far.map { acos(min(1, $0)) }
+    guard smallAngles > 0 else { return }
     // A cosine near 1 says little of its angle: for small angles the sine decides, from what of the
     // smaller space is outside of the larger.
-    let outside = small - large.times(cosines)
-    guard let near = outside.singularValues, let far = cosines.singularValues else { return nil }
-    values = (0..<count).map { index in
-      let (cosine, sine) = (min(1, far[index]), min(1, near[near.count - 1 - index]))
-      return cosine * cosine > 0.5 ? asin(sine) : acos(cosine)
+    guard let near = (small - large.times(cosines)).singularValues else { return nil }
+    for (index, sine) in near.reversed().prefix(smallAngles).enumerated() {
+      values[index] = asin(min(1, sine))
     }
   }
 }

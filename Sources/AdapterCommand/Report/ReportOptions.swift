@@ -1,0 +1,42 @@
+internal import ArgumentParser
+internal import Storage
+internal import SystemPackage
+
+/// The options of a command that can write its answer as a page to look at.
+struct ReportOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("Writes a report to look at in a browser to this file.", valueName: "file"),
+    completion: .file(extensions: ["html"]))
+  var html: String?
+
+  @Flag(help: "Replaces the report that is there.")
+  var force = false
+
+  var isWanted: Bool { html != nil }
+
+  /// Refuses a report that would replace an input, a file of the base, or what is there, before the work
+  /// that it takes.
+  func check(inputs: [FilePath], base: String? = nil) throws(Failure) {
+    guard let html else { return }
+    guard html != "-" else { throw Failure("a report is a file of its own, not -") }
+    try checkDistinct(html, from: inputs)
+    guard force || FileStatus(ofLink: FilePath(html)) == nil else {
+      throw Failure(.outputExists(FilePath(html)))
+    }
+    if let base { _ = try openCheckpoint(base, notFor: html) }
+  }
+
+  /// Writes the page, if one is wanted, and in its place nothing to standard output.
+  func write(_ page: @autoclosure () -> ReportPage) throws(Failure) {
+    guard let html else { return }
+    let text = try rethrowing(as: { Failure($0.description) }) { () throws(ReportError) in
+      try page().render()
+    }
+    try rethrowing(as: { Failure($0) }) { () throws(StorageError) in
+      let file = try OutputFile(FilePath(html), replacing: force)
+      try file.write(Array(text.utf8))
+      try file.commit()
+    }
+    Terminal.report("done", "\(html): \(ByteCount(text.utf8.count))")
+  }
+}
