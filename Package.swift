@@ -20,8 +20,8 @@ let package = Package(
     .library(
       name: "Adapters",
       targets: [
-        "Adapters", "AdapterRuntime", "AdapterInterop", "AdapterFormat", "AdapterMath",
-        "Checkpoints",
+        "Adapters", "AdapterDecoders", "AdapterRuntime", "AdapterInterop", "AdapterFormat",
+        "AdapterMath", "Checkpoints",
       ]),
   ],
   dependencies: [
@@ -64,15 +64,20 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
+      name: "AdapterDecoders",
+      dependencies: [
+        "AdapterRuntime", "AdapterMath", "Adapters", "AdapterFormat", "Checkpoints", "Storage",
+        "StrictJSON", system,
+      ], swiftSettings: settings),
+    .target(
       name: "AdapterInterop",
       dependencies: ["Adapters", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],
       swiftSettings: settings),
     .executableTarget(
       name: "AdapterCommand",
       dependencies: [
-        "AdapterRuntime", "AdapterInterop", "AdapterMath", "Adapters", "AdapterFormat",
-        "Checkpoints",
-        "Storage", "StrictJSON", system,
+        "AdapterDecoders", "AdapterRuntime", "AdapterInterop", "AdapterMath", "Adapters",
+        "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Mustache", package: "swift-mustache"),
       ],
@@ -94,6 +99,12 @@ let package = Package(
     .testTarget(
       name: "AdapterMathTests", dependencies: ["AdapterMath", "Storage", "TestSupport"],
       swiftSettings: settings),
+    .testTarget(
+      name: "AdapterDecodersTests",
+      dependencies: [
+        "AdapterDecoders", "AdapterFormat", "AdapterInterop", "AdapterRuntime", "Adapters",
+        "Checkpoints", "Storage", "StrictJSON", "TestSupport", system,
+      ], swiftSettings: settings),
     .testTarget(
       name: "AdapterInteropTests",
       dependencies: [

@@ -14,6 +14,18 @@ package struct MatrixProduct: Sendable {
   package let b: (isTransposed: Bool, stride: Int)
   /// The length of C's stored rows; nil where they follow each other.
   package var resultStride: Int?
+
+  package init(
+    rows: Int, columns: Int, inner: Int, a: (isTransposed: Bool, stride: Int),
+    b: (isTransposed: Bool, stride: Int), resultStride: Int? = nil
+  ) {
+    self.rows = rows
+    self.columns = columns
+    self.inner = inner
+    self.a = a
+    self.b = b
+    self.resultStride = resultStride
+  }
 }
 
 /// OpenBLAS uses the calling thread only: the parallelism is ours, over tiles.

@@ -2,7 +2,7 @@ internal import AdapterFormat
 internal import AdapterMath
 public import Adapters
 public import Checkpoints
-internal import Storage
+package import Storage
 public import StrictJSON
 
 /// A checkpoint seen through an adapter: the tensors it changes are computed on demand, tile by
@@ -110,6 +110,9 @@ public struct AdaptedCheckpoint: Sendable {
     }
     return contents
   }
+
+  /// A tensor that an adapter changes or makes; nil for one that it does not.
+  package func changedInfo(of name: Name) -> TensorInfo? { changes[name]?.info }
 
   /// What happens to a tensor; nil where it is left alone.
   func adapted(_ name: Name) -> AdaptedTensor? { changes[name] }

@@ -1,5 +1,5 @@
-internal import AdapterMath
-internal import Adapters
+package import AdapterMath
+package import Adapters
 public import Checkpoints
 public import Storage
 internal import StrictJSON
@@ -13,7 +13,7 @@ public struct AdaptedTensor: Sendable {
   /// How it stands to the base.
   public let kind: Kind
   /// What changes it, in order.
-  let changes: [(operation: Adapters.Operation, part: ParameterChange.Part)]
+  package let changes: [(operation: Adapters.Operation, part: ParameterChange.Part)]
 
   /// How an adapted tensor stands to the base.
   public enum Kind: Sendable, Hashable {
@@ -30,8 +30,14 @@ public struct AdaptedTensor: Sendable {
     TileGrid(info.shape, of: info.type, changes: parameterChanges(adapter))
   }
 
-  func parameterChanges(_ adapter: Adapter) -> [ParameterChange] {
+  package func parameterChanges(_ adapter: Adapter) -> [ParameterChange] {
     changes.map { ParameterChange($0.operation, of: adapter, part: $0.part) }
+  }
+
+  /// Whether everything that happens to it can act beside a linear layer that keeps its weight.
+  package var actsBesideLayer: Bool {
+    kind == .changed
+      && changes.allSatisfy { LayerOperation.exists(for: $0.operation, part: $0.part) }
   }
 
   /// The digest that its bytes should have, where an operation records one and is alone.

@@ -96,6 +96,16 @@ public struct Adapter: Sendable {
     return result
   }
 
+  /// The adapter without what acts at run time.
+  package var onWeights: Adapter {
+    keeping { operation in
+      switch operation {
+      case .prependEmbeddings, .prependKV: false
+      default: true
+      }
+    }
+  }
+
   /// The file it is in, and its place there; nil for one that came from elsewhere.
   package var file: (file: AdapterFile, index: Int)? {
     guard case .file(let file, let index) = origin else { return nil }

@@ -1,5 +1,14 @@
 // Linux calls that the C library's headers show only with _GNU_SOURCE, which Swift's module of
 // them does not define.
+// Tells the processor that a thread waits for another one.
+static inline void platform_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 #if defined(__linux__)
 #include <stddef.h>
 #include <sys/types.h>

@@ -16,6 +16,8 @@ public struct Checkpoint: Sendable {
   public let config: ModelConfig?
   /// Whether there is a `config.json` that cannot be read: then ties and model type are not known.
   public let hasUnreadableConfig: Bool
+  /// Where its `config.json` is, or would be.
+  public let configPath: FilePath
   private let places: [Name: Place]
 
   /// One safetensors file.
@@ -57,7 +59,7 @@ public struct Checkpoint: Sendable {
     }
     self.shards = shards
     places = try Self.places(shards, index, layout)
-    let configPath = layout.parent.appending("config.json")
+    configPath = layout.parent.appending("config.json")
     config = ModelConfig(configPath)
     hasUnreadableConfig = config == nil && FileStatus(of: configPath) != nil
   }

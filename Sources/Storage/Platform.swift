@@ -175,6 +175,10 @@ package enum Platform {
   package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
   /// Processors that are there.
+  /// Waits for a moment, in a loop that looks for what another thread does.
+  @inline(__always)
+  package static func pause() { platform_pause() }
+
   package static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
   private static func renameCall(

@@ -80,18 +80,6 @@ extension InspectedAdapter.BaseChange {
   }
 }
 
-extension Adapter {
-  /// The adapter without what acts at run time.
-  var onWeights: Adapter {
-    keeping { operation in
-      switch operation {
-      case .prependEmbeddings, .prependKV: false
-      default: true
-      }
-    }
-  }
-}
-
 extension AdaptedCheckpoint.Policy {
   /// For numbers that are only looked at.
   static func looking(_ choices: BindingChoices) -> AdaptedCheckpoint.Policy {

@@ -1,0 +1,94 @@
+/// Text that a model continues, token by token.
+///
+/// ```swift
+/// var generation = try Generation(model, prompt: [1, 2, 3], with: rack.stack)
+/// while let token = try generation.next() { print(token) }
+/// ```
+public struct Generation {
+  /// What ends it, and how tokens are chosen.
+  public struct Options: Sendable {
+    /// How many tokens there may be.
+    public var maximumCount: Int
+    /// Tokens after which nothing comes; the model's own unless given.
+    public var endTokens: [Int32]?
+    /// How tokens are chosen.
+    public var sampler: Sampler
+
+    /// Greedy unless a sampler is given.
+    public init(
+      maximumCount: Int = 128, endTokens: [Int32]? = nil, sampler: Sampler = Sampler()
+    ) {
+      self.maximumCount = maximumCount
+      self.endTokens = endTokens
+      self.sampler = sampler
+    }
+  }
+
+  /// Why it has ended.
+  public enum End: Sendable, Hashable {
+    /// With a token that ends texts.
+    case endToken
+    /// There are as many tokens as were asked for.
+    case count
+    /// The model has no more positions.
+    case positions
+  }
+
+  /// The logits of the next token, F32, one for each token of the model.
+  public private(set) var logits: [Float]
+  /// Why it has ended; nil before.
+  public private(set) var end: End?
+  private let model: LanguageModel
+  private let sequence: DecodingSequence
+  private let endTokens: Set<Int32>
+  private var sampler: Sampler
+  private var remaining: Int
+  private var last: Int32?
+
+  /// Runs a prompt.
+  ///
+  /// - Parameters:
+  ///   - model: the model.
+  ///   - prompt: tokens, at least one.
+  ///   - stack: the adapters; nil for none.
+  ///   - options: what ends it, and how tokens are chosen.
+  /// - Throws: `DecoderError` as `LanguageModel.logits(after:at:)`.
+  public init(
+    _ model: LanguageModel, prompt: [Int32], with stack: AdapterStack? = nil,
+    options: Options = Options()
+  ) throws(DecoderError) {
+    self.model = model
+    sequence = DecodingSequence(
+      model, with: stack, capacity: prompt.count + min(options.maximumCount, 1024))
+    endTokens = Set(options.endTokens ?? model.endTokens)
+    sampler = options.sampler
+    remaining = options.maximumCount
+    logits = try model.logits(after: [.init(sequence, prompt)])[0]
+  }
+
+  /// The next token; nil where it has ended. A token that ends texts is not one of its tokens.
+  ///
+  /// - Throws: `DecoderError.nonfiniteLogits`.
+  public mutating func next() throws(DecoderError) -> Int32? {
+    guard end == nil else { return nil }
+    guard remaining > 0 else {
+      end = .count
+      return nil
+    }
+    if let last {
+      guard sequence.positions < model.positionCount ?? .max else {
+        end = .positions
+        return nil
+      }
+      logits = try model.logits(after: [.init(sequence, [last])])[0]
+    }
+    let token = sampler.next(logits)
+    guard !endTokens.contains(token) else {
+      end = .endToken
+      return nil
+    }
+    last = token
+    remaining -= 1
+    return token
+  }
+}

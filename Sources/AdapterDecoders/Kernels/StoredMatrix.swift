@@ -1,0 +1,81 @@
+internal import AdapterMath
+internal import Storage
+
+/// A weight [out, in] in memory, its elements as the checkpoint stores them.
+@safe final class StoredMatrix: Sendable {
+  /// Outputs.
+  let rows: Int
+  /// Inputs.
+  let columns: Int
+  /// BF16, F16 or F32.
+  let type: ElementType
+  private nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer
+
+  /// Allocates memory and has it filled, before anybody else sees it.
+  ///
+  /// - Throws: what `fill` throws.
+  init<Failure: Error>(
+    rows: Int, columns: Int, type: ElementType,
+    _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    self.rows = rows
+    self.columns = columns
+    self.type = type
+    unsafe memory = .allocate(
+      byteCount: rows * columns * type.bitWidth / 8, alignment: 64)
+    do throws(Failure) {
+      try unsafe fill(memory)
+    } catch {
+      unsafe memory.deallocate()
+      throw error
+    }
+  }
+
+  deinit {
+    unsafe memory.deallocate()
+  }
+
+  /// Bytes.
+  var byteCount: Int { unsafe memory.count }
+
+  /// Widens rows.
+  func widen(_ range: Range<Int>, into result: UnsafeMutableBufferPointer<Float>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows)
+    let size = columns * type.bitWidth / 8
+    let stored = unsafe UnsafeRawBufferPointer(
+      rebasing: memory[range.lowerBound * size..<range.upperBound * size])
+    unsafe Float.widen(
+      stored, of: type, into: UnsafeMutableBufferPointer(rebasing: result[..<(range.count * columns)]))
+  }
+
+  /// y[o] = W[o, :] · x for some outputs; x unzipped if the type has 16 bits.
+  func dot(
+    _ range: Range<Int>, _ x: UnsafeMutableBufferPointer<Float>,
+    into y: UnsafeMutableBufferPointer<Float>
+  ) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows)
+    precondition(x.count == columns && y.count == rows)
+    guard let start = unsafe memory.baseAddress, let x = x.baseAddress,
+      let y = y.baseAddress
+    else { return }
+    let row = unsafe start + range.lowerBound * columns * type.bitWidth / 8
+    let result = unsafe y + range.lowerBound
+    switch type {
+    case .bf16:
+      unsafe DotProducts.brainFloat(
+        row.assumingMemoryBound(to: UInt16.self), width: columns, rows: range.count, x, into: result)
+    case .f16:
+      unsafe DotProducts.halfFloat(
+        row.assumingMemoryBound(to: UInt16.self), width: columns, rows: range.count, x, into: result)
+    default:
+      unsafe DotProducts.single(
+        row.assumingMemoryBound(to: Float.self), width: columns, rows: range.count, x, into: result)
+    }
+  }
+
+  /// Rows that a thread does at a time: about 32 KiB of weights, a part of its nearest cache.
+  var rowsOfPart: Int {
+    let size = max(1, columns * type.bitWidth / 8)
+    return max(4, (1 << 15) / size / 4 * 4)
+  }
+}

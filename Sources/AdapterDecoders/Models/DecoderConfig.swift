@@ -1,0 +1,115 @@
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// The fields of a model's `config.json`, with their types checked.
+struct DecoderConfig {
+  let path: FilePath
+  private let members: [JSONValue.Member]
+
+  /// Reads the configuration beside a model's weights.
+  init(_ path: FilePath) throws(DecoderError) {
+    self.path = path
+    let bytes: [UInt8]
+    do throws(StorageError) {
+      bytes = try File(path).contents(limit: 1 << 20) ?? []
+    } catch {
+      throw .config(path, "cannot be read: a model runs by its config.json")
+    }
+    let value = try rethrowing(as: { DecoderError.config(path, "\($0)") }) {
+      () throws(JSONError) in
+      try JSONValue(document: bytes, maximumDepth: 32)
+    }
+    guard case .object(let members) = value else { throw .config(path, "is no JSON object") }
+    self.members = members
+  }
+
+  private init(path: FilePath, members: [JSONValue.Member]) {
+    self.path = path
+    self.members = members
+  }
+
+  private func value(_ key: Name) -> JSONValue? {
+    let value = members.first { $0.key == key }?.value
+    return value == .null ? nil : value
+  }
+
+  /// A count, from 1 to 2^31; nil where there is none.
+  func count(_ keys: Name...) throws(DecoderError) -> Int? {
+    for key in keys {
+      switch value(key) {
+      case nil: continue
+      case .integer(let value)? where value > 0 && value < 1 << 31: return Int(value)
+      default: throw .config(path, "\"\(key)\" is not a count")
+      }
+    }
+    return nil
+  }
+
+  /// A count that has to be there.
+  func neededCount(_ keys: Name...) throws(DecoderError) -> Int {
+    for key in keys { if let value = try count(key) { return value } }
+    throw .config(path, "lacks \"\(keys.first?.text ?? "")\"")
+  }
+
+  /// A number; nil where there is none.
+  func number(_ key: Name) throws(DecoderError) -> Double? {
+    switch value(key) {
+    case nil: return nil
+    case .integer(let value)?: return Double(value)
+    case .number(let value)?: return value
+    default: throw .config(path, "\"\(key)\" is not a number")
+    }
+  }
+
+  /// A flag; nil where there is none.
+  func flag(_ key: Name) throws(DecoderError) -> Bool? {
+    switch value(key) {
+    case nil: return nil
+    case .boolean(let value)?: return value
+    default: throw .config(path, "\"\(key)\" is neither true nor false")
+    }
+  }
+
+  /// A text; nil where there is none.
+  func text(_ key: Name) throws(DecoderError) -> String? {
+    switch value(key) {
+    case nil: return nil
+    case .string(let value)?: return value
+    default: throw .config(path, "\"\(key)\" is not a text")
+    }
+  }
+
+  /// The identifiers that end a text: one, several or none.
+  func tokens(_ key: Name) throws(DecoderError) -> [Int32] {
+    let values: [JSONValue] =
+      switch value(key) {
+      case nil: []
+      case .array(let values)?: values
+      case let value?: [value]
+      }
+    var tokens: [Int32] = []
+    for value in values {
+      guard case .integer(let id) = value, let token = Int32(exactly: id) else {
+        throw .config(path, "\"\(key)\" is not a token")
+      }
+      tokens.append(token)
+    }
+    return tokens
+  }
+
+  /// An object of its own; nil where there is none.
+  func object(_ key: Name) throws(DecoderError) -> DecoderConfig? {
+    switch value(key) {
+    case nil: return nil
+    case .object(let members)?: return DecoderConfig(path: path, members: members)
+    default: throw .config(path, "\"\(key)\" is not an object")
+    }
+  }
+
+  /// Refuses a value that this version does not know.
+  func refuse(_ key: Name, unless isKnown: Bool) throws(DecoderError) {
+    guard !isKnown else { return }
+    throw .architecture(path, "\"\(key)\" has a value that cannot be run here")
+  }
+}

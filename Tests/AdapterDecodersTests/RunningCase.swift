@@ -1,0 +1,129 @@
+import AdapterDecoders
+import AdapterInterop
+import AdapterRuntime
+import Adapters
+import Checkpoints
+import Storage
+import StrictJSON
+import SystemPackage
+import TestSupport
+import Testing
+
+/// What PEFT's unmerged model says for three texts: a case below Fixtures/runtime.
+struct RunningCase: Sendable, CustomTestStringConvertible {
+  let name: String
+  let base: String
+  let family: String
+  let method: String
+  /// The adapters and their weights, in order.
+  let adapters: [(name: String, weight: Double)]
+
+  var testDescription: String { name }
+
+  static let folder = Repository.root.appending("Fixtures/runtime")
+
+  static let all: [RunningCase] = Repository.files(below: folder, suffix: "case.json").map { path in
+    do { return try RunningCase(path) } catch { preconditionFailure("\(path): \(error)") }
+  }.sorted { $0.name < $1.name }
+
+  private init(_ path: FilePath) throws {
+    let fields = try JSONFields(path.contents)
+    name = path.removingLastComponent().lastComponent?.string ?? ""
+    base = try fields.string("base")
+    family = try fields.string("family")
+    method = try fields.string("method")
+    guard case .array(let entries) = fields["adapters"] else {
+      adapters = []
+      return
+    }
+    adapters = entries.compactMap { entry in
+      guard case .object(let members) = entry else { return nil }
+      var (name, weight) = ("", 1.0)
+      for member in members {
+        switch member.value {
+        case .string(let text): name = text
+        case .number(let number): weight = number
+        case .integer(let number): weight = Double(number)
+        default: break
+        }
+      }
+      return (name, weight)
+    }
+  }
+
+  /// The model with what has to be in its weights, and the adapters beside it.
+  func load() throws -> (model: LanguageModel, stack: AdapterStack) {
+    let checkpoint = try Checkpoint(Repository.base(base))
+    return try Loaded.load(
+      checkpoint, adapters.map { (try Self.adapter($0.name, on: checkpoint), $0.weight) })
+  }
+
+  static func adapter(_ name: String, on checkpoint: Checkpoint) throws -> Adapter {
+    let path = folder.appending(name)
+    let biases = path.appending("biases.safetensors")
+    if let tuned = try? Checkpoint(biases) {
+      return try BiasExtraction(from: checkpoint, to: tuned).adapter
+    }
+    return try PEFTImport(PEFTFolder(path)).adapter
+  }
+
+  /// The reference: texts, their logits at every place, and what is generated after them.
+  func reference() throws -> [Reference] {
+    let file = try Checkpoint(Self.folder.appending(name).appending("logits.safetensors"))
+    return try (0..<3).map { index in
+      Reference(
+        ids: try file.integers("ids\(index)"), logits: try file.floats("logits\(index)"),
+        greedy: try file.integers("greedy\(index)"))
+    }
+  }
+
+  struct Reference {
+    let ids: [Int32]
+    let logits: [Float]
+    let greedy: [Int32]
+  }
+}
+
+enum Loaded {
+  /// As a program would: what acts beside the weights, and what has to be part of them.
+  static func load(
+    _ checkpoint: Checkpoint, _ adapters: [(adapter: Adapter, weight: Double)]
+  ) throws -> (model: LanguageModel, stack: AdapterStack) {
+    let plans = try adapters.map { try RunPlan($0.adapter, on: checkpoint) }
+    let folded = zip(plans, adapters).filter { !$0.0.folded.operations.isEmpty }
+    let view = try folded.first.map { plan, _ in
+      try AdaptedCheckpoint(checkpoint, applying: plan.folded)
+    }
+    let model = try LanguageModel(checkpoint, through: view)
+    let entries = try zip(plans, adapters).map { plan, given in
+      AdapterStack.Entry(try PreparedAdapter(plan.beside, for: model), weight: given.weight)
+    }
+    return (model, try AdapterStack(entries, for: model))
+  }
+}
+
+extension Checkpoint {
+  /// A tensor of I64.
+  func integers(_ name: String) throws -> [Int32] {
+    let tensor = try #require(tensor(Name(name)))
+    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    return stride(from: 0, to: bytes.count, by: 8).map { start in
+      Int32(truncatingIfNeeded: bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | Int64($1) })
+    }
+  }
+
+  /// A tensor of F32.
+  func floats(_ name: String) throws -> [Float] {
+    let tensor = try #require(tensor(Name(name)))
+    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    return stride(from: 0, to: bytes.count, by: 4).map { start in
+      Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
+    }
+  }
+}
+
+/// max |a − b|, and infinite for different counts.
+func distance(_ left: [Float], _ right: [Float]) -> Float {
+  guard left.count == right.count else { return .infinity }
+  return zip(left, right).reduce(0) { max($0, abs($1.0 - $1.1)) }
+}
