@@ -25,9 +25,9 @@ public struct Generation {
   }
 
   /// Why it has ended.
-  public enum End: Sendable, Hashable {
+  public enum End: String, Sendable, Hashable {
     /// With a token that ends texts.
-    case endToken
+    case endToken = "end_token"
     /// There are as many tokens as were asked for.
     case count
     /// The model has no more positions.

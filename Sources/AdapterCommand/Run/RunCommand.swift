@@ -1,0 +1,128 @@
+internal import AdapterDecoders
+internal import AdapterRuntime
+internal import ArgumentParser
+internal import Storage
+
+/// `adapter run`.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Runs a model with adapters, to see them work.",
+    usage: "adapter run <base> [<adapter>[:<weight>] …] --prompt <text> [<options>]",
+    discussion: """
+      The base is a folder with config.json (of type gpt2, bloom, llama or qwen2), weights in \
+      safetensors, and, for text, tokenizer.json. It is loaded as it is stored; adapters act beside it. \
+      The text goes to standard output as it comes.
+
+      Examples:
+        adapter run path/to/model --prompt "Once upon a time"
+        adapter run path/to/model lora.adp --chat --prompt "What is the capital of Italy?"
+        adapter run path/to/model lora.adp:0.5 other.adp --prompt "Hello" --temperature 0.8 --seed 7
+        adapter run path/to/model prefix.adp --prompt "Hello" --compare
+        adapter run path/to/model lora.adp --token-ids 1,2,3 --logits logits.safetensors
+      """)
+
+  @Argument(help: "The base model's folder.", completion: .directory)
+  var base: String
+
+  @Argument(
+    help:
+      "Adapters, left to right: .adp files, FILE#NAME, or PEFT folders, each with a weight after a colon or none.",
+    completion: .file())
+  var adapters: [String] = []
+
+  @OptionGroup(title: "The prompt")
+  var prompt: PromptOptions
+
+  @Option(help: "How many tokens to generate at most.")
+  var maxNewTokens = 128
+
+  @Option(help: "How evenly tokens are chosen: 0 always takes the likeliest.")
+  var temperature: Float = 0
+
+  @Option(help: "Chooses among the likeliest tokens that together have this share only.")
+  var topP: Float = 1
+
+  @Option(help: "The same seed gives the same text.")
+  var seed: UInt64 = 0
+
+  @Flag(help: "Shows what the base alone says beside what it says with the adapters.")
+  var compare = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Writes the next token's logits (F32, key logits) to this file, and generates nothing.",
+      valueName: "file"), completion: .file(extensions: ["safetensors"]))
+  var logits: String?
+
+  @Flag(help: "Writes JSON (Spec/cli.md).")
+  var json = false
+
+  @Flag(help: "Says on standard error how long it took.")
+  var stats = false
+
+  @Flag(help: "Runs on a base that differs where an adapter does not change it.")
+  var allowOtherBase = false
+
+  @Flag(help: "Replaces the file of logits that is there.")
+  var force = false
+
+  func validate() throws {
+    try prompt.check()
+    guard temperature >= 0, temperature.isFinite else {
+      throw ValidationError("--temperature is 0 or more")
+    }
+    guard topP > 0, topP <= 1 else { throw ValidationError("--top-p is more than 0 and at most 1") }
+    guard maxNewTokens > 0 else { throw ValidationError("--max-new-tokens is at least 1") }
+    guard !compare || logits == nil else {
+      throw ValidationError("--logits and --compare do not go together")
+    }
+    guard !compare || !adapters.isEmpty else {
+      throw ValidationError("--compare compares the base with adapters: name one")
+    }
+  }
+
+  func run() throws {
+    let start = ContinuousClock.now
+    let references = try adapters.map { argument throws(Failure) in try WeightedReference(argument) }
+    let model = try RunModel(base, references, allowOtherBase ? .allow : .refuse)
+    let input = try prompt.input(for: model)
+    if let logits { return try writeLogits(of: model, input, to: logits) }
+    let options = Generation.Options(
+      maximumCount: maxNewTokens, endTokens: input.endTokens,
+      sampler: Sampler(temperature: temperature, topP: topP, seed: seed))
+    var runs: [RunResult] = []
+    for kind in compare ? [RunResult.Kind.base, .adapted] : [.adapted] {
+      let streams = !compare && !json
+      runs.append(
+        try RunResult(kind, model, input, options) { if streams { Terminal.write($0) } })
+    }
+    let report = RunReport(
+      base: base, references: references, model: model, input: input, runs: runs,
+      seconds: (ContinuousClock.now - start) / .seconds(1))
+    if json {
+      Terminal.write(report.json)
+    } else if compare {
+      Terminal.write(report.columns)
+    } else {
+      Terminal.write("\n")
+    }
+    if stats { for line in report.statistics { Terminal.report("stats", line) } }
+  }
+
+  private func writeLogits(
+    of model: RunModel, _ input: RunInput, to output: String
+  ) throws(Failure) {
+    try checkDistinct(output, from: model.inputs)
+    let values = try running { () throws(DecoderError) in
+      try model.model.logits(
+        after: [.init(DecodingSequence(model.model, with: model.stack), input.tokens)])[0]
+    }
+    try LogitsFile(values).write(to: output, replacing: force)
+    Terminal.report("done", "\(output): \(values.count) logits")
+  }
+}
+
+func running<Value>(_ body: () throws(DecoderError) -> Value) throws(Failure) -> Value {
+  try rethrowing(as: { Failure($0.description, hint: $0.hint) }, body)
+}
