@@ -64,6 +64,13 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
+      name: "AdapterDecoders",
+      dependencies: [
+        "AdapterRuntime", "AdapterMath", "Adapters", "AdapterFormat", "Checkpoints", "Storage",
+        "StrictJSON", system,
+      ],
+      swiftSettings: settings),
+    .target(
       name: "AdapterInterop",
       dependencies: ["Adapters", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],
       swiftSettings: settings),
@@ -106,6 +113,12 @@ let package = Package(
         "AdapterFormat", "AdapterInterop", "AdapterMath", "AdapterRuntime", "Adapters",
         "Checkpoints", "Storage",
         "StrictJSON", "TestSupport", system,
+      ], swiftSettings: settings),
+    .testTarget(
+      name: "AdapterDecodersTests",
+      dependencies: [
+        "AdapterDecoders", "AdapterRuntime", "AdapterMath", "Adapters", "AdapterFormat",
+        "Checkpoints", "Storage", "StrictJSON", "TestSupport", system,
       ], swiftSettings: settings),
     // With a user's settings, not ours: the README's example must compile there.
     .testTarget(

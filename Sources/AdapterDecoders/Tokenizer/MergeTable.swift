@@ -1,0 +1,55 @@
+/// Which pairs of tokens merge into which token, and in what order.
+struct MergeTable: Sendable {
+  /// What becomes of a pair: the earlier its rule stands in the file, the earlier it is applied.
+  struct Merge {
+    let rank: UInt32
+    let id: Int32
+  }
+
+  /// Open addressing; `free` is no pair.
+  private var keys: [UInt64]
+  private var values: [UInt64]
+  private let shift: UInt64
+  /// Odd and random: nobody can prepare pairs that collide.
+  private let factor: UInt64
+  private static let free = UInt64.max
+
+  /// Makes room for so many rules.
+  init(capacity: Int) {
+    var bits: UInt64 = 4
+    while 1 << bits < capacity * 2 { bits += 1 }
+    keys = [UInt64](repeating: Self.free, count: 1 << bits)
+    values = [UInt64](repeating: 0, count: 1 << bits)
+    shift = 64 - bits
+    factor = UInt64.random(in: 0...UInt64.max) | 1
+  }
+
+  /// Adds a rule; false where its pair has one already.
+  mutating func insert(_ left: Int32, _ right: Int32, rank: UInt32, id: Int32) -> Bool {
+    let key = Self.key(left, right)
+    let slot = find(key)
+    guard keys[slot] == Self.free else { return false }
+    keys[slot] = key
+    values[slot] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: id))
+    return true
+  }
+
+  /// What becomes of a pair, nil where it stays.
+  subscript(left: Int32, right: Int32) -> Merge? {
+    let slot = find(Self.key(left, right))
+    guard keys[slot] != Self.free else { return nil }
+    let value = values[slot]
+    return Merge(
+      rank: UInt32(truncatingIfNeeded: value >> 32), id: Int32(truncatingIfNeeded: value))
+  }
+
+  private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
+    UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
+  }
+
+  private func find(_ key: UInt64) -> Int {
+    var slot = Int((key &* factor) >> shift)
+    while keys[slot] != key, keys[slot] != Self.free { slot = (slot + 1) & (keys.count - 1) }
+    return slot
+  }
+}
