@@ -62,7 +62,7 @@ FRAGMENTS = [
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|im_start|>user\nHi<|im_end|>\n", "<|endoftext", "|>",
     "<s>", "</s>", "<pad>", "<unk>", "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>",
     "<|end_header_id|>", "<|end_of_text|>", "<repo_name>", "<mask>", "<left>", "<right>", "<word>",
-    "word<word>word", "\u00e9<word>\u0301", "caf\u00e9!", "cafe\u0301!", "new word", "<long><longer>", "<longer", " <mask> ",
+    "word<word>word", "\u00e9<word>\u0301", "caf\u00e9!", "cafe\u0301!", "caf\u00e9 noir", "cafe\u0301 noir", "new word", "<long><longer>", "<longer", " <mask> ",
     "\u2003<left>\n", "\t<right>\u00a0", "<left><right> <left> <right>",
 ]
 
@@ -249,7 +249,7 @@ def flags():
         AddedToken("<left>", lstrip=True, normalized=False),
         AddedToken("<right>", rstrip=True, normalized=True),
         AddedToken("<word>", single_word=True, normalized=False),
-        AddedToken("cafe\u0301", normalized=True),
+        AddedToken("caf\u00e9 noir", normalized=True),
         AddedToken("caf\u00e9!", normalized=False),
         AddedToken("new word", normalized=True),
         AddedToken("<long>", normalized=False),

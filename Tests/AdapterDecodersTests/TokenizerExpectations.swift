@@ -25,7 +25,7 @@ struct TokenizerExpectations {
   /// The texts with all their ids in the file, for failures that can be read.
   private func checkSamples(_ tokenizer: Tokenizer) throws {
     guard case .array(let samples) = fields["samples"] else { throw TokenizerTexts.Malformed() }
-    #expect(samples.count == 40)
+    #expect(samples.count > 30)
     for sample in samples {
       guard case .array(let parts) = sample, case .integer(let index) = parts.first,
         case .array(let ids) = parts.last

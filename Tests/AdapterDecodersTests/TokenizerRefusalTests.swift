@@ -23,6 +23,7 @@ import Testing
       "padding to a length"),
     Edit("gpt2", noPadding, #""padding":null,"extra":1"#, "the field \"extra\""),
     Edit("qwen2", #""type":"NFC""#, #""type":"NFKC""#, "the normalizer \"NFKC\""),
+    Edit("flags", "caf\u{E9} noir", "cafe\u{301} noir", "which NFC changes"),
     Edit("gpt2", #""type":"BPE""#, #""type":"WordPiece""#, "the model \"WordPiece\""),
     Edit("gpt2", #""type":"BPE""#, #""type":"Unigram""#, "the model \"Unigram\""),
     Edit("gpt2", #""dropout":null"#, #""dropout":0.1"#, "the model's dropout"),

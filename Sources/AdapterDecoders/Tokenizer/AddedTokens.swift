@@ -26,18 +26,19 @@ struct AddedTokenMatcher: Sendable {
   /// So long may a text be, or a file could make every place of a text cost much.
   static let longestText = 256
 
-  private var tokens: [AddedToken] = []
+  private let tokens: [AddedToken]
   /// Where a byte leads from a node of the tree of all texts.
   private var edges: [UInt64: Int] = [:]
   /// The index of the token that ends at a node.
   private var endings: [Int?] = [nil]
   private var firstBytes = [Bool](repeating: false, count: 256)
 
-  /// Takes the tokens with the texts by which they are found.
-  init(_ tokens: [(token: AddedToken, text: [UInt8])]) {
-    for (token, text) in tokens where !text.isEmpty {
+  /// Takes the tokens, whose texts are all different.
+  init(_ tokens: [AddedToken]) {
+    self.tokens = tokens
+    for (index, token) in tokens.enumerated() {
       var node = 0
-      for byte in text {
+      for byte in token.text {
         let key = UInt64(node) << 8 | UInt64(byte)
         if let next = edges[key] {
           node = next
@@ -47,11 +48,8 @@ struct AddedTokenMatcher: Sendable {
           endings.append(nil)
         }
       }
-      firstBytes[Int(text[0])] = true
-      // Of two with the same text the first one counts.
-      guard endings[node] == nil else { continue }
-      endings[node] = self.tokens.count
-      self.tokens.append(token)
+      if let first = token.text.first { firstBytes[Int(first)] = true }
+      endings[node] = index
     }
   }
 

@@ -79,6 +79,7 @@ extension ChatTemplate {
   /// - Parameters:
   ///   - turns: who said what.
   ///   - system: what stands before them; nil for nothing at all.
+  /// - Returns: the text.
   public func prompt(_ turns: [Turn], system: String? = nil) -> String {
     var text = ""
     switch self {
@@ -107,6 +108,7 @@ extension ChatTemplate {
   ///   - turns: who said what.
   ///   - system: what stands before them; nil for nothing at all.
   ///   - tokenizer: the model's tokenizer.
+  /// - Returns: their ids.
   public func encode(_ turns: [Turn], system: String? = nil, with tokenizer: Tokenizer) -> [Int32] {
     // The forms name the token of the beginning themselves.
     tokenizer.encode(prompt(turns, system: system), addingSpecialTokens: self == .plain)
@@ -115,6 +117,7 @@ extension ChatTemplate {
   /// The system text that a model's own template writes where none is given, if it is a known one.
   ///
   /// - Parameter folder: the model's folder, with `chat_template.jinja` or `tokenizer_config.json`.
+  /// - Returns: the text, or nil where there is none, or none that is known.
   public static func defaultSystem(ofModel folder: FilePath) -> String? {
     for name in ["chat_template.jinja", "tokenizer_config.json"] {
       guard let file = try? File(folder.appending(name)),

@@ -32,9 +32,35 @@ enum Composition {
     _ known: inout String.UnicodeScalarView, to output: inout [UInt8]
   ) {
     guard !known.isEmpty else { return }
-    let composed = String(known).precomposedStringWithCanonicalMapping
-    output.append(contentsOf: composed.utf8)
+    let composed = String(known).precomposedStringWithCanonicalMapping.unicodeScalars
     known = String.UnicodeScalarView()
+    guard composed.contains(where: { finalConsonants.contains($0.value) }) else {
+      output.append(contentsOf: String(composed).utf8)
+      return
+    }
+    output.append(contentsOf: String(joiningHangul(composed)).utf8)
+  }
+
+  private static let finalConsonants: ClosedRange<UInt32> = 0x11A8...0x11C2
+
+  /// Joins Hangul syllables that end with a vowel and the consonants right after them, which
+  /// Foundation leaves apart where the syllable was composed from the start.
+  private static func joiningHangul(
+    _ scalars: String.UnicodeScalarView
+  ) -> String.UnicodeScalarView {
+    var joined = String.UnicodeScalarView()
+    for scalar in scalars {
+      if finalConsonants.contains(scalar.value), let last = joined.last,
+        (0xAC00...0xD7A3).contains(last.value), (last.value - 0xAC00) % 28 == 0,
+        let whole = Unicode.Scalar(last.value + scalar.value - 0x11A7)
+      {
+        joined.removeLast()
+        joined.append(whole)
+      } else {
+        joined.append(scalar)
+      }
+    }
+    return joined
   }
 
   /// Whether all characters are ones that stay as they are beside each other: most texts need no

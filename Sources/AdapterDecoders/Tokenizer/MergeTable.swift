@@ -6,9 +6,13 @@ struct MergeTable: Sendable {
     let id: Int32
   }
 
-  /// Open addressing; `free` is no pair.
-  private var keys: [UInt64]
-  private var values: [UInt64]
+  private struct Slot {
+    var key: UInt64
+    var merge: Merge
+  }
+
+  /// Open addressing; the key `free` is no pair.
+  private var slots: [Slot]
   private let shift: UInt64
   /// Odd and random: nobody can prepare pairs that collide.
   private let factor: UInt64
@@ -18,8 +22,8 @@ struct MergeTable: Sendable {
   init(capacity: Int) {
     var bits: UInt64 = 4
     while 1 << bits < capacity * 2 { bits += 1 }
-    keys = [UInt64](repeating: Self.free, count: 1 << bits)
-    values = [UInt64](repeating: 0, count: 1 << bits)
+    slots = [Slot](
+      repeating: Slot(key: Self.free, merge: Merge(rank: 0, id: 0)), count: 1 << bits)
     shift = 64 - bits
     factor = UInt64.random(in: 0...UInt64.max) | 1
   }
@@ -28,19 +32,15 @@ struct MergeTable: Sendable {
   mutating func insert(_ left: Int32, _ right: Int32, rank: UInt32, id: Int32) -> Bool {
     let key = Self.key(left, right)
     let slot = find(key)
-    guard keys[slot] == Self.free else { return false }
-    keys[slot] = key
-    values[slot] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: id))
+    guard slots[slot].key == Self.free else { return false }
+    slots[slot] = Slot(key: key, merge: Merge(rank: rank, id: id))
     return true
   }
 
   /// What becomes of a pair, nil where it stays.
   subscript(left: Int32, right: Int32) -> Merge? {
-    let slot = find(Self.key(left, right))
-    guard keys[slot] != Self.free else { return nil }
-    let value = values[slot]
-    return Merge(
-      rank: UInt32(truncatingIfNeeded: value >> 32), id: Int32(truncatingIfNeeded: value))
+    let slot = slots[find(Self.key(left, right))]
+    return slot.key == Self.free ? nil : slot.merge
   }
 
   private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
@@ -49,7 +49,9 @@ struct MergeTable: Sendable {
 
   private func find(_ key: UInt64) -> Int {
     var slot = Int((key &* factor) >> shift)
-    while keys[slot] != key, keys[slot] != Self.free { slot = (slot + 1) & (keys.count - 1) }
+    while slots[slot].key != key, slots[slot].key != Self.free {
+      slot = (slot + 1) & (slots.count - 1)
+    }
     return slot
   }
 }

@@ -20,6 +20,7 @@ public struct TextStream: Sendable {
   /// Takes the next token, and gives the text that is complete by it, which may be empty.
   ///
   /// - Parameter id: a token.
+  /// - Returns: the text.
   public mutating func append(_ id: Int32) -> String {
     tokenizer.append(id, to: &pending, skippingSpecialTokens: skipsSpecialTokens)
     let whole = pending.count - Self.unfinishedCount(pending)
@@ -28,7 +29,9 @@ public struct TextStream: Sendable {
     return text
   }
 
-  /// Ends the text, and gives what is left: a replacement character, or nothing.
+  /// Ends the text.
+  ///
+  /// - Returns: what is left: a replacement character, or nothing.
   public mutating func finish() -> String {
     defer { pending = [] }
     return String(decoding: pending, as: UTF8.self)

@@ -5,8 +5,9 @@ struct TokenTable: Sendable {
   private var text: [UInt8] = []
   private var starts: [UInt32] = []
   private var lengths: [UInt32] = []
-  /// Open addressing: an id + 1, or 0 for a free place.
-  private var slots: [UInt32] = []
+  /// Open addressing: an id + 1, or 0 for a free place; above it a part of the hash, so that few texts
+  /// must be looked at.
+  private var slots: [UInt64] = []
   private(set) var longest = 0
 
   /// How many tokens there are; their ids are 0 to this, without gaps.
@@ -67,7 +68,7 @@ struct TokenTable: Sendable {
   private mutating func rebuild(capacity: Int) throws(TokenizerFault) {
     var size = 16
     while size < capacity * 2 { size *= 2 }
-    slots = [UInt32](repeating: 0, count: size)
+    slots = [UInt64](repeating: 0, count: size)
     for id in 0..<count { try insert(id) }
   }
 
@@ -77,20 +78,24 @@ struct TokenTable: Sendable {
       let text = String(decoding: self[id], as: UTF8.self)
       throw .invalid("the token \(text.quotedForError) is there twice")
     }
-    slots[place.slot] = UInt32(id + 1)
+    slots[place.slot] = place.tag << 32 | UInt64(id + 1)
   }
 
-  private func find(_ bytes: ArraySlice<UInt8>) -> (slot: Int, id: Int?) {
+  private func find(_ bytes: ArraySlice<UInt8>) -> (slot: Int, tag: UInt64, id: Int?) {
     // Seeded by the process: nobody can prepare texts that collide.
     var hasher = Hasher()
     unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
-    var slot = hasher.finalize() & (slots.count - 1)
+    let hash = UInt64(truncatingIfNeeded: hasher.finalize())
+    let tag = hash >> 32
+    var slot = Int(hash & UInt64(slots.count - 1))
     while slots[slot] != 0 {
-      let id = Int(slots[slot]) - 1
-      if self[id] == bytes { return (slot, id) }
+      if slots[slot] >> 32 == tag {
+        let id = Int(slots[slot] & 0xFFFF_FFFF) - 1
+        if self[id] == bytes { return (slot, tag, id) }
+      }
       slot = (slot + 1) & (slots.count - 1)
     }
-    return (slot, nil)
+    return (slot, tag, nil)
   }
 }
 

@@ -47,19 +47,9 @@ public struct Tokenizer: Sendable {
     preTokenizer = file.preTokenizer
     frame = file.frame
     specialIDs = Set(file.added.lazy.filter(\.isSpecial).map(\.id))
-    // Special ones come first where two are found by the same text.
-    let added = file.added.filter(\.isSpecial) + file.added.filter { !$0.isSpecial }
-    plainMatcher = AddedTokenMatcher(
-      added.filter { !$0.isNormalized }.map { ($0, $0.text) })
-    normalizedMatcher = AddedTokenMatcher(
-      added.filter(\.isNormalized).map { [composes] token in
-        var text = token.text
-        if composes {
-          text = []
-          Composition.append(token.text[...], to: &text)
-        }
-        return (token, text)
-      })
+    let added = file.added
+    plainMatcher = AddedTokenMatcher(added.filter { !$0.isNormalized })
+    normalizedMatcher = AddedTokenMatcher(added.filter(\.isNormalized))
   }
 
   /// How many tokens there are. Their ids are the numbers from 0 on.
@@ -68,6 +58,7 @@ public struct Tokenizer: Sendable {
   /// The id of a token.
   ///
   /// - Parameter token: the token as the file writes it, with characters that stand for bytes.
+  /// - Returns: its id, or nil where there is no such token.
   public func id(of token: String) -> Int32? {
     vocabulary.tokens.id(of: Array(token.utf8)[...]).flatMap { Int32(exactly: $0) }
   }
@@ -75,6 +66,7 @@ public struct Tokenizer: Sendable {
   /// Whether an id is one of the special tokens.
   ///
   /// - Parameter id: any number.
+  /// - Returns: true where it is.
   public func isSpecial(_ id: Int32) -> Bool { specialIDs.contains(id) }
 }
 
@@ -92,6 +84,7 @@ extension Tokenizer {
   /// - Parameters:
   ///   - text: any text.
   ///   - addingSpecialTokens: whether the tokens that the tokenizer puts around every text are added.
+  /// - Returns: their ids.
   public func encode(_ text: String, addingSpecialTokens: Bool = true) -> [Int32] {
     var bytes = Array(text.utf8)
     let words = preTokenizer.split(&bytes, normalize(&bytes))
@@ -146,6 +139,7 @@ extension Tokenizer {
   /// - Parameters:
   ///   - ids: any numbers.
   ///   - skippingSpecialTokens: whether special tokens are left out.
+  /// - Returns: the text.
   public func decode(_ ids: [Int32], skippingSpecialTokens: Bool = false) -> String {
     var bytes: [UInt8] = []
     for id in ids { append(id, to: &bytes, skippingSpecialTokens: skippingSpecialTokens) }

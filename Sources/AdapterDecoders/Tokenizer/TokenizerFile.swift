@@ -40,6 +40,7 @@ struct TokenizerFile {
     preTokenizer = try Components.preTokenizer(fields["pre_tokenizer"])
     var vocabulary = try model.vocabulary()
     added = try AddedTokenParsing.tokens(fields["added_tokens"], addingTo: &vocabulary)
+    if composes { try Self.checkComposed(added) }
     self.vocabulary = vocabulary
     frame = try TokenFrame(fields["post_processor"], tokenCount: vocabulary.tokens.count)
   }
@@ -48,6 +49,19 @@ struct TokenizerFile {
     "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
     "decoder",
   ]
+
+  /// Refuses added tokens that are found by another text than their own: versions of the package
+  /// disagree about what they decode to.
+  private static func checkComposed(_ tokens: [AddedToken]) throws(TokenizerFault) {
+    for token in tokens where token.isNormalized {
+      var composed: [UInt8] = []
+      Composition.append(token.text[...], to: &composed)
+      guard composed == token.text else {
+        let text = String(decoding: token.text, as: UTF8.self)
+        throw .unsupported("the added token \(text.quotedForError), which NFC changes,")
+      }
+    }
+  }
 
   /// Refuses what would cut a text or fill it up.
   private static func checkLengths(
