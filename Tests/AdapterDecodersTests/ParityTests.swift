@@ -3,6 +3,7 @@ import AdapterInterop
 import AdapterRuntime
 import Adapters
 import Checkpoints
+import Storage
 import StrictJSON
 import SystemPackage
 import TestSupport

@@ -1,5 +1,6 @@
 internal import Checkpoints
 internal import Storage
+internal import StrictJSON
 internal import SystemPackage
 
 /// A safetensors file with one tensor, `logits` F32 [vocabulary].
@@ -7,9 +8,10 @@ struct LogitsFile {
   private let bytes: [UInt8]
 
   init(_ values: [Float]) throws(Failure) {
-    guard let shape = Shape([UInt64(values.count)]),
-      let info = TensorInfo(name: "logits", type: .f32, shape: shape)
-    else { throw Failure("\(values.count) logits are too many for a file") }
+    guard let shape = Shape([UInt64(values.count)]) else {
+      throw Failure("\(values.count) logits are too many for a file")
+    }
+    let info = TensorInfo(name: "logits", type: .f32, shape: shape)
     let data = values.flatMap { value in
       (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) }
     }

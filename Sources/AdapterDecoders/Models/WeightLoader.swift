@@ -151,7 +151,7 @@ struct WeightLoader {
       }
     }
     guard let tensor = checkpoint.tensor(name) else { throw .missingTensor(name) }
-    return try storing { () throws(StorageError) in
+    return try readingBase { () throws(StorageError) in
       try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
     }
   }
@@ -166,7 +166,7 @@ struct WeightLoader {
       return
     }
     guard let tensor = checkpoint.tensor(name) else { throw .missingTensor(name) }
-    try storing { () throws(StorageError) in
+    try readingBase { () throws(StorageError) in
       try unsafe tensor.file.read(at: tensor.offset + UInt64(range.lowerBound), into: memory)
     }
   }
@@ -196,13 +196,13 @@ struct WeightLoader {
   private func bytes(of name: Name, _ range: Range<Int>) throws(DecoderError) -> [UInt8] {
     if view?.changedInfo(of: name) != nil { return Array(try contents(of: name)[range]) }
     guard let tensor = checkpoint.tensor(name) else { throw .missingTensor(name) }
-    return try storing { () throws(StorageError) in
+    return try readingBase { () throws(StorageError) in
       try tensor.file.bytes(at: tensor.offset + UInt64(range.lowerBound), count: range.count)
     }
   }
 }
 
-func storing<Value>(
+func readingBase<Value>(
   _ body: () throws(StorageError) -> Value
 ) throws(DecoderError) -> Value {
   try rethrowing(as: { DecoderError.checkpoint(.storage($0)) }, body)
