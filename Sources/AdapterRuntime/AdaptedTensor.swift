@@ -13,7 +13,9 @@ public struct AdaptedTensor: Sendable {
   /// How it stands to the base.
   public let kind: Kind
   /// What changes it, in order.
-  let changes: [(operation: Adapters.Operation, part: ParameterChange.Part)]
+  let changes: [ParameterChange]
+  /// For each change, the place of its adapter in the stack.
+  let owners: [Int]
 
   /// How an adapted tensor stands to the base.
   public enum Kind: Sendable, Hashable {
@@ -26,17 +28,11 @@ public struct AdaptedTensor: Sendable {
   }
 
   /// How it is cut into tiles.
-  func grid(_ adapter: Adapter) -> TileGrid {
-    TileGrid(info.shape, of: info.type, changes: parameterChanges(adapter))
-  }
-
-  func parameterChanges(_ adapter: Adapter) -> [ParameterChange] {
-    changes.map { ParameterChange($0.operation, of: adapter, part: $0.part) }
-  }
+  var grid: TileGrid { TileGrid(info.shape, of: info.type, changes: changes) }
 
   /// The digest that its bytes should have, where an operation records one and is alone.
   var recordedResult: Digest? {
-    guard changes.count == 1 else { return nil }
+    guard changes.count == 1, changes[0].weight == 1 else { return nil }
     return switch changes[0].operation {
     case .add(let add): add.result
     case .replace(let replace): replace.result

@@ -35,7 +35,8 @@ struct TensorUpdate: Sendable {
     grid.tiles(of: tileByteCount * 8 / info.type.bitWidth)
   }
 
-  var tiles: [Range<Int>] { Self.tiles(of: tensor.info, update.grid) }
+  /// How the tensor is cut into tiles.
+  var grid: TileGrid { update.grid }
 
   /// Where rows are among the tensor's bytes.
   func byteRange(of rows: Range<Int>) -> Range<Int> {
