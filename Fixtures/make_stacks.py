@@ -47,6 +47,8 @@ TABLE = {
     "ia3_pair": ("tiny-llama-16", [("peft/llama_ia3", 1, "sequence"), ("peft/llama_ia3", 1, "sequence")], True),
     "ia3_weights": ("tiny-bias", [("peft/gpt2_ia3", 0.4, "sequence"), ("peft/gpt2_ia3", -1.5, "sequence")], False),
     "lora_dora": ("tiny-llama-16", [("peft/llama_saved_head", 1, "origin"), ("peft/llama_dora", 1, "dora")], False),
+    "bdlora_dora": ("tiny-llama-16", [("peft/llama_bdlora", 1, "delta"), ("peft/llama_dora", 1, "dora")], True),
+    "dora_bdlora": ("tiny-llama-16", [("peft/llama_dora", 1, "dora"), ("peft/llama_bdlora", 1, "delta")], True),
     "dora_dora": ("tiny-llama-16", [("peft/llama_dora", 0.4, "dora"), ("peft/llama_dora", 1, "dora")], False),
     "dora_lora": ("tiny-llama-16", [("peft/llama_dora", 0.4, "dora"), ("peft/llama_bdlora", -0.5, "delta")], False),
     "dora_columns": ("tiny-gpt2-16", [

@@ -22,7 +22,7 @@ struct MergeCommand: ParsableCommand {
       Examples:
         adapter merge base.safetensors lora.adp -o merged.safetensors
         adapter merge path/to/model lora.adp -o path/to/merged-model
-        adapter merge path/to/model style.adp:0.7 task.adp:-0.3 -o path/to/merged-model
+        adapter merge path/to/model lora.adp:0.7 dora.adp:-0.3 -o path/to/mixed-model
       """)
 
   @Argument(

@@ -139,11 +139,7 @@ public struct AdaptedCheckpoint: Sendable {
   /// - Throws: `RuntimeError` where the base or an adapter cannot be read.
   public func contents(of name: Name) throws(RuntimeError) -> [UInt8]? {
     guard let reader = try reader(of: name) else { return nil }
-    var contents = [UInt8](repeating: 0, count: reader.info.byteCount)
-    try unsafe contents.withUnsafeMutableBytesThrowing { bytes throws(RuntimeError) in
-      try unsafe reader.read(0..<reader.rowCount, into: bytes)
-    }
-    return contents
+    return try reader.contents(of: 0..<reader.rowCount)
   }
 
   /// What happens to a tensor; nil where it is left alone.

@@ -48,6 +48,18 @@ public struct TensorReader: Sendable {
     try unsafe read(rows, into: memory, TileScratch())
   }
 
+  /// The bytes of rows.
+  ///
+  /// - Parameter rows: which rows; they must lie within `0..<rowCount`.
+  /// - Throws: `RuntimeError` as `read` does.
+  public func contents(of rows: Range<Int>) throws(RuntimeError) -> [UInt8] {
+    var contents = [UInt8](repeating: 0, count: rows.count * rowByteCount)
+    try unsafe contents.withUnsafeMutableBytesThrowing { bytes throws(RuntimeError) in
+      try unsafe read(rows, into: bytes)
+    }
+    return contents
+  }
+
   /// Calls `body` with one run of rows after the other, from the first to the last.
   ///
   /// - Parameter body: takes rows and their bytes, which are valid during the call only.

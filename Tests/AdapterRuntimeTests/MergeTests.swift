@@ -33,7 +33,7 @@ func doubles(_ bytes: [UInt8], _ type: ElementType) -> [Double] {
 }
 
 /// Half the distance between neighbours of a type at a value.
-private func halfStep(_ value: Double, _ type: ElementType) -> Double {
+func halfStep(_ value: Double, _ type: ElementType) -> Double {
   let (bits, smallest) =
     switch type {
     case .bf16: (7, -126)
