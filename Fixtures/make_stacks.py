@@ -11,7 +11,7 @@ W + w (X - W), where X is what PEFT makes of W. How X is had depends on the meth
 * "sequence": PEFT merges into what the adapters before have made.
 * "dora": PEFT's change, and its magnitudes over the norms of the base's weight with that change, whatever
   came before.
-* "origin": it replaces; the others find its values as their base.
+* "origin": what it replaces is the base that all others find; the rest of it is as in "delta".
 
 Where PEFT can have several of the adapters active at once, in full, its merge of all of them must be the same.
 """
@@ -109,10 +109,12 @@ def stack(base, adapters):
     for folder, weight, how in adapters:
         if how == "origin":
             assert weight == 1
-            origin = merged(base, origin, folder)
+            after, file = merged(base, origin, folder), load_file(HERE / folder / "adapter_model.safetensors")
+            factors = {k.split(".lora_")[0].removeprefix("base_model.model.") + ".weight" for k in file if ".lora_" in k}
+            origin |= {k: v for k, v in after.items() if k not in factors}
     now = dict(origin)
     for folder, weight, how in adapters:
-        if how == "delta":
+        if how in ("delta", "origin"):
             after = merged(base, origin, folder)
             for key in origin:
                 now[key] = now[key] + weight * (after[key] - origin[key])

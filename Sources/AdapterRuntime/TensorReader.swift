@@ -52,6 +52,7 @@ public struct TensorReader: Sendable {
   ///
   /// - Parameter rows: which rows; they must lie within `0..<rowCount`.
   /// - Throws: `RuntimeError` as `read` does.
+  /// - Returns: the bytes, in the element type of the base.
   public func contents(of rows: Range<Int>) throws(RuntimeError) -> [UInt8] {
     var contents = [UInt8](repeating: 0, count: rows.count * rowByteCount)
     try unsafe contents.withUnsafeMutableBytesThrowing { bytes throws(RuntimeError) in
@@ -68,7 +69,7 @@ public struct TensorReader: Sendable {
     _ body: (_ rows: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws -> Void
   ) throws {
     let (memory, scratch) = (ScratchMemory(), TileScratch())
-    let step = max(1, Self.tileByteCount / max(1, rowByteCount))
+    let step = tileRowCount
     for start in stride(from: 0, to: rowCount, by: step) {
       let rows = start..<min(rowCount, start + step)
       let tile = unsafe memory.bytes(count: rows.count * rowByteCount)
@@ -78,6 +79,13 @@ public struct TensorReader: Sendable {
   }
 
   private static let tileByteCount = 1 << 20
+
+  /// Rows of a tile; those of a changed tensor are worked on together.
+  private var tileRowCount: Int {
+    let count = max(1, Self.tileByteCount / max(1, rowByteCount))
+    guard case .adapted(let update) = source, update.grid.rows == rowCount else { return count }
+    return update.tileRowCount
+  }
 
   private func read(
     _ rows: Range<Int>, into memory: UnsafeMutableRawBufferPointer, _ scratch: TileScratch
@@ -95,25 +103,28 @@ public struct TensorReader: Sendable {
       }
     case .adapted(let update):
       // A stack of matrices is cut into rows of the matrices.
-      let (grid, factor) = (update.grid, update.grid.rows / max(1, rowCount))
+      let factor = update.grid.rows / max(1, rowCount)
       let wanted = rows.lowerBound * factor..<rows.upperBound * factor
-      let alignment = grid.alignment
-      let first = wanted.lowerBound / alignment * alignment
-      let (groups, rest) = wanted.upperBound.quotientAndRemainder(dividingBy: alignment)
-      let whole = first..<min(grid.rows, rest == 0 ? wanted.upperBound : (groups + 1) * alignment)
-      if whole == wanted {
-        try unsafe update.read(whole, into: memory)
-        return try unsafe update.apply(to: memory, rows: whole, scratch)
-      }
-      // Rows that turn together are worked out together.
+      let start = update.byteRange(of: wanted).lowerBound
       let room = ScratchMemory()
-      let (outer, inner) = (update.byteRange(of: whole), update.byteRange(of: wanted))
-      let tile = unsafe room.bytes(count: outer.count)
-      try unsafe update.read(whole, into: tile)
-      try unsafe update.apply(to: tile, rows: whole, scratch)
-      let start = inner.lowerBound - outer.lowerBound
-      unsafe memory.copyMemory(
-        from: UnsafeRawBufferPointer(rebasing: tile[start..<start + inner.count]))
+      for part in update.parts(holding: wanted) {
+        let overlap = part.clamped(to: wanted)
+        let target = update.byteRange(of: overlap)
+        let place = unsafe UnsafeMutableRawBufferPointer(
+          rebasing: memory[target.lowerBound - start..<target.upperBound - start])
+        guard overlap != part else {
+          try unsafe update.read(part, into: place)
+          try unsafe update.apply(to: place, rows: part, scratch)
+          continue
+        }
+        let whole = update.byteRange(of: part)
+        let tile = unsafe room.bytes(count: whole.count)
+        try unsafe update.read(part, into: tile)
+        try unsafe update.apply(to: tile, rows: part, scratch)
+        let first = target.lowerBound - whole.lowerBound
+        unsafe place.copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: tile[first..<first + target.count]))
+      }
     }
   }
 }

@@ -29,14 +29,14 @@ import Testing
         #expect(rows.lowerBound * reader.rowByteCount == tiles.count)
         unsafe tiles.append(contentsOf: bytes)
       }
-      #expect(tiles == contents)
+      #expect(tiles.elementsEqual(contents))
       var rows = [UInt8](repeating: 0xA5, count: contents.count)
       for row in (0..<reader.rowCount).reversed() {
         let start = row * reader.rowByteCount
         rows.replaceSubrange(
           start..<start + reader.rowByteCount, with: try reader.contents(of: row..<row + 1))
       }
-      #expect(rows == contents)
+      #expect(rows.elementsEqual(contents))
     }
     #expect(try view.reader(of: "not.there") == nil)
   }
