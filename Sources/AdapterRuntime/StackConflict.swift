@@ -11,6 +11,8 @@ public struct StackConflict: Sendable, Hashable {
   public let second: String
   /// What stands against it.
   public let kind: Kind
+  /// Whether they could change it in the other order.
+  public let isCuredByExchange: Bool
 
   /// What stands against two changes of one parameter.
   @nonexhaustive
@@ -54,10 +56,6 @@ extension StackConflict: CustomStringConvertible {
 
   /// What to do about it.
   public var hint: String {
-    switch kind {
-    case .replacedAfterRows, .replacedAfterChange, .rowsAfterChange:
-      "put \(second) before \(first)"
-    case .replacedTwice, .sameRow, .rotatedTwice, .shapes: "leave one of them out"
-    }
+    isCuredByExchange ? "put \(second) before \(first)" : "leave one of them out"
   }
 }

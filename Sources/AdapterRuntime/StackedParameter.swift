@@ -20,16 +20,23 @@ struct StackedParameter {
   private var rows: [Int: (owner: Int, values: [UInt8])] = [:]
   private var lastChange: Int?
   private var rotation: Int?
+  private var shares: [StackCombination.Share] = []
+  /// Whether it is only to show if an order is possible.
+  private let isTrial: Bool
 
-  init(_ name: Name, _ stack: [AppliedAdapter], _ checkpoint: Checkpoint) {
+  init(
+    _ name: Name, _ stack: [AppliedAdapter], _ checkpoint: Checkpoint, isTrial: Bool = false
+  ) {
     self.name = name
     self.stack = stack
     self.checkpoint = checkpoint
+    self.isTrial = isTrial
   }
 
   /// Adds the changes of one adapter.
   mutating func append(_ share: StackCombination.Share) throws(RuntimeError) {
     let tensor = share.tensor
+    shares.append(share)
     for var change in tensor.changes {
       change.weight = stack[share.owner].weight
       switch change.operation {
@@ -126,7 +133,21 @@ struct StackedParameter {
   ) -> RuntimeError {
     .conflict(
       StackConflict(
-        parameter: name, first: stack[first].label, second: stack[second].label, kind: kind))
+        parameter: name, first: stack[first].label, second: stack[second].label, kind: kind,
+        isCuredByExchange: !isTrial && isPossible([second, first])))
+  }
+
+  /// Whether these adapters could change the parameter one after the other.
+  private func isPossible(_ order: [Int]) -> Bool {
+    var trial = StackedParameter(name, stack, checkpoint, isTrial: true)
+    do throws(RuntimeError) {
+      for share in order.compactMap({ owner in shares.first { $0.owner == owner } }) {
+        try trial.append(share)
+      }
+      return true
+    } catch {
+      return false
+    }
   }
 
   private func weightError(_ kind: RuntimeError.WeightFault, _ owner: Int) -> RuntimeError {
