@@ -121,7 +121,9 @@ let package = Package(
     // With a user's settings, not ours: the README's example must compile there.
     .testTarget(
       name: "ReadmeTests",
-      dependencies: ["AdapterRuntime", "Adapters", "Checkpoints", "TestSupport", system]),
+      dependencies: [
+        "AdapterInterop", "AdapterRuntime", "Adapters", "Checkpoints", "TestSupport", system,
+      ]),
     .testTarget(
       name: "AdapterCommandTests",
       dependencies: [

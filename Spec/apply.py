@@ -97,9 +97,15 @@ def decided(o, p, shape):
     need(sure, f"{o.target} has an undecided layout", "unsupported")
     return every[0] if len(every) == 1 else o
 
+def weighted(weight, o, now, after):
+    """W + w · (f(W) − W), for what has parts."""
+    whole = o.op in ("replace", "replace_rows")
+    need(weight == 1 or not whole, f"{o.target} is replaced, with weight {weight}", "unsupported")
+    return after if weight == 1 else now + now.dtype.type(weight) * (after - now)
+
 def change(steps, stored):
-    """What steps, operations with their parts, make of a stored tensor; None for none."""
-    o, p = steps[0]
+    """What steps, operations with parts and weight, make of a stored tensor; None for none."""
+    o, p, _ = steps[0]
     if stored is None:
         need(o.op == "replace" and o.absent in ("create", "skip"), f"no {o.target}", "unsupported")
         if o.absent == "skip":
@@ -109,29 +115,31 @@ def change(steps, stored):
         units = numpy.frombuffer(p.value.whole.data, f"V{BITS[dtype] // 8}")
         need(allowed(o, p, shape, None), f"{o.target} has another shape", "unsupported")
         return dtype, p.value.shape, cut(p.value, units).tobytes()
-    types = {dtype}.union(part.dtype for _, p in steps for part in p.values())
+    types = {dtype}.union(part.dtype for _, p, _ in steps for part in p.values())
     need(types <= FLOATS, f"{o.target} is no float", "unsupported")
     kind = "<f8" if "F64" in types else "<f4"
     now = numpy.zeros(shape, kind) if data is None else widen(data, dtype, kind).reshape(shape)
     first = None
-    for o, p in steps:
+    for o, p, weight in steps:
         o = decided(o, p, [*now.shape])
         replaces = o.op in ("replace", "replace_rows")
         need(first is None or not replaces, f"{o.target} is replaced too late", "unsupported")
         first = now.copy() if first is None and not replaces else first
-        now = globals()[o.op](o, p, now, first)
+        now = weighted(weight, o, now, globals()[o.op](o, p, now, first))
     need(numpy.isfinite(now).all(), f"{o.target} is not finite", "unsupported")
     return dtype, [*now.shape], narrow(now, dtype)
 
-def apply(adapter, base):
-    """The tensors, each a dtype, a shape and bytes, that an adapter changes or makes."""
+def apply(stack, base):
+    """The tensors, each a dtype, a shape and bytes, that adapters with weights change or make."""
+    every = [(*step, weight) for adapter, weight in stack if weight
+             for step in zip(adapter.operations, adapter.parts, adapter.known)]
     steps = {}
-    for o, p, known in zip(adapter.operations, adapter.parts, adapter.known):
+    for o, p, known, weight in every:
         named = "add_low_rank multiply add replace replace_rows".split()
         need(known and o.op in named, f"the operation {o.op}", "unsupported")
-        steps.setdefault(o.target, []).append((o, p))
+        steps.setdefault(o.target, []).append((o, p, weight))
         bias = o.target[:-6] + "bias"
         if o.bias and o.target.endswith("weight") and bias in base:
-            steps.setdefault(bias, []).append((Object(op="scale_bias", target=bias), p))
+            steps.setdefault(bias, []).append((Object(op="scale_bias", target=bias), p, weight))
     changed = {name: change(own, base.get(name)) for name, own in steps.items()}
     return {name: tensor for name, tensor in changed.items() if tensor}

@@ -1,6 +1,6 @@
 """Reads and checks `.adp` files as adp-v1.md says; an error names the kind and the rule.
 Usage: reader.py check FILE... | reader.py list FILE | reader.py extract FILE FOLDER |
-       reader.py apply FILE BASE.safetensors OUT.safetensors"""
+       reader.py apply FILE BASE.safetensors OUT.safetensors [WEIGHT_OF_EACH_ADAPTER...]"""
 import io, json, math, pathlib, re, struct, sys, zlib
 import numpy, zstandard
 from apply import apply
@@ -110,9 +110,10 @@ def extract(adapters, folder):
                 path.write_bytes(tensor.data)
                 print(path, tensor.name, tensor.dtype, shape.replace(" ", ""), sep="\t")
 
-def merge(adapters, base, out):
-    """Writes a checkpoint with the only adapter's changes."""
-    need(len(adapters) == 1, f"{len(adapters)} adapters", "unsupported")
+def merge(adapters, base, out, *weights):
+    """Writes a checkpoint with the changes of the only adapter, or of several with weights."""
+    stack = list(zip(adapters, [float(weight) for weight in weights or [1]]))
+    need(len(stack) == len(adapters), f"{len(adapters)} adapters", "unsupported")
     data = pathlib.Path(base).read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
     header, tensors, body = json.loads(data[8:start]), {}, b""
@@ -120,7 +121,7 @@ def merge(adapters, base, out):
         if name != "__metadata__":
             low, high = entry["data_offsets"]
             tensors[name] = entry["dtype"], entry["shape"], data[start + low:start + high]
-    for name, (dtype, shape, part) in (tensors | apply(adapters[0], tensors)).items():
+    for name, (dtype, shape, part) in (tensors | apply(stack, tensors)).items():
         places = [len(body), len(body) + len(part)]
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": places}
         body += part
@@ -145,6 +146,6 @@ if __name__ == "__main__":
     arguments = sys.argv[1:]
     if arguments[:1] == ["check"] and arguments[1:]:
         sys.exit(any([run("check", file) for file in arguments[1:]]))
-    if (arguments[:1], len(arguments)) in [(["list"], 2), (["extract"], 3), (["apply"], 4)]:
+    if arguments and len(arguments[:4]) == {"list": 2, "extract": 3, "apply": 4}.get(arguments[0]):
         sys.exit(run(*arguments))
     sys.exit(__doc__)

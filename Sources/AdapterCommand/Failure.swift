@@ -57,6 +57,10 @@ extension Failure {
     case .storage(let error): self.init(error)
     case .format(let error): self.init(error, in: path)
     case .checkpoint(let error): self.init(error)
+    // The label is the path: an error of the file names it already.
+    case .inStack(let label, .format(let error)): self.init(error, in: FilePath(label))
+    case .inStack(_, .storage(let error)): self.init(error)
+    case .inStack(_, .checkpoint(let error)): self.init(error)
     default: self.init(error.description, hint: error.hint)
     }
   }

@@ -14,8 +14,7 @@ struct AdapterTool: ParsableCommand {
     version: toolVersion,
     subcommands: [
       ConvertCommand.self, DiffCommand.self, ExtractCommand.self, InspectCommand.self,
-      MergeCommand.self,
-      PackCommand.self, UnpackCommand.self, VerifyCommand.self,
+      MergeCommand.self, PackCommand.self, RunCommand.self, UnpackCommand.self, VerifyCommand.self,
     ])
 }
 

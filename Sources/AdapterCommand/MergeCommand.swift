@@ -11,14 +11,18 @@ struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
     abstract: "Writes a base with an adapter's changes applied.",
-    usage: "adapter merge <base> <adapter> -o <output> [<options>]",
+    usage: "adapter merge <base> <adapter>[:<weight>] ... -o <output> [<options>]",
     discussion: """
       A file becomes a file, a folder of shards a folder of the same shards. The base is streamed: \
-      memory does not grow with it. A base that is not the one the adapter was made for is refused.
+      memory does not grow with it. A base that is not the one an adapter was made for is refused.
+
+      Several adapters are applied from left to right, each with its weight: 1 unless one is given, 0 to \
+      leave it out, below 0 to take it away. What would undo the change of another is refused.
 
       Examples:
         adapter merge base.safetensors lora.adp -o merged.safetensors
         adapter merge path/to/model lora.adp -o path/to/merged-model
+        adapter merge path/to/model lora.adp:0.7 dora.adp:-0.3 -o path/to/mixed-model
       """)
 
   @Argument(
@@ -26,32 +30,34 @@ struct MergeCommand: ParsableCommand {
   var base: String
 
   @Argument(
-    help: "The adapter: an .adp file, FILE#NAME, - for standard input, or a PEFT folder.",
-    completion: .file())
-  var adapter: String
+    help: """
+      The adapters: .adp files, FILE#NAME, - for standard input, or PEFT folders; each may end in \
+      :WEIGHT.
+      """, completion: .file())
+  var adapters: [String]
 
   @Option(name: .shortAndLong, help: "The file or folder to write.", completion: .file())
   var output: String
 
-  @Option(help: "How square weights are stored that nothing else decides.")
+  @Option(help: "How square weights are stored that nothing else decides, of all adapters.")
   var layout: LayoutChoice?
 
   @Option(
     help: ArgumentHelp(
-      "The base's tensor that a target of the adapter means.", valueName: "target=stored"))
+      "The base's tensor that a target of an adapter means.", valueName: "target=stored"))
   var map: [NamePair] = []
 
-  @Flag(help: "Makes biases that the adapter changes and the base does not have, from zeros.")
+  @Flag(help: "Makes biases that an adapter changes and the base does not have, from zeros.")
   var addMissingBias = false
 
   @Flag(
-    help: "Gives parameters that share a tensor one each, where the adapter changes them apart.")
+    help: "Gives parameters that share a tensor one each, where an adapter changes them apart.")
   var untie = false
 
   @Flag(help: "Merges NaN and infinity as they come.")
   var allowNonFinite = false
 
-  @Flag(help: "Merges into a base that differs where the adapter does not change it.")
+  @Flag(help: "Merges into a base that differs where an adapter does not change it.")
   var allowOtherBase = false
 
   @Flag(help: "Writes a receipt as JSON to standard output (Spec/cli.md).")
@@ -67,39 +73,57 @@ struct MergeCommand: ParsableCommand {
   }
 
   func run() throws {
-    let reference = try AdapterReference(adapter)
-    try checkDistinct(output, from: reference.inputs)
+    let references = try weightedReferences()
     let start = ContinuousClock.now
-    let adapter = try reference.open()
-    try reportWarnings(adapter, reference)
+    var stack: [WeightedAdapter] = []
+    for reference in references {
+      let adapter = try reference.adapter.open()
+      try reportWarnings(adapter, reference)
+      stack.append(
+        WeightedAdapter(adapter, weight: reference.weight, label: reference.label))
+    }
     let checkpoint = try openCheckpoint(base, notFor: output)
     let receipt: MergeReceipt
     do throws(RuntimeError) {
-      let view = try AdaptedCheckpoint(checkpoint, applying: adapter, policy: policy)
+      let view = try AdaptedCheckpoint(checkpoint, applying: stack, policy: policy)
       let bar = ProgressBar("merging")
       defer { bar.finish() }
       receipt = try Merge(view).write(to: FilePath(output), replacing: force) {
         bar.advance($0, of: $1)
       }
     } catch {
-      throw Failure(error, adapter: reference.path)
+      throw Failure(error, adapter: references[0].adapter.path)
     }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     if json { Terminal.write(receipt.json(seconds: seconds)) }
     for line in receipt.lines(seconds: seconds) { Terminal.report(line.kind, line.text) }
   }
 
+  private func weightedReferences() throws(Failure) -> [WeightedReference] {
+    var references: [WeightedReference] = []
+    for argument in adapters {
+      let reference = try WeightedReference(argument)
+      try checkDistinct(output, from: reference.adapter.inputs)
+      references.append(reference)
+    }
+    guard references.count(where: \.adapter.isStandardInput) <= 1 else {
+      throw Failure("standard input can be one adapter only", hint: "name the files")
+    }
+    return references
+  }
+
   /// An adapter that changes nothing, or not what one thinks, is worth a word before the work.
   private func reportWarnings(
-    _ adapter: Adapter, _ reference: AdapterReference
+    _ adapter: Adapter, _ reference: WeightedReference
   ) throws(Failure) {
     do throws(FormatError) {
       for warning in try Warning.all(of: adapter) {
         if case .unresolvedLayout = warning { continue }
-        Terminal.report("warning", warning.sentence)
+        let prefix = adapters.count > 1 ? "\(reference.label): " : ""
+        Terminal.report("warning", prefix + warning.sentence)
       }
     } catch {
-      throw Failure(error, in: reference.path)
+      throw Failure(error, in: reference.adapter.path)
     }
   }
 

@@ -1,5 +1,4 @@
 public import AdapterRuntime
-public import Checkpoints
 public import Storage
 public import StrictJSON
 public import SystemPackage
@@ -33,8 +32,8 @@ public enum DecoderError: Error, Sendable {
   case nonfiniteLogits(position: Int)
   /// An adapter cannot be applied to this base.
   case runtime(adapter: Name, RuntimeError)
-  /// A base cannot be read.
-  case checkpoint(CheckpointError)
+  /// The weights cannot be read, or what adapters make of them cannot be used.
+  case weights(RuntimeError)
 }
 
 extension DecoderError: CustomStringConvertible {
@@ -60,7 +59,7 @@ extension DecoderError: CustomStringConvertible {
     case .nonfiniteLogits(let position):
       "the logits after position \(position) are not finite"
     case .runtime(let adapter, let error): "\(adapter): \(error)"
-    case .checkpoint(let error): error.description
+    case .weights(let error): error.description
     }
   }
 
@@ -73,7 +72,7 @@ extension DecoderError: CustomStringConvertible {
     case .noTokens: "give a prompt"
     case .nonfiniteLogits: "the weights or the adapter are damaged, or of too large values"
     case .notBesideWeights: "name it when the model is loaded"
-    case .runtime(_, let error): error.hint
+    case .runtime(_, let error), .weights(let error): error.hint
     default: nil
     }
   }

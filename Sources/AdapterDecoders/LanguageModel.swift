@@ -23,25 +23,32 @@ public final class LanguageModel: Sendable {
 
   /// Loads a model.
   ///
-  /// - Parameters:
-  ///   - checkpoint: weights beside a `config.json` of type gpt2, bloom, llama or qwen2; BF16, F16 or F32.
-  ///   - view: the checkpoint seen through what adapters do to weights; nil for the base alone.
+  /// - Parameter view: weights beside a `config.json` of type gpt2, bloom, llama or qwen2; BF16, F16 or F32;
+  ///   seen through adapters, whose changes become part of the weights.
   /// - Throws: `DecoderError` where the architecture is not one of these, or the weights are not those of
   ///   the configuration.
-  public init(
-    _ checkpoint: Checkpoint, through view: AdaptedCheckpoint? = nil
-  ) throws(DecoderError) {
+  public init(_ view: AdaptedCheckpoint) throws(DecoderError) {
+    checkpoint = view.checkpoint
     let config = try DecoderConfig(checkpoint.configPath)
     let kind = try DecoderKind(config)
-    var loader = WeightLoader(
-      checkpoint, through: view, prefix: kind.prefix, probe: kind.embeddingName)
+    var loader = WeightLoader(view, prefix: kind.prefix, probe: kind.embeddingName)
     decoder = try kind.load(config, &loader)
-    self.checkpoint = checkpoint
     layers = loader.layers
     vectors = loader.vectors
     weightByteCount = loader.byteCount
     endTokens = try config.tokens("eos_token_id")
     emptyStack = AdapterStack(emptyFor: loader.layers.count, vectorCount: loader.vectors.count)
+  }
+
+  /// Loads a model without adapters in its weights.
+  ///
+  /// - Parameter checkpoint: weights beside a `config.json`.
+  /// - Throws: `DecoderError` as for a view.
+  public convenience init(_ checkpoint: Checkpoint) throws(DecoderError) {
+    let view = try rethrowing(as: DecoderError.weights) { () throws(RuntimeError) in
+      try AdaptedCheckpoint(checkpoint, applying: [])
+    }
+    try self.init(view)
   }
 
   var dimensions: DecoderDimensions { decoder.dimensions }

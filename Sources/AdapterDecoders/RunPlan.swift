@@ -1,3 +1,4 @@
+internal import AdapterMath
 public import AdapterRuntime
 public import Adapters
 public import Checkpoints
@@ -31,7 +32,7 @@ public struct RunPlan: Sendable {
       throw .runtime(adapter: adapter.name, error)
     }
     var foldedTargets: Set<Name> = []
-    for tensor in view.adapter.tensors where !Self.runsBeside(tensor, kind) {
+    for tensor in view.tensors where !Self.runsBeside(tensor, kind) {
       foldedTargets.formUnion(tensor.changes.compactMap(\.operation.target?.name))
     }
     folded = adapter.keeping { operation in

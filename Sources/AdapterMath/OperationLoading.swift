@@ -19,7 +19,8 @@ extension ParameterChange {
       let change: MultiplyChange<Scalar> = try multiply.load(part, &loader, shape.dimensions)
       return change
     case .add(let add):
-      return AddChange<Scalar>(delta: try loader.values(add.delta), scale: Scalar(add.scale))
+      return AddChange<Scalar>(
+        delta: try loader.values(add.delta), scale: loader.weighted(add.scale))
     case .replace(let replace):
       return ReplaceChange<Scalar>(value: try loader.values(replace.value))
     case .replaceRows(let rows):

@@ -10,6 +10,8 @@ package struct ParameterChange: Sendable {
   package let adapter: Adapter
   /// Which part of the operation, of which part of the tensor.
   package let part: Part
+  /// How much of the change is made: W ← W + weight · (f(W) − W).
+  package var weight: Double
 
   /// What of an operation acts on a stored tensor.
   package enum Part: Sendable, Hashable {
@@ -23,10 +25,13 @@ package struct ParameterChange: Sendable {
     case region(rows: Range<Int>)
   }
 
-  package init(_ operation: Adapters.Operation, of adapter: Adapter, part: Part) {
+  package init(
+    _ operation: Adapters.Operation, of adapter: Adapter, part: Part, weight: Double = 1
+  ) {
     self.operation = operation
     self.adapter = adapter
     self.part = part
+    self.weight = weight
   }
 
   /// Whether the tensor is seen as a stack of matrices.
@@ -78,11 +83,17 @@ extension TileChange {
 /// Loads operands of one adapter, and keeps in mind which of them are not finite.
 struct OperandLoader {
   let adapter: Adapter
+  /// The weight of the change that they are for.
+  let weight: Double
   private(set) var nonfinite: [Operand] = []
 
-  init(_ adapter: Adapter) {
+  init(_ adapter: Adapter, weight: Double = 1) {
     self.adapter = adapter
+    self.weight = weight
   }
+
+  /// A factor before a change, weighted.
+  func weighted<Scalar: ComputeScalar>(_ scale: Double) -> Scalar { Scalar(weight * scale) }
 
   /// Integers of type I32 or I64, of a whole tensor.
   func integers(_ operand: TypedOperand) throws(FormatError) -> [Int] {

@@ -112,7 +112,7 @@ private struct TileProgram<Scalar: ComputeScalar>: Sendable {
     var changes: [any TileChange<Scalar>] = []
     var nonfinite: [Name] = []
     for change in all {
-      var loader = OperandLoader(change.adapter)
+      var loader = OperandLoader(change.adapter, weight: change.weight)
       let loaded: [any TileChange<Scalar>] = try change.load(&loader, shape)
       if change.operation.isReplacement { replacements += loaded } else { changes += loaded }
       nonfinite += loader.nonfinite.map(\.tensor)

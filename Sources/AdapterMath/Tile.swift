@@ -86,17 +86,32 @@ package struct TileGrid: Sendable, Hashable {
 
   /// Runs of rows of about `elements` elements.
   package func tiles(of elements: Int) -> [Range<Int>] {
-    Self.cut(0..<rows, by: max(1, elements / max(1, columns)), alignment)
+    Self.cut(0..<rows, by: step(of: elements))
+  }
+
+  /// The parts, of tiles of about `elements` elements, in which some of these rows are worked on. Whoever reads
+  /// some rows works on the same parts as one who reads all: in others the last bits of sums may differ.
+  package func parts(holding wanted: Range<Int>, tilesOf elements: Int) -> [Range<Int>] {
+    let step = step(of: elements)
+    let first = wanted.lowerBound / step * step
+    return Self.cut(first..<min(rows, wanted.upperBound), by: step).flatMap { tile in
+      parts(of: tile.lowerBound..<min(rows, tile.lowerBound + step)).filter { $0.overlaps(wanted) }
+    }
   }
 
   /// Parts of a tile that are worked on at once.
   func parts(of tile: Range<Int>) -> [Range<Int>] {
-    Self.cut(tile, by: max(1, Self.cachedElements / max(1, columns)), alignment)
+    Self.cut(tile, by: step(of: Self.cachedElements))
   }
 
-  private static func cut(_ rows: Range<Int>, by count: Int, _ alignment: Int) -> [Range<Int>] {
-    let step = max(alignment, count / alignment * alignment)
-    return stride(from: rows.lowerBound, to: rows.upperBound, by: step).map {
+  /// Rows of about `elements` elements.
+  package func step(of elements: Int) -> Int {
+    let count = max(1, elements / max(1, columns))
+    return max(alignment, count / alignment * alignment)
+  }
+
+  private static func cut(_ rows: Range<Int>, by step: Int) -> [Range<Int>] {
+    stride(from: rows.lowerBound, to: rows.upperBound, by: step).map {
       $0..<min($0 + step, rows.upperBound)
     }
   }

@@ -2,21 +2,21 @@ internal import AdapterFormat
 internal import AdapterMath
 public import Adapters
 public import Checkpoints
-package import Storage
+public import Storage
 public import StrictJSON
 
-/// A checkpoint seen through an adapter: the tensors it changes are computed on demand, tile by
-/// tile; all others are the base's own.
+/// A checkpoint seen through a stack of adapters: the tensors that they change are computed on demand,
+/// tile by tile; all others are the base's own.
 ///
 /// Everything that applies adapters goes through this view: loading reads it, a merge writes it to
 /// disk.
 public struct AdaptedCheckpoint: Sendable {
   /// The base.
   public let checkpoint: Checkpoint
-  /// The adapter, bound to the base.
-  public let adapter: BoundAdapter
-  /// What the base's samples say.
-  public let verdict: BaseVerdict
+  /// The adapters in the order in which they are applied, bound to the base.
+  public let adapters: [AppliedAdapter]
+  /// The tensors that they change or make, by name.
+  public let tensors: [AdaptedTensor]
   private let policy: Policy
   private let changes: [Name: AdaptedTensor]
 
@@ -56,77 +56,125 @@ public struct AdaptedCheckpoint: Sendable {
     }
   }
 
-  /// Applies an adapter to a base: binds its targets, and holds the base against the adapter's
-  /// fingerprint.
+  /// Applies a stack of adapters to a base, from left to right: binds the targets of each, holds the base
+  /// against the fingerprint of each, and refuses what would undo what came before.
   ///
+  /// - Parameters:
+  ///   - checkpoint: the base.
+  ///   - stack: the adapters; one may stand there several times.
+  ///   - policy: what is accepted that is normally refused.
+  /// - Throws: `RuntimeError` where an adapter cannot be applied, not to this base, or not after another;
+  ///   of several adapters it says which.
+  public init(
+    _ checkpoint: Checkpoint, applying stack: [WeightedAdapter], policy: Policy = Policy()
+  ) throws(RuntimeError) {
+    let targets = Set(stack.flatMap { $0.adapter.operations.compactMap(\.target?.name) })
+    for name in policy.choices.names.keys.sorted() where !targets.contains(name) {
+      let whom = stack.count == 1 ? "the adapter does not change" : "no adapter changes"
+      throw .notMergeable("--map \(name): \(whom) it")
+    }
+    var adapters: [AppliedAdapter] = []
+    for weighted in stack {
+      let applied = try rethrowing(
+        as: { stack.count > 1 ? .inStack(weighted.label, $0) : $0 }
+      ) { () throws(RuntimeError) in
+        try AppliedAdapter(weighted, to: checkpoint, policy)
+      }
+      adapters.append(applied)
+    }
+    tensors = try StackCombination(adapters, in: checkpoint).tensors
+    var changes: [Name: AdaptedTensor] = [:]
+    for tensor in tensors where changes.updateValue(tensor, forKey: tensor.info.name) != nil {
+      throw .notMergeable("\(tensor.info.name) would be made twice")
+    }
+    self.checkpoint = checkpoint
+    self.adapters = adapters
+    self.policy = policy
+    self.changes = changes
+  }
+
+  /// Applies one adapter to a base, as it was trained.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the base.
+  ///   - adapter: the adapter.
+  ///   - policy: what is accepted that is normally refused.
   /// - Throws: `RuntimeError` where the adapter cannot be applied, or not to this base.
   public init(
     _ checkpoint: Checkpoint, applying adapter: Adapter, policy: Policy = Policy()
   ) throws(RuntimeError) {
-    for operation in adapter.operations where operation.target == nil {
-      if case .unsupported = operation { continue }
-      throw .notMergeable("\(operation.name) acts at run time only")
-    }
-    let bound = try BoundAdapter(adapter, to: checkpoint, choices: policy.choices)
-    self.checkpoint = checkpoint
-    self.adapter = bound
-    self.policy = policy
-    var changes: [Name: AdaptedTensor] = [:]
-    for tensor in bound.tensors where changes.updateValue(tensor, forKey: tensor.info.name) != nil {
-      throw .notMergeable("\(tensor.info.name) would be made twice")
-    }
-    self.changes = changes
-    verdict =
-      try adapter.base?.fingerprint?.verdict(
-        on: checkpoint, targets: bound.targets(recordedBy: adapter)) ?? .unknown
-    guard verdict.isAccepted || (verdict.isOverridable && policy.otherBase == .allow) else {
-      throw .otherBase(verdict)
-    }
+    try self.init(checkpoint, applying: [WeightedAdapter(adapter)], policy: policy)
   }
 
-  /// The tensors that the adapter changes or makes, by name.
-  public var changedNames: [Name] { changes.keys.sorted() }
+  /// What the base's samples say: of several adapters, what speaks most against the base.
+  public var verdict: BaseVerdict {
+    adapters.map(\.verdict).max { $0.doubt < $1.doubt } ?? .exact
+  }
 
-  /// A tensor's bytes with the adapter applied, in the base's element type; nil where neither the
-  /// base nor the adapter has one of this name.
+  /// The tensors that the adapters change or make, by name.
+  public var changedNames: [Name] { tensors.map(\.info.name) }
+
+  /// All tensors, the base's and those that are made, by name.
+  public var names: [Name] { Set(checkpoint.names).union(changes.keys).sorted() }
+
+  /// A tensor's element type and shape; nil where there is none of this name.
+  public func info(of name: Name) -> TensorInfo? {
+    changes[name]?.info ?? checkpoint.tensor(name)?.info
+  }
+
+  /// A tensor to be read piece by piece; nil where there is none of this name. The operands of its
+  /// changes are in memory as long as the reader is.
   ///
-  /// - Throws: `RuntimeError` where the base or the adapter cannot be read.
-  public func contents(of name: Name) throws(RuntimeError) -> [UInt8]? {
-    guard let adapted = changes[name] else {
-      guard let tensor = checkpoint.tensor(name) else { return nil }
-      return try storing { () throws(StorageError) in
-        try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
-      }
+  /// - Throws: `RuntimeError` where the base or an adapter cannot be read.
+  public func reader(of name: Name) throws(RuntimeError) -> TensorReader? {
+    if let adapted = changes[name] {
+      return TensorReader(adapted.info, try update(of: adapted))
     }
-    let update = try update(of: adapted)
-    let scratch = TileScratch()
-    var contents: [UInt8] = []
-    for rows in update.tiles {
-      var tile = try update.original(rows)
-      try unsafe tile.withUnsafeMutableBytesThrowing { tile throws(RuntimeError) in
-        try unsafe update.apply(to: tile, rows: rows, scratch)
-      }
-      contents += tile
-    }
-    return contents
+    return checkpoint.tensor(name).map { TensorReader($0) }
   }
 
-  /// A tensor that an adapter changes or makes; nil for one that it does not.
-  package func changedInfo(of name: Name) -> TensorInfo? { changes[name]?.info }
+  /// A tensor's bytes with the adapters applied, in the base's element type; nil where there is none of
+  /// this name.
+  ///
+  /// - Throws: `RuntimeError` where the base or an adapter cannot be read.
+  public func contents(of name: Name) throws(RuntimeError) -> [UInt8]? {
+    guard let reader = try reader(of: name) else { return nil }
+    return try reader.contents(of: 0..<reader.rowCount)
+  }
 
   /// What happens to a tensor; nil where it is left alone.
   func adapted(_ name: Name) -> AdaptedTensor? { changes[name] }
 
   /// The change of a tensor with its operands loaded.
   func update(of adapted: AdaptedTensor) throws(RuntimeError) -> TensorUpdate {
-    let adapter = adapter.adapter
-    let update = try decoding { () throws(FormatError) in
-      try ParameterUpdate(
-        adapted.parameterChanges(adapter), type: adapted.info.type, shape: adapted.info.shape)
+    let update: ParameterUpdate
+    do throws(FormatError) {
+      update = try ParameterUpdate(
+        adapted.changes, type: adapted.info.type, shape: adapted.info.shape)
+    } catch {
+      throw named(.format(error), in: adapted) { (try? load($0, of: adapted)) == nil }
     }
     if policy.nonFiniteValues == .refuse, let name = update.nonfiniteOperands.first {
-      throw .nonfiniteAdapter(name)
+      throw named(.nonfiniteAdapter(name), in: adapted) {
+        (try? load($0, of: adapted))?.nonfiniteOperands.isEmpty == false
+      }
     }
     return try TensorUpdate(adapted, update, nonFiniteValues: policy.nonFiniteValues)
+  }
+
+  private func load(
+    _ change: ParameterChange, of adapted: AdaptedTensor
+  ) throws(FormatError) -> ParameterUpdate {
+    try ParameterUpdate([change], type: adapted.info.type, shape: adapted.info.shape)
+  }
+
+  /// An error with the label of the adapter that it is of: the first whose change is found guilty.
+  private func named(
+    _ error: RuntimeError, in adapted: AdaptedTensor, _ isGuilty: (ParameterChange) -> Bool
+  ) -> RuntimeError {
+    guard adapters.count > 1,
+      let place = adapted.changes.firstIndex(where: isGuilty), place < adapted.owners.count
+    else { return error }
+    return .inStack(adapters[adapted.owners[place]].label, error)
   }
 }

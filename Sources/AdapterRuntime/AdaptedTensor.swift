@@ -1,5 +1,5 @@
 package import AdapterMath
-package import Adapters
+internal import Adapters
 public import Checkpoints
 public import Storage
 internal import StrictJSON
@@ -13,7 +13,9 @@ public struct AdaptedTensor: Sendable {
   /// How it stands to the base.
   public let kind: Kind
   /// What changes it, in order.
-  package let changes: [(operation: Adapters.Operation, part: ParameterChange.Part)]
+  package let changes: [ParameterChange]
+  /// For each change, the place of its adapter in the stack.
+  let owners: [Int]
 
   /// How an adapted tensor stands to the base.
   public enum Kind: Sendable, Hashable {
@@ -26,13 +28,7 @@ public struct AdaptedTensor: Sendable {
   }
 
   /// How it is cut into tiles.
-  func grid(_ adapter: Adapter) -> TileGrid {
-    TileGrid(info.shape, of: info.type, changes: parameterChanges(adapter))
-  }
-
-  package func parameterChanges(_ adapter: Adapter) -> [ParameterChange] {
-    changes.map { ParameterChange($0.operation, of: adapter, part: $0.part) }
-  }
+  var grid: TileGrid { TileGrid(info.shape, of: info.type, changes: changes) }
 
   /// Whether everything that happens to it can act beside a linear layer that keeps its weight.
   package var actsBesideLayer: Bool {
@@ -42,7 +38,7 @@ public struct AdaptedTensor: Sendable {
 
   /// The digest that its bytes should have, where an operation records one and is alone.
   var recordedResult: Digest? {
-    guard changes.count == 1 else { return nil }
+    guard changes.count == 1, changes[0].weight == 1 else { return nil }
     return switch changes[0].operation {
     case .add(let add): add.result
     case .replace(let replace): replace.result

@@ -52,6 +52,18 @@ public enum BaseVerdict: Sendable, Hashable {
     }
   }
 
+  /// How much it speaks against the base.
+  var doubt: Int {
+    switch self {
+    case .exact: 0
+    case .sameValues: 1
+    case .unknown: 2
+    case .targetsNotSampled: 3
+    case .othersDiffer: 4
+    case .targetsDiffer: 5
+    }
+  }
+
   /// Whether the user may insist.
   var isOverridable: Bool {
     switch self {

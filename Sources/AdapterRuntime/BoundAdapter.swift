@@ -3,7 +3,7 @@ internal import AdapterMath
 public import Adapters
 public import Checkpoints
 internal import Storage
-internal import StrictJSON
+public import StrictJSON
 
 /// An adapter whose operations are bound to the stored tensors of one base, all layouts decided.
 public struct BoundAdapter: Sendable {
@@ -15,6 +15,8 @@ public struct BoundAdapter: Sendable {
   public let notes: [String]
   /// The tensors that it changes or makes, by name.
   public let tensors: [AdaptedTensor]
+  /// Names of one tensor that get the same change, once.
+  public let shared: [[Name]]
   /// Whether parameters that shared a tensor have one each now.
   public let isUntied: Bool
 
@@ -41,13 +43,14 @@ public struct BoundAdapter: Sendable {
     self.adapter = adapter
     tensors = resolution.tensors
     isUntied = resolution.isUntied
+    shared = resolution.shared
     notes = builder.notes + resolution.notes
     rule = binding.rule
   }
 
   /// What is no float can only be given a value of its own type; a stack of weights is cut for stacks
   /// only.
-  private static func checkType(_ tensor: AdaptedTensor) throws(RuntimeError) {
+  static func checkType(_ tensor: AdaptedTensor) throws(RuntimeError) {
     let strangers = tensor.changes.filter { !$0.operation.isForStacks($0.part) }
     if strangers.count < tensor.changes.count, let stranger = strangers.first,
       tensor.changes.contains(where: { $0.operation.isOnStack($0.part) })
@@ -55,15 +58,15 @@ public struct BoundAdapter: Sendable {
       throw .notMergeable(
         "\(tensor.info.name) is a stack of weights, and \(stranger.operation.name) is not for one")
     }
-    for (operation, _) in tensor.changes {
-      guard case .replace(let replace) = operation else { continue }
+    for change in tensor.changes {
+      guard case .replace(let replace) = change.operation else { continue }
       let isWhole = tensor.changes.count == 1 && replace.value.type == tensor.info.type
       guard isWhole || (replace.value.type.isFloat && tensor.info.type.isFloat) else {
         throw .type(tensor.info.name, tensor.info.type, by: replace.value.type)
       }
     }
-    let isReplaced = tensor.changes.contains { operation, _ in
-      if case .replace = operation { true } else { false }
+    let isReplaced = tensor.changes.contains {
+      if case .replace = $0.operation { true } else { false }
     }
     guard isReplaced || tensor.info.type.isFloat else {
       throw .type(tensor.info.name, tensor.info.type, by: nil)

@@ -129,7 +129,7 @@ extension AdaptedCheckpoint {
   fileprivate func exactUpdate(of tensor: AdaptedTensor) throws(RuntimeError) -> ParameterUpdate {
     var update = try decoding { () throws(FormatError) in
       try ParameterUpdate(
-        tensor.parameterChanges(adapter.adapter), type: .f64, shape: tensor.info.shape)
+        tensor.changes, type: .f64, shape: tensor.info.shape)
     }
     guard update.needsMeasuring else { return update }
     let grid = update.grid

@@ -82,26 +82,16 @@ public struct Merge: Sendable {
     _ target: FilePath, copied: [String], edited: [String], omitted: [String], proven: [Name],
     byteCount: UInt64
   ) -> MergeReceipt {
-    let tensors = view.adapter.tensors
-    let adapter = view.adapter.adapter
-    func names(_ kind: AdaptedTensor.Kind) -> [Name] {
-      tensors.filter { $0.kind == kind }.map(\.info.name)
-    }
-    return MergeReceipt(
-      output: target, adapter: (adapter.name, adapter.file?.file.digest),
-      rule: view.adapter.rule, verdict: view.verdict, changed: tensors.map(\.info.name),
-      created: names(.created), resized: names(.resized), proven: proven,
-      changedParameters: tensors.reduce(0) { $0 + $1.info.shape.count },
-      untouchedCount: view.checkpoint.names.count - tensors.count + names(.created).count,
-      byteCount: byteCount, shards: view.checkpoint.shards.map(\.name), copiedFiles: copied,
-      editedFiles: edited,
+    MergeReceipt(
+      output: target, applied: view.receipt, proven: proven, byteCount: byteCount,
+      shards: view.checkpoint.shards.map(\.name), copiedFiles: copied, editedFiles: edited,
       omittedFiles: omitted, notes: notes)
   }
 
   private var notes: [String] {
-    var notes = view.adapter.notes
+    var notes: [String] = []
     if view.checkpoint.hasUnreadableConfig { notes.append("config.json cannot be read") }
-    if let head = view.adapter.tensors.first(where: {
+    if let head = view.tensors.first(where: {
       $0.kind == .created && $0.origin == nil && $0.info.name.hasSuffix(".weight")
     }) {
       notes.append(
@@ -109,7 +99,7 @@ public struct Merge: Sendable {
           + "(\(head.info.name) has \(head.info.shape.dimensions.first ?? 0) rows), id2label and another class"
       )
     }
-    let needsConfig = view.adapter.isUntied || !resizedVocabularies.isEmpty
+    let needsConfig = isUntied || !resizedVocabularies.isEmpty
     if needsConfig, view.checkpoint.folder == nil {
       notes.append(
         "the model's config.json must say so too (tie_word_embeddings, vocab_size); "
@@ -122,13 +112,13 @@ public struct Merge: Sendable {
   /// out so, or nothing is written.
   private func proveResults() throws(RuntimeError) -> [Name] {
     var proven: [Name] = []
-    for tensor in view.adapter.tensors {
+    for tensor in view.tensors {
       guard let expected = tensor.recordedResult,
         let contents = try view.contents(of: tensor.info.name)
       else { continue }
       if Digest(of: contents) == expected {
         proven.append(tensor.info.name)
-      } else if view.verdict == .exact {
+      } else if tensor.owners.allSatisfy({ view.adapters[$0].verdict == .exact }) {
         throw .otherResult(tensor.info.name)
       }
     }
@@ -167,10 +157,15 @@ extension Merge {
     return (copied, omitted)
   }
 
+  /// Whether parameters that shared a tensor have one each now.
+  private var isUntied: Bool {
+    view.adapters.contains { $0.weight != 0 && $0.bound.isUntied }
+  }
+
   private static let maximumConfigByteCount = 64 << 20
 
   private var resizedVocabularies: [AdaptedTensor] {
-    view.adapter.tensors.filter { $0.kind == .resized && VocabularyNames.isOne($0.info.name) }
+    view.tensors.filter { $0.kind == .resized && VocabularyNames.isOne($0.info.name) }
   }
 
   /// A file of the base that the change of the weights makes untrue, mended; nil for one that stays.
@@ -192,7 +187,7 @@ extension Merge {
         (before: $0.info.shape.dimensions[0], after: tensor.info.shape.dimensions[0])
       }
     }
-    guard view.adapter.isUntied || !sizes.isEmpty else { return nil }
+    guard isUntied || !sizes.isEmpty else { return nil }
     let bytes = try storing { () throws(StorageError) in
       let file = try File(path)
       return try file.contents(limit: Self.maximumConfigByteCount)
@@ -200,7 +195,7 @@ extension Merge {
     // One of that size is none that could be read before either.
     guard let bytes else { return nil }
     var config = ConfigText(String(decoding: bytes, as: UTF8.self))
-    if view.adapter.isUntied { config.set("tie_word_embeddings", from: "true", to: "false") }
+    if isUntied { config.set("tie_word_embeddings", from: "true", to: "false") }
     for size in sizes {
       config.set("vocab_size", from: "\(size.before)", to: "\(size.after)")
     }

@@ -1,5 +1,3 @@
-public import Checkpoints
-public import Storage
 public import StrictJSON
 public import SystemPackage
 
@@ -7,24 +5,10 @@ public import SystemPackage
 public struct MergeReceipt: Sendable {
   /// Where the result is.
   public let output: FilePath
-  /// The adapter's name, and the digest of its file; nil where it is not from an `.adp` file.
-  public let adapter: (name: Name, digest: Digest?)
-  /// How the adapter's targets were found in the base.
-  public let rule: NameBinding.Rule
-  /// What the base's samples say.
-  public let verdict: BaseVerdict
-  /// The stored tensors that were changed.
-  public let changed: [Name]
-  /// Those of them that the base does not have.
-  public let created: [Name]
-  /// Those of them that have another first dimension than in the base.
-  public let resized: [Name]
-  /// Those of them whose bytes the adapter had recorded when it was extracted, and which are these.
+  /// The adapters, and what they changed.
+  public let applied: Receipt
+  /// The changed tensors whose bytes the adapter had recorded when it was extracted, and which are these.
   public let proven: [Name]
-  /// Elements of the changed tensors.
-  public let changedParameters: Int
-  /// How many tensors are the base's, byte for byte.
-  public let untouchedCount: Int
   /// Bytes written.
   public let byteCount: UInt64
   /// The output's safetensors files.
@@ -35,6 +19,15 @@ public struct MergeReceipt: Sendable {
   public let editedFiles: [String]
   /// Files of the base that the result does not have.
   public let omittedFiles: [String]
-  /// Decisions that a user should know of.
+  /// Decisions about the files that a user should know of.
   public let notes: [String]
+
+  /// The stored tensors that were changed.
+  public var changed: [Name] { applied.changed }
+  /// Those of them that the base does not have.
+  public var created: [Name] { applied.created }
+  /// Those of them that have another first dimension than in the base.
+  public var resized: [Name] { applied.resized }
+  /// How many tensors are the base's, byte for byte.
+  public var untouchedCount: Int { applied.untouchedCount }
 }

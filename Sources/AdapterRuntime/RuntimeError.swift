@@ -32,12 +32,31 @@ public enum RuntimeError: Error, Sendable {
   case otherResult(Name)
   /// A merged value is not finite in the base's element type.
   case overflow(Name, ElementType)
+  /// A weight that an adapter cannot take, and the parameter that it cannot take it for.
+  case weight(WeightFault, Double, on: Name? = nil)
+  /// Two adapters of a stack cannot both change a parameter.
+  case conflict(StackConflict)
+  /// An error of one adapter of a stack of several, by its label.
+  indirect case inStack(String, RuntimeError)
   /// The adapter's file is damaged.
   case format(FormatError)
   /// The base is malformed.
   case checkpoint(CheckpointError)
   /// A file cannot be read or written.
   case storage(StorageError)
+}
+
+extension RuntimeError {
+  /// Why an adapter cannot take a weight.
+  @nonexhaustive
+  public enum WeightFault: Sendable, Hashable {
+    /// It is a NaN or an infinity.
+    case notFinite
+    /// A part of a rotation is none.
+    case rotation
+    /// What is replaced is not blended with what was there.
+    case replacement
+  }
 }
 
 extension RuntimeError: CustomStringConvertible {
@@ -69,6 +88,14 @@ extension RuntimeError: CustomStringConvertible {
       "the merged \(name) is not the one that the adapter was extracted from"
     case .overflow(let name, let type):
       "a merged value of \(name) is not finite in \(type.rawValue)"
+    case .weight(.notFinite, let weight, _): "weight \(weight) is no finite number"
+    case .weight(.rotation, let weight, let name):
+      "weight \(weight): \(name?.text ?? "a parameter") is rotated, and a part of a rotation is none"
+    case .weight(.replacement, let weight, let name):
+      "weight \(weight): \(name?.text ?? "a parameter") is replaced, and not blended with what was "
+        + "there"
+    case .conflict(let conflict): conflict.description
+    case .inStack(let label, let error): "\(label): \(error)"
     case .format(let error): error.description
     case .checkpoint(let error): error.description
     case .storage(let error): error.description
@@ -84,6 +111,10 @@ extension RuntimeError: CustomStringConvertible {
     case .otherBase(let verdict):
       verdict.isOverridable ? "to merge all the same: --allow-other-base" : nil
     case .otherChanges: "to leave them behind: --only-bias"
+    case .weight(.notFinite, _, _): nil
+    case .weight: "it takes weight 1, or 0 to leave it out"
+    case .conflict(let conflict): conflict.hint
+    case .inStack(_, let error): error.hint
     case .tied: "to give each a tensor of its own: --untie"
     case .binding(.unbound(let targets)) where targets.keys.contains { $0.hasSuffix(".bias") }:
       "where the base's layers have no bias: --add-missing-bias"

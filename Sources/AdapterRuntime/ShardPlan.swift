@@ -39,7 +39,7 @@ struct ShardPlan: Sendable {
     source = file.file
     let stored = view.checkpoint.tensors(inShard: shard)
     let isLast = shard == view.checkpoint.shards.count - 1
-    let created = isLast ? view.adapter.tensors.filter { $0.kind == .created } : []
+    let created = isLast ? view.tensors.filter { $0.kind == .created } : []
     let adapted = stored.map { view.adapted($0.info.name) }
     sourceHeaderCount = stored.first?.offset ?? file.file.count
     let isSame = created.isEmpty && !adapted.contains { $0?.kind == .resized }

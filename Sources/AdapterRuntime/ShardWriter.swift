@@ -64,7 +64,7 @@ struct ShardWriter: Sendable {
         copy(offset..<offset + UInt64(tensor.info.byteCount), to: tensor.offset)
       case .adapted(let adapted):
         flush()
-        let tiles = TensorUpdate.tiles(of: adapted.info, adapted.grid(view.adapter.adapter))
+        let tiles = TensorUpdate.tiles(of: adapted.info, adapted.grid)
         pieces += tiles.map { .change(index: changes.count, rows: $0) }
         changes.append(PendingChange(adapted, offset: tensor.offset, tileCount: tiles.count))
       }

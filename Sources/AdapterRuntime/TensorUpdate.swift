@@ -32,10 +32,23 @@ struct TensorUpdate: Sendable {
 
   /// The tiles of a tensor: runs of whole rows.
   static func tiles(of info: TensorInfo, _ grid: TileGrid) -> [Range<Int>] {
-    grid.tiles(of: tileByteCount * 8 / info.type.bitWidth)
+    grid.tiles(of: elementCount(of: info))
   }
 
-  var tiles: [Range<Int>] { Self.tiles(of: tensor.info, update.grid) }
+  private static func elementCount(of info: TensorInfo) -> Int {
+    tileByteCount * 8 / info.type.bitWidth
+  }
+
+  /// How the tensor is cut into tiles.
+  var grid: TileGrid { update.grid }
+
+  /// Rows of a tile.
+  var tileRowCount: Int { update.grid.step(of: Self.elementCount(of: tensor.info)) }
+
+  /// The parts of tiles in which some of these rows are worked on.
+  func parts(holding rows: Range<Int>) -> [Range<Int>] {
+    update.grid.parts(holding: rows, tilesOf: Self.elementCount(of: tensor.info))
+  }
 
   /// Where rows are among the tensor's bytes.
   func byteRange(of rows: Range<Int>) -> Range<Int> {

@@ -12,6 +12,8 @@ struct TieResolution {
   private(set) var tensors: [AdaptedTensor] = []
   private(set) var isUntied = false
   private(set) var notes: [String] = []
+  /// Names that share a tensor and get the same change.
+  private(set) var shared: [[Name]] = []
 
   private var done: Set<Name> = []
 
@@ -42,7 +44,7 @@ struct TieResolution {
     _ checkpoint: Checkpoint, _ choices: BindingChoices
   ) throws(RuntimeError) {
     guard names.count > 1, let first = ends.first else {
-      for slot in ends { tensors.append(slot.tensor(named: slot.name, slot.stored)) }
+      for slot in ends { tensors.append(slot.tensor(named: slot.name, slot.stored, of: adapter)) }
       return
     }
     // Other names may be stored too, as copies.
@@ -52,11 +54,12 @@ struct TieResolution {
     let followsOnBoth = first.replacesRowsOnly && isOfEmbedding && copies.isEmpty
     if areEqual, ends.count == names.count || followsOnBoth {
       for copy in [name] + copies.sorted() {
-        tensors.append(first.tensor(named: copy, checkpoint.tensor(copy)))
+        tensors.append(first.tensor(named: copy, checkpoint.tensor(copy), of: adapter))
       }
       if ends.count > 1 {
         let list = names.sorted().map(\.text).joined(separator: " and ")
         notes.append("\(list) share a tensor and get the same change, once")
+        shared.append(names.sorted())
       }
       return
     }
@@ -73,7 +76,7 @@ struct TieResolution {
       // A name that is stored, and that nothing changes, stays as it is.
       guard slot != nil || stored == nil, let origin = stored ?? first.stored else { continue }
       let own = slot ?? ChangeSlot(each, origin)
-      tensors.append(own.tensor(named: each, origin, isNew: stored == nil))
+      tensors.append(own.tensor(named: each, origin, of: adapter, isNew: stored == nil))
     }
   }
 
@@ -106,14 +109,16 @@ extension ChangeSlot {
   }
 
   fileprivate func tensor(
-    named name: Name, _ stored: StoredTensor?, isNew: Bool = false
+    named name: Name, _ stored: StoredTensor?, of adapter: Adapter, isNew: Bool = false
   ) -> AdaptedTensor {
     let isReplaced = changes.contains { if case .replace = $0.operation { true } else { false } }
     let kind: AdaptedTensor.Kind =
       isNew || stored == nil ? .created : stored?.info.shape == shape ? .changed : .resized
     return AdaptedTensor(
       info: TensorInfo(name: name, type: type, shape: shape), origin: isReplaced ? nil : stored,
-      kind: kind, changes: changes)
+      kind: kind,
+      changes: changes.map { ParameterChange($0.operation, of: adapter, part: $0.part) },
+      owners: changes.map { _ in 0 })
   }
 }
 

@@ -85,16 +85,19 @@ struct RunningCase: Sendable, CustomTestStringConvertible {
 }
 
 enum Loaded {
+  /// As PEFT, which gives a head of its own to a model whose head is changed.
+  private static let policy = AdaptedCheckpoint.Policy(choices: BindingChoices(ties: .untie))
+
   /// As a program would: what acts beside the weights, and what has to be part of them.
   static func load(
     _ checkpoint: Checkpoint, _ adapters: [(adapter: Adapter, weight: Double)]
   ) throws -> (model: LanguageModel, stack: AdapterStack) {
-    let plans = try adapters.map { try RunPlan($0.adapter, on: checkpoint) }
+    let plans = try adapters.map { try RunPlan($0.adapter, on: checkpoint, policy: policy) }
     let folded = zip(plans, adapters).filter { !$0.0.folded.operations.isEmpty }
-    let view = try folded.first.map { plan, _ in
-      try AdaptedCheckpoint(checkpoint, applying: plan.folded)
-    }
-    let model = try LanguageModel(checkpoint, through: view)
+    let view = try AdaptedCheckpoint(
+      checkpoint, applying: folded.map { WeightedAdapter($0.folded, weight: $1.weight) },
+      policy: policy)
+    let model = try LanguageModel(view)
     let entries = try zip(plans, adapters).map { plan, given in
       AdapterStack.Entry(try PreparedAdapter(plan.beside, for: model), weight: given.weight)
     }

@@ -33,7 +33,7 @@ func doubles(_ bytes: [UInt8], _ type: ElementType) -> [Double] {
 }
 
 /// Half the distance between neighbours of a type at a value.
-private func halfStep(_ value: Double, _ type: ElementType) -> Double {
+func halfStep(_ value: Double, _ type: ElementType) -> Double {
   let (bits, smallest) =
     switch type {
     case .bf16: (7, -126)
@@ -68,7 +68,7 @@ extension Checkpoint {
     #expect(Set(view.changedNames.map(\.text)) == fixture.changed)
     let isLoose =
       Self.roundingMethods.contains(fixture.method.lowercased()) || fixture.name.contains("dora")
-    for tensor in view.adapter.tensors {
+    for tensor in view.tensors {
       let type = tensor.info.type
       let contents = try #require(try view.contents(of: tensor.info.name))
       let expected = try reference.values(tensor.info.name)
@@ -142,7 +142,7 @@ extension Checkpoint {
     let (view, hubView) = (
       try AdaptedCheckpoint(base, applying: adapter), try AdaptedCheckpoint(hub, applying: adapter)
     )
-    #expect(hubView.adapter.rule == .prefix(from: "transformer.", to: ""))
+    #expect(hubView.adapters.first?.bound.rule == .prefix(from: "transformer.", to: ""))
     for name in view.changedNames {
       let short = name.dropFirst("transformer.".utf8.count)
       #expect(try view.contents(of: name) == hubView.contents(of: short))

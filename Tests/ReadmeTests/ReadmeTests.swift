@@ -27,7 +27,7 @@ func readmeBlocks(_ language: String) throws -> [String] {
       to: "path/to/tuned-model")
     let lines = try readmeBlocks("sh").flatMap { $0.split(separator: "\n") }
       .filter { $0.hasPrefix("adapter ") }
-    #expect(lines.count == 11)
+    #expect(lines.count == 12)
     for line in lines {
       var arguments = line.split(separator: " ").dropFirst().map(String.init)
       if arguments[0] == "extract" { arguments[1] = "path/to/biased" }
@@ -98,6 +98,38 @@ func readmeBlocks(_ language: String) throws -> [String] {
     #expect(source.contains(imports))
     let indented = body.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n")
     #expect(source.contains(indented))
+  }
+
+  /// It does what the README says it does, in a process of its own, whose folder has its paths.
+  @Test func theExampleRuns() async throws {
+    let result = try await #require(
+      processExitsWith: .success, observing: [\.standardOutputContent]
+    ) {
+      let folder = try TemporaryFolder()
+      try folder.copy(Repository.peft("llama_all"), to: "lora")
+      let made = try Command.run(
+        Command.adapter, ["convert", "lora", "-o", "lora.adp"], folder: folder.path)
+      #expect(made.status == 0, "\(made.errors)")
+      for (source, name) in [
+        (Repository.base("tiny-llama"), "model"), (Repository.peft("llama_bf16"), "peft-adapter"),
+      ] {
+        let target = folder.appending("path").appending("to").string
+        try FileManager.default.createDirectory(
+          atPath: target, withIntermediateDirectories: true)
+        try folder.copy(source, to: "path/to/\(name)")
+      }
+      #expect(FileManager.default.changeCurrentDirectoryPath(folder.path.string))
+      try readmeExample()
+    }
+    let output = String(decoding: result.standardOutputContent, as: UTF8.self)
+    // Of 32 × 32 in BF16; the tensors of both adapters; the base's shards without their headers.
+    for line in [
+      "2048 bytes\n", "14 tensors changed, 7 untouched\n",
+      "style × -0.3: lora, 4 add_low_rank; base: ",
+      "default × 0.7: lora, 14 add_low_rank; base: ",
+    ] {
+      #expect(output.contains(line), "\(output)")
+    }
   }
 
   /// The second reader is as short as the README says.

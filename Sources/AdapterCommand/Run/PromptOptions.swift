@@ -1,6 +1,7 @@
 internal import AdapterDecoders
 internal import ArgumentParser
 internal import Checkpoints
+internal import Storage
 internal import SystemPackage
 
 /// What a model is given.

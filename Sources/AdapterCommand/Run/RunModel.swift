@@ -40,10 +40,7 @@ struct RunModel {
     }
     hasFolded = !folded.isEmpty
     let view = try Self.view(of: checkpoint, folded, policy)
-    let checkpoint = checkpoint
-    let model = try running { () throws(DecoderError) in
-      try LanguageModel(checkpoint, through: view)
-    }
+    let model = try running { () throws(DecoderError) in try LanguageModel(view) }
     stack = try running { () throws(DecoderError) in
       var entries: [AdapterStack.Entry] = []
       for (adapter, weight) in beside {
@@ -57,9 +54,8 @@ struct RunModel {
 
   private static func view(
     of checkpoint: Checkpoint, _ folded: [WeightedAdapter], _ policy: AdaptedCheckpoint.Policy
-  ) throws(Failure) -> AdaptedCheckpoint? {
-    guard !folded.isEmpty else { return nil }
-    return try rethrowing(as: { Failure($0.description, hint: $0.hint) }) {
+  ) throws(Failure) -> AdaptedCheckpoint {
+    try rethrowing(as: { Failure($0.description, hint: $0.hint) }) {
       () throws(RuntimeError) in
       try AdaptedCheckpoint(checkpoint, applying: folded, policy: policy)
     }

@@ -61,7 +61,7 @@ public final class PreparedAdapter: Sendable {
     var builder = Builder(model: model, adapter: adapter)
     let view = try builder.bind(policy)
     verdict = view.verdict
-    for tensor in view.adapter.tensors { try builder.add(tensor, of: view.adapter.adapter) }
+    for tensor in view.tensors { try builder.add(tensor) }
     for operation in adapter.operations { try builder.add(operation) }
     layers = builder.layers
     vectors = builder.vectors
@@ -95,16 +95,15 @@ extension PreparedAdapter {
       }
     }
 
-    mutating func add(_ tensor: AdaptedTensor, of bound: Adapter) throws(DecoderError) {
+    mutating func add(_ tensor: AdaptedTensor) throws(DecoderError) {
       let name = tensor.info.name
       if let layer = model.layers[name], let index = layer.index, tensor.actsBesideLayer {
         for change in tensor.changes {
-          layers[index, default: []].append(try load(change.operation, bound, layer))
+          layers[index, default: []].append(try load(change, layer))
         }
       } else if let vector = model.vectors[name], tensor.kind == .changed {
         let update = try reading { () throws(FormatError) in
-          try ParameterUpdate(
-            tensor.parameterChanges(bound), type: .f32, shape: tensor.info.shape)
+          try ParameterUpdate(tensor.changes, type: .f32, shape: tensor.info.shape)
         }
         try refuseNonfinite(update.nonfiniteOperands.first)
         let isReplacement = tensor.changes.contains { $0.operation.isReplacement }
@@ -116,13 +115,14 @@ extension PreparedAdapter {
     }
 
     private mutating func load(
-      _ operation: Adapters.Operation, _ bound: Adapter, _ layer: LinearLayer
+      _ change: ParameterChange, _ layer: LinearLayer
     ) throws(DecoderError) -> LayerChange {
-      let change = try reading { () throws(FormatError) in
+      let operation = try reading { () throws(FormatError) in
         try LayerOperation(
-          operation, of: bound, outputCount: layer.weight.rows, inputCount: layer.weight.columns)
+          change.operation, of: change.adapter, outputCount: layer.weight.rows,
+          inputCount: layer.weight.columns)
       }
-      switch change {
+      switch operation {
       case .scaleInput(let vector), .scaleOutput(let vector): byteCount += vector.count * 4
       case .lowRank(let factors):
         byteCount += (factors.a.count + factors.transposedB.count) * 4
@@ -135,7 +135,7 @@ extension PreparedAdapter {
         }
         return .renorm(factors, gain: gain)
       }
-      return .operation(change)
+      return .operation(operation)
     }
 
     mutating func add(_ operation: Adapters.Operation) throws(DecoderError) {

@@ -37,7 +37,9 @@ extension Multiply {
   func load<Scalar: ComputeScalar>(
     _ part: ParameterChange.Part, _ loader: inout OperandLoader, _ shape: [Int]
   ) throws(FormatError) -> MultiplyChange<Scalar> {
-    let values: [Scalar] = try loader.values(vector)
+    var values: [Scalar] = try loader.values(vector)
+    let share = loader.weight
+    if share != 1 { values = values.map { Scalar((1 - share) + share * Double($0)) } }
     let layout = try weight.decidedLayout()
     guard part != .bias, (side == .output) != (layout == .outIn) else {
       return MultiplyChange(vector: values, axis: .rows)

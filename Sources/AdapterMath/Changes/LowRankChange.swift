@@ -136,15 +136,16 @@ extension AddLowRank {
   ) throws(FormatError) -> [any TileChange<Scalar>] {
     try checkFactors(weight.name, rank: a.shape[0], inputCount + outputCount, of: shape.count)
     var factors: LowRankFactors<Scalar> = try factors(&loader)
-    let (scale, layout) = (Scalar(scale), try weight.decidedLayout())
+    let layout = try weight.decidedLayout()
     if isWide { factors = factors.columns(0..<shape.count / max(1, outputCount)) }
     if let magnitude {
       return [
         MagnitudeChange(
-          factors: factors, scale: scale, layout: layout,
-          magnitude: try loader.values(magnitude))
+          factors: factors, scale: Scalar(scale), layout: layout,
+          magnitude: try loader.values(magnitude), weight: Scalar(loader.weight))
       ]
     }
+    let scale: Scalar = loader.weighted(scale)
     switch part {
     case .whole:
       guard let experts else {

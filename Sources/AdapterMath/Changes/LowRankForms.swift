@@ -37,7 +37,7 @@ extension AddGroupedLowRank {
       }
     }
     return LowRankChange(
-      factors: factors, scale: Scalar(scale), layout: try weight.decidedLayout())
+      factors: factors, scale: loader.weighted(scale), layout: try weight.decidedLayout())
   }
 }
 
@@ -61,7 +61,7 @@ extension AddNormalisedLowRank {
     }
     factors.scaleRows(by: scales)
     for index in factors.a.indices { factors.a[index] *= columnNorm[index % width] }
-    return LowRankChange(factors: factors, scale: 1, layout: .outIn)
+    return LowRankChange(factors: factors, scale: loader.weighted(1), layout: .outIn)
   }
 
   private static func norm(_ values: [Double]) -> Double {
@@ -102,7 +102,7 @@ extension AddSpectral {
       }
     }
     return LowRankChange(
-      factors: factors, scale: Scalar(scale / Double(out * input)), layout: layout)
+      factors: factors, scale: loader.weighted(scale / Double(out * input)), layout: layout)
   }
 
   /// Cosine and sine of 2π · k / count.

@@ -1,7 +1,7 @@
 internal import Adapters
 
-/// X = W + scale · B · A; W ← (m / n) ⊙ X, where n is the norm of each output's weights in
-/// W° + scale · B · A.
+/// X = (m / n) ⊙ (W + scale · B · A), where n is the norm of each output's weights in
+/// W° + scale · B · A; W ← X, or, weighted, W + weight · (X − W).
 ///
 /// Stored `out_in`, an output is a row, and n is known as soon as the row is. Stored `in_out`, it is a
 /// column: the norms need a pass of their own.
@@ -10,13 +10,18 @@ struct MagnitudeChange<Scalar: ComputeScalar>: TileChange {
   let scale: Scalar
   let layout: Layout
   let magnitude: [Scalar]
+  let weight: Scalar
   private var norms: [Double]
 
-  init(factors: LowRankFactors<Scalar>, scale: Scalar, layout: Layout, magnitude: [Scalar]) {
+  init(
+    factors: LowRankFactors<Scalar>, scale: Scalar, layout: Layout, magnitude: [Scalar],
+    weight: Scalar
+  ) {
     self.factors = factors
     self.scale = scale
     self.layout = layout
     self.magnitude = magnitude
+    self.weight = weight
     norms = []
   }
 
@@ -46,13 +51,20 @@ struct MagnitudeChange<Scalar: ComputeScalar>: TileChange {
   @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     makeProduct(&tile)
+    let (weight, isWhole) = (weight, weight == 1)
+    /// The value after the change.
+    func changed(_ value: Scalar, to whole: Scalar) -> Scalar {
+      isWhole ? whole : value + weight * (whole - value)
+    }
     let columnFactors = zip(magnitude, norms).map { Scalar(Double($0) / $1) }
     for row in 0..<tile.rows.count {
       let start = row * tile.columns
       if layout == .inOut {
         for column in 0..<tile.columns {
           let index = start + column
-          tile.values[index] = (tile.values[index] + tile.product[index]) * columnFactors[column]
+          let value = tile.values[index]
+          tile.values[index] = changed(
+            value, to: (value + tile.product[index]) * columnFactors[column])
         }
         continue
       }
@@ -63,7 +75,8 @@ struct MagnitudeChange<Scalar: ComputeScalar>: TileChange {
       }
       let factor = Scalar(Double(magnitude[tile.rows.lowerBound + row]) / sum.squareRoot())
       for index in start..<start + tile.columns {
-        tile.values[index] = (tile.values[index] + tile.product[index]) * factor
+        let value = tile.values[index]
+        tile.values[index] = changed(value, to: (value + tile.product[index]) * factor)
       }
     }
   }

@@ -48,8 +48,9 @@ extension AddSparse {
       throw .unsupported("\(weight.name): add_sparse reaches out of the weight")
     }
     let order = places.indices.sorted { (places[$0], $0) < (places[$1], $1) }
+    let scale: Scalar = loader.weighted(scale)
     return SparseChange(
-      places: order.map { places[$0] }, values: order.map { values[$0] * Scalar(scale) })
+      places: order.map { places[$0] }, values: order.map { values[$0] * scale })
   }
 }
 
@@ -70,10 +71,11 @@ struct RepeatedChange<Scalar: ComputeScalar>: TileChange {
   }
 }
 
-/// Each r × r block: W ← W + W · m + m, one m for all blocks of the same outputs.
+/// Each r × r block: W ← W + weight · (W · m + m), one m for all blocks of the same outputs.
 struct BlockProductChange<Scalar: ComputeScalar>: TileChange {
   let blocks: [Scalar]
   let size: Int
+  let weight: Scalar
 
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
@@ -87,7 +89,7 @@ struct BlockProductChange<Scalar: ComputeScalar>: TileChange {
           let value = tile.values[start + inner]
           for column in 0..<size { row[column] += value * blocks[block + inner * size + column] }
         }
-        for column in 0..<size { tile.values[start + column] += row[column] }
+        for column in 0..<size { tile.values[start + column] += weight * row[column] }
       }
     }
   }
@@ -98,10 +100,12 @@ extension AddBlocks {
     _ loader: inout OperandLoader
   ) throws(FormatError) -> any TileChange<Scalar> {
     let values: [Scalar] = try loader.values(blocks)
+    let weight: Scalar = loader.weighted(1)
     guard blocks.shape.count == 3 else {
-      return RepeatedChange(values: values, height: blocks.shape[0], width: blocks.shape[1])
+      return RepeatedChange(
+        values: values.map { $0 * weight }, height: blocks.shape[0], width: blocks.shape[1])
     }
-    return BlockProductChange(blocks: values, size: blocks.shape[1])
+    return BlockProductChange(blocks: values, size: blocks.shape[1], weight: weight)
   }
 }
 
@@ -131,6 +135,8 @@ extension AddCirculant {
   ) throws(FormatError) -> CirculantChange<Scalar> {
     let values: [Double] = try loader.values(kernel)
     let inputs = Double(kernel.shape[1] * kernel.shape[2])
-    return CirculantChange(kernel: values.map { Scalar($0 / inputs) }, size: kernel.shape[2])
+    let weight = loader.weight
+    return CirculantChange(
+      kernel: values.map { Scalar(weight * ($0 / inputs)) }, size: kernel.shape[2])
   }
 }

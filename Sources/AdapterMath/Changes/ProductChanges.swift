@@ -58,7 +58,8 @@ extension AddHadamard {
     _ loader: inout OperandLoader
   ) throws(FormatError) -> HadamardChange<Scalar> {
     HadamardChange(
-      first: try first.factors(&loader), second: try second.factors(&loader), scale: Scalar(scale))
+      first: try first.factors(&loader), second: try second.factors(&loader),
+      scale: loader.weighted(scale))
   }
 }
 
@@ -92,8 +93,9 @@ extension AddKronecker {
   ) throws(FormatError) -> KroneckerChange<Scalar> {
     let first: [Scalar] = try Self.dense(left, &loader)
     let second: [Scalar] = try Self.dense(right, &loader)
+    let scale: Scalar = loader.weighted(scale)
     return KroneckerChange(
-      left: first.map { $0 * Scalar(scale) }, leftColumns: left.columns, right: second,
+      left: first.map { $0 * scale }, leftColumns: left.columns, right: second,
       rightRows: right.shape[0], rightColumns: right.columns)
   }
 
@@ -112,9 +114,10 @@ extension AddKronecker {
   }
 }
 
-/// W ← W + W° ⊙ (B · A).
+/// W ← W + scale · W° ⊙ (B · A).
 struct ScaleLowRankChange<Scalar: ComputeScalar>: TileChange {
   let factors: LowRankFactors<Scalar>
+  let scale: Scalar
   let layout: Layout
 
   var needsOriginal: Bool { true }
@@ -123,7 +126,7 @@ struct ScaleLowRankChange<Scalar: ComputeScalar>: TileChange {
   @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     tile.clearProduct()
-    factors.add(layout, scale: 1, rows: tile.rows, columns: tile.columns, to: &tile.product)
+    factors.add(layout, scale: scale, rows: tile.rows, columns: tile.columns, to: &tile.product)
     for index in 0..<tile.count { tile.values[index] += tile.original[index] * tile.product[index] }
   }
 }
@@ -135,6 +138,7 @@ extension ScaleLowRank {
     let factors = LowRankFactors<Scalar>(
       a: try loader.values(a), b: try loader.values(b), rank: a.shape[0],
       inputCount: a.shape.dropFirst().reduce(1, *))
-    return ScaleLowRankChange(factors: factors, layout: try weight.decidedLayout())
+    return ScaleLowRankChange(
+      factors: factors, scale: loader.weighted(1), layout: try weight.decidedLayout())
   }
 }

@@ -1,0 +1,61 @@
+public import Storage
+public import StrictJSON
+
+/// Two adapters of a stack that cannot both change a parameter (Spec/adp-v1.md, 8.21).
+public struct StackConflict: Sendable, Hashable {
+  /// The parameter.
+  public let parameter: Name
+  /// The adapter that comes first.
+  public let first: String
+  /// The one that cannot follow it.
+  public let second: String
+  /// What stands against it.
+  public let kind: Kind
+  /// Whether they could change it in the other order.
+  public let isCuredByExchange: Bool
+
+  /// What stands against two changes of one parameter.
+  @nonexhaustive
+  public enum Kind: Sendable, Hashable {
+    /// Both replace it, by different values.
+    case replacedTwice
+    /// It is replaced, and rows that were given to it before would be lost.
+    case replacedAfterRows
+    /// It is replaced, and what was done to it before would be lost.
+    case replacedAfterChange
+    /// Both replace this row, by different values.
+    case sameRow(Int)
+    /// Rows of it are replaced, and what was done to them before would be lost.
+    case rowsAfterChange
+    /// Both rotate it.
+    case rotatedTwice
+    /// The first gives it another shape than the second is for.
+    case shapes(Shape, Shape)
+  }
+}
+
+extension StackConflict: CustomStringConvertible {
+  /// One line for people.
+  public var description: String {
+    switch kind {
+    case .replacedTwice: "\(first) and \(second) both replace \(parameter), by different values"
+    case .replacedAfterRows:
+      "\(second) replaces \(parameter) after \(first) has replaced rows of it, which would be lost"
+    case .replacedAfterChange:
+      "\(second) replaces \(parameter) after \(first) has changed it, which would be lost"
+    case .sameRow(let row):
+      "\(first) and \(second) both replace row \(row) of \(parameter), by different values"
+    case .rowsAfterChange:
+      "\(second) replaces rows of \(parameter) after \(first) has changed them, which would be lost"
+    case .rotatedTwice:
+      "\(first) and \(second) both rotate \(parameter), and the result depends on which is first"
+    case .shapes(let made, let wanted):
+      "\(first) makes \(parameter) \(made), and \(second) is for \(wanted)"
+    }
+  }
+
+  /// What to do about it.
+  public var hint: String {
+    isCuredByExchange ? "put \(second) before \(first)" : "leave one of them out"
+  }
+}

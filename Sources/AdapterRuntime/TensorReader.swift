@@ -1,0 +1,130 @@
+internal import AdapterMath
+internal import Checkpoints
+public import Storage
+
+/// A tensor of an adapted checkpoint, read piece by piece: memory is a tile and the operands of its
+/// changes, whatever its size. It may be read from several threads.
+public struct TensorReader: Sendable {
+  /// Its name, element type and shape.
+  public let info: TensorInfo
+  /// How many rows it has: elements of its first dimension; one, where it has none.
+  public let rowCount: Int
+  /// Bytes of a row.
+  public let rowByteCount: Int
+  private let source: Source
+
+  private enum Source: Sendable {
+    /// The base's own bytes.
+    case stored(StoredTensor)
+    case adapted(TensorUpdate)
+  }
+
+  init(_ stored: StoredTensor) {
+    self.init(stored.info, .stored(stored))
+  }
+
+  init(_ info: TensorInfo, _ update: TensorUpdate) {
+    self.init(info, .adapted(update))
+  }
+
+  private init(_ info: TensorInfo, _ source: Source) {
+    self.info = info
+    self.source = source
+    // Elements that are parts of bytes: only all of them together are bytes.
+    let isWhole = !info.type.bitWidth.isMultiple(of: 8)
+    rowCount = isWhole ? 1 : info.shape.dimensions.first ?? 1
+    rowByteCount = rowCount == 0 ? 0 : info.byteCount / rowCount
+  }
+
+  /// Reads rows into memory that is there.
+  ///
+  /// - Parameters:
+  ///   - rows: which rows; they must lie within `0..<rowCount`.
+  ///   - memory: takes their bytes, in the element type of the base; `rows.count * rowByteCount` long.
+  /// - Throws: `RuntimeError` where base or adapters cannot be read, or a value is not finite.
+  public func read(
+    _ rows: Range<Int>, into memory: UnsafeMutableRawBufferPointer
+  ) throws(RuntimeError) {
+    try unsafe read(rows, into: memory, TileScratch())
+  }
+
+  /// The bytes of rows.
+  ///
+  /// - Parameter rows: which rows; they must lie within `0..<rowCount`.
+  /// - Throws: `RuntimeError` as `read` does.
+  /// - Returns: the bytes, in the element type of the base.
+  public func contents(of rows: Range<Int>) throws(RuntimeError) -> [UInt8] {
+    var contents = [UInt8](repeating: 0, count: rows.count * rowByteCount)
+    try unsafe contents.withUnsafeMutableBytesThrowing { bytes throws(RuntimeError) in
+      try unsafe read(rows, into: bytes)
+    }
+    return contents
+  }
+
+  /// Calls `body` with one run of rows after the other, from the first to the last.
+  ///
+  /// - Parameter body: takes rows and their bytes, which are valid during the call only.
+  /// - Throws: `RuntimeError` as `read` does, and what `body` throws.
+  public func forEachTile(
+    _ body: (_ rows: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    let (memory, scratch) = (ScratchMemory(), TileScratch())
+    let step = tileRowCount
+    for start in stride(from: 0, to: rowCount, by: step) {
+      let rows = start..<min(rowCount, start + step)
+      let tile = unsafe memory.bytes(count: rows.count * rowByteCount)
+      try unsafe read(rows, into: tile, scratch)
+      try unsafe body(rows, UnsafeRawBufferPointer(tile))
+    }
+  }
+
+  private static let tileByteCount = 1 << 20
+
+  /// Rows of a tile; those of a changed tensor are worked on together.
+  private var tileRowCount: Int {
+    let count = max(1, Self.tileByteCount / max(1, rowByteCount))
+    guard case .adapted(let update) = source, update.grid.rows == rowCount else { return count }
+    return update.tileRowCount
+  }
+
+  private func read(
+    _ rows: Range<Int>, into memory: UnsafeMutableRawBufferPointer, _ scratch: TileScratch
+  ) throws(RuntimeError) {
+    let count = memory.count
+    precondition(
+      rows.lowerBound >= 0 && rows.upperBound <= rowCount && count == rows.count * rowByteCount,
+      "rows or memory out of bounds")
+    guard count > 0 else { return }
+    switch source {
+    case .stored(let stored):
+      let offset = stored.offset + UInt64(rows.lowerBound * rowByteCount)
+      try storing { () throws(StorageError) in
+        try unsafe stored.file.read(at: offset, into: memory)
+      }
+    case .adapted(let update):
+      // A stack of matrices is cut into rows of the matrices.
+      let factor = update.grid.rows / max(1, rowCount)
+      let wanted = rows.lowerBound * factor..<rows.upperBound * factor
+      let start = update.byteRange(of: wanted).lowerBound
+      let room = ScratchMemory()
+      for part in update.parts(holding: wanted) {
+        let overlap = part.clamped(to: wanted)
+        let target = update.byteRange(of: overlap)
+        let place = unsafe UnsafeMutableRawBufferPointer(
+          rebasing: memory[target.lowerBound - start..<target.upperBound - start])
+        guard overlap != part else {
+          try unsafe update.read(part, into: place)
+          try unsafe update.apply(to: place, rows: part, scratch)
+          continue
+        }
+        let whole = update.byteRange(of: part)
+        let tile = unsafe room.bytes(count: whole.count)
+        try unsafe update.read(part, into: tile)
+        try unsafe update.apply(to: tile, rows: part, scratch)
+        let first = target.lowerBound - whole.lowerBound
+        unsafe place.copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: tile[first..<first + target.count]))
+      }
+    }
+  }
+}

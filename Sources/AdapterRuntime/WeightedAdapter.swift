@@ -1,0 +1,65 @@
+internal import AdapterFormat
+public import Adapters
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+/// An adapter of a stack, and how much of its change is made.
+public struct WeightedAdapter: Sendable {
+  /// The adapter.
+  public var adapter: Adapter
+  /// Its weight: 0 leaves it out, 1 is the adapter as it was trained.
+  public var weight: Double
+  /// How messages and receipts call it.
+  public var label: String
+
+  /// Weights an adapter.
+  ///
+  /// - Parameters:
+  ///   - adapter: the adapter.
+  ///   - weight: its weight, a finite number.
+  ///   - label: how messages and receipts call it; nil for its name.
+  public init(_ adapter: Adapter, weight: Double = 1, label: String? = nil) {
+    self.adapter = adapter
+    self.weight = weight
+    self.label = label ?? adapter.name.text
+  }
+}
+
+/// An adapter of a stack as it stands to the base.
+public struct AppliedAdapter: Sendable {
+  /// How messages and receipts call it.
+  public let label: String
+  /// Its weight.
+  public let weight: Double
+  /// The adapter, bound to the base.
+  public let bound: BoundAdapter
+  /// What the base's samples say.
+  public let verdict: BaseVerdict
+
+  /// Binds an adapter to a base, and holds the base against its fingerprint.
+  ///
+  /// - Throws: `RuntimeError` where it cannot be applied, or not to this base or with this weight.
+  init(
+    _ weighted: WeightedAdapter, to checkpoint: Checkpoint, _ policy: AdaptedCheckpoint.Policy
+  ) throws(RuntimeError) {
+    let adapter = weighted.adapter
+    guard weighted.weight.isFinite else { throw .weight(.notFinite, weighted.weight) }
+    for operation in adapter.operations where operation.target == nil && weighted.weight != 0 {
+      if case .unsupported = operation { continue }
+      throw .notMergeable("\(operation.name) acts at run time only")
+    }
+    (label, weight) = (weighted.label, weighted.weight)
+    // What is said of names is said to all adapters, and is for those that have them.
+    var choices = policy.choices
+    let targets = Set(adapter.operations.compactMap(\.target?.name))
+    choices.names = choices.names.filter { targets.contains($0.key) }
+    bound = try BoundAdapter(adapter, to: checkpoint, choices: choices)
+    verdict =
+      try adapter.base?.fingerprint?.verdict(
+        on: checkpoint, targets: bound.targets(recordedBy: adapter)) ?? .unknown
+    guard verdict.isAccepted || (verdict.isOverridable && policy.otherBase == .allow) else {
+      throw .otherBase(verdict)
+    }
+  }
+}
