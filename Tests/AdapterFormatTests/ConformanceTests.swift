@@ -59,7 +59,9 @@ private let invalid = Repository.fixtures.appending("invalid")
         .map(String.init))
     // These refuse nothing: they say what is ignored, or what is not applied.
     let silent: Set = ["MAN-7", "NAM-3", "STR-8", "OPS-2", "OPS-3"]
-    #expect(rules.subtracting(covered).subtracting(silent) == [])
+    // No file breaks those of stacks, which are about adapters that are applied together: StackTests.
+    let ofFiles = rules.filter { !$0.hasPrefix("STK-") }
+    #expect(ofFiles.subtracting(covered).subtracting(silent) == [])
   }
 
   @Test func theSpecificationShowsTheExampleByteForByte() throws {
