@@ -99,7 +99,8 @@ enum Loaded {
       policy: policy)
     let model = try LanguageModel(view)
     let entries = try zip(plans, adapters).map { plan, given in
-      AdapterStack.Entry(try PreparedAdapter(plan.beside, for: model), weight: given.weight)
+      let prepared = try PreparedAdapter(plan.beside, for: model, policy: policy)
+      return AdapterStack.Entry(prepared, weight: given.weight)
     }
     return (model, try AdapterStack(entries, for: model))
   }

@@ -79,10 +79,17 @@ final class WorkerPool: Sendable {
         ticket.compareExchange(expected: seen, desired: seen + 1, ordering: .acquiringAndReleasing)
           .exchanged
       else { continue }
-      if let body = unsafe UnsafePointer<Body>(bitPattern: address) { unsafe body.pointee(place) }
+      Self.call(address, place)
       finishedCount.add(1, ordering: .releasing)
       hasWorked = true
     }
+  }
+
+  /// Calls the body. A function of its own, so that no reference to the body outlives the call: the loop's
+  /// owner lets go of it as soon as all places are finished.
+  @inline(never)
+  private static func call(_ address: UInt, _ place: Int) {
+    if let body = unsafe UnsafePointer<Body>(bitPattern: address) { unsafe body.pointee(place) }
   }
 
   private func work() {
