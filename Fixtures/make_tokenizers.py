@@ -3,6 +3,7 @@
 
     python make_tokenizers.py             writes everything
     python make_tokenizers.py --real DIR  prints the same digests for DIR/tokenizer.json
+    python make_tokenizers.py --unicode   prints CanonicalTable.swift
 """
 import hashlib
 import json
@@ -269,7 +270,35 @@ def write(name, value):
         file.write("\n")
 
 
+def print_unicode():
+    """The decompositions that the package's NFD knows; after "-" those that its NFC does not undo."""
+    nfc, nfd = normalizers.NFC(), normalizers.NFD()
+    words = []
+    for value in range(0x110000):
+        if 0xD800 <= value < 0xE000 or 0xAC00 <= value < 0xD7A4:
+            continue
+        parts = nfd.normalize_str(chr(value))
+        if parts != chr(value):
+            sign = "." if nfc.normalize_str(parts) == chr(value) else "-"
+            words.append(f"{value:X}{sign}" + ".".join(f"{ord(part):X}" for part in parts))
+    lines = [""]
+    for word in words:
+        if len(lines[-1]) + len(word) > 94:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    print("/// What characters are made of, in the version of Unicode by which the package composes (9.0). Made by")
+    print("/// Fixtures/make_tokenizers.py.")
+    print("enum CanonicalTable {")
+    print("  /// A character, a point and its parts, in hexadecimal; a minus where the parts are not composed again.")
+    print('  static let text: StaticString = """')
+    print("\n".join("    " + line for line in lines))
+    print('    """\n}')
+
+
 def main():
+    if sys.argv[1:] == ["--unicode"]:
+        print_unicode()
+        return
     if sys.argv[1:2] == ["--real"]:
         t = Tokenizer.from_file(os.path.join(sys.argv[2], "tokenizer.json"))
         print(json.dumps(expectations(t), separators=(",", ":")))

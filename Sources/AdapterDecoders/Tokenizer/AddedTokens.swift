@@ -107,7 +107,7 @@ struct AddedTokenMatcher: Sendable {
   ) -> Range<Int> {
     var (start, end) = (found.lowerBound, found.upperBound)
     if token.stripsLeft {
-      while start > piece.lowerBound {
+      while start > max(piece.lowerBound, done) {
         let (scalar, count) = Scalars.decode(text, before: start)
         guard scalar.properties.isWhitespace else { break }
         start -= count
@@ -116,6 +116,8 @@ struct AddedTokenMatcher: Sendable {
       start = min(max(start, done), end)
     }
     if token.stripsRight {
+      // Where the last token went further than this one, only white space is between.
+      end = max(end, done)
       while end < piece.upperBound {
         let (scalar, count) = Scalars.decode(text, at: end)
         guard scalar.properties.isWhitespace else { break }

@@ -98,10 +98,10 @@ struct ModelParsing {
     var table = MergeTable(capacity: rules.sizes.count)
     var (place, start) = (0, 0)
     var joined: [UInt8] = []
+    var guess = 0
     for (rank, size) in rules.sizes.enumerated() {
-      var left: ArraySlice<UInt8>
+      var left = rules.text[start..<rules.ends[place]]
       let right: ArraySlice<UInt8>
-      left = rules.text[start..<rules.ends[place]]
       if size == 1 {
         guard let space = left.firstIndex(of: 0x20), !left[(space + 1)...].contains(0x20) else {
           throw .invalid("the merge \(rank) is not two tokens with a space between")
@@ -116,11 +116,12 @@ struct ModelParsing {
       place += 1
       guard let first = tokens.id(of: left), let second = tokens.id(of: right),
         !left.isEmpty, !right.isEmpty,
-        let result = tokens.id(ofJoined: first, second, in: &joined)
+        let result = tokens.id(ofJoined: first, second, guess: guess, in: &joined)
       else {
         let pair = String(decoding: left + [0x20] + right, as: UTF8.self)
         throw .invalid("the merge \(rank), \(pair.quotedForError), names no tokens of the vocab")
       }
+      guess = result + 1
       guard
         table.insert(
           Int32(clamping: first), Int32(clamping: second), rank: UInt32(clamping: rank),

@@ -9,6 +9,8 @@ struct TokenTable: Sendable {
   /// must be looked at.
   private var slots: [UInt64] = []
   private(set) var longest = 0
+  /// Nobody can prepare texts that collide.
+  private let secret = UInt64.random(in: 0...UInt64.max) | 1
 
   /// How many tokens there are; their ids are 0 to this, without gaps.
   var count: Int { starts.count }
@@ -48,10 +50,17 @@ struct TokenTable: Sendable {
   }
 
   /// The id of two texts put together, of which `joined` is room to work in.
-  func id(ofJoined left: Int, _ right: Int, in joined: inout [UInt8]) -> Int? {
+  ///
+  /// Most merges follow each other as their results do: `guess` is looked at before the table is.
+  func id(
+    ofJoined left: Int, _ right: Int, guess: Int, in joined: inout [UInt8]
+  ) -> Int? {
     joined.removeAll(keepingCapacity: true)
     joined.append(contentsOf: self[left])
     joined.append(contentsOf: self[right])
+    if guess < count, Int(lengths[guess]) == joined.count, self[guess] == joined[...] {
+      return guess
+    }
     return id(of: joined[...])
   }
 
@@ -82,10 +91,7 @@ struct TokenTable: Sendable {
   }
 
   private func find(_ bytes: ArraySlice<UInt8>) -> (slot: Int, tag: UInt64, id: Int?) {
-    // Seeded by the process: nobody can prepare texts that collide.
-    var hasher = Hasher()
-    unsafe bytes.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
-    let hash = UInt64(truncatingIfNeeded: hasher.finalize())
+    let hash = hash(bytes)
     let tag = hash >> 32
     var slot = Int(hash & UInt64(slots.count - 1))
     while slots[slot] != 0 {
@@ -96,6 +102,27 @@ struct TokenTable: Sendable {
       slot = (slot + 1) & (slots.count - 1)
     }
     return (slot, tag, nil)
+  }
+}
+
+extension TokenTable {
+  /// Multiplies eight bytes at a time by a secret, and folds the product.
+  private func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+    var state = secret ^ UInt64(bytes.count)
+    var (word, filled): (UInt64, UInt64) = (0, 0)
+    for byte in bytes {
+      word |= UInt64(byte) << filled
+      filled += 8
+      guard filled == 64 else { continue }
+      state = Self.fold(state ^ word, secret)
+      (word, filled) = (0, 0)
+    }
+    return Self.fold(Self.fold(state ^ word, secret), 0x9E37_79B9_7F4A_7C15)
+  }
+
+  private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
+    let product = left.multipliedFullWidth(by: right)
+    return product.high ^ product.low
   }
 }
 
