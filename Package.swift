@@ -66,7 +66,7 @@ let package = Package(
     .target(
       name: "AdapterDecoders",
       dependencies: [
-        "AdapterRuntime", "AdapterMath", "Adapters", "AdapterFormat", "Checkpoints", "Storage",
+        "CPlatform", "AdapterRuntime", "AdapterMath", "Adapters", "AdapterFormat", "Checkpoints", "Storage",
         "StrictJSON", system,
       ], swiftSettings: settings),
     .target(

@@ -1,5 +1,8 @@
 // Linux calls that the C library's headers show only with _GNU_SOURCE, which Swift's module of
 // them does not define.
+// Tells the processor that a cache line will be read soon. It may lie anywhere.
+static inline void platform_prefetch(const void *address) { __builtin_prefetch(address); }
+
 // Tells the processor that a thread waits for another one.
 static inline void platform_pause(void) {
 #if defined(__x86_64__)

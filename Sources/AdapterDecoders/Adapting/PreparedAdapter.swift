@@ -203,26 +203,25 @@ extension PreparedAdapter {
 extension StoredMatrix {
   /// ‖(W + scale · B A)ₒ‖ for every output o.
   func rowNorms(with factors: LayerOperation.Factors) -> [Float] {
-    var norms = [Float](repeating: 0, count: rows)
+    let workspace = Workspace()
+    let norms = workspace.rows(1, rows)
     let size = 64
-    unsafe norms.withUnsafeMutableBufferPointer { norms in
-      WorkerPool.shared.run((rows + size - 1) / size) { block in
-        let outputs = block * size..<min((block + 1) * size, rows)
-        unsafe TileMemory.withTile(of: outputs.count * columns) { tile in
-          unsafe widen(outputs, into: tile)
-          unsafe factors.add(outputs, to: tile)
-          for (index, output) in outputs.enumerated() {
-            var sum = 0.0
-            for column in 0..<columns {
-              let value = unsafe Double(tile[index * columns + column])
-              sum += value * value
-            }
-            unsafe norms[output] = Float(sum.squareRoot())
+    WorkerPool.shared.run((rows + size - 1) / size) { [self] block in
+      let outputs = block * size..<min((block + 1) * size, rows)
+      unsafe TileMemory.withTile(of: outputs.count * columns) { tile in
+        unsafe widen(outputs, into: tile)
+        unsafe factors.add(outputs, to: tile)
+        for (index, output) in outputs.enumerated() {
+          var sum = 0.0
+          for column in 0..<columns {
+            let value = unsafe Double(tile[index * columns + column])
+            sum += value * value
           }
+          unsafe norms[0][output] = Float(sum.squareRoot())
         }
       }
     }
-    return norms
+    return withExtendedLifetime(workspace) { unsafe Array(norms.elements) }
   }
 }
 

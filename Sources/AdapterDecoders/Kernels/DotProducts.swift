@@ -1,3 +1,5 @@
+internal import CPlatform
+
 // Products of stored weights with a vector. Reading a weight is the whole cost of making a token, so a
 // weight is widened in registers, and four rows share what is loaded of the vector.
 //
@@ -74,8 +76,12 @@ private func fourDots<Kind: Widening>(
   )
   let vector = unsafe UnsafeRawPointer(x)
   let whole = count & ~7
+  let next = unsafe rows.0 + 8 &* stride
   var place = 0
   while place < whole {
+    // Each step reads 64 bytes of these rows, and asks for 64 bytes of the next four: the processor by itself
+    // foresees nothing where rows are short.
+    unsafe platform_prefetch(next + 8 &* place)
     let even = unsafe vector.loadUnaligned(fromByteOffset: place &* 4, as: SIMD4<Float>.self)
     let odd = unsafe vector.loadUnaligned(fromByteOffset: place &* 4 &+ 16, as: SIMD4<Float>.self)
     let bits = unsafe (

@@ -95,7 +95,7 @@ enum Functions {
   }
 
   /// Elements in parts, shared among the threads where there are many.
-  private static func inParts(of rows: FloatRows, _ body: (Range<Int>) -> Void) {
+  private static func inParts(of rows: FloatRows, _ body: @escaping (Range<Int>) -> Void) {
     let (count, size) = (rows.count * rows.width, 2048)
     WorkerPool.shared.run((count + size - 1) / size) { part in
       body(part * size..<min(count, (part + 1) * size))

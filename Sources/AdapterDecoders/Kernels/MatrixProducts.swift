@@ -63,7 +63,7 @@ struct MatrixProducts {
 
   /// Shares the outputs of all parts among the threads.
   private static func share(
-    _ parts: [Part], _ size: (StoredMatrix) -> Int, _ body: (Part, Range<Int>) -> Void
+    _ parts: [Part], _ size: (StoredMatrix) -> Int, _ body: @escaping (Part, Range<Int>) -> Void
   ) {
     let sizes = parts.map { size($0.weight) }
     let counts = zip(parts, sizes).map { ($0.weight.rows + $1 - 1) / $1 }

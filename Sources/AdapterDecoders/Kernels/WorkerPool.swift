@@ -36,26 +36,24 @@ final class WorkerPool: Sendable {
 
   /// Calls the body for every place, from several threads; returns when all calls have.
   ///
-  /// If another pass has the workers, the calls are made by this thread alone.
-  func run(_ count: Int, _ body: (Int) -> Void) {
+  /// If another pass has the workers, the calls are made by this thread alone. The body counts as escaping
+  /// because a worker may hold on to it for a moment after its last call.
+  func run(_ count: Int, _ body: @escaping (Int) -> Void) {
     guard count > 1, workerCount > 0,
       isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
     else {
       for place in 0..<count { body(place) }
       return
     }
-    withoutActuallyEscaping(body) { body in
-      var body = body
-      unsafe withUnsafeMutablePointer(to: &body) { pointer in
-        self.body.store(UInt(bitPattern: pointer), ordering: .relaxed)
-        placeCount.store(count, ordering: .relaxed)
-        finishedCount.store(0, ordering: .relaxed)
-        let number = ticket.load(ordering: .relaxed) >> 32 &+ 1
-        ticket.store(number << 32, ordering: .sequentiallyConsistent)
-        wake()
-        takePlaces()
-        while finishedCount.load(ordering: .acquiring) < count { Self.pause() }
-      }
+    unsafe withUnsafePointer(to: body) { pointer in
+      self.body.store(UInt(bitPattern: pointer), ordering: .relaxed)
+      placeCount.store(count, ordering: .relaxed)
+      finishedCount.store(0, ordering: .relaxed)
+      let number = ticket.load(ordering: .relaxed) >> 32 &+ 1
+      ticket.store(number << 32, ordering: .sequentiallyConsistent)
+      wake()
+      takePlaces()
+      while finishedCount.load(ordering: .acquiring) < count { Self.pause() }
     }
     isBusy.store(false, ordering: .releasing)
   }
@@ -79,17 +77,10 @@ final class WorkerPool: Sendable {
         ticket.compareExchange(expected: seen, desired: seen + 1, ordering: .acquiringAndReleasing)
           .exchanged
       else { continue }
-      Self.call(address, place)
+      if let body = unsafe UnsafePointer<Body>(bitPattern: address) { unsafe body.pointee(place) }
       finishedCount.add(1, ordering: .releasing)
       hasWorked = true
     }
-  }
-
-  /// Calls the body. A function of its own, so that no reference to the body outlives the call: the loop's
-  /// owner lets go of it as soon as all places are finished.
-  @inline(never)
-  private static func call(_ address: UInt, _ place: Int) {
-    if let body = unsafe UnsafePointer<Body>(bitPattern: address) { unsafe body.pointee(place) }
   }
 
   private func work() {
