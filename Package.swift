@@ -66,7 +66,8 @@ let package = Package(
     .target(
       name: "AdapterDecoders",
       dependencies: [
-        "CPlatform", "AdapterRuntime", "AdapterMath", "Adapters", "AdapterFormat", "Checkpoints", "Storage",
+        "CPlatform", "AdapterRuntime", "AdapterMath", "Adapters", "AdapterFormat", "Checkpoints",
+        "Storage",
         "StrictJSON", system,
       ], swiftSettings: settings),
     .target(

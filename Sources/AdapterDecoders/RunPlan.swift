@@ -31,15 +31,20 @@ public struct RunPlan: Sendable {
     } catch {
       throw .runtime(adapter: adapter.name, error)
     }
-    var foldedTargets: Set<Name> = []
-    for tensor in view.tensors where !Self.runsBeside(tensor, kind) {
-      foldedTargets.formUnion(tensor.changes.compactMap(\.operation.target?.name))
+    // A target may reach several tensors, and a redundant one none: beside runs only what does so entirely.
+    let (besides, others) = (
+      view.tensors.filter { Self.runsBeside($0, kind) },
+      view.tensors.filter { !Self.runsBeside($0, kind) }
+    )
+    func targets(_ tensors: [AdaptedTensor]) -> Set<Name> {
+      Set(tensors.flatMap { $0.changes.compactMap(\.operation.target?.name) })
     }
+    let names = targets(besides).subtracting(targets(others))
     folded = adapter.keeping { operation in
-      operation.target.map { foldedTargets.contains($0.name) } ?? false
+      operation.target.map { !names.contains($0.name) } ?? false
     }
     beside = adapter.keeping { operation in
-      operation.target.map { !foldedTargets.contains($0.name) } ?? true
+      operation.target.map { names.contains($0.name) } ?? true
     }
   }
 

@@ -32,7 +32,8 @@ package enum LayerOperation: Sendable {
   }
 
   /// Whether an operation has such a meaning; others have to be made part of the weight.
-  package static func exists(for operation: Adapters.Operation, part: ParameterChange.Part) -> Bool {
+  package static func exists(for operation: Adapters.Operation, part: ParameterChange.Part) -> Bool
+  {
     guard part == .whole else { return false }
     switch operation {
     case .addLowRank(let low): return low.experts == nil && low.a.shape.count == 2
@@ -90,6 +91,7 @@ extension AddLowRank {
     return LayerOperation.Factors(
       a: factors.a, transposedB: transposed, rank: factors.rank, inputCount: inputCount,
       outputCount: outputCount, scale: Float(scale),
-      magnitude: try magnitude.map { magnitude throws(FormatError) in try loader.values(magnitude) })
+      magnitude: try magnitude.map { magnitude throws(FormatError) in try loader.values(magnitude) }
+    )
   }
 }

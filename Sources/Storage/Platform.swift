@@ -175,6 +175,14 @@ package enum Platform {
   package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
   /// Processors that are there.
+  /// Asks for large pages for memory that is read again and again from end to end, where the system has them.
+  package static func preferLargePages(_ memory: UnsafeMutableRawBufferPointer) {
+    #if os(Linux)
+      // No more than a wish: without them everything works, a little slower.
+      _ = unsafe madvise(memory.baseAddress, memory.count, 14)
+    #endif
+  }
+
   /// Waits for a moment, in a loop that looks for what another thread does.
   @inline(__always)
   package static func pause() { platform_pause() }

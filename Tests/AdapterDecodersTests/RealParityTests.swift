@@ -59,7 +59,8 @@ struct RealParityTests {
       guard !adapter.operations.contains(where: { $0.target == nil }) else { continue }
       let merged = folder.appending(path.lastComponent?.string ?? "")
       _ = try Merge(AdaptedCheckpoint(base, applying: adapter)).write(
-        to: merged, replacing: false) { _, _ in }
+        to: merged, replacing: false
+      ) { _, _ in }
       let model = try LanguageModel(base)
       let prepared = try PreparedAdapter(adapter, for: model)
       let stack = try AdapterStack([.init(prepared)], for: model)
@@ -87,7 +88,9 @@ struct RealFolders {
 
   /// The adapters' folders.
   var names: [FilePath] {
-    Repository.files(below: adapters, suffix: "adapter_config.json").map { $0.removingLastComponent() }
-      .sorted { $0.string < $1.string }
+    Repository.files(below: adapters, suffix: "adapter_config.json").map {
+      $0.removingLastComponent()
+    }
+    .sorted { $0.string < $1.string }
   }
 }

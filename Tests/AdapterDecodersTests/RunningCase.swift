@@ -112,7 +112,8 @@ extension Checkpoint {
     let tensor = try #require(self.tensor(Name(name)))
     let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
     return stride(from: 0, to: bytes.count, by: 8).map { start in
-      Int32(truncatingIfNeeded: bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | Int64($1) })
+      Int32(
+        truncatingIfNeeded: bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | Int64($1) })
     }
   }
 

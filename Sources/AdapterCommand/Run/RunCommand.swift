@@ -84,7 +84,8 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let start = ContinuousClock.now
-    let references = try adapters.map { argument throws(Failure) in try WeightedReference(argument) }
+    let references = try adapters.map { argument throws(Failure) in try WeightedReference(argument)
+    }
     let model = try RunModel(base, references, allowOtherBase ? .allow : .refuse)
     let input = try prompt.input(for: model)
     if let logits { return try writeLogits(of: model, input, to: logits) }

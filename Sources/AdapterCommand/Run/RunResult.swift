@@ -50,7 +50,9 @@ extension String {
   /// What a model says may hold control characters: line ends and tabs stay, others are shown.
   var escapedLines: String {
     split(separator: "\n", omittingEmptySubsequences: false)
-      .map { $0.split(separator: "\t", omittingEmptySubsequences: false).map { String($0).escaped } }
+      .map {
+        $0.split(separator: "\t", omittingEmptySubsequences: false).map { String($0).escaped }
+      }
       .map { $0.joined(separator: "\t") }
       .joined(separator: "\n")
   }

@@ -37,6 +37,7 @@ public final class AdapterCache<Key: Hashable & Sendable>: Sendable {
   ///   - key: what the adapter is known by.
   ///   - load: makes it.
   /// - Throws: what `load` throws.
+  /// - Returns: the adapter.
   public func adapter<Failure: Error>(
     for key: Key, _ load: () throws(Failure) -> PreparedAdapter
   ) throws(Failure) -> PreparedAdapter {

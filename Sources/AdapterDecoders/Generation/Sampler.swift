@@ -18,9 +18,10 @@ public struct Sampler: Sendable {
     random = RandomNumbers(seed: seed)
   }
 
-  /// A token.
+  /// Chooses a token.
   ///
   /// - Parameter logits: of one place, finite, not empty.
+  /// - Returns: its id.
   public mutating func next(_ logits: [Float]) -> Int32 {
     guard temperature > 0 else { return Int32(Self.largest(logits)) }
     let maximum = logits.max() ?? 0

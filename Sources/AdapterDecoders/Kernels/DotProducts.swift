@@ -123,9 +123,11 @@ private func oneDot<Kind: Widening>(
   for place in Swift.stride(from: 0, to: whole, by: 8) {
     let bits = unsafe row.loadUnaligned(fromByteOffset: place &* 2, as: SIMD4<UInt32>.self)
     let weights = Kind.pairs(bits)
-    a += unsafe weights.even
+    a +=
+      unsafe weights.even
       * vector.loadUnaligned(fromByteOffset: place &* 4, as: SIMD4<Float>.self)
-    b += unsafe weights.odd
+    b +=
+      unsafe weights.odd
       * vector.loadUnaligned(fromByteOffset: place &* 4 &+ 16, as: SIMD4<Float>.self)
   }
   var sum = (a + b).sum()
@@ -184,13 +186,17 @@ enum DotProducts {
     let (left, right) = unsafe (UnsafeRawPointer(a), UnsafeRawPointer(b))
     let whole = count & ~15
     for place in stride(from: 0, to: whole &* 4, by: 64) {
-      unsafe sums.0 += left.loadUnaligned(fromByteOffset: place, as: Lanes.self)
+      unsafe sums.0 +=
+        left.loadUnaligned(fromByteOffset: place, as: Lanes.self)
         * right.loadUnaligned(fromByteOffset: place, as: Lanes.self)
-      unsafe sums.1 += left.loadUnaligned(fromByteOffset: place &+ 16, as: Lanes.self)
+      unsafe sums.1 +=
+        left.loadUnaligned(fromByteOffset: place &+ 16, as: Lanes.self)
         * right.loadUnaligned(fromByteOffset: place &+ 16, as: Lanes.self)
-      unsafe sums.2 += left.loadUnaligned(fromByteOffset: place &+ 32, as: Lanes.self)
+      unsafe sums.2 +=
+        left.loadUnaligned(fromByteOffset: place &+ 32, as: Lanes.self)
         * right.loadUnaligned(fromByteOffset: place &+ 32, as: Lanes.self)
-      unsafe sums.3 += left.loadUnaligned(fromByteOffset: place &+ 48, as: Lanes.self)
+      unsafe sums.3 +=
+        left.loadUnaligned(fromByteOffset: place &+ 48, as: Lanes.self)
         * right.loadUnaligned(fromByteOffset: place &+ 48, as: Lanes.self)
     }
     var sum = ((sums.0 + sums.1) + (sums.2 + sums.3)).sum()

@@ -43,7 +43,7 @@ enum Functions {
   /// eˣ / Σ eˣ, in place.
   static func softmax(_ values: UnsafeMutableBufferPointer<Float>) {
     var maximum = -Float.infinity
-    for unsafe value in unsafe values { maximum = max(maximum, value) }
+    for index in 0..<values.count { unsafe maximum = max(maximum, values[index]) }
     var sum: Float = 0
     for index in 0..<values.count {
       unsafe values[index] = exponential(values[index] - maximum)

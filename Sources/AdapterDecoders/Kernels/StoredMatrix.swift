@@ -10,29 +10,22 @@ internal import Storage
   /// BF16, F16 or F32.
   let type: ElementType
   private nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer
+  private let block: WeightArena.Block
 
-  /// Allocates memory and has it filled, before anybody else sees it.
+  /// Takes memory of an arena and has it filled, before anybody else sees it.
   ///
   /// - Throws: what `fill` throws.
   init<Failure: Error>(
-    rows: Int, columns: Int, type: ElementType,
+    rows: Int, columns: Int, type: ElementType, in arena: WeightArena,
     _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
   ) throws(Failure) {
     self.rows = rows
     self.columns = columns
     self.type = type
-    unsafe memory = .allocate(
-      byteCount: rows * columns * type.bitWidth / 8, alignment: 64)
-    do throws(Failure) {
-      try unsafe fill(memory)
-    } catch {
-      unsafe memory.deallocate()
-      throw error
-    }
-  }
-
-  deinit {
-    unsafe memory.deallocate()
+    let place = unsafe arena.allocate(rows * columns * type.bitWidth / 8)
+    block = unsafe place.block
+    unsafe memory = place.memory
+    try unsafe fill(memory)
   }
 
   /// Bytes.
@@ -45,7 +38,8 @@ internal import Storage
     let stored = unsafe UnsafeRawBufferPointer(
       rebasing: memory[range.lowerBound * size..<range.upperBound * size])
     unsafe Float.widen(
-      stored, of: type, into: UnsafeMutableBufferPointer(rebasing: result[..<(range.count * columns)]))
+      stored, of: type,
+      into: UnsafeMutableBufferPointer(rebasing: result[..<(range.count * columns)]))
   }
 
   /// y[o] = W[o, :] · x for some outputs; x unzipped if the type has 16 bits.
@@ -63,10 +57,12 @@ internal import Storage
     switch type {
     case .bf16:
       unsafe DotProducts.brainFloat(
-        row.assumingMemoryBound(to: UInt16.self), width: columns, rows: range.count, x, into: result)
+        row.assumingMemoryBound(to: UInt16.self), width: columns, rows: range.count, x, into: result
+      )
     case .f16:
       unsafe DotProducts.halfFloat(
-        row.assumingMemoryBound(to: UInt16.self), width: columns, rows: range.count, x, into: result)
+        row.assumingMemoryBound(to: UInt16.self), width: columns, rows: range.count, x, into: result
+      )
     default:
       unsafe DotProducts.single(
         row.assumingMemoryBound(to: Float.self), width: columns, rows: range.count, x, into: result)

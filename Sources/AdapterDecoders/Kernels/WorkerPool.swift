@@ -46,11 +46,14 @@ final class WorkerPool: Sendable {
       return
     }
     unsafe withUnsafePointer(to: body) { pointer in
+      let number = (ticket.load(ordering: .relaxed) >> 32 &+ 1) << 32
+      // While the next loop is being described there is no place to take, not even one past the end of the
+      // last loop, which the new count would seem to allow.
+      ticket.store(number | Self.placeMask, ordering: .sequentiallyConsistent)
       self.body.store(UInt(bitPattern: pointer), ordering: .relaxed)
       placeCount.store(count, ordering: .relaxed)
       finishedCount.store(0, ordering: .relaxed)
-      let number = ticket.load(ordering: .relaxed) >> 32 &+ 1
-      ticket.store(number << 32, ordering: .sequentiallyConsistent)
+      ticket.store(number, ordering: .sequentiallyConsistent)
       wake()
       takePlaces()
       while finishedCount.load(ordering: .acquiring) < count { Self.pause() }

@@ -53,7 +53,8 @@ struct Attention {
     unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: length) { scores in
       for row in rows {
         let seen = cache.count + row + 1
-        guard let query = unsafe queries[row].baseAddress, let output = unsafe result[row].baseAddress,
+        guard let query = unsafe queries[row].baseAddress,
+          let output = unsafe result[row].baseAddress,
           let key = unsafe keys.elements.baseAddress, let value = unsafe values.elements.baseAddress
         else { return }
         let own = unsafe query + head * size

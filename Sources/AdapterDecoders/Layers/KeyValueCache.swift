@@ -17,7 +17,7 @@
   }
 
   deinit {
-    for unsafe layer in unsafe layers { unsafe layer.deallocate() }
+    for index in unsafe layers.indices { unsafe layers[index].deallocate() }
   }
 
   /// Makes room for more positions.

@@ -62,6 +62,7 @@ struct Pass {
   ///   - queries: [rows, heads · head dimension].
   ///   - layer: whose cache.
   ///   - copy: puts a row's keys and values of one head into a place of the cache.
+  /// - Returns: what the queries see, [rows, heads · head dimension].
   func attend(
     _ attention: Attention, _ queries: FloatRows, layer: Int,
     _ copy: (

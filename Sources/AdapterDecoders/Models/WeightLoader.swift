@@ -10,6 +10,7 @@ internal import StrictJSON
 struct WeightLoader {
   private let view: AdaptedCheckpoint
   private let prefix: String
+  private let arena = WeightArena()
   /// Linear layers by the name of their weight.
   private(set) var layers: [Name: LinearLayer] = [:]
   /// Vectors by their name.
@@ -119,7 +120,7 @@ struct WeightLoader {
       throw .shape(name, expected: expected, found: info.shape)
     }
     try Self.check(info)
-    let matrix = unsafe try StoredMatrix(rows: rows, columns: columns, type: info.type) {
+    let matrix = unsafe try StoredMatrix(rows: rows, columns: columns, type: info.type, in: arena) {
       memory throws(DecoderError) in
       switch storing {
       case .byOutput: try unsafe fill(memory, name, 0..<rows)
