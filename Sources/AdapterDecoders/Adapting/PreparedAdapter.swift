@@ -13,6 +13,7 @@ public final class PreparedAdapter: Sendable {
   /// What the base's samples say.
   public let verdict: BaseVerdict
 
+  let model: ModelIdentity
   let layers: [Int: [LayerChange]]
   let vectors: [Int: VectorChange]
   let prompt: SoftPrompt?
@@ -56,6 +57,7 @@ public final class PreparedAdapter: Sendable {
     policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
   ) throws(DecoderError) {
     name = adapter.name
+    self.model = model.identity
     var preparation = AdapterPreparation(model: model, adapter: adapter)
     verdict = try preparation.run(policy)
     layers = preparation.layers

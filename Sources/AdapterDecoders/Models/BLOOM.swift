@@ -29,7 +29,8 @@ struct BLOOM: Decoder {
     try config.refuse("n_head", unless: width.isMultiple(of: headCount))
     let epsilon = Float(try config.number("layer_norm_epsilon") ?? 1e-5)
     addsNormed = try config.flag("apply_residual_connection_post_layernorm") ?? false
-    embedding = try loader.embedding("word_embeddings.weight", width: width)
+    embedding = try loader.embedding(
+      "word_embeddings.weight", count: try config.neededCount("vocab_size"), width: width)
     embeddingNorm = try LayerNorm(&loader, "word_embeddings_layernorm", width, epsilon: epsilon)
     var layers: [Layer] = []
     for index in 0..<layerCount {
@@ -38,14 +39,18 @@ struct BLOOM: Decoder {
         Layer(
           attentionNorm: try LayerNorm(&loader, name + "input_layernorm", width, epsilon: epsilon),
           queryKeyValue: try loader.linear(
-            name + "self_attention.query_key_value", from: width, to: 3 * width),
-          output: try loader.linear(name + "self_attention.dense", from: width, to: width),
+            name + "self_attention.query_key_value", from: width, to: 3 * width, bias: .needed),
+          output: try loader.linear(
+            name + "self_attention.dense", from: width, to: width, bias: .needed),
           feedForwardNorm: try LayerNorm(
             &loader, name + "post_attention_layernorm", width, epsilon: epsilon),
-          up: try loader.linear(name + "mlp.dense_h_to_4h", from: width, to: 4 * width),
-          down: try loader.linear(name + "mlp.dense_4h_to_h", from: 4 * width, to: width)))
+          up: try loader.linear(
+            name + "mlp.dense_h_to_4h", from: width, to: 4 * width, bias: .needed),
+          down: try loader.linear(
+            name + "mlp.dense_4h_to_h", from: 4 * width, to: width, bias: .needed)))
     }
     self.layers = layers
+    try loader.refuseMoreLayers("h.\(layerCount).input_layernorm.weight", config.path)
     finalNorm = try LayerNorm(&loader, "ln_f", width, epsilon: epsilon)
     head = try loader.head(embedding, isTied: try config.flag("tie_word_embeddings") ?? true)
     attention = Attention(

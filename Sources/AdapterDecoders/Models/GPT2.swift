@@ -31,7 +31,8 @@ struct GPT2: Decoder {
     try config.refuse("add_cross_attention", unless: try config.flag("add_cross_attention") != true)
     activation = try Activation(config, "activation_function")
     let epsilon = Float(try config.number("layer_norm_epsilon") ?? 1e-5)
-    embedding = try loader.embedding("wte.weight", width: width)
+    embedding = try loader.embedding(
+      "wte.weight", count: try config.neededCount("vocab_size"), width: width)
     positions = try loader.matrix("wpe.weight", positionCount, width)
     let isScaled = try config.flag("scale_attn_weights") ?? true
     let isScaledByLayer = try config.flag("scale_attn_by_inverse_layer_idx") ?? false
@@ -45,14 +46,17 @@ struct GPT2: Decoder {
         Layer(
           attentionNorm: try LayerNorm(&loader, name + "ln_1", width, epsilon: epsilon),
           queryKeyValue: try loader.linear(
-            name + "attn.c_attn", from: width, to: 3 * width, .byInput),
+            name + "attn.c_attn", from: width, to: 3 * width, .byInput, bias: .needed),
           attention: attention,
-          output: try loader.linear(name + "attn.c_proj", from: width, to: width, .byInput),
+          output: try loader.linear(
+            name + "attn.c_proj", from: width, to: width, .byInput, bias: .needed),
           feedForwardNorm: try LayerNorm(&loader, name + "ln_2", width, epsilon: epsilon),
-          up: try loader.linear(name + "mlp.c_fc", from: width, to: inner, .byInput),
-          down: try loader.linear(name + "mlp.c_proj", from: inner, to: width, .byInput)))
+          up: try loader.linear(name + "mlp.c_fc", from: width, to: inner, .byInput, bias: .needed),
+          down: try loader.linear(
+            name + "mlp.c_proj", from: inner, to: width, .byInput, bias: .needed)))
     }
     self.layers = layers
+    try loader.refuseMoreLayers("h.\(layerCount).ln_1.weight", config.path)
     finalNorm = try LayerNorm(&loader, "ln_f", width, epsilon: epsilon)
     head = try loader.head(embedding, isTied: try config.flag("tie_word_embeddings") ?? true)
     dimensions = DecoderDimensions(
