@@ -85,12 +85,13 @@ public struct RunPlan: Sendable {
     stack.enumerated().compactMap { place, entry in
       var part = entry
       part.adapter = entry.adapter.keeping { isKept(place, $0.target?.name) }
+      part.adapter.name = Name(entry.label)
       return part.adapter.operations.isEmpty ? nil : part
     }
   }
 
   private static func error(_ error: RuntimeError, of stack: [WeightedAdapter]) -> DecoderError {
-    stack.count == 1 ? .runtime(adapter: stack[0].adapter.name, error) : .weights(error)
+    stack.count == 1 ? .runtime(adapter: Name(stack[0].label), error) : .weights(error)
   }
 }
 

@@ -43,12 +43,13 @@ enum Help {
       let examples = Help.examples(try Help.text(subcommand))
       #expect(examples.count >= 2, "\(subcommand)")
       for example in examples {
-        let outputs = example.matches(of: /(?:-o|--html) (\S+)/).map { String($0.1) }
+        let outputs = example.matches(of: /(?:-o|--html|--logits) (\S+)/).map { String($0.1) }
         let folder = try TemporaryFolder()
         let lines = """
           cp -r '\(samples.path)'/* .
           rm -rf \(outputs.joined(separator: " "))
           curl() { cat lora.adp; }
+          \(subcommand == "run" ? Self.speakingModel : ":")
           \(example)
           """
         let result = try Command.shell(lines, in: folder.path)
@@ -60,6 +61,14 @@ enum Help {
   }
 
   /// A folder with everything that the examples name, for one small base with biases.
+  /// A model that can be run, and adapters for it.
+  private static let speakingModel = """
+    rm -rf path/to/model *.adp
+    cp -r '\(Repository.fixtures)/speaking/base' path/to/model
+    for name in lora other; do adapter convert '\(Repository.fixtures)/speaking/lora' -o $name.adp; done
+    adapter convert '\(Repository.fixtures)/speaking/prompt' -o prompt.adp
+    """
+
   private func sampleFolder() throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
     let lines = """

@@ -30,7 +30,7 @@ import Testing
     #expect(
       Set(documents.map(\.schema)) == [
         "adapter.inspect/1", "adapter.inspect-checkpoint/1", "adapter.diff/1",
-        "adapter.diff-checkpoint/1", "adapter.merge/1",
+        "adapter.diff-checkpoint/1", "adapter.merge/1", "adapter.run/1",
       ])
     for (schema, keys) in documents {
       let section = try #require(try Self.section(schema), "\(schema)")

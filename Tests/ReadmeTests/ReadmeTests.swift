@@ -18,8 +18,9 @@ func readmeBlocks(_ language: String) throws -> [String] {
     let folder = try TemporaryFolder()
     try FileManager.default.createDirectory(
       atPath: folder.appending("path").appending("to").string, withIntermediateDirectories: true)
-    try folder.copy(Repository.peft("llama_all"), to: "path/to/peft-adapter")
-    try folder.copy(Repository.base("tiny-llama"), to: "path/to/model")
+    let speaking = Repository.fixtures.appending("speaking")
+    try folder.copy(speaking.appending("lora"), to: "path/to/peft-adapter")
+    try folder.copy(speaking.appending("base"), to: "path/to/model")
     // A fine-tuned copy needs biases; the other commands know nothing of it.
     try folder.copy(Repository.base("tiny-bias"), to: "path/to/biased")
     try folder.copy(
@@ -27,14 +28,24 @@ func readmeBlocks(_ language: String) throws -> [String] {
       to: "path/to/tuned-model")
     let lines = try readmeBlocks("sh").flatMap { $0.split(separator: "\n") }
       .filter { $0.hasPrefix("adapter ") }
-    #expect(lines.count == 12)
+    #expect(lines.count == 13)
     for line in lines {
-      var arguments = line.split(separator: " ").dropFirst().map(String.init)
-      if arguments[0] == "extract" { arguments[1] = "path/to/biased" }
-      let result = try Command.run(Command.adapter, arguments, folder: folder.path)
+      let base = line.hasPrefix("adapter extract") ? "to/biased" : "to/model"
+      let typed = String(line).replacing("to/model", with: base)
+      let result = try Command.shell(typed, in: folder.path)
       #expect(result.status == 0, "\(line): \(result.errors)")
     }
     #expect(folder.appending("path").appending("to").appending("merged-model").exists)
+  }
+
+  /// The answers are what the command writes.
+  @Test func theAnswersAreTrue() throws {
+    let readme = String(
+      decoding: try Repository.root.appending("README.md").contents, as: UTF8.self)
+    let shown = try #require(readme.split(at: "$ adapter run ")?.1.split(at: "```\n")?.0)
+    let (options, answers) = try #require(shown.split(at: "\n"))
+    let result = try Command.shell("adapter run \(options)", in: Repository.root)
+    #expect(result.status == 0 && result.output == answers, "\(result.errors)")
   }
 
   /// The picture is what the command shows of the adapter that ADAPTER_PIRATE_LORA names, a PEFT folder; its

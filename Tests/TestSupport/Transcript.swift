@@ -71,7 +71,7 @@ extension Transcript {
     let folder = try TemporaryFolder()
     for (source, name) in [
       ("bases", "base"), ("bitfit", "bitfit"), ("effects", "effects"), ("invalid", "invalid"),
-      ("peft", "peft"), ("refused", "refused"), ("valid", "valid"),
+      ("peft", "peft"), ("refused", "refused"), ("speaking", "speaking"), ("valid", "valid"),
     ] {
       try folder.copy(Repository.fixtures.appending(source), to: name)
     }

@@ -16,7 +16,8 @@ package enum TranscriptRule: CaseIterable {
     switch self {
     case .seconds:
       return text.replacing(#/\ in [0-9.e-]+ s\n/#, with: " in … s\n")
-        .replacing(#/"seconds": [0-9.e-]+/#, with: "\"seconds\": …")
+        .replacing(#/\ in [0-9.e-]+ s, [0-9.]+ tokens\/s\n/#, with: " in … s, … tokens/s\n")
+        .replacing(#/"([a-z_]*seconds)": [0-9.e-]+/#) { "\"\($0.1)\": …" }
     case .compressed:
       let isFixture = command.contains(#/\b(in)?valid\//#)
       return isFixture ? text : Self.withoutCompression(text)

@@ -16,10 +16,11 @@ struct RunCommand: ParsableCommand {
 
       Examples:
         adapter run path/to/model --prompt "Once upon a time"
-        adapter run path/to/model lora.adp --chat --prompt "What is the capital of Italy?"
-        adapter run path/to/model lora.adp:0.5 other.adp --prompt "Hello" --temperature 0.8 --seed 7
-        adapter run path/to/model prefix.adp --prompt "Hello" --compare
-        adapter run path/to/model lora.adp --token-ids 1,2,3 --logits logits.safetensors
+        adapter run path/to/model lora.adp --chat --prompt "Who are you?"
+        adapter run path/to/model lora.adp:0.5 other.adp --prompt "Hello"
+        adapter run path/to/model --prompt "Hello" --temperature 0.8 --seed 7
+        adapter run path/to/model prompt.adp --prompt "Hello" --compare
+        adapter run path/to/model lora.adp --token-ids 1,2,3 --logits l.safetensors
       """)
 
   @Argument(help: "The base model's folder.", completion: .directory)
