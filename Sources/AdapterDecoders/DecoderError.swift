@@ -12,12 +12,18 @@ public enum DecoderError: Error, Sendable {
   case config(FilePath, String)
   /// A weight that the model needs is not in the checkpoint.
   case missingTensor(Name)
+  /// The checkpoint stores a bias that the model has not, as its configuration says.
+  case unexpectedBias(Name)
   /// A weight has another shape than the configuration says.
   case shape(Name, expected: [Int], found: Shape)
   /// A weight is stored in a type that cannot be run.
   case type(Name, ElementType)
   /// An adapter's prompt or prefix is not for a model of this size.
   case misfit(adapter: Name, String)
+  /// Adapters change a tensor that running the model does not use.
+  case unusedChange(Name)
+  /// A weight holds values that are not finite.
+  case nonfiniteWeight(Name)
   /// What the adapter does has to be made part of the weights when the model is loaded.
   case notBesideWeights(adapter: Name, Name)
   /// Two adapters, or their weights, do not go together.
@@ -43,6 +49,8 @@ extension DecoderError: CustomStringConvertible {
     case .architecture(let path, let what): "\(path): \(what)"
     case .config(let path, let what): "\(path): \(what)"
     case .missingTensor(let name): "the base has no tensor \(name)"
+    case .unexpectedBias(let name):
+      "the base stores \(name), and its config.json says that there is no such bias"
     case .shape(let name, let expected, let found):
       "the base's \(name) has shape \(found), its config.json says \(expected)"
     case .type(let name, let type):
@@ -50,6 +58,9 @@ extension DecoderError: CustomStringConvertible {
     case .misfit(let adapter, let what): "\(adapter): \(what)"
     case .notBesideWeights(let adapter, let name):
       "\(adapter): what it does to \(name) has to be made part of the weights"
+    case .unusedChange(let name):
+      "the adapters change \(name), which running the model does not use"
+    case .nonfiniteWeight(let name): "the base's \(name) holds values that are not finite"
     case .conflict(let what): what
     case .tooLong(let tokens, let positions):
       "\(tokens) tokens, and the model has \(positions) positions"

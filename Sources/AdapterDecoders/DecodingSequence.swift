@@ -17,15 +17,21 @@ public final class DecodingSequence {
   ///   - model: the model.
   ///   - stack: the adapters; nil for none.
   ///   - capacity: how many tokens it will probably have; memory grows as needed.
-  public init(_ model: LanguageModel, with stack: AdapterStack? = nil, capacity: Int = 64) {
+  /// - Throws: `DecoderError.conflict` where the adapters were put on each other for another model.
+  public init(
+    _ model: LanguageModel, with stack: AdapterStack? = nil, capacity: Int = 64
+  ) throws(DecoderError) {
     self.stack = stack ?? model.emptyStack
+    guard self.stack.model == model.identity else {
+      throw .conflict("adapters that were prepared for another model")
+    }
     let size = model.dimensions
     let prefix = self.stack.prefix
     pendingPrompt = self.stack.prompt ?? .init(rows: [], count: 0)
     let virtual = (prefix?.operation.tokenCount ?? 0) + pendingPrompt.count
     cache = KeyValueCache(
       layerCount: size.layerCount, headCount: size.headCount, headDimension: size.headDimension,
-      capacity: capacity + virtual)
+      capacity: min(max(capacity, 0), model.positionCount ?? 4096) + virtual)
     if let prefix { fill(with: prefix) }
   }
 

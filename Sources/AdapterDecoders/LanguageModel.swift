@@ -15,6 +15,7 @@ public final class LanguageModel: Sendable {
   public let weightByteCount: Int
   /// Tokens that end a text, as config.json says.
   public let endTokens: [Int32]
+  let identity = ModelIdentity()
   let layers: [Name: LinearLayer]
   let vectors: [Name: ModelVector]
   let emptyStack: AdapterStack
@@ -33,11 +34,13 @@ public final class LanguageModel: Sendable {
     let kind = try DecoderKind(config)
     var loader = WeightLoader(view, prefix: kind.prefix, probe: kind.embeddingName)
     decoder = try kind.load(config, &loader)
+    try loader.refuseUnread()
     layers = loader.layers
     vectors = loader.vectors
     weightByteCount = loader.byteCount
-    endTokens = try config.tokens("eos_token_id")
-    emptyStack = AdapterStack(emptyFor: loader.layers.count, vectorCount: loader.vectors.count)
+    endTokens = try kind.endTokens(config)
+    emptyStack = AdapterStack(
+      emptyFor: identity, layerCount: loader.layers.count, vectorCount: loader.vectors.count)
   }
 
   /// Loads a model without adapters in its weights.
@@ -91,17 +94,15 @@ extension LanguageModel {
   ///   - steps: sequences of this model, each once, and their next tokens, at least one for each.
   ///   - places: which logits are wanted.
   /// - Returns: for each step its logits, F32, [places, vocabulary] row-major.
-  /// - Throws: `DecoderError` where a token is unknown, there are more than the model has positions, or
-  ///   logits are not finite.
+  /// - Throws: `DecoderError` where a token is unknown, there are more than the model has positions, logits
+  ///   are not finite, or a sequence is of another model or there twice. Then no sequence has changed.
   public func logits(
     after steps: [Step], at places: Places = .last
   ) throws(DecoderError) -> [[Float]] {
-    for step in steps { try check(step) }
+    try check(steps)
+    guard !steps.isEmpty else { return [] }
     let workspace = workspaces.withLock { $0.popLast() } ?? Workspace()
-    defer {
-      workspace.reset()
-      workspaces.withLock { $0.append(workspace) }
-    }
+    defer { putBack(workspace) }
     let rowCounts = steps.map { $0.tokens.count + $0.sequence.pendingPrompt.count }
     let x = workspace.rows(rowCounts.reduce(0, +), dimensions.hiddenSize)
     var segments: [Pass.Segment] = []
@@ -116,16 +117,33 @@ extension LanguageModel {
     let pass = Pass(workspace: workspace, segments: segments)
     decoder.run(x, pass)
     let logits = makeLogits(x, pass, steps.map(\.tokens.count), places)
-    for (step, count) in zip(steps, rowCounts) { step.sequence.advance(by: count) }
     for (step, values) in zip(steps, logits) {
-      guard values.allSatisfy(\.isFinite) else {
-        throw .nonfiniteLogits(position: step.sequence.tokenCount - 1)
-      }
+      guard let place = values.firstIndex(where: { !$0.isFinite }) else { continue }
+      let first = places == .all ? 0 : step.tokens.count - 1
+      throw .nonfiniteLogits(position: step.sequence.tokenCount + first + place / vocabularySize)
     }
+    for (step, count) in zip(steps, rowCounts) { step.sequence.advance(by: count) }
     return logits
   }
 
+  /// Memory of a very large pass is given back.
+  private func putBack(_ workspace: Workspace) {
+    workspace.reset()
+    guard workspace.byteCount <= 1 << 26 else { return }
+    workspaces.withLock { $0.append(workspace) }
+  }
+
+  private func check(_ steps: [Step]) throws(DecoderError) {
+    guard Set(steps.map { ObjectIdentifier($0.sequence) }).count == steps.count else {
+      throw .conflict("a sequence is in the batch twice")
+    }
+    for step in steps { try check(step) }
+  }
+
   private func check(_ step: Step) throws(DecoderError) {
+    guard step.sequence.stack.model == identity else {
+      throw .conflict("a sequence of another model")
+    }
     guard !step.tokens.isEmpty else { throw .noTokens }
     let needed = step.sequence.positions + step.sequence.pendingPrompt.count + step.tokens.count
     if let count = dimensions.positionCount, needed > count {

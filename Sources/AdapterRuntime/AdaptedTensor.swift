@@ -15,7 +15,7 @@ public struct AdaptedTensor: Sendable {
   /// What changes it, in order.
   package let changes: [ParameterChange]
   /// For each change, the place of its adapter in the stack.
-  let owners: [Int]
+  package let owners: [Int]
 
   /// How an adapted tensor stands to the base.
   public enum Kind: Sendable, Hashable {

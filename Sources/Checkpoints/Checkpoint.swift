@@ -19,6 +19,7 @@ public struct Checkpoint: Sendable {
   /// Where its `config.json` is, or would be.
   public let configPath: FilePath
   private let places: [Name: Place]
+  private let sampleDigests = SampleDigests()
 
   /// One safetensors file.
   public struct Shard: Sendable {
@@ -75,6 +76,16 @@ public struct Checkpoint: Sendable {
       return StoredTensor(
         info: tensor.info, shard: place.shard, file: file.file, offset: file.offset(of: tensor))
     }
+  }
+
+  /// `TensorSample.exact` of a stored tensor, which many adapters of one base ask for: read once.
+  ///
+  /// - Throws: `CheckpointError.storage` where the file cannot be read.
+  package func sampleDigest(of tensor: StoredTensor) throws(CheckpointError) -> [UInt8] {
+    if let digest = sampleDigests.known(tensor.info.name) { return digest }
+    let digest = try TensorSample(tensor).exact
+    sampleDigests.add(digest, of: tensor.info.name)
+    return digest
   }
 
   /// What it was read from: the folder, or else the files one by one.

@@ -174,7 +174,6 @@ package enum Platform {
 
   package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
-  /// Processors that are there.
   /// Asks for large pages for memory that is read again and again from end to end, where the system has them.
   package static func preferLargePages(_ memory: UnsafeMutableRawBufferPointer) {
     #if os(Linux)
@@ -187,6 +186,7 @@ package enum Platform {
   @inline(__always)
   package static func pause() { platform_pause() }
 
+  /// Processors that are there.
   package static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
   private static func renameCall(

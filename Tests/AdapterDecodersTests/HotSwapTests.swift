@@ -52,7 +52,7 @@ import Testing
         group.addTask {
           var strange = 0
           for _ in 0..<60 {
-            let sequence = DecodingSequence(model, with: rackOfAll.stack)
+            let sequence = try DecodingSequence(model, with: rackOfAll.stack)
             let answer = try model.logits(after: [.init(sequence, ids)])[0]
             if answer != without && answer != with { strange += 1 }
           }
@@ -78,7 +78,7 @@ import Testing
   @Test func aSequenceKeepsTheAdaptersItBeganWith() throws {
     let rack = AdapterRack(model)
     try rack.attach(lora)
-    let sequence = DecodingSequence(model, with: rack.stack)
+    let sequence = try DecodingSequence(model, with: rack.stack)
     var answer = try model.logits(after: [.init(sequence, Array(ids[..<4]))])[0]
     try rack.detach(lora.name)
     answer = try model.logits(after: [.init(sequence, Array(ids[4...]))])[0]

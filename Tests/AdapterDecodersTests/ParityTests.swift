@@ -17,7 +17,7 @@ import Testing
   func logitsAreThoseOfPEFT(_ fixture: RunningCase) throws {
     let (model, stack) = try fixture.load()
     for reference in try fixture.reference() {
-      let sequence = DecodingSequence(model, with: stack)
+      let sequence = try DecodingSequence(model, with: stack)
       let logits = try model.logits(after: [.init(sequence, reference.ids)], at: .all)[0]
       #expect(distance(logits, reference.logits) <= Self.tolerance)
     }
@@ -27,7 +27,7 @@ import Testing
   func greedyTokensAreThoseOfPEFT(_ fixture: RunningCase) throws {
     let (model, stack) = try fixture.load()
     for reference in try fixture.reference() {
-      var generation = try Generation(
+      let generation = try Generation(
         model, prompt: reference.ids, with: stack,
         options: .init(maximumCount: reference.greedy.count, endTokens: []))
       var tokens: [Int32] = []
@@ -41,7 +41,7 @@ import Testing
   func aBatchChangesNothing(_ fixture: RunningCase) throws {
     let (model, stack) = try fixture.load()
     let references = try fixture.reference()
-    let sequences = references.map { _ in DecodingSequence(model, with: stack) }
+    let sequences = try references.map { _ in try DecodingSequence(model, with: stack) }
     let all = try model.logits(
       after: zip(sequences, references).map { .init($0, $1.ids) }, at: .all)
     for (logits, reference) in zip(all, references) {
@@ -49,7 +49,7 @@ import Testing
     }
     // The same text in three pieces.
     let text = references[2]
-    let pieces = DecodingSequence(model, with: stack)
+    let pieces = try DecodingSequence(model, with: stack)
     var logits: [Float] = []
     for range in [0..<1, 1..<8, 8..<text.ids.count] {
       logits += try model.logits(after: [.init(pieces, Array(text.ids[range]))], at: .all)[0]
@@ -67,14 +67,14 @@ import Testing
     for fixture in RunningCase.all where fixture.base == base && fixture.method != "combined" {
       var entries: [AdapterStack.Entry] = []
       for (name, weight) in fixture.adapters {
-        let plan = try RunPlan(RunningCase.adapter(name, on: checkpoint), on: checkpoint)
-        guard plan.folded.operations.isEmpty else { continue }
-        entries.append(.init(try PreparedAdapter(plan.beside, for: model), weight: weight))
+        let adapter = try RunningCase.adapter(name, on: checkpoint)
+        guard try RunPlan(adapter, on: checkpoint).folded.isEmpty else { continue }
+        entries.append(.init(try PreparedAdapter(adapter, for: model), weight: weight))
       }
       guard entries.count == fixture.adapters.count else { continue }
       let stack = try AdapterStack(entries, for: model)
       for reference in try fixture.reference() {
-        steps.append(.init(DecodingSequence(model, with: stack), reference.ids))
+        steps.append(.init(try DecodingSequence(model, with: stack), reference.ids))
         expected.append(reference.logits)
       }
     }

@@ -38,7 +38,7 @@ struct RealParityTests {
     let file = try Checkpoint(reference)
     for prompt in 0..<2 {
       let expected = try file.integers("greedy\(prompt)")
-      var generation = try Generation(
+      let generation = try Generation(
         model, prompt: file.integers("ids\(prompt)"), with: stack,
         options: .init(maximumCount: expected.count, endTokens: []))
       let distance = distance(generation.logits, try file.floats("logits\(prompt)"))

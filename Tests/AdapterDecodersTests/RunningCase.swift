@@ -92,17 +92,8 @@ enum Loaded {
   static func load(
     _ checkpoint: Checkpoint, _ adapters: [(adapter: Adapter, weight: Double)]
   ) throws -> (model: LanguageModel, stack: AdapterStack) {
-    let plans = try adapters.map { try RunPlan($0.adapter, on: checkpoint, policy: policy) }
-    let folded = zip(plans, adapters).filter { !$0.0.folded.operations.isEmpty }
-    let view = try AdaptedCheckpoint(
-      checkpoint, applying: folded.map { WeightedAdapter($0.folded, weight: $1.weight) },
-      policy: policy)
-    let model = try LanguageModel(view)
-    let entries = try zip(plans, adapters).map { plan, given in
-      let prepared = try PreparedAdapter(plan.beside, for: model, policy: policy)
-      return AdapterStack.Entry(prepared, weight: given.weight)
-    }
-    return (model, try AdapterStack(entries, for: model))
+    let stack = adapters.map { WeightedAdapter($0.adapter, weight: $0.weight) }
+    return try RunPlan(stack, on: checkpoint, policy: policy).load()
   }
 }
 

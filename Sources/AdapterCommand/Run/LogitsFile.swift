@@ -5,9 +5,18 @@ internal import SystemPackage
 
 /// A safetensors file with one tensor, `logits` F32 [vocabulary].
 struct LogitsFile {
-  private let bytes: [UInt8]
+  let path: String
+  private let output: OutputFile
 
-  init(_ values: [Float]) throws(Failure) {
+  /// Opens it, so that a place that cannot be written is known before the model runs.
+  init(_ path: String, replacing: Bool) throws(Failure) {
+    self.path = path
+    output = try rethrowing(as: { Failure($0) }) { () throws(StorageError) in
+      try OutputFile(FilePath(path), replacing: replacing)
+    }
+  }
+
+  func write(_ values: [Float]) throws(Failure) {
     guard let shape = Shape([UInt64(values.count)]) else {
       throw Failure("\(values.count) logits are too many for a file")
     }
@@ -15,14 +24,10 @@ struct LogitsFile {
     let data = values.flatMap { value in
       (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) }
     }
-    bytes = SafetensorsHeader(canonical: [info], metadata: nil).encoded + data
-  }
-
-  func write(to output: String, replacing: Bool) throws(Failure) {
+    let bytes = SafetensorsHeader(canonical: [info], metadata: nil).encoded + data
     try rethrowing(as: { Failure($0) }) { () throws(StorageError) in
-      let file = try OutputFile(FilePath(output), replacing: replacing)
-      try file.write(bytes)
-      try file.commit()
+      try output.write(bytes)
+      try output.commit()
     }
   }
 }

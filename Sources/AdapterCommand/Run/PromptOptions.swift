@@ -55,7 +55,7 @@ struct PromptOptions: ParsableArguments {
   /// The prompt as tokens, and what ends the answer.
   func input(for model: RunModel) throws(Failure) -> RunInput {
     if let tokenIds {
-      return RunInput(tokens: tokenIds.tokens, tokenizer: model.optionalTokenizer, endTokens: nil)
+      return RunInput(tokens: tokenIds.tokens, tokenizer: model.optionalTokenizer(), endTokens: nil)
     }
     let tokenizer = try model.tokenizer()
     let text = prompt ?? ""

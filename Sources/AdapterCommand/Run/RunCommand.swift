@@ -34,17 +34,8 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "The prompt")
   var prompt: PromptOptions
 
-  @Option(help: "How many tokens to generate at most.")
-  var maxNewTokens = 128
-
-  @Option(help: "How evenly tokens are chosen: 0 always takes the likeliest.")
-  var temperature: Float = 0
-
-  @Option(help: "Chooses among the likeliest tokens that together have this share only.")
-  var topP: Float = 1
-
-  @Option(help: "The same seed gives the same text.")
-  var seed: UInt64 = 0
+  @OptionGroup(title: "The text")
+  var sampling: SamplingOptions
 
   @Flag(help: "Shows what the base alone says beside what it says with the adapters.")
   var compare = false
@@ -69,14 +60,11 @@ struct RunCommand: ParsableCommand {
 
   func validate() throws {
     try prompt.check()
-    guard temperature >= 0, temperature.isFinite else {
-      throw ValidationError("--temperature is 0 or more")
+    try sampling.check()
+    guard logits == nil || !(compare || json || stats || sampling.isGiven) else {
+      throw ValidationError("--logits generates no text: options for one have no effect")
     }
-    guard topP > 0, topP <= 1 else { throw ValidationError("--top-p is more than 0 and at most 1") }
-    guard maxNewTokens > 0 else { throw ValidationError("--max-new-tokens is at least 1") }
-    guard !compare || logits == nil else {
-      throw ValidationError("--logits and --compare do not go together")
-    }
+    guard !force || logits != nil else { throw ValidationError("--force is for --logits") }
     guard !compare || !adapters.isEmpty else {
       throw ValidationError("--compare compares the base with adapters: name one")
     }
@@ -86,12 +74,11 @@ struct RunCommand: ParsableCommand {
     let start = ContinuousClock.now
     let references = try adapters.map { argument throws(Failure) in try WeightedReference(argument)
     }
+    let file = try logits.map { path throws(Failure) in try LogitsFile(path, replacing: force) }
     let model = try RunModel(base, references, allowOtherBase ? .allow : .refuse)
     let input = try prompt.input(for: model)
-    if let logits { return try writeLogits(of: model, input, to: logits) }
-    let options = Generation.Options(
-      maximumCount: maxNewTokens, endTokens: input.endTokens,
-      sampler: Sampler(temperature: temperature, topP: topP, seed: seed))
+    if let file { return try write(file, model, input) }
+    let options = sampling.generation(endTokens: input.endTokens)
     var runs: [RunResult] = []
     for kind in compare ? [RunResult.Kind.base, .adapted] : [.adapted] {
       let streams = !compare && !json
@@ -111,16 +98,15 @@ struct RunCommand: ParsableCommand {
     if stats { for line in report.statistics { Terminal.report("stats", line) } }
   }
 
-  private func writeLogits(
-    of model: RunModel, _ input: RunInput, to output: String
-  ) throws(Failure) {
-    try checkDistinct(output, from: model.inputs)
+  private func write(_ file: LogitsFile, _ model: RunModel, _ input: RunInput) throws(Failure) {
+    try checkDistinct(file.path, from: model.inputs)
     let values = try running { () throws(DecoderError) in
-      try model.model.logits(
-        after: [.init(DecodingSequence(model.model, with: model.stack), input.tokens)])[0]
+      let sequence = try DecodingSequence(
+        model.model, with: model.stack, capacity: input.tokens.count)
+      return try model.model.logits(after: [.init(sequence, input.tokens)])[0]
     }
-    try LogitsFile(values).write(to: output, replacing: force)
-    Terminal.report("done", "\(output): \(values.count) logits")
+    try file.write(values)
+    Terminal.report("done", "\(file.path): \(values.count) logits")
   }
 }
 

@@ -10,7 +10,6 @@ struct RunModel {
   let checkpoint: Checkpoint
   let model: LanguageModel
   let stack: AdapterStack
-  /// The base alone, for a comparison.
   private let references: [WeightedReference]
   private let hasFolded: Bool
 
@@ -21,44 +20,21 @@ struct RunModel {
     self.references = references
     let policy = AdaptedCheckpoint.Policy(
       otherBase: otherBase, choices: BindingChoices(missingBias: .create, ties: .untie))
-    checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
+    let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
       try Checkpoint(FilePath(base))
     }
-    var folded: [WeightedAdapter] = []
-    var beside: [(adapter: Adapter, weight: Double)] = []
+    self.checkpoint = checkpoint
+    var stack: [WeightedAdapter] = []
     for reference in references {
-      let adapter = try reference.adapter.open()
-      let checkpoint = checkpoint
-      let plan = try running { () throws(DecoderError) in
-        try RunPlan(adapter, on: checkpoint, policy: policy)
-      }
-      if !plan.folded.operations.isEmpty {
-        folded.append(
-          WeightedAdapter(plan.folded, weight: reference.weight, label: reference.label))
-      }
-      beside.append((plan.beside, reference.weight))
+      stack.append(
+        WeightedAdapter(
+          try reference.adapter.open(), weight: reference.weight, label: reference.label))
     }
-    hasFolded = !folded.isEmpty
-    let view = try Self.view(of: checkpoint, folded, policy)
-    let model = try running { () throws(DecoderError) in try LanguageModel(view) }
-    stack = try running { () throws(DecoderError) in
-      var entries: [AdapterStack.Entry] = []
-      for (adapter, weight) in beside {
-        let prepared = try PreparedAdapter(adapter, for: model, policy: policy)
-        entries.append(.init(prepared, weight: weight))
-      }
-      return try AdapterStack(entries, for: model)
+    let plan = try running { () throws(DecoderError) in
+      try RunPlan(stack, on: checkpoint, policy: policy)
     }
-    self.model = model
-  }
-
-  private static func view(
-    of checkpoint: Checkpoint, _ folded: [WeightedAdapter], _ policy: AdaptedCheckpoint.Policy
-  ) throws(Failure) -> AdaptedCheckpoint {
-    try rethrowing(as: { Failure($0.description, hint: $0.hint) }) {
-      () throws(RuntimeError) in
-      try AdaptedCheckpoint(checkpoint, applying: folded, policy: policy)
-    }
+    hasFolded = !plan.folded.isEmpty
+    (model, self.stack) = try running { () throws(DecoderError) in try plan.load() }
   }
 
   /// The model without adapters: the same one, unless adapters are part of its weights.
@@ -86,6 +62,14 @@ struct RunModel {
     }
   }
 
-  /// The same, for a model that is given tokens: it may have none.
-  var optionalTokenizer: Tokenizer? { try? Tokenizer(tokenizerPath) }
+  /// The same, for a model that is given tokens: it may have none, or none that can be used here.
+  func optionalTokenizer() -> Tokenizer? {
+    guard FileStatus(of: tokenizerPath) != nil else { return nil }
+    do throws(TokenizerError) {
+      return try Tokenizer(tokenizerPath)
+    } catch {
+      Terminal.report("note", "tokens are shown as numbers: \(error)")
+      return nil
+    }
+  }
 }

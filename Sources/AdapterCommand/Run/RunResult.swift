@@ -25,7 +25,7 @@ struct RunResult {
     self.kind = kind
     let runner = kind == .adapted ? model.model : try model.withoutAdapters()
     let start = ContinuousClock.now
-    var generation = try running { () throws(DecoderError) in
+    let generation = try running { () throws(DecoderError) in
       try Generation(
         runner, prompt: input.tokens, with: kind == .adapted ? model.stack : nil, options: options)
     }

@@ -30,6 +30,11 @@ public final class AdapterCache<Key: Hashable & Sendable>: Sendable {
   /// How many adapters it holds.
   public var count: Int { state.withLock(\.entries.count) }
 
+  /// Forgets an adapter, such as one whose file has changed.
+  public func remove(_ key: Key) {
+    state.withLock { $0.remove(key) }
+  }
+
   /// An adapter, loaded if it is not there. Two tasks that ask for the same one at the same time may both load
   /// it; both get the one that was ready first.
   ///
@@ -66,12 +71,16 @@ extension AdapterCache.State {
     byteCount += adapter.byteCount
   }
 
+  fileprivate mutating func remove(_ key: Key) {
+    guard let entry = entries.removeValue(forKey: key) else { return }
+    byteCount -= entry.adapter.byteCount
+  }
+
   fileprivate mutating func shrink(to limit: Int) {
     while byteCount > limit, entries.count > 1,
       let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse })
     {
-      entries[oldest.key] = nil
-      byteCount -= oldest.value.adapter.byteCount
+      remove(oldest.key)
     }
   }
 }

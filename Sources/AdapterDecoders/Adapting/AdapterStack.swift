@@ -8,6 +8,7 @@ internal import StrictJSON
 public struct AdapterStack: Sendable {
   /// The adapters and their weights.
   public let entries: [Entry]
+  let model: ModelIdentity
   /// For each layer of the model what happens to its outputs; empty where nothing does.
   let programs: [LayerProgram?]
   /// For each vector of the model the values in its place.
@@ -37,11 +38,15 @@ public struct AdapterStack: Sendable {
   public init(_ entries: [Entry], for model: LanguageModel) throws(DecoderError) {
     var programs = [LayerProgram?](repeating: nil, count: model.layers.count)
     var vectors = [[Float]?](repeating: nil, count: model.vectors.count)
-    let active = entries.filter { $0.weight != 0 }
-    for entry in active {
-      guard entry.weight.isFinite else {
+    for entry in entries {
+      guard entry.adapter.model == model.identity else {
+        throw .conflict("\(entry.adapter.name) was prepared for another model")
+      }
+      guard Float(entry.weight).isFinite else {
         throw .conflict("\(entry.adapter.name): a weight is a finite number")
       }
+    }
+    for entry in entries where entry.weight != 0 {
       for (index, changes) in entry.adapter.layers {
         var program = programs[index] ?? LayerProgram()
         for change in changes { program.append(change, weight: Float(entry.weight)) }
@@ -59,13 +64,15 @@ public struct AdapterStack: Sendable {
       }
     }
     self.entries = entries
+    self.model = model.identity
     self.programs = programs
     self.vectors = vectors
     try checkVirtualTokens()
   }
 
   /// A stack without adapters.
-  init(emptyFor layerCount: Int, vectorCount: Int) {
+  init(emptyFor model: ModelIdentity, layerCount: Int, vectorCount: Int) {
+    self.model = model
     entries = []
     programs = Array(repeating: nil, count: layerCount)
     vectors = Array(repeating: nil, count: vectorCount)

@@ -1,10 +1,10 @@
-/// Text that a model continues, token by token.
+/// Text that a model continues, token by token. For one task at a time.
 ///
 /// ```swift
-/// var generation = try Generation(model, prompt: [1, 2, 3], with: rack.stack)
+/// let generation = try Generation(model, prompt: [1, 2, 3], with: rack.stack)
 /// while let token = try generation.next() { print(token) }
 /// ```
-public struct Generation {
+public final class Generation {
   /// What ends it, and how tokens are chosen.
   public struct Options: Sendable {
     /// How many tokens there may be.
@@ -58,18 +58,28 @@ public struct Generation {
     options: Options = Options()
   ) throws(DecoderError) {
     self.model = model
-    sequence = DecodingSequence(
-      model, with: stack, capacity: prompt.count + min(options.maximumCount, 1024))
+    if let count = model.positionCount, prompt.count > count {
+      throw .tooLong(tokens: prompt.count, positions: count)
+    }
+    sequence = try DecodingSequence(
+      model, with: stack, capacity: prompt.count + min(max(options.maximumCount, 0), 1024))
     endTokens = Set(options.endTokens ?? model.endTokens)
     sampler = options.sampler
     remaining = options.maximumCount
-    logits = try model.logits(after: [.init(sequence, prompt)])[0]
+    logits = []
+    // In pieces, so that a long prompt does not need much more memory than a short one.
+    for start in stride(from: 0, to: max(1, prompt.count), by: Self.pieceSize) {
+      let piece = Array(prompt[start..<min(start + Self.pieceSize, prompt.count)])
+      logits = try model.logits(after: [.init(sequence, piece)])[0]
+    }
   }
+
+  private static let pieceSize = 512
 
   /// The next token; nil where it has ended. A token that ends texts is not one of its tokens.
   ///
   /// - Throws: `DecoderError.nonfiniteLogits`.
-  public mutating func next() throws(DecoderError) -> Int32? {
+  public func next() throws(DecoderError) -> Int32? {
     guard end == nil else { return nil }
     guard remaining > 0 else {
       end = .count

@@ -44,13 +44,19 @@ public struct Sampler: Sendable {
 
   /// Keeps the fewest tokens whose share reaches `topP`, at least one.
   private func cut(_ weights: inout [Float]) {
-    let order = weights.indices.sorted { weights[$0] > weights[$1] }
     let total = weights.reduce(0) { $0 + Double($1) }
+    // Tokens that are less likely than this do not reach the rest together: few are left to be sorted.
+    let least = Float((1 - Double(topP)) * total / Double(weights.count)).nextDown
+    let order = weights.indices.filter { weights[$0] >= least }
+      .sorted { weights[$0] > weights[$1] }
+    var kept: [(token: Int, weight: Float)] = []
     var sum = 0.0
-    for token in order {
-      if sum >= Double(topP) * total { weights[token] = 0 }
+    for token in order where sum < Double(topP) * total || kept.isEmpty {
+      kept.append((token, weights[token]))
       sum += Double(weights[token])
     }
+    for token in weights.indices { weights[token] = 0 }
+    for (token, weight) in kept { weights[token] = weight }
   }
 }
 

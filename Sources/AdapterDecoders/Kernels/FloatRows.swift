@@ -79,6 +79,11 @@
       at: memory.baseAddress.unsafelyUnwrapped, count: count, width: width)
   }
 
+  /// How much memory it has.
+  var byteCount: Int {
+    unsafe blocks.reduce(0) { $0 + $1.count * MemoryLayout<Float>.size }
+  }
+
   /// Ends the use of everything it gave.
   func reset() {
     block = 0

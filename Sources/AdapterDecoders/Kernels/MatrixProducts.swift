@@ -79,7 +79,7 @@ struct MatrixProducts {
   }
 }
 
-/// A thread's memory for widened weights and other intermediate values, kept from use to use.
+/// Memory for widened weights and other intermediate values of one call.
 enum TileMemory {
   /// Calls the body with memory for so many elements, not initialised.
   static func withTile(of count: Int, _ body: (UnsafeMutableBufferPointer<Float>) -> Void) {

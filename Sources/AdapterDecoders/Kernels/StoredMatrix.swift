@@ -1,4 +1,5 @@
 internal import AdapterMath
+internal import Foundation
 internal import Storage
 
 /// A weight [out, in] in memory, its elements as the checkpoint stores them.
@@ -30,6 +31,18 @@ internal import Storage
 
   /// Bytes.
   var byteCount: Int { unsafe memory.count }
+
+  /// Whether some of its rows are these bytes.
+  func holds(_ bytes: [UInt8], in range: Range<Int>) -> Bool {
+    let size = columns * type.bitWidth / 8
+    guard range.lowerBound >= 0, range.upperBound <= rows, bytes.count == range.count * size,
+      let start = unsafe memory.baseAddress
+    else { return false }
+    return unsafe bytes.withUnsafeBytes { bytes in
+      guard let other = bytes.baseAddress else { return true }
+      return unsafe memcmp(start + range.lowerBound * size, other, bytes.count) == 0
+    }
+  }
 
   /// Widens rows.
   func widen(_ range: Range<Int>, into result: UnsafeMutableBufferPointer<Float>) {

@@ -24,7 +24,7 @@ final class WorkerPool: Sendable {
 
   private typealias Body = (Int) -> Void
   private static let placeMask: UInt64 = 0xFFFF_FFFF
-  /// About 50 µs, which spans the parts of a pass that one thread does alone.
+  /// Some tenths of a millisecond, which spans the parts of a pass that one thread does alone.
   private static let patience = 4_000
 
   private init(workerCount: Int) {
@@ -50,8 +50,8 @@ final class WorkerPool: Sendable {
       // While the next loop is being described there is no place to take, not even one past the end of the
       // last loop, which the new count would seem to allow.
       ticket.store(number | Self.placeMask, ordering: .sequentiallyConsistent)
-      self.body.store(UInt(bitPattern: pointer), ordering: .relaxed)
-      placeCount.store(count, ordering: .relaxed)
+      self.body.store(UInt(bitPattern: pointer), ordering: .releasing)
+      placeCount.store(count, ordering: .releasing)
       finishedCount.store(0, ordering: .relaxed)
       ticket.store(number, ordering: .sequentiallyConsistent)
       wake()
@@ -72,8 +72,8 @@ final class WorkerPool: Sendable {
     var hasWorked = false
     while true {
       let seen = ticket.load(ordering: .sequentiallyConsistent)
-      let count = placeCount.load(ordering: .relaxed)
-      let address = body.load(ordering: .relaxed)
+      let count = placeCount.load(ordering: .acquiring)
+      let address = body.load(ordering: .acquiring)
       let place = Int(seen & Self.placeMask)
       guard place < count else { return hasWorked }
       guard

@@ -32,19 +32,6 @@ struct Pass {
     }
   }
 
-  /// Layer normalisation of all rows.
-  func layerNorm(
-    _ x: FloatRows, _ weight: ModelVector, _ bias: ModelVector, epsilon: Float
-  ) -> FloatRows {
-    let result = workspace.rows(x.count, x.width)
-    forEachRow { row, segment, _ in
-      unsafe Functions.layerNorm(
-        x[row], weight: segment.values(of: weight), bias: segment.values(of: bias),
-        epsilon: epsilon, into: result[row])
-    }
-    return result
-  }
-
   /// Root mean square normalisation of all rows.
   func rootMeanSquareNorm(_ x: FloatRows, _ weight: ModelVector, epsilon: Float) -> FloatRows {
     let result = workspace.rows(x.count, x.width)

@@ -11,7 +11,7 @@ enum Activation: Sendable {
     case "gelu_new", "gelu_pytorch_tanh", "gelu_fast": self = .tanhGELU
     case "gelu": self = .exactGELU
     case "relu": self = .relu
-    case let name: throw .architecture(config.path, "activation \(name) cannot be run here")
+    case let name: throw .config(config.path, "activation \(name) cannot be run here")
     }
   }
 

@@ -7,28 +7,17 @@ struct BLOOM: Decoder {
   let dimensions: DecoderDimensions
   let embedding: StoredMatrix
   let head: LinearLayer
-  private let embeddingNorm: Norm
+  private let embeddingNorm: LayerNorm
   private let layers: [Layer]
-  private let finalNorm: Norm
+  private let finalNorm: LayerNorm
   private let attention: Attention
-  private let epsilon: Float
   private let addsNormed: Bool
 
-  private struct Norm {
-    let weight: ModelVector
-    let bias: ModelVector
-
-    init(_ loader: inout WeightLoader, _ module: String, _ width: Int) throws(DecoderError) {
-      weight = try loader.vector(module + ".weight", width)
-      bias = try loader.vector(module + ".bias", width)
-    }
-  }
-
   private struct Layer {
-    let attentionNorm: Norm
+    let attentionNorm: LayerNorm
     let queryKeyValue: LinearLayer
     let output: LinearLayer
-    let feedForwardNorm: Norm
+    let feedForwardNorm: LayerNorm
     let up: LinearLayer
     let down: LinearLayer
   }
@@ -38,25 +27,31 @@ struct BLOOM: Decoder {
     let headCount = try config.neededCount("n_head", "num_attention_heads")
     let layerCount = try config.neededCount("n_layer", "num_hidden_layers")
     try config.refuse("n_head", unless: width.isMultiple(of: headCount))
-    epsilon = Float(try config.number("layer_norm_epsilon") ?? 1e-5)
+    let epsilon = Float(try config.number("layer_norm_epsilon") ?? 1e-5)
     addsNormed = try config.flag("apply_residual_connection_post_layernorm") ?? false
-    embedding = try loader.embedding("word_embeddings.weight", width: width)
-    embeddingNorm = try Norm(&loader, "word_embeddings_layernorm", width)
+    embedding = try loader.embedding(
+      "word_embeddings.weight", count: try config.neededCount("vocab_size"), width: width)
+    embeddingNorm = try LayerNorm(&loader, "word_embeddings_layernorm", width, epsilon: epsilon)
     var layers: [Layer] = []
     for index in 0..<layerCount {
       let name = "h.\(index)."
       layers.append(
         Layer(
-          attentionNorm: try Norm(&loader, name + "input_layernorm", width),
+          attentionNorm: try LayerNorm(&loader, name + "input_layernorm", width, epsilon: epsilon),
           queryKeyValue: try loader.linear(
-            name + "self_attention.query_key_value", from: width, to: 3 * width),
-          output: try loader.linear(name + "self_attention.dense", from: width, to: width),
-          feedForwardNorm: try Norm(&loader, name + "post_attention_layernorm", width),
-          up: try loader.linear(name + "mlp.dense_h_to_4h", from: width, to: 4 * width),
-          down: try loader.linear(name + "mlp.dense_4h_to_h", from: 4 * width, to: width)))
+            name + "self_attention.query_key_value", from: width, to: 3 * width, bias: .needed),
+          output: try loader.linear(
+            name + "self_attention.dense", from: width, to: width, bias: .needed),
+          feedForwardNorm: try LayerNorm(
+            &loader, name + "post_attention_layernorm", width, epsilon: epsilon),
+          up: try loader.linear(
+            name + "mlp.dense_h_to_4h", from: width, to: 4 * width, bias: .needed),
+          down: try loader.linear(
+            name + "mlp.dense_4h_to_h", from: 4 * width, to: width, bias: .needed)))
     }
     self.layers = layers
-    finalNorm = try Norm(&loader, "ln_f", width)
+    try loader.refuseMoreLayers("h.\(layerCount).input_layernorm.weight", config.path)
+    finalNorm = try LayerNorm(&loader, "ln_f", width, epsilon: epsilon)
     head = try loader.head(embedding, isTied: try config.flag("tie_word_embeddings") ?? true)
     attention = Attention(
       headCount: headCount, scale: 1 / Float(width / headCount).squareRoot(),
@@ -78,7 +73,7 @@ struct BLOOM: Decoder {
   }
 
   func run(_ x: FloatRows, _ pass: Pass) {
-    pass.workspace.scope { x.copy(from: normalise(x, embeddingNorm, pass)) }
+    pass.workspace.scope { x.copy(from: pass.apply(embeddingNorm, to: x)) }
     for (index, layer) in layers.enumerated() {
       pass.workspace.scope { run(layer, index, x, pass) }
     }
@@ -86,7 +81,7 @@ struct BLOOM: Decoder {
 
   private func run(_ layer: Layer, _ index: Int, _ x: FloatRows, _ pass: Pass) {
     let size = dimensions.headDimension
-    let normed = normalise(x, layer.attentionNorm, pass)
+    let normed = pass.apply(layer.attentionNorm, to: x)
     let mixed = pass.apply(layer.queryKeyValue, to: normed)
     let queries = pass.workspace.rows(x.count, x.width)
     for row in 0..<x.count {
@@ -103,7 +98,7 @@ struct BLOOM: Decoder {
     let attended = pass.apply(layer.output, to: seen)
     attended.add(addsNormed ? normed : x)
     x.copy(from: attended)
-    let second = normalise(x, layer.feedForwardNorm, pass)
+    let second = pass.apply(layer.feedForwardNorm, to: x)
     let inner = pass.apply(layer.up, to: second)
     Functions.tanhGELU(inner)
     let fed = pass.apply(layer.down, to: inner)
@@ -111,9 +106,5 @@ struct BLOOM: Decoder {
     x.copy(from: fed)
   }
 
-  private func normalise(_ x: FloatRows, _ norm: Norm, _ pass: Pass) -> FloatRows {
-    pass.layerNorm(x, norm.weight, norm.bias, epsilon: epsilon)
-  }
-
-  func normalise(_ x: FloatRows, _ pass: Pass) -> FloatRows { normalise(x, finalNorm, pass) }
+  func normalise(_ x: FloatRows, _ pass: Pass) -> FloatRows { pass.apply(finalNorm, to: x) }
 }

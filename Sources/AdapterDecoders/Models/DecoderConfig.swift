@@ -10,12 +10,13 @@ struct DecoderConfig {
   /// Reads the configuration beside a model's weights.
   init(_ path: FilePath) throws(DecoderError) {
     self.path = path
-    let bytes: [UInt8]
+    let contents: [UInt8]?
     do throws(StorageError) {
-      bytes = try File(path).contents(limit: 1 << 20) ?? []
+      contents = try File(path).contents(limit: 1 << 20)
     } catch {
       throw .config(path, "cannot be read: a model runs by its config.json")
     }
+    guard let bytes = contents else { throw .config(path, "is larger than 1 MiB") }
     let value = try rethrowing(as: { DecoderError.config(path, "\($0)") }) {
       () throws(JSONError) in
       try JSONValue(document: bytes, maximumDepth: 32)
@@ -80,14 +81,21 @@ struct DecoderConfig {
     }
   }
 
-  /// The identifiers that end a text: one, several or none.
-  func tokens(_ key: Name) throws(DecoderError) -> [Int32] {
-    let values: [JSONValue] =
-      switch value(key) {
-      case nil: []
-      case .array(let values)?: values
-      case let value?: [value]
-      }
+  /// Whether it has the same fields as another.
+  func agrees(with other: DecoderConfig) -> Bool { Set(members) == Set(other.members) }
+
+  /// The keys that it has.
+  var keys: [Name] { members.map(\.key) }
+
+  /// Identifiers of tokens: one, several, or with null none; nil where there is no such key.
+  func tokens(_ key: Name) throws(DecoderError) -> [Int32]? {
+    let values: [JSONValue]
+    switch members.first(where: { $0.key == key })?.value {
+    case nil: return nil
+    case .null?: values = []
+    case .array(let all)?: values = all
+    case let value?: values = [value]
+    }
     var tokens: [Int32] = []
     for value in values {
       guard case .integer(let id) = value, let token = Int32(exactly: id) else {
@@ -110,6 +118,6 @@ struct DecoderConfig {
   /// Refuses a value that this version does not know.
   func refuse(_ key: Name, unless isKnown: Bool) throws(DecoderError) {
     guard !isKnown else { return }
-    throw .architecture(path, "\"\(key)\" has a value that cannot be run here")
+    throw .config(path, "\"\(key)\" has a value that cannot be run here")
   }
 }

@@ -1,4 +1,6 @@
+internal import Storage
 internal import StrictJSON
+internal import SystemPackage
 
 /// The architectures that can be run.
 enum DecoderKind: Sendable {
@@ -13,6 +15,21 @@ enum DecoderKind: Sendable {
     case "llama", "qwen2": self = .llama
     case let type?: throw .architecture(config.path, "models of type \(type) cannot be run here")
     case nil: throw .config(config.path, "lacks \"model_type\"")
+    }
+  }
+
+  /// The tokens that end a text, as `generate` takes them: those of generation_config.json, or else of
+  /// config.json, or else transformers' own for the architecture.
+  func endTokens(_ config: DecoderConfig) throws(DecoderError) -> [Int32] {
+    let path = config.path.removingLastComponent().appending("generation_config.json")
+    if FileStatus(of: path) != nil, let tokens = try DecoderConfig(path).tokens("eos_token_id") {
+      return tokens
+    }
+    if let tokens = try config.tokens("eos_token_id") { return tokens }
+    switch (self, try config.text("model_type")) {
+    case (.gpt2, _): return [50_256]
+    case (.llama, "qwen2"): return []
+    case (.bloom, _), (.llama, _): return [2]
     }
   }
 

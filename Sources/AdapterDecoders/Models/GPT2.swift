@@ -8,26 +8,15 @@ struct GPT2: Decoder {
   let head: LinearLayer
   private let positions: StoredMatrix
   private let layers: [Layer]
-  private let finalNorm: Norm
-  private let epsilon: Float
+  private let finalNorm: LayerNorm
   private let activation: Activation
 
-  private struct Norm {
-    let weight: ModelVector
-    let bias: ModelVector
-
-    init(_ loader: inout WeightLoader, _ module: String, _ width: Int) throws(DecoderError) {
-      weight = try loader.vector(module + ".weight", width)
-      bias = try loader.vector(module + ".bias", width)
-    }
-  }
-
   private struct Layer {
-    let attentionNorm: Norm
+    let attentionNorm: LayerNorm
     let queryKeyValue: LinearLayer
     let attention: Attention
     let output: LinearLayer
-    let feedForwardNorm: Norm
+    let feedForwardNorm: LayerNorm
     let up: LinearLayer
     let down: LinearLayer
   }
@@ -41,8 +30,9 @@ struct GPT2: Decoder {
     try config.refuse("n_head", unless: width.isMultiple(of: headCount))
     try config.refuse("add_cross_attention", unless: try config.flag("add_cross_attention") != true)
     activation = try Activation(config, "activation_function")
-    epsilon = Float(try config.number("layer_norm_epsilon") ?? 1e-5)
-    embedding = try loader.embedding("wte.weight", width: width)
+    let epsilon = Float(try config.number("layer_norm_epsilon") ?? 1e-5)
+    embedding = try loader.embedding(
+      "wte.weight", count: try config.neededCount("vocab_size"), width: width)
     positions = try loader.matrix("wpe.weight", positionCount, width)
     let isScaled = try config.flag("scale_attn_weights") ?? true
     let isScaledByLayer = try config.flag("scale_attn_by_inverse_layer_idx") ?? false
@@ -54,17 +44,20 @@ struct GPT2: Decoder {
       let name = "h.\(index)."
       layers.append(
         Layer(
-          attentionNorm: try Norm(&loader, name + "ln_1", width),
+          attentionNorm: try LayerNorm(&loader, name + "ln_1", width, epsilon: epsilon),
           queryKeyValue: try loader.linear(
-            name + "attn.c_attn", from: width, to: 3 * width, .byInput),
+            name + "attn.c_attn", from: width, to: 3 * width, .byInput, bias: .needed),
           attention: attention,
-          output: try loader.linear(name + "attn.c_proj", from: width, to: width, .byInput),
-          feedForwardNorm: try Norm(&loader, name + "ln_2", width),
-          up: try loader.linear(name + "mlp.c_fc", from: width, to: inner, .byInput),
-          down: try loader.linear(name + "mlp.c_proj", from: inner, to: width, .byInput)))
+          output: try loader.linear(
+            name + "attn.c_proj", from: width, to: width, .byInput, bias: .needed),
+          feedForwardNorm: try LayerNorm(&loader, name + "ln_2", width, epsilon: epsilon),
+          up: try loader.linear(name + "mlp.c_fc", from: width, to: inner, .byInput, bias: .needed),
+          down: try loader.linear(
+            name + "mlp.c_proj", from: inner, to: width, .byInput, bias: .needed)))
     }
     self.layers = layers
-    finalNorm = try Norm(&loader, "ln_f", width)
+    try loader.refuseMoreLayers("h.\(layerCount).ln_1.weight", config.path)
+    finalNorm = try LayerNorm(&loader, "ln_f", width, epsilon: epsilon)
     head = try loader.head(embedding, isTied: try config.flag("tie_word_embeddings") ?? true)
     dimensions = DecoderDimensions(
       layerCount: layerCount, hiddenSize: width, headCount: headCount,
@@ -87,7 +80,7 @@ struct GPT2: Decoder {
 
   private func run(_ layer: Layer, _ index: Int, _ x: FloatRows, _ pass: Pass) {
     let width = x.width
-    let normed = normalise(x, layer.attentionNorm, pass)
+    let normed = pass.apply(layer.attentionNorm, to: x)
     let mixed = pass.apply(layer.queryKeyValue, to: normed)
     let queries = pass.workspace.rows(x.count, width)
     for row in 0..<x.count {
@@ -99,14 +92,10 @@ struct GPT2: Decoder {
       unsafe value.copy(from: mixed[row], at: 2 * width + head * size)
     }
     x.add(pass.apply(layer.output, to: seen))
-    let inner = pass.apply(layer.up, to: normalise(x, layer.feedForwardNorm, pass))
+    let inner = pass.apply(layer.up, to: pass.apply(layer.feedForwardNorm, to: x))
     activation.apply(to: inner)
     x.add(pass.apply(layer.down, to: inner))
   }
 
-  private func normalise(_ x: FloatRows, _ norm: Norm, _ pass: Pass) -> FloatRows {
-    pass.layerNorm(x, norm.weight, norm.bias, epsilon: epsilon)
-  }
-
-  func normalise(_ x: FloatRows, _ pass: Pass) -> FloatRows { normalise(x, finalNorm, pass) }
+  func normalise(_ x: FloatRows, _ pass: Pass) -> FloatRows { pass.apply(finalNorm, to: x) }
 }

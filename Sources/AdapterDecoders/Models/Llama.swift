@@ -30,15 +30,25 @@ struct Llama: Decoder {
     let sharedCount = try config.count("num_key_value_heads") ?? headCount
     let layerCount = try config.neededCount("num_hidden_layers")
     let inner = try config.neededCount("intermediate_size")
-    let size = try config.count("head_dim") ?? width / headCount
+    let given = try config.count("head_dim")
+    try config.refuse(
+      "num_attention_heads", unless: given != nil || width.isMultiple(of: headCount))
+    let size = given ?? width / headCount
     try config.refuse("num_key_value_heads", unless: headCount.isMultiple(of: sharedCount))
     try config.refuse("head_dim", unless: size.isMultiple(of: 2))
     try config.refuse("hidden_act", unless: ["silu", nil].contains(try config.text("hidden_act")))
     try config.refuse(
       "use_sliding_window", unless: try config.flag("use_sliding_window") != true)
     epsilon = Float(try config.number("rms_norm_eps") ?? 1e-6)
-    rotary = try RotaryEmbedding(config, headDimension: size)
-    embedding = try loader.embedding("embed_tokens.weight", width: width)
+    embedding = try loader.embedding(
+      "embed_tokens.weight", count: try config.neededCount("vocab_size"), width: width)
+    // Qwen2 has these biases, and says nothing of them.
+    let isQwen = try config.text("model_type") == "qwen2"
+    let flag = try config.flag("attention_bias")
+    let hasBiases = isQwen || flag == true
+    let input: WeightLoader.Bias = hasBiases ? .needed : .none
+    let attended: WeightLoader.Bias = hasBiases && !isQwen ? .needed : .none
+    let fed: WeightLoader.Bias = try config.flag("mlp_bias") == true && !isQwen ? .needed : .none
     var layers: [Layer] = []
     for index in 0..<layerCount {
       let name = "layers.\(index)."
@@ -46,16 +56,23 @@ struct Llama: Decoder {
       layers.append(
         Layer(
           attentionNorm: try loader.vector(name + "input_layernorm.weight", width),
-          query: try loader.linear(attention + "q_proj", from: width, to: headCount * size),
-          key: try loader.linear(attention + "k_proj", from: width, to: sharedCount * size),
-          value: try loader.linear(attention + "v_proj", from: width, to: sharedCount * size),
-          output: try loader.linear(attention + "o_proj", from: headCount * size, to: width),
+          query: try loader.linear(
+            attention + "q_proj", from: width, to: headCount * size, bias: input),
+          key: try loader.linear(
+            attention + "k_proj", from: width, to: sharedCount * size, bias: input),
+          value: try loader.linear(
+            attention + "v_proj", from: width, to: sharedCount * size, bias: input),
+          output: try loader.linear(
+            attention + "o_proj", from: headCount * size, to: width, bias: attended),
           feedForwardNorm: try loader.vector(name + "post_attention_layernorm.weight", width),
-          gate: try loader.linear(name + "mlp.gate_proj", from: width, to: inner),
-          up: try loader.linear(name + "mlp.up_proj", from: width, to: inner),
-          down: try loader.linear(name + "mlp.down_proj", from: inner, to: width)))
+          gate: try loader.linear(name + "mlp.gate_proj", from: width, to: inner, bias: fed),
+          up: try loader.linear(name + "mlp.up_proj", from: width, to: inner, bias: fed),
+          down: try loader.linear(name + "mlp.down_proj", from: inner, to: width, bias: fed)))
     }
     self.layers = layers
+    try loader.refuseMoreLayers("layers.\(layerCount).input_layernorm.weight", config.path)
+    // Only now is it known that heads of this size are there.
+    rotary = try RotaryEmbedding(config, headDimension: size)
     finalNorm = try loader.vector("norm.weight", width)
     head = try loader.head(embedding, isTied: try config.flag("tie_word_embeddings") ?? false)
     attention = Attention(
@@ -98,33 +115,5 @@ struct Llama: Decoder {
 
   func normalise(_ x: FloatRows, _ pass: Pass) -> FloatRows {
     pass.rootMeanSquareNorm(x, finalNorm, epsilon: epsilon)
-  }
-}
-
-extension RotaryEmbedding {
-  /// `rope_theta` and `rope_scaling`, or transformers 5's `rope_parameters` for both.
-  fileprivate init(_ config: DecoderConfig, headDimension: Int) throws(DecoderError) {
-    let scaled = try config.object("rope_scaling")
-    let rope = try config.object("rope_parameters") ?? scaled
-    var base = 10_000.0
-    for fields in [config, rope] {
-      if let given = try fields?.number("rope_theta") { base = given }
-    }
-    let scaling: Scaling
-    var kind = "default"
-    for key: Name in ["type", "rope_type"] { if let given = try rope?.text(key) { kind = given } }
-    switch kind {
-    case "default": scaling = .none
-    case "linear": scaling = .linear(factor: try rope?.number("factor") ?? 1)
-    case "llama3":
-      guard let factor = try rope?.number("factor"), let low = try rope?.number("low_freq_factor"),
-        let high = try rope?.number("high_freq_factor"),
-        let original = try rope?.number("original_max_position_embeddings"), high > low
-      else { throw .config(config.path, "lacks the factors of the scaling llama3") }
-      scaling = .llama3(factor: factor, low: low, high: high, originalPositions: original)
-    default:
-      throw .architecture(config.path, "positions scaled by \(kind) cannot be run here")
-    }
-    self.init(headDimension: headDimension, base: base, scaling: scaling)
   }
 }

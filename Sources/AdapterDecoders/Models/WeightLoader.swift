@@ -1,9 +1,11 @@
+internal import AdapterFormat
 internal import AdapterMath
 internal import AdapterRuntime
 internal import Adapters
 internal import Checkpoints
 internal import Storage
 internal import StrictJSON
+internal import SystemPackage
 
 /// Fills a model's weights from a checkpoint, or from one seen through adapters, and numbers what adapters
 /// may act on.
@@ -17,6 +19,13 @@ struct WeightLoader {
   private(set) var vectors: [Name: ModelVector] = [:]
   /// Bytes of all weights.
   private(set) var byteCount = 0
+  private var read: Set<Name> = []
+
+  /// Whether a linear layer has a bias. Adapters may give one to a layer that has none.
+  enum Bias {
+    case needed
+    case none
+  }
 
   /// How a linear layer's weight is stored.
   enum Storing {
@@ -38,6 +47,19 @@ struct WeightLoader {
 
   private func full(_ name: String) -> Name { Name(prefix + name) }
 
+  /// Refuses changes of tensors that have not been asked for: they would be lost.
+  func refuseUnread() throws(DecoderError) {
+    if let name = view.changedNames.first(where: { !read.contains($0) }) {
+      throw .unusedChange(name)
+    }
+  }
+
+  /// Refuses a checkpoint with more layers than its configuration says.
+  func refuseMoreLayers(_ name: String, _ path: FilePath) throws(DecoderError) {
+    guard view.info(of: full(name)) != nil else { return }
+    throw .config(path, "says that there are fewer layers than there are: \(full(name))")
+  }
+
   // MARK: - Vectors
 
   /// A vector that has to be there.
@@ -50,6 +72,7 @@ struct WeightLoader {
   mutating func optionalVector(_ name: String, _ count: Int) throws(DecoderError) -> ModelVector? {
     let name = full(name)
     guard let info = view.info(of: name) else { return nil }
+    read.insert(name)
     guard info.shape.dimensions == [count] else {
       throw .shape(name, expected: [count], found: info.shape)
     }
@@ -70,12 +93,18 @@ struct WeightLoader {
 
   // MARK: - Matrices
 
-  /// A linear layer, its bias beside it if the model has one.
+  /// A linear layer.
   mutating func linear(
-    _ module: String, from inputs: Int, to outputs: Int, _ storing: Storing = .byOutput
+    _ module: String, from inputs: Int, to outputs: Int, _ storing: Storing = .byOutput,
+    bias needed: Bias
   ) throws(DecoderError) -> LinearLayer {
     let weight = try matrix(module + ".weight", outputs, inputs, storing)
     let bias = try optionalVector(module + ".bias", outputs)
+    switch needed {
+    case .needed: if bias == nil { throw .missingTensor(full(module + ".bias")) }
+    case .none:
+      if let bias, view.checkpoint.tensor(bias.name) != nil { throw .unexpectedBias(bias.name) }
+    }
     let name = full(module + ".weight")
     let layer = LinearLayer(name: name, index: layers.count, weight: weight, bias: bias)
     layers[name] = layer
@@ -87,7 +116,7 @@ struct WeightLoader {
     _ embedding: StoredMatrix, isTied: Bool
   ) throws(DecoderError) -> LinearLayer {
     let name: Name = "lm_head.weight"
-    guard !isTied || view.changedNames.contains(name) else {
+    if isTied, !view.changedNames.contains(name), try !differs(name, from: embedding) {
       return LinearLayer(name: name, index: nil, weight: embedding, bias: nil)
     }
     guard view.info(of: name) != nil else { throw .missingTensor(name) }
@@ -97,6 +126,23 @@ struct WeightLoader {
     return layer
   }
 
+  /// Whether the checkpoint stores a head beside the embedding that it is tied to, and another one: then
+  /// it is its own, as transformers decides.
+  private func differs(_ name: Name, from embedding: StoredMatrix) throws(DecoderError) -> Bool {
+    guard let stored = view.checkpoint.tensor(name),
+      view.info(of: name)?.type == embedding.type,
+      stored.info.shape.dimensions == [embedding.rows, embedding.columns],
+      let reader = try reading({ () throws(RuntimeError) in try view.reader(of: name) })
+    else { return false }
+    let rows = max(1, (1 << 20) / max(1, reader.rowByteCount))
+    for start in stride(from: 0, to: embedding.rows, by: rows) {
+      let range = start..<min(start + rows, embedding.rows)
+      let bytes = try reading { () throws(RuntimeError) in try reader.contents(of: range) }
+      if !embedding.holds(bytes, in: range) { return true }
+    }
+    return false
+  }
+
   /// A matrix that is no layer's: an embedding.
   mutating func matrix(
     _ name: String, _ rows: Int, _ columns: Int, _ storing: Storing = .byOutput
@@ -104,11 +150,15 @@ struct WeightLoader {
     try load(full(name), rows, columns, storing)
   }
 
-  /// The embedding of the input; adapters may have added rows.
-  mutating func embedding(_ name: String, width: Int) throws(DecoderError) -> StoredMatrix {
+  /// The embedding of the input; adapters may have changed the number of its rows.
+  mutating func embedding(
+    _ name: String, count: Int, width: Int
+  ) throws(DecoderError) -> StoredMatrix {
     let name = full(name)
     guard let info = view.info(of: name) else { throw .missingTensor(name) }
-    return try load(name, info.shape.dimensions.first ?? 0, width, .byOutput)
+    let isChanged = view.changedNames.contains(name)
+    return try load(
+      name, isChanged ? info.shape.dimensions.first ?? 0 : count, width, .byOutput)
   }
 
   private mutating func load(
@@ -120,11 +170,21 @@ struct WeightLoader {
       throw .shape(name, expected: expected, found: info.shape)
     }
     try Self.check(info)
+    read.insert(name)
+    guard let reader = try reading({ () throws(RuntimeError) in try view.reader(of: name) }) else {
+      throw .missingTensor(name)
+    }
     let matrix = unsafe try StoredMatrix(rows: rows, columns: columns, type: info.type, in: arena) {
       memory throws(DecoderError) in
       switch storing {
-      case .byOutput: try unsafe fill(memory, name, 0..<rows)
-      case .byInput: try unsafe fillTransposed(memory, info, rows, columns)
+      case .byOutput:
+        try reading { () throws(RuntimeError) in try unsafe reader.read(0..<rows, into: memory) }
+      case .byInput: try unsafe fillTransposed(memory, reader, info, rows, columns)
+      }
+      // Halves are widened by a multiplication, which makes a number of an infinity.
+      if info.type == .f16, unsafe NonFinite.isPresent(in: UnsafeRawBufferPointer(memory), of: .f16)
+      {
+        throw .nonfiniteWeight(name)
       }
     }
     byteCount += matrix.byteCount
@@ -137,19 +197,10 @@ struct WeightLoader {
 
   // MARK: - Bytes
 
-  /// Rows as stored, to where they stay.
-  private func fill(
-    _ memory: UnsafeMutableRawBufferPointer, _ name: Name, _ rows: Range<Int>
-  ) throws(DecoderError) {
-    guard let reader = try reading({ () throws(RuntimeError) in try view.reader(of: name) }) else {
-      throw .missingTensor(name)
-    }
-    try reading { () throws(RuntimeError) in try unsafe reader.read(rows, into: memory) }
-  }
-
   /// Inputs are rows as stored and columns in memory.
   private func fillTransposed(
-    _ memory: UnsafeMutableRawBufferPointer, _ info: TensorInfo, _ outputs: Int, _ inputs: Int
+    _ memory: UnsafeMutableRawBufferPointer, _ reader: TensorReader, _ info: TensorInfo,
+    _ outputs: Int, _ inputs: Int
   ) throws(DecoderError) {
     let width = info.type.bitWidth / 8
     let size = outputs * width
@@ -158,7 +209,7 @@ struct WeightLoader {
     for start in stride(from: 0, to: inputs, by: rowsOfBlock) {
       let rows = start..<min(start + rowsOfBlock, inputs)
       let block = unsafe scratch.bytes(count: rows.count * size)
-      try unsafe fill(block, info.name, rows)
+      try reading { () throws(RuntimeError) in try unsafe reader.read(rows, into: block) }
       for output in 0..<outputs {
         for row in rows {
           let source = ((row - start) * outputs + output) * width
