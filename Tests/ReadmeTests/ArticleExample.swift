@@ -27,10 +27,7 @@ func articleExample() throws {
     print(name, reader.info.type, reader.info.shape, hasher.finish())
   }
 
-  let plan = try RunPlan(style, on: base)
-  let model = try LanguageModel(AdaptedCheckpoint(base, applying: plan.folded))
-  let prepared = try PreparedAdapter(plan.beside, for: model)
-  let stack = try AdapterStack([AdapterStack.Entry(prepared)], for: model)
+  let (model, stack) = try RunPlan(style, on: base).load()
 
   let tokenizer = try Tokenizer("path/to/model/tokenizer.json")
   func speak(_ prompt: String, with stack: AdapterStack) throws {
@@ -42,11 +39,9 @@ func articleExample() throws {
   try speak("Today", with: stack)
 
   let rack = AdapterRack(model)
-  for adapter in try Adapter.open("pair.adp") {
-    try rack.attach(PreparedAdapter(adapter, for: model))
-  }
-  try rack.reweight("style", to: 0.7)
-  try rack.reweight("tone", to: -0.4)
+  let tone = try PEFTImport(PEFTFolder("path/to/other-adapter")).adapter
+  try rack.attach(PreparedAdapter(style, for: model), as: "style", weight: 0.7)
+  try rack.attach(PreparedAdapter(tone, for: model), as: "tone", weight: -0.4)
   try speak("Night", with: rack.stack)
   try rack.detach("tone")
   try rack.reweight("style", to: 1)
@@ -62,7 +57,7 @@ func articleExample() throws {
   let prompt = tokenizer.encode("Today")
   let steps = try ["style", "tone"].map { name in
     let stack = try AdapterStack([AdapterStack.Entry(adapter(name))], for: model)
-    return LanguageModel.Step(DecodingSequence(model, with: stack), prompt)
+    return try LanguageModel.Step(DecodingSequence(model, with: stack), prompt)
   }
   var sampler = Sampler()
   for logits in try model.logits(after: steps) { print(tokenizer.decode([sampler.next(logits)])) }

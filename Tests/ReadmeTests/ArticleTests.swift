@@ -121,12 +121,12 @@ private struct ArticleFolder {
     let cases = Repository.fixtures.appending("runtime")
     try folder.copy(Repository.base("run-llama"), to: "path/to/model")
     try folder.copy(cases.appending("llama_lora"), to: "path/to/peft-adapter")
+    try folder.copy(cases.appending("llama_rslora"), to: "path/to/other-adapter")
     try folder.write(
       Array(Self.tokenizer(try articleLetters()).utf8), to: "path/to/model/tokenizer.json")
     for (source, name) in [("llama_lora", "style"), ("llama_rslora", "tone")] {
       try adapter(["convert", cases.appending(source).string, "-o", "adapters/\(name).adp"])
     }
-    try adapter(["pack", "style=adapters/style.adp", "tone=adapters/tone.adp", "-o", "pair.adp"])
   }
 
   func appending(_ name: String) -> FilePath { folder.appending(name) }
