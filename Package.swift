@@ -21,7 +21,7 @@ let package = Package(
       name: "Adapters",
       targets: [
         "Adapters", "AdapterDecoders", "AdapterRuntime", "AdapterInterop", "AdapterFormat",
-        "AdapterMath", "Checkpoints",
+        "AdapterMath", "Checkpoints", "Storage", "StrictJSON",
       ]),
   ],
   dependencies: [
@@ -119,11 +119,12 @@ let package = Package(
         "Checkpoints", "Storage",
         "StrictJSON", "TestSupport", system,
       ], swiftSettings: settings),
-    // With a user's settings, not ours: the README's example must compile there.
+    // With a user's settings, not ours: the examples of README and documentation must compile there.
     .testTarget(
       name: "ReadmeTests",
       dependencies: [
-        "AdapterInterop", "AdapterRuntime", "Adapters", "Checkpoints", "TestSupport", system,
+        "AdapterDecoders", "AdapterInterop", "AdapterRuntime", "Adapters", "Checkpoints", "Storage",
+        "TestSupport", system,
       ]),
     .testTarget(
       name: "AdapterCommandTests",

@@ -128,7 +128,18 @@ extension JSONReader {
 extension JSONReader {
   /// The kinds of value.
   public enum Kind: Sendable {
-    case object, array, string, number, boolean, null
+    /// Members in braces.
+    case object
+    /// Elements in brackets.
+    case array
+    /// A text in quotes.
+    case string
+    /// A number, whole or not.
+    case number
+    /// `true` or `false`.
+    case boolean
+    /// `null`.
+    case null
   }
 
   /// The kind of the value that is next.

@@ -5,8 +5,13 @@ import Testing
 
 /// The fenced blocks of a language in the README.
 func readmeBlocks(_ language: String) throws -> [String] {
+  try fencedBlocks(language, of: "README.md")
+}
+
+/// The fenced blocks of a language in a text.
+func fencedBlocks(_ language: String, of path: FilePath) throws -> [String] {
   let text = String(
-    decoding: try Repository.root.appending("README.md").contents, as: UTF8.self)
+    decoding: try Repository.root.pushing(path).contents, as: UTF8.self)
   return text.components(separatedBy: "```\(language)\n").dropFirst().compactMap {
     $0.components(separatedBy: "\n```").first
   }
