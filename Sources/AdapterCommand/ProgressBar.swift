@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Storage
 
 /// A bar on standard error for work that takes longer than a second; silent where that is no
 /// terminal.
@@ -17,7 +17,7 @@ final class ProgressBar: Sendable {
   private let label: String
   private let unit: Unit
   private let start = ContinuousClock.now
-  private let state = Mutex(State())
+  private let state = Guarded(State())
 
   init(_ label: String, counting unit: Unit = .bytes) {
     self.label = label

@@ -4,7 +4,6 @@ internal import Adapters
 public import Checkpoints
 internal import Storage
 internal import StrictJSON
-internal import Synchronization
 
 /// A decoder-only language model in memory, its weights as the checkpoint stores them. It never changes:
 /// adapters act beside it, sequence by sequence, so any number of tasks may use it at once.
@@ -20,7 +19,7 @@ public final class LanguageModel: Sendable {
   let vectors: [Name: ModelVector]
   let emptyStack: AdapterStack
   private let decoder: any Decoder
-  private let workspaces = Mutex<[Workspace]>([])
+  private let workspaces = Guarded<[Workspace]>([])
 
   /// Loads a model.
   ///

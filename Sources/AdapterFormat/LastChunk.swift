@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Storage
 
 /// Which chunk of a file.
 struct ChunkKey: Hashable, Sendable {
@@ -9,7 +9,7 @@ struct ChunkKey: Hashable, Sendable {
 
 /// The chunk that was decoded last: small tensors share chunks, and are read one after the other.
 final class LastChunk: Sendable {
-  private let state = Mutex<(key: ChunkKey, units: [UInt8])?>(nil)
+  private let state = Guarded<(key: ChunkKey, units: [UInt8])?>(nil)
 
   /// The units of a chunk, decoded by `decode` unless it was the last one.
   func units(

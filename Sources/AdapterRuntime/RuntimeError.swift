@@ -109,7 +109,7 @@ extension RuntimeError: CustomStringConvertible {
       "GPT-2 stores them so: --layout in_out; most models do not: --layout out_in"
     case .nonfiniteAdapter, .overflow: "to merge all the same: --allow-non-finite"
     case .otherBase(let verdict):
-      verdict.isOverridable ? "to merge all the same: --allow-other-base" : nil
+      verdict.isOverridable ? "to use it all the same: --allow-other-base" : nil
     case .otherChanges: "to leave them behind: --only-bias"
     case .weight(.notFinite, _, _): nil
     case .weight: "it takes weight 1, or 0 to leave it out"

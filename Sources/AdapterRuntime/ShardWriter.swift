@@ -80,7 +80,7 @@ struct ShardWriter: Sendable {
       try storing { () throws(StorageError) in try output.write(header) }
     }
     let next = Atomic<Int>(0)
-    let failure = Mutex<RuntimeError?>(nil)
+    let failure = Guarded<RuntimeError?>(nil)
     DispatchQueue.concurrentPerform(iterations: Platform.processorCount) { _ in
       let worker = TileBuffer()
       while true {
@@ -125,7 +125,7 @@ private final class PendingChange: Sendable {
   /// Where the tensor begins in the file.
   let offset: UInt64
   private let tensor: AdaptedTensor
-  private let state: Mutex<State>
+  private let state: Guarded<State>
 
   private struct State {
     var remaining: Int
@@ -135,7 +135,7 @@ private final class PendingChange: Sendable {
   init(_ tensor: AdaptedTensor, offset: UInt64, tileCount: Int) {
     self.tensor = tensor
     self.offset = offset
-    state = Mutex(State(remaining: tileCount))
+    state = Guarded(State(remaining: tileCount))
   }
 
   func update(in view: AdaptedCheckpoint) throws(RuntimeError) -> TensorUpdate {

@@ -9,7 +9,7 @@ extension RandomAccessCollection where Self: Sendable, Index == Int, Element: Se
   package func concurrentMap<Value: Sendable, Failure: Error>(
     _ body: @Sendable (Element) throws(Failure) -> Value
   ) throws(Failure) -> [Value] {
-    let results = Mutex<[Result<Value, Failure>?]>(Array(repeating: nil, count: count))
+    let results = Guarded<[Result<Value, Failure>?]>(Array(repeating: nil, count: count))
     let next = Atomic<Int>(0)
     let hasFailed = Atomic<Bool>(false)
     DispatchQueue.concurrentPerform(iterations: Swift.min(count, Platform.processorCount)) { _ in

@@ -1,9 +1,8 @@
-internal import Synchronization
 internal import SystemPackage
 
 /// The temporary files and folders of this process, so that an interrupted one can remove them.
 public enum TemporaryPaths {
-  private static let paths = Mutex<Set<FilePath>>([])
+  private static let paths = Guarded<Set<FilePath>>([])
 
   /// Makes a file or folder. No removal comes between the making and the remembering.
   static func make<Value: Sendable>(

@@ -49,8 +49,8 @@ import Testing
     let fixture = Repository.fixtures.appending("runtime").appending(name)
     let base = try JSONFields(fixture.appending("case.json").contents).string("base")
     let reference = try Checkpoint(fixture.appending("logits.safetensors"))
-    let ids = try integers(#require(reference.tensor("ids1")))
-    let expected = try floats(#require(reference.tensor("logits1")))
+    let ids = try reference.integers("ids1")
+    let expected = try reference.floats("logits1")
     var adapter = fixture
     if fixture.appending("biases.safetensors").exists {
       adapter = folder.appending("biases.adp")
@@ -70,7 +70,7 @@ import Testing
         ids.map(String.init).joined(separator: ","), "--logits", output.string,
       ])
     #expect(result.status == 0 && result.output.isEmpty, "\(result.errors)")
-    let logits = try floats(#require(Checkpoint(output).tensor("logits")))
+    let logits = try Checkpoint(output).floats("logits")
     let last = expected.suffix(logits.count)
     #expect(logits.count == 64 && zip(logits, last).allSatisfy { abs($0 - $1) <= 1e-4 })
   }
@@ -113,20 +113,4 @@ import Testing
   }
 
   private struct Unexpected: Error {}
-
-  private func bytes(_ tensor: StoredTensor) throws -> [UInt8] {
-    try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
-  }
-
-  private func integers(_ tensor: StoredTensor) throws -> [Int] {
-    let bytes = try bytes(tensor)
-    return stride(from: 0, to: bytes.count, by: 8).map { Int(bytes[$0]) | Int(bytes[$0 + 1]) << 8 }
-  }
-
-  private func floats(_ tensor: StoredTensor) throws -> [Float] {
-    let bytes = try bytes(tensor)
-    return stride(from: 0, to: bytes.count, by: 4).map { start in
-      Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
-    }
-  }
 }

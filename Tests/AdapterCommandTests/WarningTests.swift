@@ -64,7 +64,7 @@ import Testing
     let out = folder.appending("out").string
     let refused = try Command.adapter("merge", base.string, file, "-o", out)
     #expect(refused.status == 2)
-    #expect(refused.errors.contains("hint: to merge all the same: --allow-other-base"))
+    #expect(refused.errors.contains("hint: to use it all the same: --allow-other-base"))
     let merged = try Command.adapter("merge", base.string, file, "-o", out, "--allow-other-base")
     #expect(merged.status == 0)
     #expect(merged.errors.contains("adapter: note: base: the adapter's targets match, but"))

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Storage
 
 /// Adapters of one model that are kept in memory up to so many bytes; those not used for longest go first.
 ///
@@ -6,7 +6,7 @@ internal import Synchronization
 public final class AdapterCache<Key: Hashable & Sendable>: Sendable {
   /// How many bytes of operands it keeps at most. One adapter that is larger is kept alone.
   public let byteLimit: Int
-  private let state = Mutex(State())
+  private let state = Guarded(State())
 
   fileprivate struct State {
     var entries: [Key: Entry] = [:]

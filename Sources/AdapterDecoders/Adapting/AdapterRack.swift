@@ -1,12 +1,12 @@
 public import StrictJSON
-internal import Synchronization
+internal import Storage
 
 /// The adapters that are active on a model now. They are attached, detached and given other weights while
 /// sequences run: a sequence keeps the stack with which it began, and never sees half a change.
 public final class AdapterRack: Sendable {
   /// The model.
   public let model: LanguageModel
-  private let current: Mutex<State>
+  private let current: Guarded<State>
 
   private struct State {
     var stack: AdapterStack
@@ -18,7 +18,7 @@ public final class AdapterRack: Sendable {
   /// A rack without adapters.
   public init(_ model: LanguageModel) {
     self.model = model
-    current = Mutex(State(stack: model.emptyStack))
+    current = Guarded(State(stack: model.emptyStack))
   }
 
   /// The adapters as they are at this moment.
