@@ -104,21 +104,40 @@ public struct FingerprintRecord: Sendable, Hashable {
 
   /// The digest over all tensors, as section 7 defines it.
   public var digest: Digest {
-    var hasher = DigestHasher()
-    hasher.update(Array("adp-fingerprint-1\n".utf8))
+    var text = Array("adp-fingerprint-1\n".utf8)
     for tensor in tensors {
-      let dimensions = tensor.shape.dimensions.map(String.init).joined(separator: ",")
-      let value = tensor.value?.hexadecimal ?? ""
-      let line =
-        "\(tensor.name)\t\(tensor.type.rawValue)\t\(dimensions)\t\(tensor.exact.hexadecimal)\t\(value)\n"
-      hasher.update(Array(line.utf8))
+      text += tensor.name.text.utf8
+      text += "\t\(tensor.type.rawValue)\t".utf8
+      text += tensor.shape.dimensions.map(String.init).joined(separator: ",").utf8
+      text.append(UInt8(ascii: "\t"))
+      text += tensor.exact.hexadecimal.utf8
+      text.append(UInt8(ascii: "\t"))
+      text += (tensor.value?.hexadecimal ?? "").utf8
+      text.append(UInt8(ascii: "\n"))
     }
-    return hasher.finish()
+    return Digest(of: text)
   }
 }
 
 extension FingerprintRecord {
+  /// The one that was read last. Adapters for one base have the same, which is most of their manifests.
+  private static let last = Guarded<(text: [UInt8], record: FingerprintRecord)?>(nil)
+
   init(parsing reader: inout JSONReader) throws(FormatError) {
+    if let (text, record) = Self.last.withLock(\.self), reader.skip(past: text) {
+      self = record
+      return
+    }
+    let start = reader.offset
+    try self.init(all: &reader)
+    let text = reader.text(from: start)
+    // A reader remembers keys that it does not know, and would not if it passed over them.
+    guard reader.firstIgnored == nil else { return }
+    let record = self
+    Self.last.withLock { $0 = (text, record) }
+  }
+
+  private init(all reader: inout JSONReader) throws(FormatError) {
     var fields = try ObjectFields(&reader, "the fingerprint")
     var tensors: [TensorFingerprint]?
     var digest: Digest?

@@ -80,23 +80,36 @@ extension [UInt8] {
 extension [UInt8] {
   /// Reads lower-case hexadecimal digits; nil for anything else.
   package init?(hexadecimal text: String) {
-    self.init()
-    var high: UInt8?
-    for byte in text.utf8 {
-      let digit: UInt8
-      switch byte {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
-      case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
-      default: return nil
-      }
-      if let upper = high {
-        append(upper << 4 | digit)
-        high = nil
-      } else {
-        high = digit
+    let count = text.utf8.count / 2
+    guard text.utf8.count == 2 * count else { return nil }
+    var text = text
+    var isValid = true
+    self = text.withUTF8 { digits in
+      unsafe [UInt8](unsafeUninitializedCapacity: count) { bytes, initialised in
+        for index in 0..<count {
+          guard let high = unsafe digits[2 * index].hexadecimalDigit,
+            let low = unsafe digits[2 * index + 1].hexadecimalDigit
+          else {
+            isValid = false
+            return
+          }
+          unsafe bytes[index] = high << 4 | low
+          initialised = index + 1
+        }
       }
     }
-    guard high == nil else { return nil }
+    if !isValid { return nil }
+  }
+}
+
+extension UInt8 {
+  /// The value of a lower-case hexadecimal digit.
+  fileprivate var hexadecimalDigit: UInt8? {
+    switch self {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
+    default: nil
+    }
   }
 }
 

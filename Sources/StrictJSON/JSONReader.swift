@@ -220,6 +220,18 @@ extension JSONReader {
     return Array(bytes[start..<end])
   }
 
+  /// Reads past the next value where it is spelt in these bytes.
+  ///
+  /// - Parameter text: an object or an array that was read before, as `text(from:)` gives it.
+  /// - Returns: whether it is; nothing is read where it is not.
+  package mutating func skip(past text: [UInt8]) -> Bool {
+    guard bytes.count - offset >= text.count, bytes[offset..<offset + text.count] == text[...]
+    else { return false }
+    offset += text.count
+    skipSpace()
+    return true
+  }
+
   /// Reads past the next value, which must be well formed.
   public mutating func skip() throws(JSONError) {
     switch try kind() {
