@@ -31,7 +31,7 @@ func articleExample() throws {
 
   let tokenizer = try Tokenizer("path/to/model/tokenizer.json")
   func speak(_ prompt: String, with stack: AdapterStack) throws {
-    var generation = try Generation(model, prompt: tokenizer.encode(prompt), with: stack)
+    let generation = try Generation(model, prompt: tokenizer.encode(prompt), with: stack)
     var text = TextStream(tokenizer, skippingSpecialTokens: true)
     while let token = try generation.next() { print(text.append(token), terminator: "") }
     print(text.finish())

@@ -111,6 +111,7 @@ struct RunCommand: ParsableCommand {
   }
 }
 
+/// An error of a model is one of the command, with what to do about it.
 func running<Value>(_ body: () throws(DecoderError) -> Value) throws(Failure) -> Value {
   try rethrowing(as: { Failure($0.description, hint: $0.hint) }, body)
 }
