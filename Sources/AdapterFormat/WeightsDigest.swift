@@ -8,12 +8,13 @@ extension AdapterRecord {
     let lines = streams.flatMap { stream in
       stream.tensors.map { tensor in (tensor.name, stream.dtype, tensor.shape, tensor.digest) }
     }
-    var hasher = DigestHasher()
-    hasher.update(Array("adp-weights-1\n".utf8))
+    var text = Array("adp-weights-1\n".utf8)
     for (name, dtype, shape, digest) in lines.sorted(by: { $0.0 < $1.0 }) {
-      let dimensions = shape.dimensions.map(String.init).joined(separator: ",")
-      hasher.update(Array("\(name)\t\(dtype)\t\(dimensions)\t\(digest)\n".utf8))
+      text += name.text.utf8
+      text += "\t\(dtype)\t".utf8
+      text += shape.dimensions.map(String.init).joined(separator: ",").utf8
+      text += "\t\(digest)\n".utf8
     }
-    return hasher.finish()
+    return Digest(of: text)
   }
 }

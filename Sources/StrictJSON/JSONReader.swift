@@ -53,6 +53,7 @@ extension JSONReader {
       // Most objects are small: a scan beats a set, and allocates nothing.
       if seen.count < 16 {
         guard !seen.contains(key) else { return false }
+        if seen.isEmpty { seen.reserveCapacity(8) }
         seen.append(key)
         if seen.count == 16 { index = Set(seen) }
         return true

@@ -109,6 +109,17 @@ extension JSONReader {
   }
 
   func text(_ slice: ArraySlice<UInt8>, at start: Int) throws(JSONError) -> String {
+    // Most texts are ASCII. No branch inside, so that looking becomes vector code.
+    var all: UInt8 = 0
+    for byte in slice { all |= byte }
+    if all < 0x80 {
+      return unsafe String(unsafeUninitializedCapacity: slice.count) { memory in
+        unsafe slice.withUnsafeBytes {
+          unsafe UnsafeMutableRawBufferPointer(memory).copyBytes(from: $0)
+        }
+        return slice.count
+      }
+    }
     guard let text = String(validating: slice, as: UTF8.self) else {
       throw JSONError(.invalidUTF8, at: start)
     }

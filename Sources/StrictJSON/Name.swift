@@ -13,8 +13,8 @@ public struct Name: Sendable, Hashable, Comparable, ExpressibleByStringLiteral {
   }
 
   /// Wraps a literal.
-  public init(stringLiteral value: StaticString) {
-    text = value.description
+  public init(stringLiteral value: String) {
+    text = value
   }
 
   /// Whether both have the same UTF-8 bytes.
