@@ -166,41 +166,38 @@ extension AdapterRecord {
   /// Every tensor is used, inert or a file, and every name is a tensor's ([MAN-2], [MAN-4],
   /// [MAN-5], [OPS-1]).
   private func checkAccounting() throws(FormatError) {
-    var shapes: [Name: Shape] = [:]
-    for stream in streams {
-      for tensor in stream.tensors
-      where shapes.updateValue(tensor.shape, forKey: tensor.name) != nil {
-        throw .manifest("two tensors are called \(tensor.name)")
-      }
+    let tensors = streams.flatMap(\.tensors)
+    var places: [Name: Int] = [:]
+    places.reserveCapacity(tensors.count)
+    for (place, tensor) in tensors.enumerated()
+    where places.updateValue(place, forKey: tensor.name) != nil {
+      throw .manifest("two tensors are called \(tensor.name)")
     }
-    var used = Set<Name>()
+    var isUsed = tensors.map { _ in false }
     for operation in operations {
       for operand in operation.operands {
-        guard let shape = shapes[operand.tensor] else { throw unknownTensor(operand.tensor) }
-        try operand.checkWindow(in: shape)
-        used.insert(operand.tensor)
+        guard let place = places[operand.tensor] else { throw unknownTensor(operand.tensor) }
+        try operand.checkWindow(in: tensors[place].shape)
+        isUsed[place] = true
       }
     }
     for file in files {
       guard let tensor = file.tensor else { continue }
-      guard shapes[tensor] != nil else { throw unknownTensor(tensor) }
-      used.insert(tensor)
+      guard let place = places[tensor] else { throw unknownTensor(tensor) }
+      isUsed[place] = true
     }
-    var inertNames = Set<Name>()
+    var isInert = tensors.map { _ in false }
     for entry in inert {
-      guard let shape = shapes[entry.tensor] else { throw unknownTensor(entry.tensor) }
-      try Operand(entry.tensor, window: entry.window).checkWindow(in: shape)
-      guard entry.window != nil || !used.contains(entry.tensor) else {
+      guard let place = places[entry.tensor] else { throw unknownTensor(entry.tensor) }
+      try Operand(entry.tensor, window: entry.window).checkWindow(in: tensors[place].shape)
+      guard entry.window != nil || !isUsed[place] else {
         throw .manifest("tensor \(entry.tensor) is used, and listed as inert")
       }
-      if entry.window == nil { inertNames.insert(entry.tensor) }
+      if entry.window == nil { isInert[place] = true }
     }
-    for name in nonfinite ?? [] where shapes[name] == nil { throw unknownTensor(name) }
-    for stream in streams {
-      for tensor in stream.tensors
-      where !used.contains(tensor.name) && !inertNames.contains(tensor.name) {
-        throw .manifest("tensor \(tensor.name) is neither used nor listed as inert")
-      }
+    for name in nonfinite ?? [] where places[name] == nil { throw unknownTensor(name) }
+    for (place, tensor) in tensors.enumerated() where !isUsed[place] && !isInert[place] {
+      throw .manifest("tensor \(tensor.name) is neither used nor listed as inert")
     }
   }
 

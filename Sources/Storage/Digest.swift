@@ -83,19 +83,16 @@ extension [UInt8] {
     let count = text.utf8.count / 2
     guard text.utf8.count == 2 * count else { return nil }
     var text = text
+    // No branch inside, so that this becomes vector code.
     var isValid = true
     self = text.withUTF8 { digits in
       unsafe [UInt8](unsafeUninitializedCapacity: count) { bytes, initialised in
         for index in 0..<count {
-          guard let high = unsafe digits[2 * index].hexadecimalDigit,
-            let low = unsafe digits[2 * index + 1].hexadecimalDigit
-          else {
-            isValid = false
-            return
-          }
-          unsafe bytes[index] = high << 4 | low
-          initialised = index + 1
+          let (high, low) = unsafe (digits[2 &* index], digits[2 &* index &+ 1])
+          isValid = isValid && high.isHexadecimalDigit && low.isHexadecimalDigit
+          unsafe bytes[index] = high.hexadecimalValue &<< 4 | low.hexadecimalValue
         }
+        initialised = count
       }
     }
     if !isValid { return nil }
@@ -103,14 +100,14 @@ extension [UInt8] {
 }
 
 extension UInt8 {
-  /// The value of a lower-case hexadecimal digit.
-  fileprivate var hexadecimalDigit: UInt8? {
-    switch self {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): self - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): self - UInt8(ascii: "a") + 10
-    default: nil
-    }
+  /// Whether it is a lower-case hexadecimal digit.
+  fileprivate var isHexadecimalDigit: Bool {
+    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self)
+      || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(self)
   }
+
+  /// The value of a hexadecimal digit: its lower half, and nine more for a letter.
+  fileprivate var hexadecimalValue: UInt8 { (self & 15) &+ (self &>> 6) &* 9 }
 }
 
 extension RandomAccessBytes {
