@@ -74,6 +74,7 @@ package struct FaultInjector: Sendable {
   private let folder: FilePath
 
   /// - Parameter folder: calls on files below it count, no other.
+  /// - Throws: where the library cannot be compiled.
   package init(below folder: FilePath) throws {
     library = try Self.compiled.get()
     self.folder = folder
