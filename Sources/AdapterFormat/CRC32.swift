@@ -1,6 +1,6 @@
 /// CRC-32 as in zlib and PNG: reflected polynomial 0xEDB88320, initial value and final XOR all ones
 /// ([STR-5]). Sixteen bytes a step with sixteen tables ("slicing by 16").
-struct CRC32 {
+package struct CRC32 {
   private static let tables: [UInt32] = {
     var tables = [UInt32](repeating: 0, count: 16 * 256)
     for byte in 0..<256 {
@@ -16,7 +16,7 @@ struct CRC32 {
   }()
 
   /// The checksum of bytes.
-  static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+  package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
     unsafe checksum(of: update(initial, bytes))
   }
 

@@ -2,7 +2,7 @@ internal import CZstd
 internal import Storage
 
 /// Frames of section 3: Zstandard frames in one fixed form.
-enum Frame {
+package enum Frame {
   /// The bytes that every frame of n bytes begins with ([FRM-1]).
   static func prefix(contentSize n: Int) -> [UInt8] {
     let magic: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
@@ -33,7 +33,7 @@ enum Frame {
   }
 
   /// Appends a frame whose blocks hold the bytes as they are.
-  static func appendStored(_ bytes: UnsafeRawBufferPointer, to output: inout [UInt8]) {
+  package static func appendStored(_ bytes: UnsafeRawBufferPointer, to output: inout [UInt8]) {
     output.append(contentsOf: prefix(contentSize: bytes.count))
     var start = 0
     while start < bytes.count {
@@ -45,7 +45,7 @@ enum Frame {
   }
 
   /// Appends a frame of n equal bytes.
-  static func appendRepeated(_ byte: UInt8, count n: Int, to output: inout [UInt8]) {
+  package static func appendRepeated(_ byte: UInt8, count n: Int, to output: inout [UInt8]) {
     output.append(contentsOf: prefix(contentSize: n))
     var rest = n
     while rest > 0 {

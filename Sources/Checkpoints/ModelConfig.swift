@@ -14,8 +14,15 @@ public struct ModelConfig: Sendable, Hashable {
   /// Reads a configuration; nil where there is none, or none in JSON's own grammar (Python also
   /// writes `NaN`). It only ever settles what the weights leave open.
   init?(_ path: FilePath) {
-    guard let file = try? File(path), let bytes = try? file.contents(limit: 1 << 20),
-      let value = try? JSONValue(document: bytes, maximumDepth: 32),
+    guard let file = try? File(path), let bytes = try? file.contents(limit: 1 << 20) else {
+      return nil
+    }
+    self.init(parsing: bytes)
+  }
+
+  /// Reads the text of a configuration.
+  package init?(parsing bytes: [UInt8]) {
+    guard let value = try? JSONValue(document: bytes, maximumDepth: 32),
       case .object(let members) = value
     else { return nil }
     func field(_ key: Name) -> JSONValue? { members.first { $0.key == key }?.value }
