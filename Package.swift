@@ -95,6 +95,15 @@ let package = Package(
       name: "TestSupport",
       dependencies: ["AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],
       path: "Tests/TestSupport", swiftSettings: settings),
+    .target(
+      name: "Fuzzing",
+      dependencies: [
+        "AdapterFormat", "AdapterInterop", "Adapters", "Checkpoints", "Storage", "StrictJSON",
+        system,
+      ], path: "Tests/Fuzz/Bodies", swiftSettings: settings),
+    .testTarget(
+      name: "FuzzTests", dependencies: ["Fuzzing", "Storage", "TestSupport", system],
+      swiftSettings: settings),
     .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: settings),
     .testTarget(
       name: "AdapterFormatTests",
@@ -142,3 +151,13 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+// The fuzzer is built by `.ci/fuzz` alone: its `main` is libFuzzer's, which is linked with `--sanitize fuzzer` only.
+if Context.environment["ADAPTER_FUZZ"] != nil {
+  package.targets += [
+    .systemLibrary(name: "CFuzzer", path: "Tests/Fuzz/CFuzzer"),
+    .executableTarget(
+      name: "adapter-fuzz", dependencies: ["Fuzzing", "CFuzzer"], path: "Tests/Fuzz/Entry",
+      swiftSettings: settings),
+  ]
+}

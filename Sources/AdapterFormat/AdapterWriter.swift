@@ -133,7 +133,12 @@ public struct AdapterWriter {
   /// - Throws: as the other `finish`: the text is checked as a reader checks it.
   @discardableResult
   package mutating func finish(manifest text: [UInt8]) throws(FormatError) -> Digest {
-    let frame = try compressed(text)
+    var frame = try compressed(text)
+    // A small file may not stand for a long manifest ([LIM-1]): such a one is stored as it is.
+    let end = offset + UInt64(Envelope.footerByteCount)
+    if UInt64(text.count) > Limits.manifestBytes(fileLength: end + UInt64(frame.count)) {
+      frame = stored(text)
+    }
     let footer = Envelope.Footer(
       offset: offset, stored: UInt64(frame.count), decoded: UInt64(text.count))
     let length = offset + footer.stored + UInt64(Envelope.footerByteCount)
@@ -156,6 +161,14 @@ public struct AdapterWriter {
       }
     }
     return Array(frame[..<size])
+  }
+
+  private func stored(_ text: [UInt8]) -> [UInt8] {
+    var frame = [UInt8](repeating: 0, count: Frame.storedByteCount(contentSize: text.count))
+    unsafe frame.withUnsafeMutableBytes { frame in
+      _ = unsafe text.withUnsafeBytes { unsafe Frame.store($0, in: frame) }
+    }
+    return frame
   }
 
   private mutating func emit(_ bytes: [UInt8]) throws(FormatError) {

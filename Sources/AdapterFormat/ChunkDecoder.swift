@@ -11,9 +11,7 @@ package import Storage
     self.bytes = bytes
   }
 
-  /// Decodes one chunk of a stream that is not opaque.
-  ///
-  /// - Parameter output: as long as the chunk's units.
+  /// Decodes one chunk of a stream that is not opaque into memory as long as its units.
   func decode(
     _ chunk: ChunkRecord, _ codec: PlaneCodec, into output: UnsafeMutableRawBufferPointer,
     place: @autoclosure () -> String

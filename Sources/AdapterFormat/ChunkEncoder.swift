@@ -22,6 +22,7 @@ internal import Storage
   /// - Parameters:
   ///   - units: whole units, at least one.
   ///   - output: has at least the `capacity` for them.
+  /// - Throws: `FormatError.frame` where libzstd fails.
   /// - Returns: the frames' sizes.
   package func encode(
     _ units: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer

@@ -1,27 +1,33 @@
-internal import Storage
+package import Storage
 
 /// Header and footer (Spec/adp-v1.md, section 2).
-enum Envelope {
+package enum Envelope {
   static let magic: [UInt8] = [0x89, 0x41, 0x44, 0x50, 0x0D, 0x0A, 0x1A, 0x0A]
-  static let header: [UInt8] = magic + [1, 0, 0, 0, 0, 0, 0, 0]
-  static let footerByteCount = 64
+  package static let header: [UInt8] = magic + [1, 0, 0, 0, 0, 0, 0, 0]
+  package static let footerByteCount = 64
 
   /// Where the manifest is.
-  struct Footer {
-    let offset: UInt64
-    let stored: UInt64
-    let decoded: UInt64
+  package struct Footer {
+    package let offset: UInt64
+    package let stored: UInt64
+    package let decoded: UInt64
+
+    package init(offset: UInt64, stored: UInt64, decoded: UInt64) {
+      self.offset = offset
+      self.stored = stored
+      self.decoded = decoded
+    }
 
     /// Offset, stored and decoded length, 24 bytes.
     var numbers: [UInt8] {
       [offset, stored, decoded].flatMap { littleEndian($0, count: 8) }
     }
 
-    func encoded(digest: Digest) -> [UInt8] { numbers + digest.bytes + magic.reversed() }
+    package func encoded(digest: Digest) -> [UInt8] { numbers + digest.bytes + magic.reversed() }
   }
 
   /// The manifest digest: header, manifest frame and the footer's numbers.
-  static func digest(manifestFrame: [UInt8], footer: Footer) -> Digest {
+  package static func digest(manifestFrame: [UInt8], footer: Footer) -> Digest {
     var hasher = DigestHasher()
     hasher.update(header)
     hasher.update(manifestFrame)
@@ -30,7 +36,7 @@ enum Envelope {
   }
 
   /// Checks header and footer, and reads the manifest's text; [ENV-1] to [ENV-8] in their order.
-  static func open(
+  package static func open(
     _ bytes: any RandomAccessBytes
   ) throws(FormatError) -> (footer: Footer, digest: Digest, text: [UInt8]) {
     try checkHeader(bytes)

@@ -1,8 +1,5 @@
-internal import CZstd
-internal import Storage
-
 /// Frames of section 3: Zstandard frames in one fixed form.
-enum Frame {
+package enum Frame {
   /// What every frame of n bytes begins with ([FRM-1]): the magic, and then a tag and n.
   struct Prefix {
     private static let magic: UInt32 = 0xFD2F_B528
@@ -75,14 +72,13 @@ enum Frame {
   }
 
   /// Bytes of a frame of n bytes, at least one, whose blocks hold them as they are.
-  static func storedByteCount(contentSize n: Int) -> Int {
+  package static func storedByteCount(contentSize n: Int) -> Int {
     Prefix(contentSize: n).count + (n + maximumBlock - 1) / maximumBlock * 3 + n
   }
 
   /// Writes what stands around the contents of a frame that is one block and holds them as they are.
   ///
-  /// - Parameter n: at least 1, and at most the largest block.
-  /// - Returns: where the contents belong; nil where n is larger than a block.
+  /// - Returns: where the contents, at least one byte, belong; nil where they are larger than a block.
   static func storeAround(
     contentSize n: Int, in output: UnsafeMutableRawBufferPointer
   ) -> UnsafeMutableRawBufferPointer? {
@@ -95,7 +91,7 @@ enum Frame {
   }
 
   /// Writes a frame whose blocks hold the bytes as they are, and returns its length.
-  static func store(
+  package static func store(
     _ bytes: UnsafeRawBufferPointer, in output: UnsafeMutableRawBufferPointer
   ) -> Int {
     unsafe writeBlocks(of: bytes.count, in: output) { start, count, block in
@@ -107,7 +103,7 @@ enum Frame {
   }
 
   /// Writes a frame of n equal bytes, and returns its length.
-  static func store(
+  package static func store(
     _ byte: UInt8, count n: Int, in output: UnsafeMutableRawBufferPointer
   ) -> Int {
     unsafe writeBlocks(of: n, in: output) { start, count, block in

@@ -38,10 +38,7 @@ internal import Storage
   /// The room that a frame of n bytes may need while it is made.
   static func capacity(contentSize n: Int) -> Int { ZSTD_compressBound(n) }
 
-  /// Writes a frame of the bytes, at least one.
-  ///
-  /// - Parameter output: has at least the `capacity` for them.
-  /// - Returns: the frame's length.
+  /// Writes a frame of the bytes, at least one, into at least the `capacity` for them, and returns its length.
   func compress(
     _ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) throws(FormatError) -> Int {

@@ -39,9 +39,7 @@ internal import Storage
     case smallest
   }
 
-  /// Chooses by a sample of the plane.
-  ///
-  /// - Parameter isFloat: whether it is a plane of floating-point numbers.
+  /// Chooses by a sample of the plane, knowing whether it is one of floating-point numbers.
   func choose(_ sample: UnsafeRawBufferPointer, isFloat: Bool) -> Choice {
     if level == .max { return .smallest }
     let bits = unsafe PlaneSample.bitsPerByte(sample)
@@ -50,9 +48,7 @@ internal import Storage
     return level == .fast || (isFloat && bits > 1.5) ? .entropy : .trial
   }
 
-  /// Writes the frame of a plane of at least one byte, and returns its length.
-  ///
-  /// - Parameter output: has at least the `capacity` for the plane.
+  /// Writes the frame of a plane of at least one byte into at least its `capacity`, and returns its length.
   func compress(
     _ plane: UnsafeRawBufferPointer, _ choice: Choice, into output: UnsafeMutableRawBufferPointer
   ) throws(FormatError) -> Int {
@@ -120,9 +116,7 @@ enum PlaneSample {
     $0 == 0 ? 0 : Float($0) * log2(Float($0))
   }
 
-  /// An estimate of the order-0 entropy, in bits per byte.
-  ///
-  /// - Parameter sample: at least one byte, and at most those of a sample.
+  /// An estimate of the order-0 entropy, in bits per byte, of at least one byte and at most `count`.
   static func bitsPerByte(_ sample: UnsafeRawBufferPointer) -> Float {
     // Two tables, so that a value which comes twice in a row need not wait for itself.
     unsafe withUnsafeTemporaryAllocation(of: UInt16.self, capacity: 512) { counts in

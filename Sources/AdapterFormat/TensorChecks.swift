@@ -23,9 +23,7 @@ final class TensorChecks: Sendable {
   /// Whether a tensor of which all bytes have come holds a NaN or an infinity.
   func isNonFinite(_ tensor: Int) -> Bool { nonfinite[tensor] }
 
-  /// Adds a group of a batch, several at once; batches come one after the other.
-  ///
-  /// - Parameter bytes: those of the whole batch.
+  /// Adds a group of a batch, of which `bytes` has all; groups may come at once, batches one after the other.
   func add(_ group: Range<Int>, of batch: StreamLayout.Batch, _ bytes: UnsafeRawBufferPointer) {
     for piece in batch.pieces[group] {
       let part = unsafe UnsafeRawBufferPointer(rebasing: bytes[piece.range])

@@ -16,8 +16,15 @@ public struct ModelConfig: Sendable, Hashable {
   ///
   /// - Throws: `StorageError` where one is there and its bytes cannot be read.
   init?(_ path: FilePath) throws(StorageError) {
-    guard let file = try File.ifThere(path), let bytes = try file.contents(limit: 1 << 20),
-      let value = try? JSONValue(document: bytes, maximumDepth: 32),
+    guard let file = try File.ifThere(path), let bytes = try file.contents(limit: 1 << 20) else {
+      return nil
+    }
+    self.init(parsing: bytes)
+  }
+
+  /// Reads the text of a configuration.
+  package init?(parsing bytes: [UInt8]) {
+    guard let value = try? JSONValue(document: bytes, maximumDepth: 32),
       case .object(let members) = value
     else { return nil }
     func field(_ key: Name) -> JSONValue? { members.first { $0.key == key }?.value }

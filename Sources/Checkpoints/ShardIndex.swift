@@ -1,11 +1,11 @@
 package import Storage
-internal import StrictJSON
+package import StrictJSON
 package import SystemPackage
 
 /// `model.safetensors.index.json`: which shard holds which tensor.
 package struct ShardIndex {
   /// Tensor → name of its shard, a file beside the index.
-  let shards: [Name: String]
+  package let shards: [Name: String]
 
   static let fileName = "model.safetensors.index.json"
   private static let maximumByteCount = 128 << 20
@@ -17,6 +17,11 @@ package struct ShardIndex {
         try file.contents(limit: Self.maximumByteCount)
       })
     else { throw .index(path, "an index of \(file.count) bytes") }
+    try self.init(parsing: bytes, path)
+  }
+
+  /// Reads the text of an index; `path` is for errors.
+  package init(parsing bytes: [UInt8], _ path: FilePath) throws(CheckpointError) {
     var reader = try parsing(path) { () throws(JSONError) in
       try JSONReader(bytes, maximumDepth: 16)
     }
@@ -57,6 +62,13 @@ package struct ShardIndex {
     let bytes = try storing { () throws(StorageError) in
       try file.contents(limit: maximumByteCount)
     }
+    return try encode(shards, instead: bytes ?? [], path)
+  }
+
+  /// The same for an index of this text; `path` is for errors.
+  package static func encode(
+    _ shards: [(name: String, tensors: [TensorInfo])], instead bytes: [UInt8], _ path: FilePath
+  ) throws(CheckpointError) -> [UInt8] {
     let tensors = shards.flatMap { shard in shard.tensors.map { ($0, shard.name) } }
     let map = tensors.sorted { $0.0.name < $1.0.name }.map {
       JSONValue.Member($0.0.name, .string($0.1))
@@ -66,7 +78,7 @@ package struct ShardIndex {
       "total_parameters": tensors.reduce(0) { $0 + $1.0.shape.count },
     ]
     let old = try parsing(path) { () throws(JSONError) in
-      try JSONValue(document: bytes ?? [], maximumDepth: 16)
+      try JSONValue(document: bytes, maximumDepth: 16)
     }
     var writer = JSONWriter(style: .indented)
     writer.value(

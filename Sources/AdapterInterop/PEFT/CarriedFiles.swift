@@ -15,6 +15,9 @@ struct CarriedFiles {
   ]
   private static let maximumByteCount: UInt64 = 1 << 20
 
+  /// None.
+  init() {}
+
   init(_ folder: PEFTFolder) throws(InteropError) {
     var left: [String] = []
     for name in folder.otherFiles {

@@ -1,6 +1,6 @@
-internal import AdapterFormat
+package import AdapterFormat
 public import Adapters
-internal import Checkpoints
+package import Checkpoints
 internal import Storage
 internal import StrictJSON
 public import SystemPackage
@@ -14,11 +14,7 @@ public enum PEFTExport {
   public static func write(
     _ adapter: Adapter, to target: FilePath, replacing: Bool
   ) throws(InteropError) {
-    guard let source = adapter.source, source.format == "peft", let config = source.config else {
-      throw .notExpressible("adapter \(adapter.name) was not made from a PEFT folder")
-    }
-    try checkMeaning(adapter, config)
-    let header = try header(of: adapter, source)
+    let (source, config, header) = try parts(of: adapter)
     let files = adapter.files.filter { $0.tensor != nil }
     let names = [PEFTFolder.configName, PEFTFolder.weightsName] + files.map(\.path.text)
     let folder = try storing { () throws(StorageError) in
@@ -41,6 +37,19 @@ public enum PEFTExport {
     }
     try checkDigest(folder.temporary.appending(PEFTFolder.weightsName), source)
     try storing { () throws(StorageError) in try folder.commit() }
+  }
+
+  /// Where an adapter came from, the text of its configuration, and the header of its weights.
+  ///
+  /// - Throws: `InteropError.notExpressible` where it did not come from PEFT, or has changed since.
+  package static func parts(
+    of adapter: Adapter
+  ) throws(InteropError) -> (source: SourceRecord, config: String, header: SafetensorsHeader) {
+    guard let source = adapter.source, source.format == "peft", let config = source.config else {
+      throw .notExpressible("adapter \(adapter.name) was not made from a PEFT folder")
+    }
+    try checkMeaning(adapter, config)
+    return (source, config, try header(of: adapter, source))
   }
 
   /// The recorded configuration must still say what the operations do: they are what counts here,

@@ -1,8 +1,9 @@
 internal import AdapterFormat
 public import Adapters
-internal import Checkpoints
+package import Checkpoints
 internal import Storage
 public import StrictJSON
+internal import SystemPackage
 
 /// A PEFT adapter as an adapter of ours: each method in a file of its own.
 ///
@@ -39,20 +40,41 @@ public struct PEFTImport: Sendable {
   ///   - choices: what the user decides.
   /// - Throws: `InteropError` where anything of it is not understood.
   public init(_ folder: PEFTFolder, choices: Choices = Choices()) throws(InteropError) {
-    let config = try PEFTConfig(folder.config)
-    try ConfigFields.check(folder.config, config.method, ignoredFields: choices.ignoredFields)
-    let infos = folder.weights.header.tensors.map(\.info)
-    let meaning = try Self.meaning(config, infos, choices)
-    let files = try CarriedFiles(folder)
+    try self.init(
+      folder.configText, folder.config, folder.weights.contents, try CarriedFiles(folder), choices)
+  }
+
+  /// Converts what the two files hold, without any beside them.
+  ///
+  /// - Parameters:
+  ///   - config: the text of `adapter_config.json`.
+  ///   - weights: `adapter_model.safetensors`.
+  ///   - choices: what the user decides.
+  /// - Throws: `InteropError` where anything of it is not understood.
+  package init(
+    config: [UInt8], weights: SafetensorsContents, choices: Choices = Choices()
+  ) throws(InteropError) {
+    try self.init(
+      String(decoding: config, as: UTF8.self),
+      try PEFTFolder.parseConfig(config, FilePath(PEFTFolder.configName)), weights, CarriedFiles(),
+      choices)
+  }
+
+  private init(
+    _ text: String, _ value: JSONValue, _ weights: SafetensorsContents, _ files: CarriedFiles,
+    _ choices: Choices
+  ) throws(InteropError) {
+    let config = try PEFTConfig(value)
+    try ConfigFields.check(value, config.method, ignoredFields: choices.ignoredFields)
+    let meaning = try Self.meaning(config, weights.header.tensors.map(\.info), choices)
     adapter = Adapter(
       name: "default", method: config.method.name, operations: meaning.operations,
-      inert: meaning.inert, source: try Self.source(folder), files: files.records,
+      inert: meaning.inert, source: try Self.source(text, weights), files: files.records,
       base: BaseRecord(
         name: config.text("base_model_name_or_path"), revision: config.text("revision"),
         architecture: nil, fingerprint: nil),
-      tensors: folder.weights.header.tensors.map { tensor in
-        TensorContents(
-          tensor.info, bytes: folder.weights.file, offset: folder.weights.offset(of: tensor))
+      tensors: weights.header.tensors.map { tensor in
+        TensorContents(tensor.info, bytes: weights.bytes, offset: weights.offset(of: tensor))
       } + files.tensors)
     notes = meaning.notes + files.notes
   }
@@ -77,13 +99,15 @@ public struct PEFTImport: Sendable {
     PEFTMethod(rawValue: method).map { ConfigFields.unknown(fields, $0) }
   }
 
-  private static func source(_ folder: PEFTFolder) throws(InteropError) -> SourceRecord {
-    let header = folder.weights.header
+  private static func source(
+    _ text: String, _ weights: SafetensorsContents
+  ) throws(InteropError) -> SourceRecord {
+    let header = weights.header
     let canonical = SafetensorsHeader(
       canonical: header.tensors.map(\.info), metadata: [.init("format", "pt")])
     return SourceRecord(
-      format: "peft", config: folder.configText,
-      digest: try storing { () throws(StorageError) in try folder.weights.file.digest() },
+      format: "peft", config: text,
+      digest: try storing { () throws(StorageError) in try weights.bytes.digest() },
       header: canonical.text == header.text ? nil : header.text)
   }
 }

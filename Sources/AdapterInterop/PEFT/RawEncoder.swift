@@ -25,7 +25,10 @@ public struct RawEncoder: Sendable {
   private static let marker = "prompt_encoder"
 
   /// Whether a file holds such an encoder.
-  public static func isIn(_ file: SafetensorsFile) -> Bool {
+  public static func isIn(_ file: SafetensorsFile) -> Bool { isIn(file.contents) }
+
+  /// The same, wherever the bytes are.
+  package static func isIn(_ file: SafetensorsContents) -> Bool {
     file.header.tensors.contains { part(of: $0.info.name) != nil }
   }
 
@@ -49,13 +52,30 @@ public struct RawEncoder: Sendable {
   public init(
     _ file: SafetensorsFile, choices: PEFTImport.Choices = .init()
   ) throws(InteropError) {
+    let (text, value) = try PEFTFolder.readConfig(
+      file.file.path.parent.appending(PEFTFolder.configName))
+    try self.init(file.contents, text, value, choices)
+  }
+
+  /// Runs the encoder of a file that is elsewhere.
+  ///
+  /// - Parameters:
+  ///   - config: the text of `adapter_config.json`.
+  ///   - weights: the checkpoint.
+  /// - Throws: `InteropError` where the encoder is not whole.
+  package init(config: [UInt8], weights: SafetensorsContents) throws(InteropError) {
+    let value = try PEFTFolder.parseConfig(config, FilePath(PEFTFolder.configName))
+    try self.init(weights, String(decoding: config, as: UTF8.self), value, .init())
+  }
+
+  private init(
+    _ file: SafetensorsContents, _ text: String, _ value: JSONValue, _ choices: PEFTImport.Choices
+  ) throws(InteropError) {
     var parts: [String: RawMatrix] = [:]
     for tensor in file.header.tensors {
       guard let part = Self.part(of: tensor.info.name) else { continue }
       parts[part] = try RawMatrix(tensor, in: file)
     }
-    let (text, value) = try PEFTFolder.readConfig(
-      file.file.path.parent.appending(PEFTFolder.configName))
     let config = try PEFTConfig(value)
     guard [.promptTuning, .pTuning, .prefixTuning].contains(config.method) else {
       throw .tensors(
@@ -78,7 +98,7 @@ public struct RawEncoder: Sendable {
         name: config.text("base_model_name_or_path"), revision: config.text("revision"),
         architecture: nil, fingerprint: nil),
       tensors: [TensorContents(info, bytes: MemoryBytes(baked.bytes), offset: 0)]
-        + saved.map { TensorContents($0.info, bytes: file.file, offset: file.offset(of: $0)) })
+        + saved.map { TensorContents($0.info, bytes: file.bytes, offset: file.offset(of: $0)) })
     let dropped = file.header.tensors.count - parts.count - saved.count
     notes =
       meaning.notes + ["the encoder is run once, and its tensors are dropped"]

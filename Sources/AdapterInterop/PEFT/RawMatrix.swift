@@ -17,13 +17,13 @@ struct RawMatrix {
   /// Elements of an encoder's tensor, at most.
   private static let maximumCount = 1 << 28
 
-  init(_ tensor: SafetensorsHeader.Tensor, in file: SafetensorsFile) throws(InteropError) {
+  init(_ tensor: SafetensorsHeader.Tensor, in file: SafetensorsContents) throws(InteropError) {
     let (info, shape) = (tensor.info, tensor.info.shape.dimensions)
     guard (1...2).contains(shape.count), info.shape.count <= Self.maximumCount else {
       throw .tensors("tensor \(info.name) has shape \(info.shape), which no encoder has")
     }
     let bytes = try storing { () throws(StorageError) in
-      try file.file.bytes(at: file.offset(of: tensor), count: info.byteCount)
+      try file.bytes.bytes(at: file.offset(of: tensor), count: info.byteCount)
     }
     let values: [Double]? =
       switch info.type {

@@ -1,0 +1,67 @@
+import AdapterFormat
+import Storage
+
+/// An `.adp` file taken apart: what lies between header and manifest, and the manifest's text.
+struct ContainerParts {
+  var payload: [UInt8]
+  var text: [UInt8]
+
+  /// Takes a file apart whose envelope is whole; what the manifest says does not matter.
+  init?(_ bytes: [UInt8]) {
+    guard let (footer, _, text) = try? Envelope.open(MemoryBytes(bytes)) else { return nil }
+    payload = Array(bytes[Envelope.header.count..<Int(footer.offset)])
+    self.text = text
+  }
+
+  /// A file with a right envelope: the manifest in raw blocks, its lengths and its digest.
+  var bytes: [UInt8] {
+    var frame: [UInt8] = []
+    Frame.append(text, to: &frame)
+    let footer = Envelope.Footer(
+      offset: UInt64(Envelope.header.count + payload.count), stored: UInt64(frame.count),
+      decoded: UInt64(text.count))
+    let digest = Envelope.digest(manifestFrame: frame, footer: footer)
+    return Envelope.header + payload + frame + footer.encoded(digest: digest)
+  }
+
+  /// Changes some bytes of the payload: flips, repeats, takes away.
+  mutating func changePayload(_ random: inout FuzzRandom) {
+    guard !payload.isEmpty else { return }
+    for _ in 0..<Int.random(in: 1...4, using: &random) {
+      guard let place = payload.indices.randomElement(using: &random) else { return }
+      let end = min(payload.count, place + Int.random(in: 1...16, using: &random))
+      switch Int.random(in: 0..<5, using: &random) {
+      case 0: payload[place] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+      case 1: payload[place] = [0, 1, 2, 6, 7, 0x7F, 0xFF].randomElement(using: &random) ?? 0
+      case 2: payload.insert(contentsOf: Array(payload[place..<end]), at: place)
+      case 3: payload.removeSubrange(place..<end)
+      default: payload.insert(UInt8.random(in: .min ... .max, using: &random), at: place)
+      }
+    }
+  }
+}
+
+extension Frame {
+  /// Appends a frame whose blocks hold the bytes as they are.
+  static func append(_ bytes: [UInt8], to output: inout [UInt8]) {
+    unsafe append(room: storedByteCount(contentSize: bytes.count), to: &output) { output in
+      unsafe bytes.withUnsafeBytes { unsafe store($0, in: output) }
+    }
+  }
+
+  /// Appends a frame of equal bytes.
+  static func append(_ byte: UInt8, count: Int, to output: inout [UInt8]) {
+    unsafe append(room: storedByteCount(contentSize: count), to: &output) { output in
+      unsafe store(byte, count: count, in: output)
+    }
+  }
+
+  private static func append(
+    room: Int, to output: inout [UInt8], _ write: (UnsafeMutableRawBufferPointer) -> Int
+  ) {
+    // No frame is longer than one that holds its bytes as they are, but one of a single byte, by one.
+    var frame = [UInt8](repeating: 0, count: room + 1)
+    let count = unsafe frame.withUnsafeMutableBytes { unsafe write($0) }
+    output += frame[..<count]
+  }
+}

@@ -1,0 +1,69 @@
+import AdapterFormat
+import AdapterInterop
+import Adapters
+import Checkpoints
+import Storage
+
+/// PEFT adapters: what is converted is packed, opened and given back as it was.
+enum PEFTBody {
+  /// Bytes of the tensors that are written; a header can describe far more.
+  private static let maximumDataByteCount: UInt64 = 4 << 20
+
+  static func run(_ bytes: [UInt8]) throws(BrokenProperty) -> Bool {
+    let input = PEFTInput(bytes)
+    guard let weights = input.weights(limit: maximumDataByteCount) else { return false }
+    if RawEncoder.isIn(weights) {
+      guard let raw = try? RawEncoder(config: input.config, weights: weights) else { return false }
+      _ = try pack(raw.adapter)
+      return true
+    }
+    guard let converted = try? PEFTImport(config: input.config, weights: weights) else {
+      return false
+    }
+    let packed = try pack(converted.adapter)
+    try BrokenProperty.unless(
+      packed.operations.map(\.record) == converted.adapter.operations.map(\.record),
+      "the operations have changed in the file")
+    try checkReturn(of: packed, input, weights)
+    return true
+  }
+
+  /// Writes an adapter, and opens the file as a user would.
+  private static func pack(_ adapter: Adapter) throws(BrokenProperty) -> Adapter {
+    let sink = MemorySink()
+    try BrokenProperty.unlessHolds("what is converted can be packed") { () throws(FormatError) in
+      try Adapter.write([adapter], to: sink)
+    }
+    return try BrokenProperty.unlessHolds("what is packed can be opened") {
+      () throws(FormatError) in
+      let file = try AdapterFile(MemoryBytes(sink.bytes))
+      try file.verify()
+      let packed = try Adapter(file, index: 0)
+      _ = try Inspection(packed)
+      return packed
+    }
+  }
+
+  /// Both files must come back byte for byte.
+  private static func checkReturn(
+    of packed: Adapter, _ input: PEFTInput, _ weights: SafetensorsContents
+  ) throws(BrokenProperty) {
+    let parts = try BrokenProperty.unlessHolds("what was converted goes back") {
+      () throws(InteropError) in
+      try PEFTExport.parts(of: packed)
+    }
+    try BrokenProperty.unless(
+      Array(parts.config.utf8) == input.config, "the configuration has changed")
+    try BrokenProperty.unless(
+      Array(parts.header.text.utf8) == input.header, "the header has changed")
+    for tensor in weights.header.tensors {
+      let contents = try BrokenProperty.unlessHolds("every tensor goes back") {
+        () throws(FormatError) in
+        try packed.contents(of: tensor.info.name)
+      }
+      try BrokenProperty.unless(
+        contents.count == tensor.info.byteCount && contents.allSatisfy { $0 == 0 },
+        "a tensor has changed")
+    }
+  }
+}
