@@ -95,6 +95,8 @@ def adapter(name, config, texts, rounds, rate):
     model = get_peft_model(load(), config)
     print(name, train(model, texts, rounds, rate))
     model.save_pretrained(os.path.join(FOLDER, name))
+    # PEFT writes the folder that the base was loaded from.
+    edit_json(FOLDER / name / "adapter_config.json", base_model_name_or_path="fixtures/speaking")
     os.remove(os.path.join(FOLDER, name, "README.md"))
 
 
