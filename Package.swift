@@ -99,7 +99,7 @@ let package = Package(
       name: "Fuzzing",
       dependencies: [
         "AdapterFormat", "AdapterInterop", "Adapters", "Checkpoints", "Storage", "StrictJSON",
-        system,
+        "TestSupport", system,
       ], path: "Tests/Fuzz/Bodies", swiftSettings: settings),
     .testTarget(
       name: "FuzzTests", dependencies: ["Fuzzing", "Storage", "TestSupport", system],

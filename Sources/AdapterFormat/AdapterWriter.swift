@@ -137,7 +137,7 @@ public struct AdapterWriter {
     // A small file may not stand for a long manifest ([LIM-1]): such a one is stored as it is.
     let end = offset + UInt64(Envelope.footerByteCount)
     if UInt64(text.count) > Limits.manifestBytes(fileLength: end + UInt64(frame.count)) {
-      frame = stored(text)
+      frame = Frame.stored(text)
     }
     let footer = Envelope.Footer(
       offset: offset, stored: UInt64(frame.count), decoded: UInt64(text.count))
@@ -161,14 +161,6 @@ public struct AdapterWriter {
       }
     }
     return Array(frame[..<size])
-  }
-
-  private func stored(_ text: [UInt8]) -> [UInt8] {
-    var frame = [UInt8](repeating: 0, count: Frame.storedByteCount(contentSize: text.count))
-    unsafe frame.withUnsafeMutableBytes { frame in
-      _ = unsafe text.withUnsafeBytes { unsafe Frame.store($0, in: frame) }
-    }
-    return frame
   }
 
   private mutating func emit(_ bytes: [UInt8]) throws(FormatError) {

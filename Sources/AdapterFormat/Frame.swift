@@ -102,6 +102,15 @@ package enum Frame {
     }
   }
 
+  /// A frame whose blocks hold the bytes as they are.
+  package static func stored(_ bytes: [UInt8]) -> [UInt8] {
+    var frame = [UInt8](repeating: 0, count: storedByteCount(contentSize: bytes.count))
+    unsafe frame.withUnsafeMutableBytes { frame in
+      _ = unsafe bytes.withUnsafeBytes { unsafe store($0, in: frame) }
+    }
+    return frame
+  }
+
   /// Writes a frame of n equal bytes, and returns its length.
   package static func store(
     _ byte: UInt8, count n: Int, in output: UnsafeMutableRawBufferPointer

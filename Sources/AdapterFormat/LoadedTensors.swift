@@ -25,8 +25,8 @@ public struct LoadedTensors: Sendable {
       guard let type = stream.type,
         let pass = StreamRestoration(file, adapter: adapter, stream: index)
       else { continue }
-      let bytes = LargeMemory(count: stream.byteCount)
-      try unsafe pass.run(into: bytes.bytes)
+      let bytes = LargeMemory(byteCount: stream.byteCount)
+      try unsafe pass.run(into: bytes.memory)
       var offset = 0
       for tensor in stream.tensors {
         let info = TensorInfo(name: tensor.name, type: type, shape: tensor.shape)
@@ -48,25 +48,9 @@ public struct LoadedTensors: Sendable {
     of name: Name, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value
   ) throws(Failure) -> Value? {
     guard let place = places[name] else { return nil }
-    let bytes = unsafe memory[place.memory].bytes
+    let bytes = unsafe memory[place.memory].memory
     let range = place.offset..<place.offset + place.info.byteCount
     return try unsafe body(
       UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[range]))
-  }
-}
-
-/// Memory that is filled once, before others see it, and then only read.
-@safe private final class LargeMemory: @unchecked Sendable {
-  let bytes: UnsafeMutableRawBufferPointer
-
-  init(count: Int) {
-    // Aligned to large pages, where there are enough bytes for some: taking them is then several times faster.
-    let alignment = count >= 1 << 22 ? 1 << 21 : 64
-    unsafe bytes = .allocate(byteCount: count, alignment: alignment)
-    if alignment > 64 { unsafe Platform.preferLargePages(bytes) }
-  }
-
-  deinit {
-    unsafe bytes.deallocate()
   }
 }

@@ -187,7 +187,7 @@ package enum Platform {
   package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
   /// Asks for large pages for memory that is read again and again from end to end, where the system has them.
-  package static func preferLargePages(_ memory: UnsafeMutableRawBufferPointer) {
+  static func preferLargePages(_ memory: UnsafeMutableRawBufferPointer) {
     #if os(Linux)
       // No more than a wish: without them everything works, a little slower.
       _ = unsafe madvise(memory.baseAddress, memory.count, 14)

@@ -11,7 +11,7 @@ internal import Storage
   /// BF16, F16 or F32.
   let type: ElementType
   private nonisolated(unsafe) let memory: UnsafeMutableRawBufferPointer
-  private let block: WeightArena.Block
+  private let block: LargeMemory
 
   /// Takes memory of an arena and has it filled, before anybody else sees it.
   ///

@@ -1,11 +1,12 @@
 import AdapterFormat
 import Storage
 import StrictJSON
+import TestSupport
 
 /// Changes the manifest or the payload of an `.adp` file, and mends what would stop a reader at the
 /// door: frames, checksums, digests, envelope. Each is left broken now and then.
 enum ContainerMutation {
-  static func mutate(_ bytes: [UInt8], _ random: inout FuzzRandom) -> [UInt8]? {
+  static func mutate(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8]? {
     guard var parts = ContainerParts(bytes) else { return nil }
     if !random.oneIn(4) { parts.text = JSONMutation.mutate(parts.text, &random) ?? parts.text }
     if random.oneIn(3) { parts.changePayload(&random) }
@@ -36,7 +37,7 @@ struct ChunkMender {
     self.isRefitting = isRefitting
   }
 
-  mutating func mend(_ manifest: JSONValue, _ random: inout FuzzRandom) -> JSONValue {
+  mutating func mend(_ manifest: JSONValue, _ random: inout SeededGenerator) -> JSONValue {
     let result = manifest.changing("adapters") { adapters in
       adapters.mapElements { adapter in
         adapter.changing("streams") { streams in
@@ -67,7 +68,7 @@ struct ChunkMender {
   }
 
   /// The stream with new frames for the units that its shapes have now.
-  private mutating func refit(_ stream: JSONValue, _ random: inout FuzzRandom) -> JSONValue {
+  private mutating func refit(_ stream: JSONValue, _ random: inout SeededGenerator) -> JSONValue {
     guard let type = stream.member("dtype")?.text.flatMap(ElementType.init(rawValue:)),
       let chunk = stream.member("chunk")?.integer, (1...1 << 20).contains(chunk),
       let size = byteCount(of: stream, type), size <= 1 << 18
@@ -91,12 +92,19 @@ struct ChunkMender {
     return stream.setting("chunks", to: .array(rows))
   }
 
-  private func appendFrame(of count: Int, to frames: inout [UInt8], _ random: inout FuzzRandom) {
+  private func appendFrame(of count: Int, to frames: inout [UInt8], _ random: inout SeededGenerator)
+  {
     guard count <= 64, random.oneIn(2) else {
-      return Frame.append(random.oneIn(2) ? 0 : 0x3F, count: count, to: &frames)
+      var frame = [UInt8](repeating: 0, count: Frame.storedByteCount(contentSize: count))
+      let byte: UInt8 = random.oneIn(2) ? 0 : 0x3F
+      let length = unsafe frame.withUnsafeMutableBytes {
+        unsafe Frame.store(byte, count: count, in: $0)
+      }
+      frames += frame[..<length]
+      return
     }
     let bytes = (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &random) }
-    Frame.append(bytes, to: &frames)
+    frames += Frame.stored(bytes)
   }
 
   private func byteCount(of stream: JSONValue, _ type: ElementType) -> Int? {

@@ -1,5 +1,6 @@
 import AdapterFormat
 import Storage
+import TestSupport
 
 /// An `.adp` file taken apart: what lies between header and manifest, and the manifest's text.
 struct ContainerParts {
@@ -15,8 +16,7 @@ struct ContainerParts {
 
   /// A file with a right envelope: the manifest in raw blocks, its lengths and its digest.
   var bytes: [UInt8] {
-    var frame: [UInt8] = []
-    Frame.append(text, to: &frame)
+    let frame = Frame.stored(text)
     let footer = Envelope.Footer(
       offset: UInt64(Envelope.header.count + payload.count), stored: UInt64(frame.count),
       decoded: UInt64(text.count))
@@ -25,7 +25,7 @@ struct ContainerParts {
   }
 
   /// Changes some bytes of the payload: flips, repeats, takes away.
-  mutating func changePayload(_ random: inout FuzzRandom) {
+  mutating func changePayload(_ random: inout SeededGenerator) {
     guard !payload.isEmpty else { return }
     for _ in 0..<Int.random(in: 1...4, using: &random) {
       guard let place = payload.indices.randomElement(using: &random) else { return }
@@ -38,30 +38,5 @@ struct ContainerParts {
       default: payload.insert(UInt8.random(in: .min ... .max, using: &random), at: place)
       }
     }
-  }
-}
-
-extension Frame {
-  /// Appends a frame whose blocks hold the bytes as they are.
-  static func append(_ bytes: [UInt8], to output: inout [UInt8]) {
-    unsafe append(room: storedByteCount(contentSize: bytes.count), to: &output) { output in
-      unsafe bytes.withUnsafeBytes { unsafe store($0, in: output) }
-    }
-  }
-
-  /// Appends a frame of equal bytes.
-  static func append(_ byte: UInt8, count: Int, to output: inout [UInt8]) {
-    unsafe append(room: storedByteCount(contentSize: count), to: &output) { output in
-      unsafe store(byte, count: count, in: output)
-    }
-  }
-
-  private static func append(
-    room: Int, to output: inout [UInt8], _ write: (UnsafeMutableRawBufferPointer) -> Int
-  ) {
-    // No frame is longer than one that holds its bytes as they are, but one of a single byte, by one.
-    var frame = [UInt8](repeating: 0, count: room + 1)
-    let count = unsafe frame.withUnsafeMutableBytes { unsafe write($0) }
-    output += frame[..<count]
   }
 }

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// A reader of untrusted bytes under test, by the name that `.ci/fuzz` takes.
 package enum FuzzTarget: String, CaseIterable, Sendable {
   /// `.adp` files.
@@ -30,7 +32,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   ///
   /// - Returns: the new input, at most `limit` bytes; nil where the change did not work out.
   package func mutate(_ bytes: [UInt8], limit: Int, seed: UInt64) -> [UInt8]? {
-    var random = FuzzRandom(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let result: [UInt8]? =
       switch self {
       case .container: ContainerMutation.mutate(bytes, &random)
@@ -69,22 +71,7 @@ package struct BrokenProperty: Error, CustomStringConvertible {
   }
 }
 
-/// The same numbers for the same seed (SplitMix64): a mutation can be done again.
-package struct FuzzRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  package init(seed: UInt64) {
-    state = seed
-  }
-
-  package mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-    return value ^ value >> 31
-  }
-
+extension SeededGenerator {
   /// True once in `count` calls.
   mutating func oneIn(_ count: Int) -> Bool { Int.random(in: 0..<count, using: &self) == 0 }
 }

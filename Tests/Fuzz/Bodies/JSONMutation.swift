@@ -1,8 +1,9 @@
 import StrictJSON
+import TestSupport
 
 /// Changes JSON token by token, so that most results are JSON still.
 enum JSONMutation {
-  static func mutate(_ text: [UInt8], _ random: inout FuzzRandom) -> [UInt8]? {
+  static func mutate(_ text: [UInt8], _ random: inout SeededGenerator) -> [UInt8]? {
     var text = text
     for _ in 0..<(1 << Int.random(in: 0...2, using: &random)) {
       let parts = JSONPart.all(of: text)
@@ -13,7 +14,7 @@ enum JSONMutation {
   }
 
   private static func change(
-    _ text: inout [UInt8], _ part: JSONPart, _ parts: [JSONPart], _ random: inout FuzzRandom
+    _ text: inout [UInt8], _ part: JSONPart, _ parts: [JSONPart], _ random: inout SeededGenerator
   ) {
     let other = parts.randomElement(using: &random) ?? part
     switch Int.random(in: 0..<10, using: &random) {
@@ -54,7 +55,7 @@ enum JSONMutation {
 
   /// Gives a member another key, sometimes that of another member.
   private static func rename(
-    _ text: inout [UInt8], _ part: JSONPart, _ parts: [JSONPart], _ random: inout FuzzRandom
+    _ text: inout [UInt8], _ part: JSONPart, _ parts: [JSONPart], _ random: inout SeededGenerator
   ) {
     guard part.isMember else { return }
     let members = parts.filter(\.isMember)
@@ -69,7 +70,7 @@ enum JSONMutation {
 
   /// Adds a member or an element before another.
   private static func insert(
-    _ text: inout [UInt8], _ part: JSONPart, _ random: inout FuzzRandom
+    _ text: inout [UInt8], _ part: JSONPart, _ random: inout SeededGenerator
   ) {
     let key =
       part.isMember
@@ -79,7 +80,7 @@ enum JSONMutation {
 
   /// Gives all equal values another one: a rank, say, or a name, wherever it stands.
   private static func replaceAll(
-    _ text: inout [UInt8], _ part: JSONPart, _ parts: [JSONPart], _ random: inout FuzzRandom
+    _ text: inout [UInt8], _ part: JSONPart, _ parts: [JSONPart], _ random: inout SeededGenerator
   ) {
     let (old, new) = (Array(text[part.value]), value(of: part.kind, &random))
     // From the end on, so that places stay; what is inside a value that was replaced is gone.
@@ -96,7 +97,7 @@ enum JSONMutation {
 
 extension JSONMutation {
   /// A value of a kind, one that is often a limit.
-  static func value(of kind: JSONReader.Kind, _ random: inout FuzzRandom) -> [UInt8] {
+  static func value(of kind: JSONReader.Kind, _ random: inout SeededGenerator) -> [UInt8] {
     switch kind {
     case .number:
       if random.oneIn(2) { return Array("\(Int.random(in: 0...40, using: &random))".utf8) }
@@ -117,7 +118,7 @@ extension JSONMutation {
     }
   }
 
-  private static func anyValue(_ random: inout FuzzRandom) -> [UInt8] {
+  private static func anyValue(_ random: inout SeededGenerator) -> [UInt8] {
     let kinds: [JSONReader.Kind] = [.number, .string, .boolean, .null, .array, .object]
     return value(of: kinds.randomElement(using: &random) ?? .null, &random)
   }

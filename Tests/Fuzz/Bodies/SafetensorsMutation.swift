@@ -1,5 +1,6 @@
 import Storage
 import StrictJSON
+import TestSupport
 
 /// A header of safetensors as a tree, to be laid out anew after a change.
 struct SafetensorsLayout {
@@ -54,7 +55,7 @@ struct SafetensorsLayout {
 /// Changes the header of a safetensors file, and mends what follows from it: places, length, data.
 enum SafetensorsMutation {
   static func mutate(
-    _ bytes: [UInt8], limit: Int, _ random: inout FuzzRandom
+    _ bytes: [UInt8], limit: Int, _ random: inout SeededGenerator
   ) -> [UInt8]? {
     guard bytes.count >= 8 else { return nil }
     let length = bytes[..<8].reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
@@ -77,7 +78,7 @@ enum SafetensorsMutation {
 
 /// Changes an adapter of PEFT in one of its parts, or in both alike.
 enum PEFTMutation {
-  static func mutate(_ bytes: [UInt8], _ random: inout FuzzRandom) -> [UInt8]? {
+  static func mutate(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8]? {
     var input = PEFTInput(bytes)
     switch Int.random(in: 0..<4, using: &random) {
     case 0: input.config = JSONMutation.mutate(input.config, &random) ?? input.config
@@ -95,7 +96,7 @@ enum PEFTMutation {
   }
 
   /// Gives a number of the configuration, a rank say, another value in both parts.
-  private static func changeNumber(_ input: inout PEFTInput, _ random: inout FuzzRandom) {
+  private static func changeNumber(_ input: inout PEFTInput, _ random: inout SeededGenerator) {
     let numbers = JSONPart.all(of: input.config).filter { $0.kind == .number }
     guard let part = numbers.randomElement(using: &random) else { return }
     let old = Array(input.config[part.value])
