@@ -134,17 +134,34 @@ public struct AdapterWriter {
     try unsafe text.withUnsafeBytesThrowing { text throws(FormatError) in
       try unsafe matches.append(text, to: &frame)
     }
-    let footer = Envelope.Footer(
-      offset: offset, stored: UInt64(frame.count), decoded: UInt64(text.count))
-    let length = offset + footer.stored + UInt64(Envelope.footerByteCount)
-    guard footer.decoded <= Limits.manifestBytes(fileLength: length) else {
-      throw .limit("a manifest of \(footer.decoded) bytes in a file of \(length)")
+    do throws(FormatError) {
+      try check(text, in: frame)
+    } catch {
+      guard case .limit = error else { throw error }
+      // The limits count the file's bytes: what a longer file may stand for, this one may as well,
+      // with its manifest as it is.
+      frame = []
+      unsafe text.withUnsafeBytes { unsafe Frame.appendStored($0, to: &frame) }
+      try check(text, in: frame)
     }
-    _ = try Manifest(text: text, payloadEnd: offset, fileLength: length)
+    let footer = footer(of: text, in: frame)
     let digest = Envelope.digest(manifestFrame: frame, footer: footer)
     try emit(frame)
     try emit(footer.encoded(digest: digest))
     return digest
+  }
+
+  private func footer(of text: [UInt8], in frame: [UInt8]) -> Envelope.Footer {
+    Envelope.Footer(offset: offset, stored: UInt64(frame.count), decoded: UInt64(text.count))
+  }
+
+  /// Runs the reader's checks on the file that a manifest's frame would complete.
+  private func check(_ text: [UInt8], in frame: [UInt8]) throws(FormatError) {
+    let length = offset + UInt64(frame.count + Envelope.footerByteCount)
+    guard UInt64(text.count) <= Limits.manifestBytes(fileLength: length) else {
+      throw .limit("a manifest of \(text.count) bytes in a file of \(length)")
+    }
+    _ = try Manifest(text: text, payloadEnd: offset, fileLength: length)
   }
 
   private mutating func emit(_ bytes: [UInt8]) throws(FormatError) {
