@@ -77,6 +77,7 @@ public struct PEFTImport: Sendable {
         TensorContents(tensor.info, bytes: weights.bytes, offset: weights.offset(of: tensor))
       } + files.tensors)
     notes = meaning.notes + files.notes
+    try rethrowing(as: InteropError.format, adapter.checkExpressible)
   }
 
   /// What a configuration and the tensors beside it mean.

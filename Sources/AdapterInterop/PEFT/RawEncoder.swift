@@ -103,6 +103,7 @@ public struct RawEncoder: Sendable {
     notes =
       meaning.notes + ["the encoder is run once, and its tensors are dropped"]
       + (dropped == 0 ? [] : ["dropped: \(dropped) tensors that are no part of the encoder"])
+    try rethrowing(as: InteropError.format, adapter.checkExpressible)
   }
 
   private static func bake(_ parts: [String: RawMatrix]) throws(InteropError) -> RawMatrix {
