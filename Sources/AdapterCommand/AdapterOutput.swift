@@ -49,18 +49,35 @@ struct AdapterOutput {
   func finish(_ adapters: [Adapter]) throws(Failure) {
     do throws(FormatError) {
       switch place {
-      case .stream(let stream): try report(adapters, byteCount: stream.byteCount)
+      case .stream(let stream):
+        try summary(adapters, byteCount: stream.byteCount).report()
       case .file(let file):
+        // Read back first: an error after the file has its name would be one of a file that is there.
+        let written = try AdapterFile(
+          rethrowing(as: FormatError.storage) { () throws(StorageError) in try file.written() })
+        let summary = try summary(Adapter.adapters(of: written), byteCount: written.byteCount)
         try rethrowing(as: FormatError.storage) { () throws(StorageError) in try file.commit() }
-        let written = try AdapterFile.open(path)
-        try report(Adapter.adapters(of: written), byteCount: written.byteCount)
+        summary.report()
       }
     } catch {
       throw Failure(error, in: path)
     }
   }
 
-  private func report(_ adapters: [Adapter], byteCount: UInt64) throws(FormatError) {
+  /// What there is to say of a file that is done.
+  private struct Summary {
+    let text: String
+    let warnings: [String]
+
+    func report() {
+      Terminal.report("done", text)
+      for warning in warnings { Terminal.report("warning", warning) }
+    }
+  }
+
+  private func summary(
+    _ adapters: [Adapter], byteCount: UInt64
+  ) throws(FormatError) -> Summary {
     var (operations, tensors, bytes) = (0, 0, 0)
     var warnings: [String] = []
     for adapter in adapters {
@@ -71,12 +88,11 @@ struct AdapterOutput {
       let prefix = adapters.count == 1 ? "" : "adapter \(adapter.name): "
       warnings += inspection.warnings.map { prefix + $0.sentence }
     }
-    Terminal.report(
-      "done",
-      "\(path): " + (adapters.count == 1 ? "" : "\(adapters.count.of("adapter")), ")
+    return Summary(
+      text: "\(path): " + (adapters.count == 1 ? "" : "\(adapters.count.of("adapter")), ")
         + "\(operations.of("operation")), \(tensors.of("tensor")), \(ByteCount(byteCount)) "
-        + "for \(ByteCount(bytes))")
-    for warning in warnings { Terminal.report("warning", warning) }
+        + "for \(ByteCount(bytes))",
+      warnings: warnings)
   }
 }
 

@@ -61,7 +61,8 @@ public struct Checkpoint: Sendable {
     self.shards = shards
     places = try Self.places(shards, index, layout)
     configPath = layout.parent.appending("config.json")
-    config = ModelConfig(configPath)
+    let configPath = configPath
+    config = try storing { () throws(StorageError) in try ModelConfig(configPath) }
     hasUnreadableConfig = config == nil && FileStatus(of: configPath) != nil
   }
 

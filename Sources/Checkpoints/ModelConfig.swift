@@ -13,8 +13,10 @@ public struct ModelConfig: Sendable, Hashable {
 
   /// Reads a configuration; nil where there is none, or none in JSON's own grammar (Python also
   /// writes `NaN`). It only ever settles what the weights leave open.
-  init?(_ path: FilePath) {
-    guard let file = try? File(path), let bytes = try? file.contents(limit: 1 << 20) else {
+  ///
+  /// - Throws: `StorageError` where one is there and its bytes cannot be read.
+  init?(_ path: FilePath) throws(StorageError) {
+    guard let file = try File.ifThere(path), let bytes = try file.contents(limit: 1 << 20) else {
       return nil
     }
     self.init(parsing: bytes)

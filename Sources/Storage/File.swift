@@ -44,6 +44,20 @@ public final class File: RandomAccessBytes {
     }
   }
 
+  /// Opens a file; nil where nothing is there, or nothing that has bytes at places.
+  ///
+  /// - Throws: `StorageError` where something is, and cannot be read: that is never the same as nothing.
+  package static func ifThere(_ path: FilePath) throws(StorageError) -> File? {
+    do throws(StorageError) {
+      return try File(path)
+    } catch {
+      switch error {
+      case .system(_, _, .noSuchFileOrDirectory), .notRegularFile: return nil
+      default: throw error
+      }
+    }
+  }
+
   private static func seekable(
     _ source: FileDescriptor, _ name: FilePath
   ) throws(StorageError) -> FileDescriptor {

@@ -117,17 +117,23 @@ public final class OutputFile: ByteSink, Sendable {
     try Platform.rename(temporary, to: target, replacing ? .replace : .refuse)
     isCommitted.store(true, ordering: .relaxed)
     TemporaryPaths.forget(temporary)
-    try OutputFile.synchroniseFolder(of: target)
+    OutputFile.synchroniseFolder(of: target)
   }
 
-  /// Makes a rename in a folder durable.
-  static func synchroniseFolder(of path: FilePath) throws(StorageError) {
+  /// What was written so far, to be read back before the file has its name.
+  package func written() throws(StorageError) -> File {
+    try File(temporary)
+  }
+
+  /// Makes a rename in a folder durable, where the folder can be opened and its file system can do that. It is
+  /// no error where not: the output is there, whole, and nothing would take the rename back.
+  static func synchroniseFolder(of path: FilePath) {
     let folder = path.parent
-    let descriptor = try withErrno("write", folder) { () throws in
-      try FileDescriptor.open(folder, .readOnly, options: [.closeOnExec])
-    }
+    guard
+      let descriptor = try? FileDescriptor.open(folder, .readOnly, options: [.closeOnExec])
+    else { return }
     defer { try? descriptor.close() }
-    try Platform.synchronise(descriptor, path: folder)
+    try? Platform.synchronise(descriptor, path: folder)
   }
 }
 

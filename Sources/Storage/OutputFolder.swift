@@ -79,7 +79,7 @@ public final class OutputFolder {
     isCommitted = true
     if replaces { removeReplaced() }
     TemporaryPaths.forget(temporary)
-    try OutputFile.synchroniseFolder(of: target)
+    OutputFile.synchroniseFolder(of: target)
   }
 
   /// Removes the old files of the names that were written, and nothing that came into the folder

@@ -56,12 +56,20 @@ package struct FileStatus: Hashable, Sendable {
 
 private var lastError: Errno { Errno(rawValue: errno) }
 
+/// Calls once more what a signal has interrupted, be it one that only stopped the process for a while.
+private func retrying(_ call: () -> Int32) -> Int32 {
+  while true {
+    let status = call()
+    guard status != 0, lastError == .interrupted else { return status }
+  }
+}
+
 /// The C library's file calls, with the operation and the path in their errors.
 package enum Platform {
   package static func synchronise(
     _ descriptor: FileDescriptor, path: FilePath
   ) throws(StorageError) {
-    guard fsync(descriptor.rawValue) == 0 else {
+    guard retrying({ fsync(descriptor.rawValue) }) == 0 else {
       throw .system(operation: "write", path: path, code: lastError)
     }
   }
@@ -83,14 +91,14 @@ package enum Platform {
     }
     #if os(Linux)
       if length > 0 {
-        if fallocate(descriptor.rawValue, 0, 0, length) == 0 { return }
+        if retrying({ fallocate(descriptor.rawValue, 0, 0, length) }) == 0 { return }
         let code = lastError
         guard [.notSupportedOnSocket, .notSupported, .noFunction].contains(code) else {
           throw .system(operation: "write", path: path, code: code)
         }
       }
     #endif
-    guard ftruncate(descriptor.rawValue, length) == 0 else {
+    guard retrying({ ftruncate(descriptor.rawValue, length) }) == 0 else {
       throw .system(operation: "write", path: path, code: lastError)
     }
   }
@@ -150,7 +158,11 @@ package enum Platform {
 
   /// The names in a folder, sorted by their bytes.
   package static func list(_ path: FilePath) throws(StorageError) -> [String] {
-    guard let folder = unsafe path.withPlatformString({ unsafe opendir($0) }) else {
+    var opened = unsafe path.withPlatformString { unsafe opendir($0) }
+    while unsafe opened == nil, lastError == .interrupted {
+      unsafe opened = path.withPlatformString { unsafe opendir($0) }
+    }
+    guard let folder = unsafe opened else {
       throw .system(operation: "read", path: path, code: lastError)
     }
     defer { unsafe closedir(folder) }

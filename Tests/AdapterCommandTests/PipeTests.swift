@@ -128,6 +128,32 @@ import Testing
     #expect(full.status == 2 && full.errors.contains("no space left"))
   }
 
+  /// A full disk behind standard output, and a pipe that nobody reads any more.
+  @Test(arguments: [
+    "convert \(Repository.peft("gpt2_default"))", "pack a.adp", "pack f", "pack a.adp b=a.adp",
+    "extract \(Repository.base("tiny-bias"))"
+      + " \(Repository.fixtures)/bitfit/f32_small/tuned.safetensors --method bitfit",
+  ])
+  func aFileThatNobodyTakesIsAnError(_ command: String) throws {
+    _ = try expectSuccess("adapter unpack a.adp -o f; mkfifo pipe")
+    let full = try shell("adapter \(command) -o - > /dev/full")
+    #expect(full.status == 2 && full.errors.contains("cannot write standard output: no space left"))
+    let closed = try shell(
+      "exec 3<>pipe; exec 4>pipe; exec 3<&-; adapter \(command) -o - >&4; exit $?")
+    #expect(
+      closed.status == 2 && closed.errors.contains("cannot write standard output: broken pipe"))
+    #expect(folder.names == ["a.adp", "f", "pipe"])
+  }
+
+  @Test(arguments: ["inspect a.adp", "inspect a.adp --json", "verify a.adp", "diff a.adp a.adp"])
+  func aTextThatNobodyReadsIsNoError(_ command: String) throws {
+    let full = try shell("adapter \(command) > /dev/full")
+    #expect(full.status == 2 && full.errors.contains("cannot write to standard output"))
+    let closed = try shell(
+      "mkfifo pipe; exec 3<>pipe; exec 4>pipe; exec 3<&-; adapter \(command) >&4; exit $?")
+    #expect(closed.status == 0 && closed.errors.isEmpty)
+  }
+
   /// `script` gives the command a terminal.
   @Test(.enabled(if: FilePath("/usr/bin/script").exists))
   func aTerminalIsNeitherReadNorWritten() throws {

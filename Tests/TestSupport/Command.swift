@@ -39,9 +39,11 @@ package enum Command {
     return try run("/bin/bash", ["-c", "\(settings)\n\(lines)"], folder: folder)
   }
 
-  /// Runs a program to its end. Its streams go to files, so that none can fill up and stop it.
+  /// Runs a program to its end, with more in its environment than the tests have. Its streams go to files, so
+  /// that none can fill up and stop it.
   package static func run(
-    _ program: FilePath, _ arguments: [String], folder: FilePath? = nil
+    _ program: FilePath, _ arguments: [String], folder: FilePath? = nil,
+    environment: [String: String] = [:]
   ) throws -> CommandResult {
     let temporary = try TemporaryFolder()
     let (output, errors) = (
@@ -51,6 +53,9 @@ package enum Command {
     process.executableURL = URL(fileURLWithPath: program.string)
     process.arguments = arguments
     if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder.string) }
+    if !environment.isEmpty {
+      process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    }
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output.string))
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors.string))

@@ -22,8 +22,10 @@ struct CarriedFiles {
     var left: [String] = []
     for name in folder.otherFiles {
       let path = folder.path.appending(name)
-      guard Self.names.contains(name), let file = try? File(path),
-        file.count <= Self.maximumByteCount, let shape = Shape([file.count])
+      let known =
+        Self.names.contains(name)
+        ? try storing { () throws(StorageError) in try File.ifThere(path) } : nil
+      guard let file = known, file.count <= Self.maximumByteCount, let shape = Shape([file.count])
       else {
         left.append(name)
         continue

@@ -81,7 +81,7 @@ struct ChunkMender {
       var row: [JSONValue] = []
       for _ in 0..<width {
         let before = frames.count
-        appendFrame(of: count, to: &frames, &random)
+        frames += frame(of: count, &random)
         row.append(.integer(UInt64(frames.count - before)))
       }
       payload += frames
@@ -91,12 +91,12 @@ struct ChunkMender {
     return stream.setting("chunks", to: .array(rows))
   }
 
-  private func appendFrame(of count: Int, to frames: inout [UInt8], _ random: inout FuzzRandom) {
+  private func frame(of count: Int, _ random: inout FuzzRandom) -> [UInt8] {
     guard count <= 64, random.oneIn(2) else {
-      return Frame.appendRepeated(random.oneIn(2) ? 0 : 0x3F, count: count, to: &frames)
+      return Frame.repeated(random.oneIn(2) ? 0 : 0x3F, count: count)
     }
-    let bytes = (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &random) }
-    unsafe bytes.withUnsafeBytes { unsafe Frame.appendStored($0, to: &frames) }
+    return Frame.stored(
+      (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &random) })
   }
 
   private func byteCount(of stream: JSONValue, _ type: ElementType) -> Int? {

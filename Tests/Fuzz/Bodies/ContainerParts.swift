@@ -15,8 +15,7 @@ struct ContainerParts {
 
   /// A file with a right envelope: the manifest in raw blocks, its lengths and its digest.
   var bytes: [UInt8] {
-    var frame: [UInt8] = []
-    unsafe text.withUnsafeBytes { unsafe Frame.appendStored($0, to: &frame) }
+    let frame = Frame.stored(text)
     let footer = Envelope.Footer(
       offset: UInt64(Envelope.header.count + payload.count), stored: UInt64(frame.count),
       decoded: UInt64(text.count))
@@ -38,5 +37,23 @@ struct ContainerParts {
       default: payload.insert(UInt8.random(in: .min ... .max, using: &random), at: place)
       }
     }
+  }
+}
+
+extension Frame {
+  /// A frame that holds bytes as they are.
+  static func stored(_ bytes: [UInt8]) -> [UInt8] {
+    var frame = [UInt8](repeating: 0, count: storedByteCount(contentSize: bytes.count))
+    _ = unsafe frame.withUnsafeMutableBytes { frame in
+      unsafe bytes.withUnsafeBytes { unsafe store($0, in: frame) }
+    }
+    return frame
+  }
+
+  /// A frame of equal bytes.
+  static func repeated(_ byte: UInt8, count: Int) -> [UInt8] {
+    var frame = [UInt8](repeating: 0, count: storedByteCount(contentSize: count))
+    let size = unsafe frame.withUnsafeMutableBytes { unsafe store(byte, count: count, in: $0) }
+    return Array(frame[..<size])
   }
 }
