@@ -36,6 +36,7 @@ public struct Adapter: Sendable {
   public init(_ file: AdapterFile, index: Int) throws(FormatError) {
     let record = file.manifest.adapters[index]
     var operations: [Operation] = []
+    operations.reserveCapacity(record.operations.count)
     for operation in record.operations {
       operations.append(try Operation(operation) { file.tensor($0, adapter: index) })
     }
