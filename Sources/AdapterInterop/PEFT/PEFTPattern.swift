@@ -11,9 +11,22 @@ package struct PEFTPattern {
 
   /// Bytes that all patterns of a table may have: matching them is work for every module.
   private static let maximumByteCount = 1 << 17
+  /// Steps that their programs may have: a repetition is short, and stands for thousands.
+  private static let maximumSteps = 1 << 19
+
+  private let field: String
+  private let work: MatchingWork
 
   /// Compiles a table.
   package init(_ members: [JSONValue.Member], field: String) throws(InteropError) {
+    try self.init(members, field: field, MatchingWork())
+  }
+
+  init(
+    _ members: [JSONValue.Member], field: String, _ work: MatchingWork
+  ) throws(InteropError) {
+    (self.field, self.work) = (field, work)
+    var steps = 0
     let length = members.reduce(0) { $0 + $1.key.text.utf8.count }
     guard length <= Self.maximumByteCount else {
       throw .config(field: field, "has patterns of \(length) bytes in all")
@@ -25,23 +38,36 @@ package struct PEFTPattern {
       do throws(LinearRegex.Unsupported) {
         let regex = try LinearRegex("(.*\\.)?(\(member.key.text))$")
         entries.append((member.key.text, regex, value))
+        steps += regex.stepCount
       } catch {
         throw .config(field: field, "pattern \"\(member.key)\" has \(error.what)")
+      }
+      guard steps <= Self.maximumSteps else {
+        throw .config(field: field, "has patterns of more than \(Self.maximumSteps) steps in all")
       }
     }
   }
 
   /// The key that matches a module's name as PEFT sees it, and its value; nil where none does.
-  package func match(_ module: Name) -> (key: String, value: Double)? {
-    let entry =
-      entries.first { $0.regex.matchesPrefix(of: module.text) }
-      ?? entries.first { Name($0.key) == module }
-    return entry.map { ($0.key, $0.value) }
+  ///
+  /// - Throws: `InteropError.config` where all names so far took too long.
+  package func match(_ module: Name) throws(InteropError) -> (key: String, value: Double)? {
+    for entry in entries {
+      guard let isMatch = entry.regex.matchesPrefix(of: module.text, work) else {
+        throw .config(field: field, "has patterns that take too long to match")
+      }
+      if isMatch { return (entry.key, entry.value) }
+    }
+    return entries.first { Name($0.key) == module }.map { ($0.key, $0.value) }
   }
 
   /// Keys that no module matches first: they do nothing.
-  func unusedKeys(_ modules: [Name]) -> [String] {
-    let used = Set(modules.compactMap { match($0)?.key })
+  func unusedKeys(_ modules: [Name]) throws(InteropError) -> [String] {
+    guard !entries.isEmpty else { return [] }
+    var used = Set<String>()
+    for module in modules {
+      if let key = try match(module)?.key { used.insert(key) }
+    }
     return entries.map(\.key).filter { !used.contains($0) }
   }
 }

@@ -23,6 +23,8 @@ public struct RawEncoder: Sendable {
   public let notes: [String]
 
   private static let marker = "prompt_encoder"
+  /// Rows of a prompt, at most: each goes through all matrices.
+  private static let maximumRows = 8192
 
   /// Whether a file holds such an encoder.
   public static func isIn(_ file: SafetensorsFile) -> Bool { isIn(file.contents) }
@@ -115,6 +117,9 @@ public struct RawEncoder: Sendable {
       try input.times(transposed: try part("\(name).weight"), plus: try part("\(name).bias"))
     }
     var rows = try part("embedding.weight")
+    guard rows.rows <= maximumRows else {
+      throw .tensors("the prompt encoder has \(rows.rows) rows, more than \(maximumRows)")
+    }
     if parts["transform.0.weight"] != nil {
       return try linear("transform.2", linear("transform.0", rows).map { RawMatrix.tanh($0) })
     }
