@@ -102,7 +102,7 @@ let package = Package(
         "TestSupport", system,
       ], path: "Tests/Fuzz/Bodies", swiftSettings: settings),
     .testTarget(
-      name: "FuzzTests", dependencies: ["Fuzzing", "Storage", "TestSupport", system],
+      name: "FuzzTests", dependencies: ["Fuzzing", "StrictJSON", "TestSupport", system],
       swiftSettings: settings),
     .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: settings),
     .testTarget(

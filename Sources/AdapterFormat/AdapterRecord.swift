@@ -221,6 +221,11 @@ extension AdapterRecord {
     try complete.checkAccounting()
   }
 
+  /// Checks the names and shapes that tensors of a file must have.
+  package static func checkTensors(_ tensors: [TensorInfo]) throws(FormatError) {
+    _ = try StreamRecord.planned(tensors)
+  }
+
   /// Whether it has streams that this version cannot decode, and these have bytes.
   package var hasOpaqueBytes: Bool {
     streams.contains { $0.isOpaque && $0.storedByteCount > 0 }

@@ -134,22 +134,30 @@ public struct AdapterWriter {
   @discardableResult
   package mutating func finish(manifest text: [UInt8]) throws(FormatError) -> Digest {
     var frame = try compressed(text)
-    // A small file may not stand for a long manifest ([LIM-1]): such a one is stored as it is.
-    let end = offset + UInt64(Envelope.footerByteCount)
-    if UInt64(text.count) > Limits.manifestBytes(fileLength: end + UInt64(frame.count)) {
+    do throws(FormatError) {
+      try check(text, in: frame)
+    } catch {
+      guard case .limit = error else { throw error }
+      // The limits count the file's bytes: what a longer file may stand for, this one may as well,
+      // with its manifest as it is.
       frame = Frame.stored(text)
+      try check(text, in: frame)
     }
     let footer = Envelope.Footer(
       offset: offset, stored: UInt64(frame.count), decoded: UInt64(text.count))
-    let length = offset + footer.stored + UInt64(Envelope.footerByteCount)
-    guard footer.decoded <= Limits.manifestBytes(fileLength: length) else {
-      throw .limit("a manifest of \(footer.decoded) bytes in a file of \(length)")
-    }
-    _ = try Manifest(text: text, payloadEnd: offset, fileLength: length)
     let digest = Envelope.digest(manifestFrame: frame, footer: footer)
     try emit(frame)
     try emit(footer.encoded(digest: digest))
     return digest
+  }
+
+  /// Runs the reader's checks on the file that a manifest's frame would complete.
+  private func check(_ text: [UInt8], in frame: [UInt8]) throws(FormatError) {
+    let length = offset + UInt64(frame.count + Envelope.footerByteCount)
+    guard UInt64(text.count) <= Limits.manifestBytes(fileLength: length) else {
+      throw .limit("a manifest of \(text.count) bytes in a file of \(length)")
+    }
+    _ = try Manifest(text: text, payloadEnd: offset, fileLength: length)
   }
 
   private func compressed(_ text: [UInt8]) throws(FormatError) -> [UInt8] {

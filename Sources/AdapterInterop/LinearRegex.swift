@@ -23,6 +23,9 @@ struct LinearRegex {
 
   private let program: [Step]
 
+  /// Steps of its program.
+  var stepCount: Int { program.count }
+
   init(_ pattern: String) throws(Unsupported) {
     var parser = RegexParser(pattern)
     let node = try parser.parse()
@@ -31,14 +34,23 @@ struct LinearRegex {
     self.program = program
   }
 
-  /// Whether the pattern matches from the start of the text, as `re.match` does.
-  func matchesPrefix(of text: String) -> Bool {
+  /// Whether the pattern matches from the start of the text, as `re.match` does; nil where that is more
+  /// work than is left.
+  func matchesPrefix(of text: String, _ work: MatchingWork) -> Bool? {
+    // Two sets of steps are laid out, a bit or so for each.
+    var cost = program.count / 16
+    let isMatch = matchesPrefix(of: text, &cost)
+    return work.spend(cost) ? isMatch : nil
+  }
+
+  private func matchesPrefix(of text: String, _ cost: inout Int) -> Bool {
     let scalars = Array(text.unicodeScalars)
     var current = StepSet(count: program.count + 1)
     var next = StepSet(count: program.count + 1)
     follow(0, at: 0, of: scalars.count, into: &current)
     for (position, scalar) in scalars.enumerated() {
       if current.contains(program.count) { return true }
+      cost += current.steps.count + 1
       next.removeAll()
       for step in current.steps where step < program.count {
         if case .consume(let set) = program[step], set.contains(scalar) {
@@ -120,6 +132,19 @@ struct LinearRegex {
       program[split] = .split(split + 1, program.count)
     }
     for exit in exits { program[exit] = .jump(program.count) }
+  }
+}
+
+/// What matching may cost, all in all: patterns and names come from one file, and each alone may be within
+/// its limits.
+final class MatchingWork {
+  /// Steps that are left: some seconds.
+  private var rest = 1 << 27
+
+  /// Takes steps away; false where there are no more.
+  func spend(_ steps: Int) -> Bool {
+    rest -= steps
+    return rest >= 0
   }
 }
 

@@ -36,6 +36,7 @@ public struct Adapter: Sendable {
   public init(_ file: AdapterFile, index: Int) throws(FormatError) {
     let record = file.manifest.adapters[index]
     var operations: [Operation] = []
+    operations.reserveCapacity(record.operations.count)
     for operation in record.operations {
       operations.append(try Operation(operation) { file.tensor($0, adapter: index) })
     }
@@ -144,15 +145,31 @@ extension Adapter {
   ) throws(FormatError) -> Digest {
     var writer = try AdapterWriter(to: sink)
     for adapter in adapters {
-      var record = AdapterRecord(name: adapter.name, method: adapter.method)
-      record.inert = adapter.inert
-      record.operations = adapter.operations.map(\.record)
-      record.source = adapter.source
-      record.files = adapter.files
-      try writer.append(record, tensors: try adapter.allContents())
+      try writer.append(adapter.record, tensors: try adapter.allContents())
     }
     return try writer.finish(
       generator: "adapter \(toolVersion)", metadata: metadata, base: adapters.first?.base)
+  }
+
+  /// Refuses now what a file could not hold: names with control characters, shapes of more than eight
+  /// dimensions, and whatever else a reader of its manifest would find.
+  ///
+  /// - Throws: `FormatError` of the rule that is broken.
+  package func checkExpressible() throws(FormatError) {
+    let manifest = Manifest(generator: nil, metadata: [], base: base, adapters: [record])
+    for record in try Manifest(unpacked: manifest.text).adapters {
+      try record.check(against: tensors)
+    }
+  }
+
+  /// As the manifest lists it, without streams.
+  private var record: AdapterRecord {
+    var record = AdapterRecord(name: name, method: method)
+    record.inert = inert
+    record.operations = operations.map(\.record)
+    record.source = source
+    record.files = files
+    return record
   }
 
   private func allContents() throws(FormatError) -> [TensorContents] {

@@ -13,6 +13,8 @@
 /// ```
 public struct JSONReader {
   let bytes: [UInt8]
+  /// Bytes that are not read yet.
+  var remainingByteCount: Int { bytes.count - offset }
   private let maximumDepth: Int
   private var depth = 0
   /// The place of the next byte.

@@ -1,5 +1,5 @@
 /// A JSON value of a small document whose fields are not all known in advance.
-public indirect enum JSONValue: Hashable, Sendable {
+public enum JSONValue: Hashable, Sendable {
   /// `null`.
   case null
   /// `true` or `false`.
@@ -54,8 +54,16 @@ public indirect enum JSONValue: Hashable, Sendable {
     case .array:
       var values: [JSONValue] = []
       var elements = try reader.beginArray()
-      while try reader.nextElement(&elements) { values.append(try JSONValue(parsing: &reader)) }
-      self = .array(values)
+      while try reader.nextElement(&elements) {
+        // A large array is not moved while it grows, which would take its memory twice: an element and
+        // its comma are two bytes at least.
+        if values.count == 1 << 16 {
+          values.reserveCapacity(values.count + min(reader.remainingByteCount / 2 + 1, 1 << 23))
+        }
+        values.append(try JSONValue(parsing: &reader))
+      }
+      let hasRoom = values.count > 1 << 16 && values.capacity / 2 > values.count
+      self = .array(hasRoom ? values.map(\.self) : values)
     case .object:
       var members: [Member] = []
       var keys = try reader.beginObject()

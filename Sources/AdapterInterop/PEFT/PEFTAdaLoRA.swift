@@ -16,6 +16,7 @@ extension PEFTMeaning {
       throw .config(field: "lora_alpha", "must be positive, not \(alpha)")
     }
     let initial = try config.count("init_r")
+    let pattern = try keptRanks()
     for module in tensors.modules where module.parts["trainable_tokens_delta"] == nil {
       var target = Target(Name("\(module.name).weight"))
       (target.layout, target.layoutSource) = layouts.layout(of: module.name)
@@ -23,24 +24,28 @@ extension PEFTMeaning {
         weight: target, a: try tensors.take("lora_A", of: module),
         b: try tensors.take("lora_B", of: module), scale: alpha / (Double(initial) + 1e-5))
       low.diagonal = try tensors.take("lora_E", of: module)
-      if let kept = try keptRank(of: module.name), low.a.shape.first != kept {
+      if let kept = keptRank(of: module.name, pattern), low.a.shape.first != kept {
         throw .tensors("\(module.name): rank_pattern keeps \(kept), lora_A is \(low.a.shape)")
       }
       try append(low)
     }
   }
 
-  /// How many ranks the pattern `{"M.lora_E": [true, false, …]}` keeps.
-  private func keptRank(of module: Name) throws(InteropError) -> Int? {
-    guard let pattern = config["rank_pattern"] else { return nil }
+  private func keptRanks() throws(InteropError) -> [Name: JSONValue] {
+    guard let pattern = config["rank_pattern"] else { return [:] }
     guard case .object(let members) = pattern else {
       throw .config(field: "rank_pattern", "is not an object")
     }
+    return Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }
+  }
+
+  /// How many ranks the pattern `{"M.lora_E": [true, false, …]}` keeps.
+  private func keptRank(of module: Name, _ pattern: [Name: JSONValue]) -> Int? {
     let names = [
       Name("\(module).lora_E"), Name("model.\(module).lora_E"),
       Name("base_model.model.\(module).lora_E"),
     ]
-    guard case .array(let flags) = members.first(where: { names.contains($0.key) })?.value else {
+    guard case .array(let flags) = names.lazy.compactMap({ pattern[$0] }).first else {
       return nil
     }
     return flags.filter { $0 == .boolean(true) }.count

@@ -5,6 +5,7 @@ internal import StrictJSON
 struct PEFTConfig {
   let method: PEFTMethod
   private let fields: [Name: JSONValue]
+  private let work = MatchingWork()
 
   /// Reads the method; `ConfigFields` judges the fields.
   ///
@@ -61,8 +62,8 @@ struct PEFTConfig {
 
   func pattern(_ field: Name) throws(InteropError) -> PEFTPattern {
     switch self[field] {
-    case nil: try PEFTPattern([], field: field.text)
-    case .object(let members): try PEFTPattern(members, field: field.text)
+    case nil: try PEFTPattern([], field: field.text, work)
+    case .object(let members): try PEFTPattern(members, field: field.text, work)
     default: throw .config(field: field.text, "is not an object")
     }
   }
@@ -83,6 +84,32 @@ struct PEFTConfig {
     return texts
   }
 
+  /// Entries of a list times tensors, at most: each of one is held against each of the other.
+  private static let maximumComparisons = 1 << 22
+
+  /// Refuses lists that it would take minutes to compare with all tensors.
+  func checkSizes(tensors: Int) throws(InteropError) {
+    let fields: [Name] = [
+      "modules_to_save", "target_parameters", "trainable_token_indices", "token_indices",
+      "use_bdlora",
+    ]
+    for field in fields {
+      let count =
+        switch self[field] {
+        // Of a list of tokens none is compared.
+        case .array(let values): values.count { if case .string = $0 { true } else { false } }
+        case .object(let members) where field == "use_bdlora":
+          members.reduce(0) { $0 + $1.value.elementCount }
+        case .object(let members): members.count
+        default: 0
+        }
+      guard count * tensors <= Self.maximumComparisons else {
+        throw .config(
+          field: field.text, "has \(count) entries, too many to compare with \(tensors) tensors")
+      }
+    }
+  }
+
   /// Integers that must be there.
   func integers(_ value: JSONValue, _ field: Name) throws(InteropError) -> [Int] {
     guard case .array(let values) = value else { throw .config(field: field.text, "is not a list") }
@@ -96,20 +123,9 @@ struct PEFTConfig {
     return numbers
   }
 
-  /// Whether `target_modules`, or another field of its kind, covers a module: a list of endings, or a
-  /// regular expression for all of the name; nil where it cannot say (a pattern that is not linear,
-  /// "all-linear", nothing at all).
-  func covers(_ field: Name, _ module: Name, needsDot: Bool = true) -> Bool? {
-    switch self[field] {
-    case .array(let values):
-      values.contains { value in
-        guard case .string(let text) = value else { return false }
-        return module == Name(text) || module.hasSuffix(Name((needsDot ? "." : "") + text))
-      }
-    case .string(let text) where text != "all-linear":
-      (try? LinearRegex("(?:\(text))$"))?.matchesPrefix(of: module.text)
-    default: nil
-    }
+  /// Which modules `target_modules`, or another field of its kind, names.
+  func coverage(_ field: Name, needsDot: Bool = true) -> PEFTCoverage {
+    PEFTCoverage(self[field], needsDot: needsDot, work)
   }
 
   /// PEFT's version, as (major, minor); nil where it is not recorded, as before 0.16.
@@ -140,20 +156,28 @@ struct PEFTRanks {
 
   /// Rank of a module, and what its product is multiplied with: alpha / r, or alpha / √r.
   func numbers(for module: Name) throws(InteropError) -> (rank: Int, scale: Double) {
-    let rank = rankPattern.match(module)?.value ?? rank
+    let rank = try rankPattern.match(module)?.value ?? rank
     guard let count = Int(exactly: rank), (1...PEFTConfig.maximumCount).contains(count) else {
       throw .config(field: "r or rank_pattern", "gives \(module) the rank \(rank)")
     }
-    let alpha = alphaPattern.match(module)?.value ?? alpha
+    let alpha = try alphaPattern.match(module)?.value ?? alpha
     return (count, alpha / (usesSquareRoot ? rank.squareRoot() : rank))
   }
 
   /// Keys of the patterns that no module matches first: they do nothing.
-  func notes(_ modules: [Name]) -> [String] {
-    [("rank_pattern", rankPattern), ("alpha_pattern", alphaPattern)].compactMap { field, pattern in
-      let unused = pattern.unusedKeys(modules)
-      return unused.isEmpty
-        ? nil : "\(field): no module for " + unused.joined(separator: ", ")
+  func notes(_ modules: [Name]) throws(InteropError) -> [String] {
+    var notes: [String] = []
+    for (field, pattern) in [("rank_pattern", rankPattern), ("alpha_pattern", alphaPattern)] {
+      let unused = try pattern.unusedKeys(modules)
+      guard !unused.isEmpty else { continue }
+      notes.append("\(field): no module for " + unused.joined(separator: ", "))
     }
+    return notes
+  }
+}
+
+extension JSONValue {
+  fileprivate var elementCount: Int {
+    if case .array(let values) = self { values.count } else { 1 }
   }
 }

@@ -12,9 +12,10 @@ internal import StrictJSON
 extension PEFTMeaning {
   mutating func addIA3() throws(InteropError) {
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
+    let feedforward = config.coverage("feedforward_modules", needsDot: false)
     for module in tensors.modules {
       let vector = try tensors.take("ia3_l", of: module)
-      let isFeedforward = try isFeedforward(module.name, vector)
+      let isFeedforward = try isFeedforward(module.name, vector, feedforward)
       var target = Target(Name("\(module.name).weight"))
       (target.layout, target.layoutSource) = layouts.layout(of: module.name, vector.shape.count > 2)
       try append(
@@ -27,23 +28,21 @@ extension PEFTMeaning {
   /// What `feedforward_modules` says; where its pattern is none that can be matched here, what the shape
   /// shows, if it shows anything.
   private func isFeedforward(
-    _ module: Name, _ vector: TypedOperand
+    _ module: Name, _ vector: TypedOperand, _ feedforward: PEFTCoverage
   ) throws(InteropError) -> Bool {
     let shows = vector.shape.count == 2 && vector.count != 1
-    if config["feedforward_modules"] != nil,
-      config.covers("feedforward_modules", module, needsDot: false) == nil
-    {
+    let says = feedforward.covers(module)
+    if config["feedforward_modules"] != nil, says == nil {
       guard shows else {
         throw .config(
           field: "feedforward_modules", "has a pattern that cannot be matched in linear time")
       }
       return vector.shape[0] == 1
     }
-    let says = config.covers("feedforward_modules", module, needsDot: false) ?? false
-    guard !shows || says == (vector.shape[0] == 1) else {
+    guard !shows || (says ?? false) == (vector.shape[0] == 1) else {
       throw .tensors(
         "\(module): ia3_l is \(vector.shape), which is not what feedforward_modules says")
     }
-    return says
+    return says ?? false
   }
 }

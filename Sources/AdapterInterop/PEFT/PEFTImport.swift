@@ -77,12 +77,18 @@ public struct PEFTImport: Sendable {
         TensorContents(tensor.info, bytes: weights.bytes, offset: weights.offset(of: tensor))
       } + files.tensors)
     notes = meaning.notes + files.notes
+    try rethrowing(as: InteropError.format, adapter.checkExpressible)
   }
 
   /// What a configuration and the tensors beside it mean.
   static func meaning(
     _ config: PEFTConfig, _ infos: [TensorInfo], _ choices: Choices
   ) throws(InteropError) -> PEFTMeaning {
+    // Names are cut and compared in many ways: first of all they must not be too long for that.
+    try rethrowing(as: InteropError.format) { () throws(FormatError) in
+      try AdapterRecord.checkTensors(infos)
+    }
+    try config.checkSizes(tensors: infos.count)
     var meaning = PEFTMeaning(
       config, try PEFTTensors(infos, parts: PEFTMeaning.parts(of: config.method)))
     try meaning.addReplacements()
@@ -207,10 +213,11 @@ struct PEFTMeaning {
 
   /// PEFT would drop tensors of modules that `target_modules` does not name, without a word.
   private mutating func noteUntargeted() {
+    let coverage = config.coverage("target_modules")
     let untargeted = tensors.modules.filter {
       // Trained tokens and the inner layers of attention are not named there.
       $0.parent == nil && $0.parts.keys.contains { $0 != "trainable_tokens_delta" }
-    }.map(\.name).filter { config.covers("target_modules", $0) == false }
+    }.map(\.name).filter { coverage.covers($0) == false }
     guard let first = untargeted.first, config["target_parameters"] == nil else { return }
     notes.append(
       "target_modules does not name \(first)"

@@ -19,7 +19,7 @@ extension PEFTMeaning {
   mutating func addLoRA() throws(InteropError) {
     let ranks = try PEFTRanks(config, alpha: "lora_alpha")
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
-    let parents = Set(tensors.modules.compactMap(\.parent))
+    let places = try PEFTPlaces(config, tensors.modules)
     for module in tensors.modules {
       tensors.setAside(module, reason: "used in training only") {
         $0.hasPrefix("lora_velora_embed") || $0.hasPrefix("lora_monteclora_sampler")
@@ -30,7 +30,7 @@ extension PEFTMeaning {
       let a = try tensors.take("\(stem)_A", of: module)
       let b = try tensors.take("\(stem)_B", of: module)
       try checkGathered(a, b)
-      var place = try PEFTPlace(module, config, parents, tensors.modules)
+      var place = try places.place(of: module)
       let (rank, scale) = try ranks.numbers(for: place.patternName)
       try checkRank(module.name, a, b, rank: rank)
       if isEmbedding {
@@ -65,9 +65,9 @@ extension PEFTMeaning {
         try append(Add(parameter: Target(Name("\(module.name).bias")), delta: bias, scale: scale))
       }
     }
-    notes += ranks.notes(
+    notes += try ranks.notes(
       try tensors.modules.map { module throws(InteropError) in
-        try PEFTPlace(module, config, parents, tensors.modules).patternName
+        try places.place(of: module).patternName
       })
   }
 
@@ -128,50 +128,66 @@ struct PEFTPlace {
   /// Whether it is one of `target_parameters`.
   let isStack: Bool
 
-  init(
-    _ module: PEFTTensors.Module, _ config: PEFTConfig, _ parents: Set<Name>,
-    _ modules: [PEFTTensors.Module]
-  ) throws(InteropError) {
-    if let parent = module.parent, module.name == Name("\(parent).out_proj") {
-      target = Target(Name("\(module.name).weight"), layout: .outIn, layoutSource: .kind)
-      (patternName, isAppliedTwice, isStack) = (parent, true, false)
-    } else if parents.contains(module.name) {
-      target = Target(Name("\(module.name).in_proj_weight"), layout: .outIn, layoutSource: .kind)
-      (patternName, isAppliedTwice, isStack) = (module.name, false, false)
-    } else if let parameter = try Self.parameter(of: module, config, modules) {
-      target = Target(parameter, layout: .unresolved)
-      (patternName, isAppliedTwice, isStack) = (parameter, false, true)
-    } else {
-      guard module.depth == 0 else {
-        throw .tensors("\(module.name) is wrapped more than once, and nothing says by what")
-      }
-      target = Target(Name("\(module.name).weight"))
-      (patternName, isAppliedTwice, isStack) = (module.name, false, false)
-    }
-  }
-
   /// Experts in a stack; nil for a single weight.
   func experts(_ a: TypedOperand, _ rank: Int) -> Int? {
     isStack && a.shape[0] > rank ? a.shape[0] / rank : nil
+  }
+}
+
+/// The places of all modules of an adapter.
+private struct PEFTPlaces {
+  private let parents: Set<Name>
+  /// `target_parameters`: the module, which may be empty, and the parameter in it.
+  private let parameters: [(parent: Name, leaf: String)]
+  /// How deep the wrappers of each module are, the outermost first.
+  private let depths: [Name: [Int]]
+
+  init(_ config: PEFTConfig, _ modules: [PEFTTensors.Module]) throws(InteropError) {
+    parents = Set(modules.compactMap(\.parent))
+    parameters = try config.texts("target_parameters").compactMap { entry in
+      let parts = entry.split(separator: ".").map(String.init)
+      return parts.last.map { (Name(parts.dropLast().joined(separator: ".")), $0) }
+    }
+    depths = Dictionary(grouping: modules, by: \.name).mapValues {
+      $0.map(\.depth).sorted(by: >)
+    }
+  }
+
+  func place(of module: PEFTTensors.Module) throws(InteropError) -> PEFTPlace {
+    if let parent = module.parent, module.name == Name("\(parent).out_proj") {
+      return PEFTPlace(
+        target: Target(Name("\(module.name).weight"), layout: .outIn, layoutSource: .kind),
+        patternName: parent, isAppliedTwice: true, isStack: false)
+    }
+    if parents.contains(module.name) {
+      return PEFTPlace(
+        target: Target(Name("\(module.name).in_proj_weight"), layout: .outIn, layoutSource: .kind),
+        patternName: module.name, isAppliedTwice: false, isStack: false)
+    }
+    if let parameter = try parameter(of: module) {
+      return PEFTPlace(
+        target: Target(parameter, layout: .unresolved), patternName: parameter,
+        isAppliedTwice: false, isStack: true)
+    }
+    guard module.depth == 0 else {
+      throw .tensors("\(module.name) is wrapped more than once, and nothing says by what")
+    }
+    return PEFTPlace(
+      target: Target(Name("\(module.name).weight")), patternName: module.name,
+      isAppliedTwice: false, isStack: false)
   }
 
   /// The order in which modules declare their parameters: the first is wrapped innermost.
   private static let declarationOrder = ["gate_up_proj", "gate_up_proj_bias", "down_proj"]
 
   /// The parameter that `target_parameters` means for a wrapper: the tensors' names do not say it.
-  private static func parameter(
-    of module: PEFTTensors.Module, _ config: PEFTConfig, _ modules: [PEFTTensors.Module]
-  ) throws(InteropError) -> Name? {
-    let leaves = try config.texts("target_parameters").compactMap { entry -> String? in
-      let parts = entry.split(separator: ".").map(String.init)
-      let parent = Name(parts.dropLast().joined(separator: "."))
-      let isHere =
-        parent.text.isEmpty || module.name == parent || module.name.hasSuffix(Name(".\(parent)"))
-      return isHere ? parts.last : nil
-    }
+  private func parameter(of module: PEFTTensors.Module) throws(InteropError) -> Name? {
+    let leaves = parameters.filter { parent, _ in
+      parent.text.isEmpty || module.name == parent || module.name.hasSuffix(Name(".\(parent)"))
+    }.map(\.leaf)
     guard !leaves.isEmpty else { return nil }
-    let depths = modules.filter { $0.name == module.name }.map(\.depth).sorted(by: >)
-    let known = declarationOrder.filter(leaves.contains)
+    let depths = depths[module.name] ?? []
+    let known = Self.declarationOrder.filter(leaves.contains)
     let ordered = leaves.count == 1 ? leaves : known
     guard ordered.count == leaves.count, let place = depths.firstIndex(of: module.depth),
       depths.count == ordered.count

@@ -38,7 +38,7 @@ extension PEFTMeaning {
       let path = name.module.text.split(separator: ".").map(String.init)
       let module = Name(path.dropLast().joined(separator: "."))
       let isVocabulary = VocabularyNames.isOne(name.module)
-      let isSaved = isModuleToSave || saved.contains { Self.holds($0, module) }
+      let isSaved = isModuleToSave || Self.holds(saved, module)
       guard isSaved || isBaseLayer || isVocabulary || (path.last == "bias" && bias != "none")
       else { continue }
       try append(
@@ -50,13 +50,14 @@ extension PEFTMeaning {
   }
 
   /// PEFT compares endings, without a dot before them; a module's own modules are a part of it.
-  private static func holds(_ saved: String, _ module: Name) -> Bool {
-    var path = module.text.split(separator: ".").map(String.init)
-    while !path.isEmpty {
-      if Name(path.joined(separator: ".")).hasSuffix(Name(saved)) { return true }
-      path.removeLast()
+  private static func holds(_ saved: [String], _ module: Name) -> Bool {
+    guard !saved.isEmpty else { return false }
+    let path = module.text.split(separator: ".").map(String.init)
+    let modules = path.indices.map { Name(path[...$0].joined(separator: ".")) }
+    return saved.contains { saved in
+      let ending = Name(saved)
+      return modules.contains { $0.hasSuffix(ending) }
     }
-    return false
   }
 
   mutating func addNorms() throws(InteropError) {

@@ -23,6 +23,8 @@ public struct RawEncoder: Sendable {
   public let notes: [String]
 
   private static let marker = "prompt_encoder"
+  /// Rows of a prompt, at most: each goes through all matrices.
+  private static let maximumRows = 8192
 
   /// Whether a file holds such an encoder.
   public static func isIn(_ file: SafetensorsFile) -> Bool { isIn(file.contents) }
@@ -103,6 +105,7 @@ public struct RawEncoder: Sendable {
     notes =
       meaning.notes + ["the encoder is run once, and its tensors are dropped"]
       + (dropped == 0 ? [] : ["dropped: \(dropped) tensors that are no part of the encoder"])
+    try rethrowing(as: InteropError.format, adapter.checkExpressible)
   }
 
   private static func bake(_ parts: [String: RawMatrix]) throws(InteropError) -> RawMatrix {
@@ -114,6 +117,9 @@ public struct RawEncoder: Sendable {
       try input.times(transposed: try part("\(name).weight"), plus: try part("\(name).bias"))
     }
     var rows = try part("embedding.weight")
+    guard rows.rows <= maximumRows else {
+      throw .tensors("the prompt encoder has \(rows.rows) rows, more than \(maximumRows)")
+    }
     if parts["transform.0.weight"] != nil {
       return try linear("transform.2", linear("transform.0", rows).map { RawMatrix.tanh($0) })
     }

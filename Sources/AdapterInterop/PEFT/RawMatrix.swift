@@ -88,6 +88,11 @@ struct RawMatrix {
     guard weight.columns == columns, bias.values.count == weight.rows else {
       throw .tensors("the prompt encoder's matrices do not fit each other")
     }
+    // Matrices of one column make a large product of little.
+    let size = rows * weight.rows
+    guard size <= max(1 << 22, 16 * (values.count + weight.values.count)) else {
+      throw .tensors("the prompt encoder makes \(rows) × \(weight.rows) numbers of few")
+    }
     var result = [Double](repeating: 0, count: rows * weight.rows)
     for row in 0..<rows {
       for output in 0..<weight.rows {

@@ -25,7 +25,10 @@ enum ContainerBody {
       }
     }
     let isWhole = (try? file.verify()) != nil
-    for adapter in adapters { try readAll(of: adapter, isWhole) }
+    for (index, adapter) in adapters.enumerated() {
+      try readAll(of: adapter, isWhole)
+      try checkLoaded(adapter, file, index, isWhole)
+    }
     if isWhole {
       try checkCopies(of: file)
       try checkWrittenAnew(adapters, file)
@@ -41,6 +44,20 @@ enum ContainerBody {
       try BrokenProperty.unless(contents != nil || !isWhole, "a verified tensor cannot be read")
       try BrokenProperty.unless(
         contents.map { $0.count == info.byteCount } ?? true, "a tensor is cut short")
+    }
+  }
+
+  /// Loaded all at once, tensors have the same bytes as one by one.
+  private static func checkLoaded(
+    _ adapter: Adapter, _ file: AdapterFile, _ index: Int, _ isWhole: Bool
+  ) throws(BrokenProperty) {
+    guard let loaded = try? LoadedTensors(file, adapter: index) else {
+      return try BrokenProperty.unless(!isWhole, "a verified adapter cannot be loaded")
+    }
+    for info in adapter.tensors {
+      let bytes = unsafe loaded.withBytes(of: info.name) { unsafe Array($0) }
+      try BrokenProperty.unless(
+        bytes == (try? adapter.contents(of: info.name)), "a tensor was loaded as another")
     }
   }
 

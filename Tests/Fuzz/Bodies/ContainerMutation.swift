@@ -82,7 +82,7 @@ struct ChunkMender {
       var row: [JSONValue] = []
       for _ in 0..<width {
         let before = frames.count
-        appendFrame(of: count, to: &frames, &random)
+        frames += frame(of: count, &random)
         row.append(.integer(UInt64(frames.count - before)))
       }
       payload += frames
@@ -92,19 +92,12 @@ struct ChunkMender {
     return stream.setting("chunks", to: .array(rows))
   }
 
-  private func appendFrame(of count: Int, to frames: inout [UInt8], _ random: inout SeededGenerator)
-  {
+  private func frame(of count: Int, _ random: inout SeededGenerator) -> [UInt8] {
     guard count <= 64, random.oneIn(2) else {
-      var frame = [UInt8](repeating: 0, count: Frame.storedByteCount(contentSize: count))
-      let byte: UInt8 = random.oneIn(2) ? 0 : 0x3F
-      let length = unsafe frame.withUnsafeMutableBytes {
-        unsafe Frame.store(byte, count: count, in: $0)
-      }
-      frames += frame[..<length]
-      return
+      return Frame.repeated(random.oneIn(2) ? 0 : 0x3F, count: count)
     }
-    let bytes = (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &random) }
-    frames += Frame.stored(bytes)
+    return Frame.stored(
+      (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &random) })
   }
 
   private func byteCount(of stream: JSONValue, _ type: ElementType) -> Int? {

@@ -40,3 +40,12 @@ struct ContainerParts {
     }
   }
 }
+
+extension Frame {
+  /// A frame of equal bytes.
+  static func repeated(_ byte: UInt8, count: Int) -> [UInt8] {
+    var frame = [UInt8](repeating: 0, count: storedByteCount(contentSize: count))
+    let size = unsafe frame.withUnsafeMutableBytes { unsafe store(byte, count: count, in: $0) }
+    return Array(frame[..<size])
+  }
+}
