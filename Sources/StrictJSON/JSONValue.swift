@@ -1,5 +1,5 @@
 /// A JSON value of a small document whose fields are not all known in advance.
-public indirect enum JSONValue: Hashable, Sendable {
+public enum JSONValue: Hashable, Sendable {
   /// `null`.
   case null
   /// `true` or `false`.
@@ -40,6 +40,7 @@ public indirect enum JSONValue: Hashable, Sendable {
 
   /// Reads the next value of a document.
   public init(parsing reader: inout JSONReader) throws(JSONError) {
+    try reader.countValue()
     switch try reader.kind() {
     case .null:
       try reader.null()
