@@ -34,6 +34,9 @@ let package = Package(
     .systemLibrary(
       name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(
+      name: "CDeflate", pkgConfig: "libdeflate",
+      providers: [.apt(["libdeflate-dev"]), .brew(["libdeflate"])]),
+    .systemLibrary(
       name: "COpenBLAS", pkgConfig: "openblas",
       providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
     .systemLibrary(name: "CPlatform"),
@@ -46,7 +49,7 @@ let package = Package(
       ], swiftSettings: settings),
     .target(name: "StrictJSON", swiftSettings: settings),
     .target(
-      name: "AdapterFormat", dependencies: ["Storage", "StrictJSON", "CZstd"],
+      name: "AdapterFormat", dependencies: ["Storage", "StrictJSON", "CZstd", "CDeflate"],
       swiftSettings: settings),
     .target(
       name: "Checkpoints", dependencies: ["Storage", "StrictJSON", system], swiftSettings: settings),
@@ -84,6 +87,10 @@ let package = Package(
       ],
       // The templates of the report are a part of the program: it stays one file.
       resources: [.embedInCode("Report/Templates")], swiftSettings: settings),
+    .executableTarget(
+      name: "container-benchmark",
+      dependencies: ["AdapterFormat", "Adapters", "Checkpoints", "Storage", "StrictJSON", system],
+      path: "Tests/Benchmarks/Container", swiftSettings: settings),
     .target(
       name: "TestSupport",
       dependencies: ["AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],

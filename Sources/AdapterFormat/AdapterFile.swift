@@ -82,7 +82,8 @@ public struct AdapterFile: Sendable {
     guard let type = stream.type, !stream.isOpaque else {
       throw .unsupported(stream.opaqueReason ?? "this stream")
     }
-    let chunkBytes = stream.chunk * PlaneCodec(type).width
+    let codec = PlaneCodec(type)
+    let chunkBytes = stream.chunk * codec.width
     var done = 0
     while done < buffer.count {
       let position = place.offset + offset + done
@@ -90,9 +91,14 @@ public struct AdapterFile: Sendable {
       let units = try lastChunk.units(
         of: ChunkKey(adapter: adapter, stream: place.stream, chunk: index)
       ) { () throws(FormatError) in
-        var decoder = ChunkDecoder(bytes)
-        try decoder.decode(stream, chunk: index, place: chunkName(adapter, place.stream, index))
-        return decoder.units
+        let count = min(chunkBytes, stream.byteCount - index * chunkBytes)
+        var units = [UInt8](repeating: 0, count: count)
+        try unsafe units.withUnsafeMutableBytesThrowing { units throws(FormatError) in
+          try unsafe ChunkDecoder(bytes).decode(
+            stream.chunks[index], codec, into: units, place: chunkName(adapter, place.stream, index)
+          )
+        }
+        return units
       }
       let start = position - index * chunkBytes
       let count = min(units.count - start, buffer.count - done)
@@ -126,7 +132,7 @@ public struct AdapterFile: Sendable {
     return text
   }
 
-  private func chunkName(_ adapter: Int, _ stream: Int, _ chunk: Int) -> String {
+  func chunkName(_ adapter: Int, _ stream: Int, _ chunk: Int) -> String {
     "adapter \(manifest.adapters[adapter].name), stream \(stream), chunk \(chunk)"
   }
 }
@@ -134,42 +140,26 @@ public struct AdapterFile: Sendable {
 // MARK: - Reading everything
 
 extension AdapterFile {
-  /// Restores every tensor of an adapter once, in the order of its streams, and checks each digest.
+  /// Restores every tensor of an adapter once, on all processors, and checks each digest.
   ///
   /// - Parameters:
   ///   - adapter: its index in the manifest.
-  ///   - body: takes a tensor, and bytes of it that follow on those of the call before.
+  ///   - body: takes a tensor, a place in it, and the bytes from there on: every byte once, but in no order, and
+  ///     from several threads at once.
   /// - Throws: `FormatError` as `contents(of:adapter:)` does, or what `body` throws.
+  /// - Returns: the names of the tensors that hold a NaN or an infinity.
+  @discardableResult
   package func restore(
-    adapter: Int, _ body: (TensorInfo, UnsafeRawBufferPointer) throws(FormatError) -> Void
-  ) throws(FormatError) {
-    var decoder = ChunkDecoder(bytes)
-    for (index, stream) in manifest.adapters[adapter].streams.enumerated() where !stream.isOpaque {
-      guard let type = stream.type else { continue }
-      // Where the unread bytes of the decoded chunk begin, and which chunk comes next.
-      var (start, end, next) = (0, 0, 0)
-      for tensor in stream.tensors {
-        let info = TensorInfo(name: tensor.name, type: type, shape: tensor.shape)
-        var hasher = DigestHasher()
-        var rest = info.byteCount
-        while rest > 0 {
-          if start == end {
-            try decoder.decode(stream, chunk: next, place: chunkName(adapter, index, next))
-            next += 1
-            (start, end) = (0, decoder.units.count)
-          }
-          let count = min(rest, end - start)
-          try unsafe decoder.units[start..<start + count].withUnsafeBytesThrowing {
-            piece throws(FormatError) in
-            unsafe hasher.update(piece)
-            try unsafe body(info, piece)
-          }
-          rest -= count
-          start += count
-        }
-        guard hasher.finish() == tensor.digest else { throw .tensor(tensor.name) }
-      }
+    adapter: Int,
+    _ body:
+      @Sendable (TensorInfo, _ offset: Int, UnsafeRawBufferPointer) throws(FormatError) -> Void
+  ) throws(FormatError) -> [Name] {
+    var nonfinite: [Name] = []
+    for stream in manifest.adapters[adapter].streams.indices {
+      guard let pass = StreamRestoration(self, adapter: adapter, stream: stream) else { continue }
+      nonfinite += try unsafe pass.run(body)
     }
+    return nonfinite
   }
 
   /// Copies the stored bytes of an adapter's opaque streams, their checksums checked.
@@ -178,13 +168,8 @@ extension AdapterFile {
   package func copyOpaqueStreams(
     adapter: Int, to sink: any ByteSink
   ) throws(FormatError) {
-    for (index, stream) in manifest.adapters[adapter].streams.enumerated() where stream.isOpaque {
-      for (number, chunk) in stream.chunks.enumerated() {
-        try chunk.forEachPiece(of: bytes, place: chunkName(adapter, index, number)) {
-          piece throws(FormatError) in
-          try storing { () throws(StorageError) in try sink.write(piece) }
-        }
-      }
+    try forEachOpaquePiece(of: adapter) { piece throws(FormatError) in
+      try storing { () throws(StorageError) in try sink.write(piece) }
     }
   }
 
@@ -193,26 +178,22 @@ extension AdapterFile {
   /// - Throws: `FormatError` of the first fault.
   public func verify() throws(FormatError) {
     for (index, adapter) in manifest.adapters.enumerated() {
-      var nonfinite = Set<Name>()
-      try unsafe restore(adapter: index) { info, piece throws(FormatError) in
-        if unsafe NonFinite.isPresent(in: piece, of: info.type) {
-          nonfinite.insert(info.name)
-        }
-      }
-      try verifyOpaqueStreams(of: index)
+      let nonfinite = try unsafe restore(adapter: index) { _, _, _ throws(FormatError) in }
+      try forEachOpaquePiece(of: index) { _ throws(FormatError) in }
       guard let listed = adapter.nonfinite else { continue }
       let readable = Set(listed.filter { tensor($0, adapter: index) != nil })
-      guard readable == nonfinite else {
+      guard readable == Set(nonfinite) else {
         throw .manifest("adapter \(adapter.name): \"nonfinite\" does not list what is not finite")
       }
     }
   }
 
-  private func verifyOpaqueStreams(of adapter: Int) throws(FormatError) {
-    let decoder = ChunkDecoder(bytes)
+  private func forEachOpaquePiece(
+    of adapter: Int, _ body: ([UInt8]) throws(FormatError) -> Void
+  ) throws(FormatError) {
     for (index, stream) in manifest.adapters[adapter].streams.enumerated() where stream.isOpaque {
       for (number, chunk) in stream.chunks.enumerated() {
-        try decoder.checkPiecewise(chunk, place: chunkName(adapter, index, number))
+        try chunk.forEachPiece(of: bytes, place: chunkName(adapter, index, number), body)
       }
     }
   }

@@ -22,18 +22,19 @@ public struct TensorContents: Sendable {
 ///
 /// The bytes depend on the calls, the build and the version of libzstd, and on nothing else.
 public struct AdapterWriter {
-  /// Units in a chunk.
-  static let chunk = 1 << 16
+  /// Units in a chunk: with half of them encoding is a tenth slower, with more the work of a thread leaves its cache.
+  static let chunk = 1 << 17
 
   private let sink: any ByteSink
   private var offset: UInt64 = 0
   /// The adapters so far.
   private(set) var adapters: [AdapterRecord] = []
-  private let compressor = PlaneCompressor()
+  private let level: CompressionLevel
 
   /// Begins a file: writes the header.
-  public init(to sink: any ByteSink) throws(FormatError) {
+  public init(to sink: any ByteSink, level: CompressionLevel = .default) throws(FormatError) {
     self.sink = sink
+    self.level = level
     try emit(Envelope.header)
   }
 
@@ -70,7 +71,10 @@ public struct AdapterWriter {
     for type in ElementType.allCases {
       let members = tensors.filter { $0.info.type == type }
       guard !members.isEmpty else { continue }
-      record.streams.append(try write(members, of: type, nonfinite: &nonfinite))
+      let written = try StreamWriter(type, members, chunk: Self.chunk, level).write(to: sink)
+      offset += written.record.storedByteCount
+      record.streams.append(written.record)
+      nonfinite += written.nonfinite
     }
     for stream in opaqueStreams {
       try copy(stream, from: opaque, place: "an opaque stream of adapter \(record.name)")
@@ -129,11 +133,7 @@ public struct AdapterWriter {
   /// - Throws: as the other `finish`: the text is checked as a reader checks it.
   @discardableResult
   package mutating func finish(manifest text: [UInt8]) throws(FormatError) -> Digest {
-    var frame: [UInt8] = []
-    let matches = FrameCompressor(.matches(level: 9))
-    try unsafe text.withUnsafeBytesThrowing { text throws(FormatError) in
-      try unsafe matches.append(text, to: &frame)
-    }
+    let frame = try compressed(text)
     let footer = Envelope.Footer(
       offset: offset, stored: UInt64(frame.count), decoded: UInt64(text.count))
     let length = offset + footer.stored + UInt64(Envelope.footerByteCount)
@@ -147,75 +147,20 @@ public struct AdapterWriter {
     return digest
   }
 
+  private func compressed(_ text: [UInt8]) throws(FormatError) -> [UInt8] {
+    let matches = FrameCompressor(.matches(level: level == .max ? 19 : 9))
+    var frame = [UInt8](repeating: 0, count: FrameCompressor.capacity(contentSize: text.count))
+    let size = try unsafe frame.withUnsafeMutableBytesThrowing { frame throws(FormatError) in
+      try unsafe text.withUnsafeBytesThrowing { text throws(FormatError) in
+        try unsafe matches.compress(text, into: frame)
+      }
+    }
+    return Array(frame[..<size])
+  }
+
   private mutating func emit(_ bytes: [UInt8]) throws(FormatError) {
     let sink = sink
     try storing { () throws(StorageError) in try sink.write(bytes) }
     offset += UInt64(bytes.count)
-  }
-}
-
-// MARK: - Streams
-
-extension AdapterWriter {
-  /// Writes one stream: its tensors' bytes, cut into chunks.
-  private mutating func write(
-    _ tensors: [TensorContents], of type: ElementType, nonfinite: inout [Name]
-  ) throws(FormatError) -> StreamRecord {
-    let codec = PlaneCodec(type)
-    let capacity = Self.chunk * codec.width
-    var units: [UInt8] = []
-    units.reserveCapacity(capacity)
-    var records: [TensorRecord] = []
-    var chunks: [ChunkRecord] = []
-    for tensor in tensors {
-      var hasher = DigestHasher()
-      var isFinite = true
-      var done = 0
-      while done < tensor.info.byteCount {
-        let count = min(capacity - units.count, tensor.info.byteCount - done)
-        let piece = try storing { () throws(StorageError) in
-          try tensor.bytes.bytes(at: tensor.offset + UInt64(done), count: count)
-        }
-        hasher.update(piece)
-        if isFinite {
-          isFinite = !NonFinite.isPresent(in: piece, of: type)
-        }
-        units.append(contentsOf: piece)
-        done += count
-        if units.count == capacity { chunks.append(try writeChunk(&units, codec)) }
-      }
-      if !isFinite { nonfinite.append(tensor.info.name) }
-      records.append(
-        TensorRecord(name: tensor.info.name, shape: tensor.info.shape, digest: hasher.finish()))
-    }
-    if !units.isEmpty { chunks.append(try writeChunk(&units, codec)) }
-    return StreamRecord(type: type, chunk: Self.chunk, tensors: records, chunks: chunks)
-  }
-
-  private mutating func writeChunk(
-    _ units: inout [UInt8], _ codec: PlaneCodec
-  ) throws(FormatError) -> ChunkRecord {
-    var planes = [UInt8](repeating: 0, count: units.count)
-    unsafe planes.withUnsafeMutableBytes { planes in
-      unsafe units.withUnsafeBytes { unsafe codec.split($0, into: planes) }
-    }
-    let count = units.count / codec.width
-    var frames: [UInt8] = []
-    frames.reserveCapacity(units.count + units.count / 8)
-    let sizes = try unsafe planes.withUnsafeBytesThrowing { planes throws(FormatError) in
-      var sizes: [UInt32] = []
-      for plane in 0..<codec.width {
-        let before = frames.count
-        try unsafe compressor.append(
-          UnsafeRawBufferPointer(rebasing: planes[plane * count..<(plane + 1) * count]),
-          to: &frames)
-        sizes.append(UInt32(frames.count - before))
-      }
-      return sizes
-    }
-    let checksum = unsafe frames.withUnsafeBytes { unsafe CRC32.checksum($0) }
-    try emit(frames)
-    units.removeAll(keepingCapacity: true)
-    return ChunkRecord(sizes: sizes, checksum: checksum)
   }
 }

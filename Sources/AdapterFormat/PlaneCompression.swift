@@ -5,73 +5,140 @@
 #else
   internal import Darwin
 #endif
+internal import Storage
 
-/// Chooses how each plane is compressed, by a cheap look at a sample of it.
+/// Compresses planes; one for each thread. What it makes of a plane depends on the plane alone.
 ///
-/// The mantissa planes of trained weights are noise: storing them costs nothing and loses nothing.
-/// The exponent plane has few values and no order: entropy coding alone is both smaller and several
-/// times faster than a search for matches. Only data with structure is worth a search.
-struct PlaneCompressor {
+/// The mantissa planes of trained weights are noise: storing them costs nothing and loses nothing. The exponent
+/// plane has few values and no order: entropy coding alone is both smaller and several times faster than a search
+/// for matches. Only data with structure is worth a search.
+@safe final class PlaneCompressor {
+  private let level: CompressionLevel
   private let entropy = FrameCompressor(.entropy)
-  private let matches = FrameCompressor(.matches(level: 3))
+  private lazy var matches = FrameCompressor(.matches(level: level == .max ? 19 : 3))
+  private let trial = ScratchMemory()
 
-  /// Appends the frame of a plane of at least one byte.
-  func append(_ plane: UnsafeRawBufferPointer, to output: inout [UInt8]) throws(FormatError) {
-    switch unsafe Self.choose(plane) {
-    case .repeated(let byte): Frame.appendRepeated(byte, count: plane.count, to: &output)
-    case .stored: unsafe Frame.appendStored(plane, to: &output)
-    case .entropy: try unsafe entropy.append(plane, to: &output)
-    case .matches: try unsafe matches.append(plane, to: &output)
-    }
+  init(_ level: CompressionLevel) {
+    self.level = level
   }
 
-  enum Choice: Equatable {
-    case repeated(UInt8)
+  /// The room that the frame of a plane of n bytes may need while it is made.
+  static func capacity(planeSize n: Int) -> Int {
+    max(Frame.storedByteCount(contentSize: n), FrameCompressor.capacity(contentSize: n))
+  }
+
+  /// What becomes of a plane.
+  enum Choice {
+    /// It is noise.
     case stored
+    /// Entropy coding, or one byte where all are the same.
     case entropy
-    case matches
+    /// The better of entropy coding and a search for matches, by a trial on a piece.
+    case trial
+    /// The smallest of all.
+    case smallest
   }
 
-  static func choose(_ plane: UnsafeRawBufferPointer) -> Choice {
-    let first = unsafe plane[0]
-    if unsafe isConstant(plane, first) { return .repeated(first) }
-    let bits = unsafe sampledEntropy(plane)
-    // A sample of 8,192 uniform bytes shows about 7.98 bits of the true 8.
-    if bits > 7.96 { return .stored }
-    // Below this, runs of one value cost entropy coding its minimum of a bit per byte.
-    return bits < 1.5 ? .matches : .entropy
+  /// Chooses by a sample of the plane.
+  ///
+  /// - Parameter isFloat: whether it is a plane of floating-point numbers.
+  func choose(_ sample: UnsafeRawBufferPointer, isFloat: Bool) -> Choice {
+    if level == .max { return .smallest }
+    let bits = unsafe PlaneSample.bitsPerByte(sample)
+    if bits > 7.95 { return .stored }
+    // Trained numbers do not repeat, unless they are nearly all the same.
+    return level == .fast || (isFloat && bits > 1.5) ? .entropy : .trial
   }
 
-  private static func isConstant(_ plane: UnsafeRawBufferPointer, _ byte: UInt8) -> Bool {
+  /// Writes the frame of a plane of at least one byte, and returns its length.
+  ///
+  /// - Parameter output: has at least the `capacity` for the plane.
+  func compress(
+    _ plane: UnsafeRawBufferPointer, _ choice: Choice, into output: UnsafeMutableRawBufferPointer
+  ) throws(FormatError) -> Int {
+    if choice == .stored { return unsafe Frame.store(plane, in: output) }
+    if let byte = unsafe constant(plane) {
+      return unsafe Frame.store(byte, count: plane.count, in: output)
+    }
+    let size =
+      switch choice {
+      case .stored, .entropy: try unsafe entropy.compress(plane, into: output)
+      case .trial where try unsafe matchesPay(plane):
+        try unsafe matches.compress(plane, into: output)
+      case .trial: try unsafe entropy.compress(plane, into: output)
+      case .smallest: try unsafe compressSmallest(plane, into: output)
+      }
+    // Nothing is ever larger than what is stored as it is, which also keeps to [FRM-4].
+    guard size >= Frame.storedByteCount(contentSize: plane.count) else { return size }
+    return unsafe Frame.store(plane, in: output)
+  }
+
+  /// Tries both on a piece from the middle.
+  private func matchesPay(_ plane: UnsafeRawBufferPointer) throws(FormatError) -> Bool {
+    let count = min(plane.count, 16 << 10)
+    let start = (plane.count - count) / 2
+    let piece = unsafe UnsafeRawBufferPointer(rebasing: plane[start..<start + count])
+    let output = unsafe trial.bytes(count: FrameCompressor.capacity(contentSize: count))
+    let coded = try unsafe entropy.compress(piece, into: output)
+    return try unsafe matches.compress(piece, into: output) < coded
+  }
+
+  private func compressSmallest(
+    _ plane: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+  ) throws(FormatError) -> Int {
+    let other = unsafe trial.bytes(count: FrameCompressor.capacity(contentSize: plane.count))
+    let coded = try unsafe entropy.compress(plane, into: output)
+    let matched = try unsafe matches.compress(plane, into: other)
+    guard matched < coded else { return coded }
+    unsafe output.copyMemory(
+      from: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(other)[..<matched]))
+    return matched
+  }
+
+  /// The byte of which a plane consists; nil where there are others in it.
+  private func constant(_ plane: UnsafeRawBufferPointer) -> UInt8? {
+    let byte = unsafe plane[0]
     var start = 0
     while start < plane.count {
       let end = min(start &+ 4096, plane.count)
       var difference: UInt8 = 0
-      for index in start..<end { difference |= unsafe plane[index] ^ byte }
-      if difference != 0 { return false }
+      for index in start..<end { unsafe difference |= plane[index] ^ byte }
+      if difference != 0 { return nil }
       start = end
     }
-    return true
+    return byte
+  }
+}
+
+/// A cheap look at a plane.
+enum PlaneSample {
+  /// Units that are looked at: evenly spaced runs.
+  static let (runs, run) = (32, 64)
+  static let count = runs * run
+  /// n · log2 n, for every n that a sample may count.
+  private static let products: [Float] = (0...count).map {
+    $0 == 0 ? 0 : Float($0) * log2(Float($0))
   }
 
-  /// The order-0 entropy, in bits per byte, of 16 evenly spaced runs of 512 bytes.
-  private static func sampledEntropy(_ plane: UnsafeRawBufferPointer) -> Double {
-    var counts = [Int32](repeating: 0, count: 256)
-    let run = min(512, plane.count)
-    let step = max(run, (plane.count - run) / 15)
-    var total = 0
-    var start = 0
-    while start + run <= plane.count {
-      for index in start..<start + run { counts[Int(unsafe plane[index])] &+= 1 }
-      total += run
-      start += step
+  /// An estimate of the order-0 entropy, in bits per byte.
+  ///
+  /// - Parameter sample: at least one byte, and at most those of a sample.
+  static func bitsPerByte(_ sample: UnsafeRawBufferPointer) -> Float {
+    // Two tables, so that a value which comes twice in a row need not wait for itself.
+    unsafe withUnsafeTemporaryAllocation(of: UInt16.self, capacity: 512) { counts in
+      unsafe counts.initialize(repeating: 0)
+      for index in 0..<sample.count {
+        unsafe counts[index & 1 &<< 8 | Int(sample[index])] &+= 1
+      }
+      let total = Float(sample.count)
+      var (sum, values) = (0 as Float, 0)
+      for value in 0..<256 {
+        let count = unsafe Int(counts[value] &+ counts[256 &+ value])
+        sum += products[count]
+        if count > 0 { values += 1 }
+      }
+      // A sample of n bytes shows about (values − 1) / 2n ln 2 less than there is (Miller and Madow).
+      return log2(total) - sum / total + Float(values - 1) / (2 * total * 0.693_147)
     }
-    var bits = 0.0
-    for count in counts where count > 0 {
-      let share = Double(count) / Double(total)
-      bits -= share * log2(share)
-    }
-    // With fewer samples the estimate falls short of the truth by about (values − 1) / 2n ln 2.
-    return total < 4096 ? min(bits, 7.9) : bits
   }
 }

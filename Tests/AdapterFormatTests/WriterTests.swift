@@ -24,9 +24,11 @@ private func tensor(
     TensorInfo(name: name, type: type, shape: shape), bytes: MemoryBytes(bytes), offset: 0)
 }
 
-private func write(_ tensors: [TensorContents]) throws -> [UInt8] {
+private func write(
+  _ tensors: [TensorContents], level: CompressionLevel = .default
+) throws -> [UInt8] {
   let sink = MemorySink()
-  var writer = try AdapterWriter(to: sink)
+  var writer = try AdapterWriter(to: sink, level: level)
   var record = AdapterRecord(name: "default", method: "test")
   record.inert = tensors.map { .init(tensor: $0.info.name, reason: "test") }
   try writer.append(record, tensors: tensors)
@@ -38,7 +40,7 @@ private func write(_ tensors: [TensorContents]) throws -> [UInt8] {
   @Test(arguments: ElementType.allCases)
   func whatIsWrittenIsReadBack(_ type: ElementType) throws {
     var generator = SeededGenerator(seed: 0xADA)
-    let counts: [UInt64] = [0, 4, 8, 1000, 65_532, 65_536, 65_540, 200_000]
+    let counts: [UInt64] = [0, 4, 8, 1000, 131_068, 131_072, 131_076, 300_000]
     let tensors = try counts.enumerated().map { index, count in
       try tensor(Name("t\(index)"), type, count: count, &generator)
     }
@@ -47,6 +49,38 @@ private func write(_ tensors: [TensorContents]) throws -> [UInt8] {
       let contents = try file.contents(of: tensor.info.name, adapter: 0)
       #expect(contents == (try tensor.bytes.bytes(at: 0, count: tensor.info.byteCount)))
     }
+  }
+
+  /// Streams of several batches, with tensors that begin and end anywhere in them.
+  @Test(arguments: CompressionLevel.allCases)
+  func longStreamsAreReadBack(_ level: CompressionLevel) throws {
+    var generator = SeededGenerator(seed: 5)
+    let counts: [UInt64] =
+      level == .max ? [3, 600_000, 0, 7] : [3, 5_000_000, 0, 7, 70_001, 4_000_000]
+    let tensors = try counts.enumerated().map { index, count in
+      try tensor(Name("t\(index)"), .bf16, count: count, &generator)
+    }
+    let file = try check(MemoryBytes(try write(tensors, level: level)))
+    let loaded = try LoadedTensors(file, adapter: 0)
+    for tensor in tensors {
+      let contents = try tensor.bytes.bytes(at: 0, count: tensor.info.byteCount)
+      #expect(try file.contents(of: tensor.info.name, adapter: 0) == contents)
+      #expect(loaded.info(tensor.info.name) == tensor.info)
+      #expect(
+        unsafe loaded.withBytes(of: tensor.info.name) { unsafe $0.elementsEqual(contents) } == true)
+    }
+    #expect(loaded.info("t99") == nil)
+  }
+
+  /// Whatever the bytes are, they take no more than as they are, but for some bytes a chunk.
+  @Test(arguments: CompressionLevel.allCases)
+  func noiseIsStored(_ level: CompressionLevel) throws {
+    var generator = SeededGenerator(seed: 11)
+    let bytes = (0..<400_000).map { _ in UInt8(truncatingIfNeeded: generator.next()) }
+    let shape = try #require(Shape([100_000]))
+    let tensor = TensorContents(
+      TensorInfo(name: "t", type: .f32, shape: shape), bytes: MemoryBytes(bytes), offset: 0)
+    #expect(try write([tensor], level: level).count < bytes.count + 1024)
   }
 
   @Test func theSameCallsGiveTheSameBytes() throws {
@@ -60,12 +94,12 @@ private func write(_ tensors: [TensorContents]) throws -> [UInt8] {
   @Test func anyPartOfATensorIsRead() throws {
     var generator = SeededGenerator(seed: 3)
     let tensors = [
-      try tensor("a", .f32, count: 70_001, &generator),
-      try tensor("b", .f32, count: 70_001, &generator),
+      try tensor("a", .f32, count: 140_001, &generator),
+      try tensor("b", .f32, count: 140_001, &generator),
     ]
     let file = try check(MemoryBytes(try write(tensors)))
-    let whole = try tensors[1].bytes.bytes(at: 0, count: 280_004)
-    for range in [0..<4, 3..<9, 240_000..<280_004, 0..<280_004, 261_000..<263_000] {
+    let whole = try tensors[1].bytes.bytes(at: 0, count: 560_004)
+    for range in [0..<4, 3..<9, 480_000..<560_004, 0..<560_004, 487_000..<489_000] {
       var part = [UInt8](repeating: 0, count: range.count)
       try unsafe part.withUnsafeMutableBytes {
         try unsafe file.read("b", adapter: 0, at: range.lowerBound, into: $0)
@@ -110,7 +144,7 @@ private func write(_ tensors: [TensorContents]) throws -> [UInt8] {
   @Test func onlyWhatIsNeededIsRead() throws {
     var generator = SeededGenerator(seed: 9)
     let tensors = try (0..<8).map {
-      try tensor(Name("t\($0)"), .f32, count: 65_536, &generator)
+      try tensor(Name("t\($0)"), .f32, count: 131_072, &generator)
     }
     let bytes = CountingBytes(try write(tensors))
     let file = try AdapterFile(bytes)

@@ -69,12 +69,11 @@ extension AdapterFolder {
       try output.write(header.encoded)
       try output.resize(to: start + header.dataByteCount)
     }
-    try unsafe file.restore(adapter: index) { info, piece throws(FormatError) in
+    try unsafe file.restore(adapter: index) { [places] info, offset, bytes throws(FormatError) in
       guard let place = places[info.name] else { return }
       try rethrowing(as: FormatError.storage) { () throws(StorageError) in
-        try unsafe output.write(piece, at: place)
+        try unsafe output.write(bytes, at: place + UInt64(offset))
       }
-      places[info.name] = place + UInt64(piece.count)
     }
   }
 

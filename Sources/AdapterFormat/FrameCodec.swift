@@ -1,0 +1,99 @@
+internal import CZstd
+internal import Storage
+
+/// Compresses frames; one for each thread.
+@safe final class FrameCompressor {
+  /// How hard to look.
+  enum Effort {
+    /// Entropy coding of the bytes as they are: no search for matches.
+    case entropy
+    /// Matches as well, at this level of Zstandard.
+    case matches(level: Int32)
+  }
+
+  private let context: OpaquePointer
+
+  init(_ effort: Effort) {
+    guard let context = unsafe ZSTD_createCCtx() else { fatalError("out of memory") }
+    unsafe self.context = unsafe context
+    set(ZSTD_c_contentSizeFlag, 1)
+    set(ZSTD_c_checksumFlag, 0)
+    set(ZSTD_c_dictIDFlag, 0)
+    switch effort {
+    case .entropy:
+      set(ZSTD_c_strategy, Int32(ZSTD_fast.rawValue))
+      // A huge target length makes the search skip ahead at once, so that its table need not be large;
+      // experimental parameter 5 is `literalCompressionMode`, 1 forces Huffman coding of the literals.
+      set(ZSTD_c_targetLength, 128 << 10)
+      set(ZSTD_c_hashLog, 6)
+      set(ZSTD_c_experimentalParam5, 1)
+    case .matches(let level): set(ZSTD_c_compressionLevel, level)
+    }
+  }
+
+  deinit {
+    unsafe ZSTD_freeCCtx(context)
+  }
+
+  /// The room that a frame of n bytes may need while it is made.
+  static func capacity(contentSize n: Int) -> Int { ZSTD_compressBound(n) }
+
+  /// Writes a frame of the bytes, at least one.
+  ///
+  /// - Parameter output: has at least the `capacity` for them.
+  /// - Returns: the frame's length.
+  func compress(
+    _ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
+  ) throws(FormatError) -> Int {
+    // The window covers the contents, which makes the frame a single segment.
+    set(ZSTD_c_windowLog, Int32(max(10, Int.bitWidth - (bytes.count - 1).leadingZeroBitCount)))
+    let size = unsafe ZSTD_compress2(
+      context, output.baseAddress, output.count, bytes.baseAddress, bytes.count)
+    guard ZSTD_isError(size) == 0 else { throw .frame("cannot compress: \(errorName(size))") }
+    guard
+      unsafe Frame.Prefix(contentSize: bytes.count)
+        .begins(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(output)[..<size]))
+    else { throw .frame("this version of libzstd does not write the fixed form") }
+    return size
+  }
+
+  private func set(_ parameter: ZSTD_cParameter, _ value: Int32) {
+    let status = unsafe ZSTD_CCtx_setParameter(context, parameter, value)
+    precondition(ZSTD_isError(status) == 0, errorName(status))
+  }
+}
+
+/// Decompresses frames; one for each thread.
+@safe final class FrameDecompressor {
+  private let context: OpaquePointer
+
+  init() {
+    guard let context = unsafe ZSTD_createDCtx() else { fatalError("out of memory") }
+    unsafe self.context = unsafe context
+  }
+
+  deinit {
+    unsafe ZSTD_freeDCtx(context)
+  }
+
+  /// Decodes one frame, which must fill the output exactly ([FRM-1] to [FRM-3]).
+  func decode(
+    _ frame: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer, place: String
+  ) throws(FormatError) {
+    guard unsafe Frame.Prefix(contentSize: output.count).begins(frame) else {
+      throw .frame("\(place) does not begin as a frame of \(output.count) bytes")
+    }
+    guard unsafe Frame.isWhole(frame, contentSize: output.count) else {
+      throw .frame("\(place) is not one whole frame")
+    }
+    let size = unsafe ZSTD_decompressDCtx(
+      context, output.baseAddress, output.count, frame.baseAddress, frame.count)
+    guard ZSTD_isError(size) == 0, size == output.count else {
+      throw .frame("\(place) does not decode to \(output.count) bytes")
+    }
+  }
+}
+
+private func errorName(_ status: Int) -> String {
+  unsafe String(cString: ZSTD_getErrorName(status))
+}

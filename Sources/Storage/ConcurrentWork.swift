@@ -1,0 +1,93 @@
+internal import Dispatch
+internal import Synchronization
+
+/// Work on all processors.
+package enum ConcurrentWork {
+  /// Threads that work at once.
+  package static let workers = Platform.processorCount
+
+  /// Calls `body` for every index below `count`, in order but several at once.
+  ///
+  /// - Parameters:
+  ///   - count: how many calls.
+  ///   - body: takes the index, and the number of the worker that calls it, below `workers`: no two calls at
+  ///     the same time have the same.
+  /// - Throws: of the calls that fail, the error of the lowest index; later ones may not have been made.
+  package static func perform<Failure: Error>(
+    _ count: Int, _ body: @Sendable (_ index: Int, _ worker: Int) throws(Failure) -> Void
+  ) throws(Failure) {
+    let workers = min(count, workers)
+    guard workers > 1 else {
+      for index in 0..<count { try body(index, 0) }
+      return
+    }
+    let next = Atomic<Int>(0)
+    let hasFailed = Atomic<Bool>(false)
+    let failure = Guarded<(index: Int, error: Failure)?>(nil)
+    DispatchQueue.concurrentPerform(iterations: workers) { worker in
+      while !hasFailed.load(ordering: .relaxed) {
+        let index = next.add(1, ordering: .relaxed).oldValue
+        guard index < count else { return }
+        do throws(Failure) {
+          try body(index, worker)
+        } catch {
+          hasFailed.store(true, ordering: .relaxed)
+          failure.withLock { if index < $0?.index ?? .max { $0 = (index, error) } }
+        }
+      }
+    }
+    if let failure = failure.withLock({ $0 }) { throw failure.error }
+  }
+}
+
+extension RandomAccessCollection where Self: Sendable, Index == Int, Element: Sendable {
+  /// What `body` makes of every element, in order; made on all processors.
+  ///
+  /// - Throws: the error of the first element, by place, that `body` throws for; others may not have been
+  ///   tried.
+  package func concurrentMap<Value: Sendable, Failure: Error>(
+    _ body: @Sendable (Element) throws(Failure) -> Value
+  ) throws(Failure) -> [Value] {
+    let results = Slots<Value?>(repeating: nil, count: count)
+    try ConcurrentWork.perform(count) { (place, _) throws(Failure) in
+      results[place] = try body(self[startIndex + place])
+    }
+    return results.elements.compactMap(\.self)
+  }
+}
+
+/// A fixed number of values, each of which one thread at a time uses: several threads use several at once.
+@safe package final class Slots<Element>: @unchecked Sendable {
+  private let memory: UnsafeMutableBufferPointer<Element>
+
+  package init(repeating element: Element, count: Int) {
+    unsafe memory = .allocate(capacity: count)
+    unsafe memory.initialize(repeating: element)
+  }
+
+  package init(count: Int, _ make: (Int) -> Element) {
+    unsafe memory = .allocate(capacity: count)
+    for index in 0..<count { unsafe memory.initializeElement(at: index, to: make(index)) }
+  }
+
+  deinit {
+    unsafe memory.deinitialize()
+    unsafe memory.deallocate()
+  }
+
+  package var count: Int { unsafe memory.count }
+
+  /// All values; no other thread may use any meanwhile.
+  package var elements: [Element] { unsafe Array(memory) }
+
+  package subscript(index: Int) -> Element {
+    get {
+      precondition(index >= 0 && index < count)
+      return unsafe memory[index]
+    }
+    _modify {
+      precondition(index >= 0 && index < count)
+      yield unsafe &memory[index]
+    }
+  }
+}

@@ -1,0 +1,66 @@
+// What Tests/Benchmarks/container.py runs beside ZipNN, zstd and Python's safetensors:
+//   container-benchmark codec FILE DTYPE LEVEL CHUNK   a file of elements, encoded and decoded in memory
+//   container-benchmark write FILE LEVEL               a safetensors file written as .adp, to memory
+//   container-benchmark load FILE                      an .adp file opened and all its tensors loaded
+// Each prints numbers: seconds, and bytes.
+import AdapterFormat
+import Adapters
+import Checkpoints
+import Storage
+import StrictJSON
+import SystemPackage
+
+let arguments = CommandLine.arguments.dropFirst()
+let rounds = 9
+
+func best(_ body: () throws -> Void) rethrows -> Double {
+  var result = Double.infinity
+  for _ in 0..<rounds { result = min(result, try seconds(body)) }
+  return result
+}
+
+switch (arguments.first, arguments.count) {
+case ("codec", 5):
+  let values = Array(arguments)
+  let file = try File(FilePath(values[1]))
+  let units = try file.bytes(at: 0, count: Int(file.count))
+  guard let type = ElementType(rawValue: values[2]),
+    let level = CompressionLevel(rawValue: values[3]), let chunk = Int(values[4])
+  else { fatalError("no such element type, level or chunk") }
+  let result = try Codec(codec: PlaneCodec(type), chunk: chunk, level: level)
+    .measure(units, rounds: rounds)
+  print(units.count, result.stored, result.encode, result.decode, result.checkedDecode)
+case ("write", 3):
+  let values = Array(arguments)
+  guard let level = CompressionLevel(rawValue: values[2]) else { fatalError("no such level") }
+  let file = try SafetensorsFile(FilePath(values[1]))
+  let tensors = file.header.tensors.map {
+    TensorContents($0.info, bytes: file.file, offset: file.offset(of: $0))
+  }
+  var length = 0
+  let time = try best {
+    let sink = MemorySink()
+    var writer = try AdapterWriter(to: sink, level: level)
+    var record = AdapterRecord(name: "default", method: "benchmark")
+    record.inert = tensors.map { .init(tensor: $0.info.name, reason: "benchmark") }
+    try writer.append(record, tensors: tensors)
+    try writer.finish(generator: "benchmark")
+    length = sink.bytes.count
+  }
+  print(length, time)
+case ("load", 2):
+  let path = FilePath(arguments.last ?? "")
+  var bytes = 0
+  let time = try best {
+    let file = try AdapterFile.open(path)
+    bytes = 0
+    for index in file.manifest.adapters.indices {
+      let tensors = try LoadedTensors(file, adapter: index)
+      for info in try Adapter(file, index: index).tensors {
+        bytes += unsafe tensors.withBytes(of: info.name) { $0.count } ?? 0
+      }
+    }
+  }
+  print(bytes, time)
+default: fatalError("codec FILE DTYPE LEVEL CHUNK, write FILE LEVEL or load FILE")
+}
