@@ -23,21 +23,34 @@ struct LinearRegex {
 
   private let program: [Step]
 
-  init(_ pattern: String) throws(Unsupported) {
+  /// How many steps it has.
+  var stepCount: Int { program.count }
+
+  init(_ pattern: String, maximumSteps: Int = Self.maximumSteps) throws(Unsupported) {
     var parser = RegexParser(pattern)
     let node = try parser.parse()
     var program: [Step] = []
     try Self.compile(node, into: &program)
+    guard program.count <= maximumSteps else {
+      throw Unsupported(what: "more than \(maximumSteps) steps")
+    }
     self.program = program
   }
 
   /// Whether the pattern matches from the start of the text, as `re.match` does.
-  func matchesPrefix(of text: String) -> Bool {
+  ///
+  /// - Parameters:
+  ///   - text: the text.
+  ///   - work: goes up by the number of steps that were looked at.
+  func matchesPrefix(of text: String, work: inout Int) -> Bool {
     let scalars = Array(text.unicodeScalars)
     var current = StepSet(count: program.count + 1)
     var next = StepSet(count: program.count + 1)
     follow(0, at: 0, of: scalars.count, into: &current)
     for (position, scalar) in scalars.enumerated() {
+      work += current.steps.count + 1
+      // None is left: it matched before, or does not.
+      if current.steps.isEmpty { return false }
       if current.contains(program.count) { return true }
       next.removeAll()
       for step in current.steps where step < program.count {

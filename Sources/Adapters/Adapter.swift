@@ -100,6 +100,11 @@ public struct Adapter: Sendable {
     }
   }
 
+  /// Bytes that it takes on disk, about: those of its file, or of its tensors.
+  package var storedByteCount: UInt64 {
+    file?.file.byteCount ?? tensors.reduce(0) { $0 + UInt64($1.byteCount) }
+  }
+
   /// The adapter with some of its operations only.
   package func keeping(_ isKept: (Operation) -> Bool) -> Adapter {
     var result = self

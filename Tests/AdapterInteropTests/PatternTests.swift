@@ -40,8 +40,8 @@ import Testing
   @Test func hostilePatternsEndSoon() throws {
     let table = try PEFTPattern(
       [.init("(a*)*(a|aa)+(a?){40}b", .integer(1))], field: "rank_pattern")
-    #expect(table.match(Name(String(repeating: "a", count: 1000))) == nil)
+    #expect(try table.match(Name(String(repeating: "a", count: 1000))) == nil)
     let empty = try PEFTPattern([.init("(((){999}){999}){999}x", .integer(1))], field: "r")
-    #expect(empty.match("x") != nil)
+    #expect(try empty.match("x") != nil)
   }
 }

@@ -96,21 +96,8 @@ struct PEFTConfig {
     return numbers
   }
 
-  /// Whether `target_modules`, or another field of its kind, covers a module: a list of endings, or a
-  /// regular expression for all of the name; nil where it cannot say (a pattern that is not linear,
-  /// "all-linear", nothing at all).
-  func covers(_ field: Name, _ module: Name, needsDot: Bool = true) -> Bool? {
-    switch self[field] {
-    case .array(let values):
-      values.contains { value in
-        guard case .string(let text) = value else { return false }
-        return module == Name(text) || module.hasSuffix(Name((needsDot ? "." : "") + text))
-      }
-    case .string(let text) where text != "all-linear":
-      (try? LinearRegex("(?:\(text))$"))?.matchesPrefix(of: module.text)
-    default: nil
-    }
-  }
+  /// What `target_modules`, or another field of its kind, says of modules.
+  func selection(_ field: Name) -> ModuleSelection { ModuleSelection(self[field]) }
 
   /// PEFT's version, as (major, minor); nil where it is not recorded, as before 0.16.
   var version: (Int, Int)? {
@@ -140,20 +127,23 @@ struct PEFTRanks {
 
   /// Rank of a module, and what its product is multiplied with: alpha / r, or alpha / √r.
   func numbers(for module: Name) throws(InteropError) -> (rank: Int, scale: Double) {
-    let rank = rankPattern.match(module)?.value ?? rank
+    let rank = try rankPattern.match(module)?.value ?? rank
     guard let count = Int(exactly: rank), (1...PEFTConfig.maximumCount).contains(count) else {
       throw .config(field: "r or rank_pattern", "gives \(module) the rank \(rank)")
     }
-    let alpha = alphaPattern.match(module)?.value ?? alpha
+    let alpha = try alphaPattern.match(module)?.value ?? alpha
     return (count, alpha / (usesSquareRoot ? rank.squareRoot() : rank))
   }
 
   /// Keys of the patterns that no module matches first: they do nothing.
-  func notes(_ modules: [Name]) -> [String] {
-    [("rank_pattern", rankPattern), ("alpha_pattern", alphaPattern)].compactMap { field, pattern in
-      let unused = pattern.unusedKeys(modules)
-      return unused.isEmpty
-        ? nil : "\(field): no module for " + unused.joined(separator: ", ")
+  func notes(_ modules: [Name]) throws(InteropError) -> [String] {
+    var notes: [String] = []
+    for (field, pattern) in [("rank_pattern", rankPattern), ("alpha_pattern", alphaPattern)] {
+      let unused = try pattern.unusedKeys(modules)
+      if !unused.isEmpty {
+        notes.append("\(field): no module for " + unused.joined(separator: ", "))
+      }
     }
+    return notes
   }
 }

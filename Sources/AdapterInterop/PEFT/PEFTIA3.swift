@@ -12,9 +12,10 @@ internal import StrictJSON
 extension PEFTMeaning {
   mutating func addIA3() throws(InteropError) {
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
+    let selection = config.selection("feedforward_modules")
     for module in tensors.modules {
       let vector = try tensors.take("ia3_l", of: module)
-      let isFeedforward = try isFeedforward(module.name, vector)
+      let isFeedforward = try isFeedforward(module.name, vector, selection)
       var target = Target(Name("\(module.name).weight"))
       (target.layout, target.layoutSource) = layouts.layout(of: module.name, vector.shape.count > 2)
       try append(
@@ -27,11 +28,11 @@ extension PEFTMeaning {
   /// What `feedforward_modules` says; where its pattern is none that can be matched here, what the shape
   /// shows, if it shows anything.
   private func isFeedforward(
-    _ module: Name, _ vector: TypedOperand
+    _ module: Name, _ vector: TypedOperand, _ selection: ModuleSelection
   ) throws(InteropError) -> Bool {
     let shows = vector.shape.count == 2 && vector.count != 1
     if config["feedforward_modules"] != nil,
-      config.covers("feedforward_modules", module, needsDot: false) == nil
+      selection.covers(module, needsDot: false) == nil
     {
       guard shows else {
         throw .config(
@@ -39,7 +40,7 @@ extension PEFTMeaning {
       }
       return vector.shape[0] == 1
     }
-    let says = config.covers("feedforward_modules", module, needsDot: false) ?? false
+    let says = selection.covers(module, needsDot: false) ?? false
     guard !shows || says == (vector.shape[0] == 1) else {
       throw .tensors(
         "\(module): ia3_l is \(vector.shape), which is not what feedforward_modules says")

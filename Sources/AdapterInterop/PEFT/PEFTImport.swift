@@ -183,10 +183,11 @@ struct PEFTMeaning {
 
   /// PEFT would drop tensors of modules that `target_modules` does not name, without a word.
   private mutating func noteUntargeted() {
+    let targets = config.selection("target_modules")
     let untargeted = tensors.modules.filter {
       // Trained tokens and the inner layers of attention are not named there.
       $0.parent == nil && $0.parts.keys.contains { $0 != "trainable_tokens_delta" }
-    }.map(\.name).filter { config.covers("target_modules", $0) == false }
+    }.map(\.name).filter { targets.covers($0) == false }
     guard let first = untargeted.first, config["target_parameters"] == nil else { return }
     notes.append(
       "target_modules does not name \(first)"

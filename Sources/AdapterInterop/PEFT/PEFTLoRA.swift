@@ -65,7 +65,7 @@ extension PEFTMeaning {
         try append(Add(parameter: Target(Name("\(module.name).bias")), delta: bias, scale: scale))
       }
     }
-    notes += ranks.notes(
+    notes += try ranks.notes(
       try tensors.modules.map { module throws(InteropError) in
         try PEFTPlace(module, config, parents, tensors.modules).patternName
       })

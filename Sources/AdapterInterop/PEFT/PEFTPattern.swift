@@ -1,3 +1,4 @@
+internal import Storage
 package import StrictJSON
 
 /// A pattern table of PEFT (`rank_pattern`, `alpha_pattern`): the first key, in the order of the
@@ -8,12 +9,19 @@ package import StrictJSON
 /// name counts.
 package struct PEFTPattern {
   private var entries: [(key: String, regex: LinearRegex, value: Double)] = []
+  private let field: String
+  private let work = Guarded(0)
 
   /// Bytes that all patterns of a table may have: matching them is work for every module.
   private static let maximumByteCount = 1 << 17
+  /// Steps of all of them, and how many may be looked at to match all modules.
+  private static let maximumSteps = 1 << 17
+  private static let maximumWork = 1 << 28
 
   /// Compiles a table.
   package init(_ members: [JSONValue.Member], field: String) throws(InteropError) {
+    self.field = field
+    var steps = 0
     let length = members.reduce(0) { $0 + $1.key.text.utf8.count }
     guard length <= Self.maximumByteCount else {
       throw .config(field: field, "has patterns of \(length) bytes in all")
@@ -24,6 +32,11 @@ package struct PEFTPattern {
       }
       do throws(LinearRegex.Unsupported) {
         let regex = try LinearRegex("(.*\\.)?(\(member.key.text))$")
+        steps += regex.stepCount
+        guard steps <= Self.maximumSteps else {
+          throw LinearRegex.Unsupported(
+            what: "with the others more than \(Self.maximumSteps) steps")
+        }
         entries.append((member.key.text, regex, value))
       } catch {
         throw .config(field: field, "pattern \"\(member.key)\" has \(error.what)")
@@ -32,16 +45,30 @@ package struct PEFTPattern {
   }
 
   /// The key that matches a module's name as PEFT sees it, and its value; nil where none does.
-  package func match(_ module: Name) -> (key: String, value: Double)? {
-    let entry =
-      entries.first { $0.regex.matchesPrefix(of: module.text) }
-      ?? entries.first { Name($0.key) == module }
-    return entry.map { ($0.key, $0.value) }
+  ///
+  /// - Throws: `InteropError.config` where the patterns take far longer than any that mean something.
+  package func match(
+    _ module: Name
+  ) throws(InteropError) -> (key: String, value: Double)? {
+    var spent = work.withLock { $0 }
+    defer { work.withLock { [spent] in $0 = max($0, spent) } }
+    for entry in entries {
+      guard spent <= Self.maximumWork else {
+        throw .config(field: field, "has patterns that take too long to match")
+      }
+      if entry.regex.matchesPrefix(of: module.text, work: &spent) {
+        return (entry.key, entry.value)
+      }
+    }
+    return entries.first { Name($0.key) == module }.map { ($0.key, $0.value) }
   }
 
   /// Keys that no module matches first: they do nothing.
-  func unusedKeys(_ modules: [Name]) -> [String] {
-    let used = Set(modules.compactMap { match($0)?.key })
+  func unusedKeys(_ modules: [Name]) throws(InteropError) -> [String] {
+    var used = Set<String>()
+    for module in modules {
+      if let key = try match(module)?.key { used.insert(key) }
+    }
     return entries.map(\.key).filter { !used.contains($0) }
   }
 }

@@ -24,7 +24,7 @@ extension PEFTMeaning {
       }
       try append(hadamard)
     }
-    notes += ranks.notes(tensors.modules.map(\.name))
+    notes += try ranks.notes(tensors.modules.map(\.name))
   }
 
   private mutating func pair(
@@ -54,7 +54,7 @@ extension PEFTMeaning {
           weight: module.weight, left: left, right: right,
           scale: try ranks.numbers(for: module.name).scale))
     }
-    notes += ranks.notes(tensors.modules.map(\.name))
+    notes += try ranks.notes(tensors.modules.map(\.name))
   }
 
   private mutating func factor(
