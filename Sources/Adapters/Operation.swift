@@ -5,7 +5,7 @@ public import StrictJSON
 /// What an adapter does to one parameter of its base, or to what runs beside it: one payload per
 /// operation of Spec/adp-v1.md, section 8.
 @nonexhaustive
-public enum Operation: Sendable, Hashable {
+public indirect enum Operation: Sendable, Hashable {
   /// W ← W + scale · B · A, and its kin.
   case addLowRank(AddLowRank)
   /// W ← W ⊙ v.

@@ -29,11 +29,12 @@ public enum JSONValue: Hashable, Sendable {
     }
   }
 
-  /// Reads a whole document.
+  /// Reads a whole document of at most 2^20 values.
   ///
-  /// - Throws: `JSONError` where it is not one value of the strict profile.
+  /// - Throws: `JSONError` where it is not one value of the strict profile, or of more.
   public init(document bytes: [UInt8], maximumDepth: Int) throws(JSONError) {
     var reader = try JSONReader(bytes, maximumDepth: maximumDepth)
+    reader.remainingValues = 1 << 20
     self = try JSONValue(parsing: &reader)
     try reader.finish()
   }

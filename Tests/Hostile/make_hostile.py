@@ -224,6 +224,8 @@ def operations():
         [stream("F16", [("v", [16])])])
     adp("prompts", [{"op": "prepend_embeddings", "tensors": {"values": "v"}, "stream": "decoder"} for i in range(10_000)],
         [stream("F16", [("v", [1 << 12, 16])])])
+    adp("diagonal", [op("add", f"layers.{i}.m{i}.weight", {"delta": "v"}, scale=1) for i in range(8_000)],
+        [stream("F16", [("v", [16])])])
     adp("layer_numbers", [op("add", f"layers.{i * 10 ** 14}.bias", {"delta": "v"}, scale=1) for i in range(2_000)],
         [stream("F16", [("v", [16])])])
     adp("modules", [op("add", f"layers.{i % 120}.m{i}.weight", {"delta": "v"}, scale=1) for i in range(8_000)],
