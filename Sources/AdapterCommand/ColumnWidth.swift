@@ -20,22 +20,19 @@ extension StringProtocol {
   var columnCount: Int {
     utf8.allSatisfy { $0 < 0x80 } ? utf8.count : reduce(0) { $0 + $1.columnCount }
   }
-}
 
-extension String {
-  /// Cut to a width, the cut shown.
-  func cut(to width: Int) -> String {
-    columnCount <= width ? self : String(fitting(width - 1)) + "…"
-  }
-
-  /// Cut to a width at its start, the cut shown: the end of a dotted name says most.
-  func cutStart(to width: Int) -> String {
-    guard columnCount > width else { return self }
-    return "…" + String(String(reversed()).fitting(width - 1).reversed())
+  /// Whether it is no wider; of a long text only the start is looked at.
+  func fits(_ width: Int) -> Bool {
+    var used = 0
+    for character in self {
+      used += character.columnCount
+      if used > width { return false }
+    }
+    return true
   }
 
   /// As many characters of its start as a width holds.
-  func fitting(_ width: Int) -> Substring {
+  func fitting(_ width: Int) -> SubSequence {
     var (used, end) = (0, startIndex)
     while end < endIndex {
       used += self[end].columnCount
@@ -43,5 +40,18 @@ extension String {
       end = index(after: end)
     }
     return self[..<end]
+  }
+}
+
+extension String {
+  /// Cut to a width, the cut shown.
+  func cut(to width: Int) -> String {
+    fits(width) ? self : String(fitting(width - 1)) + "…"
+  }
+
+  /// Cut to a width at its start, the cut shown: the end of a dotted name says most.
+  func cutStart(to width: Int) -> String {
+    guard !fits(width) else { return self }
+    return "…" + String(String(reversed()).fitting(width - 1).reversed())
   }
 }

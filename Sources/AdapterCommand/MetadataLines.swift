@@ -29,18 +29,23 @@ extension String {
   /// Lines of a width, broken at spaces where there are any.
   func folded(to width: Int) -> [String] {
     var lines: [String] = []
-    var line = ""
+    var (line, used) = ("", 0)
     for word in split(separator: " ") {
-      if !line.isEmpty, line.columnCount + 1 + word.columnCount > width {
+      var rest = word
+      if !line.isEmpty {
+        if rest.fits(width - used - 1) {
+          line += " " + rest
+          used = line.columnCount
+          continue
+        }
         lines.append(line)
-        line = ""
       }
-      line += line.isEmpty ? String(word) : " " + word
-      while line.columnCount > width {
-        let piece = line.fitting(max(width, 2))
+      while !rest.fits(width) {
+        let piece = rest.fitting(max(width, 2))
         lines.append(String(piece))
-        line = String(line[piece.endIndex...])
+        rest = rest[piece.endIndex...]
       }
+      (line, used) = (String(rest), rest.columnCount)
     }
     return lines + [line]
   }

@@ -65,6 +65,7 @@ extension String {
   /// The text with everything that could move the cursor, change colours or reorder what is shown
   /// written as `\u{…}`.
   var escaped: String {
+    if utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) { return self }
     var result = ""
     for scalar in unicodeScalars {
       switch scalar.properties.generalCategory {

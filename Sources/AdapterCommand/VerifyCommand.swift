@@ -42,7 +42,7 @@ extension FormatError {
   /// Whether it says that an `.adp` file is damaged, not that it is none, or of another version.
   fileprivate var isDamage: Bool {
     switch self {
-    case .notAdapter, .version, .requires, .unsupported, .storage: false
+    case .notAdapter, .version, .requires, .unsupported, .excess, .storage: false
     default: true
     }
   }

@@ -29,6 +29,8 @@ public enum FormatError: Error, Hashable, Sendable {
   case checksum(String)
   /// A tensor's restored bytes do not have its digest.
   case tensor(Name)
+  /// To do what was asked for would take more memory or time than a file of this length is worth.
+  case excess(String)
   /// A part of a later version was asked for.
   case unsupported(String)
   /// The bytes cannot be read or written.
@@ -41,7 +43,7 @@ public enum FormatError: Error, Hashable, Sendable {
     case .version: "version"
     case .truncated: "truncated"
     case .footer: "footer"
-    case .limit: "limit"
+    case .limit, .excess: "limit"
     case .digest: "digest"
     case .frame: "frame"
     case .json: "json"
@@ -64,6 +66,7 @@ extension FormatError: CustomStringConvertible {
     case .truncated(let length): "cut short or damaged at the end (\(length) bytes)"
     case .footer(let what): "damaged footer: \(what)"
     case .limit(let what): "over a limit of the format: \(what)"
+    case .excess(let what): "too much for a file of its length: \(what)"
     case .digest: "damaged manifest: its digest is wrong"
     case .frame(let what): "bad frame: \(what)"
     case .json(let error): "bad manifest: \(error)"

@@ -13,6 +13,15 @@ public enum Limits {
   /// How much longer than its contents a payload frame may be.
   public static let frameOverhead = 64
 
+  /// Values in the keys of all operations, which are kept one by one.
+  static let operationValues = 1 << 20
+
+  /// Bytes of a tensor that is held whole, in a file of this length: what compresses that well is no trained
+  /// tensor.
+  package static func heldBytes(fileLength: UInt64) -> UInt64 {
+    sum(16 << 20, times: 4, fileLength)
+  }
+
   /// Bytes of the manifest's text, in a file of this length.
   public static func manifestBytes(fileLength: UInt64) -> UInt64 {
     min(128 << 20, sum(1 << 20, times: 8, fileLength))

@@ -58,6 +58,7 @@ extension Manifest {
     var reader = try parsing { () throws(JSONError) in
       try JSONReader(text, maximumDepth: Limits.depth)
     }
+    reader.remainingValues = Limits.operationValues
     do throws(FormatError) {
       self = try Manifest(parsing: &reader)
     } catch {
@@ -75,6 +76,7 @@ extension Manifest {
     var reader = try parsing { () throws(JSONError) in
       try JSONReader(text, maximumDepth: Limits.depth)
     }
+    reader.remainingValues = Limits.operationValues
     do throws(FormatError) {
       self = try Manifest(parsing: &reader, .unpacked)
     } catch {

@@ -62,14 +62,23 @@ public struct OperationRecord: Sendable, Hashable {
       case "shape": shape = try fields.shape(&reader)
       case "bound": bound = try parseNames(&reader)
       default:
-        attributes.append(
-          JSONValue.Member(
-            key, try parsing { () throws(JSONError) in try JSONValue(parsing: &reader) }))
+        attributes.append(JSONValue.Member(key, try Self.parseAttribute(&reader)))
       }
     }
     self.op = try fields.require(op, "op")
     self.tensors = try fields.require(tensors, "tensors")
     if unknownOperandKey != nil { verbatim = reader.text(from: start) }
+  }
+
+  private static func parseAttribute(
+    _ reader: inout JSONReader
+  ) throws(FormatError) -> JSONValue {
+    do throws(JSONError) {
+      return try JSONValue(parsing: &reader)
+    } catch {
+      guard error.fault == .tooMany else { throw .json(error) }
+      throw .excess("over \(Limits.operationValues) values in the keys of operations")
+    }
   }
 
   private mutating func parseRoles(

@@ -203,8 +203,9 @@ extension AdapterBundle {
 extension AdapterBundle {
   /// What every file says, in the same words: a text of one file need not be true of the others.
   private static func commonMetadata(_ manifests: [Manifest]) -> [Manifest.MetadataEntry] {
-    (manifests.first?.metadata ?? []).filter { entry in
-      manifests.allSatisfy { $0.metadata.contains(entry) }
+    let all = manifests.map { Set($0.metadata) }
+    return (manifests.first?.metadata ?? []).filter { entry in
+      all.allSatisfy { $0.contains(entry) }
     }
   }
 
@@ -213,14 +214,13 @@ extension AdapterBundle {
     _ manifests: [Manifest], _ labels: [FilePath], _ settled: Set<Name>
   ) -> [String] {
     var keys: [Name] = []
-    for key in manifests.flatMap(\.metadata).map(\.key)
-    where !settled.contains(key) && !keys.contains(key) {
+    var seen = settled
+    for key in manifests.flatMap(\.metadata).map(\.key) where seen.insert(key).inserted {
       keys.append(key)
     }
+    let holdings = manifests.map { Set($0.metadata.map(\.key)) }
     return keys.map { key in
-      let holders = zip(manifests, labels).filter { manifest, _ in
-        manifest.metadata.contains { $0.key == key }
-      }
+      let holders = zip(holdings, labels).filter { keys, _ in keys.contains(key) }
       var names: [String] = []
       for (_, label) in holders where !names.contains(label.string) { names.append(label.string) }
       return "metadata left out, because the files do not agree: \(key) (of "

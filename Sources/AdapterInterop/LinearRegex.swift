@@ -31,6 +31,9 @@ struct LinearRegex {
     let node = try parser.parse()
     var program: [Step] = []
     try Self.compile(node, into: &program)
+    guard program.count <= Self.maximumSteps else {
+      throw Unsupported(what: "more than \(Self.maximumSteps) steps")
+    }
     self.program = program
   }
 
@@ -49,6 +52,8 @@ struct LinearRegex {
     var next = StepSet(count: program.count + 1)
     follow(0, at: 0, of: scalars.count, into: &current)
     for (position, scalar) in scalars.enumerated() {
+      // None is left: it matched before, or does not.
+      if current.steps.isEmpty { return false }
       if current.contains(program.count) { return true }
       cost += current.steps.count + 1
       next.removeAll()

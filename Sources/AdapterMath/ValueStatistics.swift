@@ -27,12 +27,36 @@ public struct ValueStatistics: Sendable, Hashable {
     case valueNorm = "value_norm"
   }
 
-  private init?(_ quantity: Quantity, _ values: [Double]) {
-    guard let minimum = values.min(), let maximum = values.max() else { return nil }
+  /// The same, while values come.
+  private struct Sums {
+    private(set) var minimum = 0.0
+    private(set) var maximum = 0.0
+    private(set) var sum = 0.0
+    private(set) var count = 0
+
+    mutating func add(_ value: Double) {
+      if count == 0 || value < minimum { minimum = value }
+      if count == 0 || maximum < value { maximum = value }
+      sum += value
+      count += 1
+    }
+  }
+
+  private init(_ quantity: Quantity, _ sums: Sums) {
     self.quantity = quantity
-    self.minimum = minimum
-    self.maximum = maximum
-    mean = values.reduce(0, +) / Double(values.count)
+    minimum = sums.minimum
+    maximum = sums.maximum
+    mean = sums.sum / Double(sums.count)
+  }
+
+  /// Whether the adapter is worth looking at all of its values.
+  public static func areWorthwhile(for adapter: Adapter) -> Bool {
+    let efforts = adapter.operations.map { operation in
+      PromptRows.sizes(operation) == nil
+        ? Effort(loading: operation, of: adapter, scalar: 8)
+        : Effort(measuring: [operation], of: adapter)
+    }
+    return efforts.worthwhile(inputs: adapter.storedByteCount).allSatisfy(\.self)
   }
 
   /// What is worth saying of operations of one kind; nothing of those whose effect depends on more than
@@ -42,48 +66,45 @@ public struct ValueStatistics: Sendable, Hashable {
   public static func all(
     of operations: [Adapters.Operation], in adapter: Adapter
   ) throws(FormatError) -> [ValueStatistics] {
-    var measured: [Quantity: [Double]] = [:]
-    for operation in operations {
-      for (quantity, values) in try measure(operation, adapter) {
-        measured[quantity, default: []] += values
-      }
-    }
+    var measured: [Quantity: Sums] = [:]
+    for operation in operations { try measure(operation, adapter, &measured) }
     return Quantity.allCases.compactMap { quantity in
-      measured[quantity].flatMap { ValueStatistics(quantity, $0) }
+      measured[quantity].flatMap { $0.count == 0 ? nil : ValueStatistics(quantity, $0) }
     }
   }
 
   private static func measure(
-    _ operation: Adapters.Operation, _ adapter: Adapter
-  ) throws(FormatError) -> [(Quantity, [Double])] {
+    _ operation: Adapters.Operation, _ adapter: Adapter, _ measured: inout [Quantity: Sums]
+  ) throws(FormatError) {
     func values(_ operand: TypedOperand) throws(FormatError) -> [Double] {
       try OperandValues<Double>(operand.operand, of: adapter).values
     }
+    func add(_ quantity: Quantity, _ values: some Sequence<Double>) {
+      var sums = measured[quantity] ?? Sums()
+      for value in values { sums.add(value) }
+      measured[quantity] = sums
+    }
     switch operation {
     case .multiply(let multiply):
-      return [(.distanceFromOne, try values(multiply.vector).map { abs($0 - 1) })]
-    case .add(let add): return [(.size, try values(add.delta).map { abs($0 * add.scale) })]
+      add(.distanceFromOne, try values(multiply.vector).lazy.map { abs($0 - 1) })
+    case .add(let change): add(.size, try values(change.delta).lazy.map { abs($0 * change.scale) })
     case .prependEmbeddings(let prompt):
-      return [(.rowNorm, norms(try values(prompt.values), prompt.values.shape[1]))]
+      add(.rowNorm, norms(try values(prompt.values), prompt.values.shape[1]))
     case .replaceRows(let rows):
-      return [
-        (.rowNorm, norms(try values(rows.values), rows.values.shape.dropFirst().reduce(1, *)))
-      ]
+      add(.rowNorm, norms(try values(rows.values), rows.values.shape.dropFirst().reduce(1, *)))
     case .prependKV(let prefix):
       let all = norms(try values(prefix.values), prefix.headDimension)
       let heads = prefix.headCount
       let slotCount = prefix.values.shape[1] / (heads * prefix.headDimension)
-      func of(_ slot: Int) -> [Double] {
-        (0..<prefix.tokenCount).flatMap { token -> ArraySlice<Double> in
+      func addSlot(_ slot: Int, _ quantity: Quantity) {
+        for token in 0..<prefix.tokenCount {
           let start = (token * slotCount + slot) * heads
-          return all[start..<start + heads]
+          add(quantity, all[start..<start + heads])
         }
       }
-      return [
-        (.keyNorm, prefix.slots.flatMap { of($0.key) }),
-        (.valueNorm, prefix.slots.flatMap { of($0.value) }),
-      ]
-    default: return []
+      for slot in prefix.slots { addSlot(slot.key, .keyNorm) }
+      for slot in prefix.slots { addSlot(slot.value, .valueNorm) }
+    default: break
     }
   }
 

@@ -91,6 +91,24 @@ public struct AdaptedCheckpoint: Sendable {
     self.adapters = adapters
     self.policy = policy
     self.changes = changes
+    try checkEffort()
+  }
+
+  /// Refuses what takes far more memory or work than base and adapters are worth.
+  private func checkEffort() throws(RuntimeError) {
+    var work = 0.0
+    for tensor in tensors {
+      let count = tensor.info.shape.count
+      try rethrowing(as: { named(.format($0), in: tensor) { _ in true } }) {
+        () throws(FormatError) in
+        try tensor.changes.checkMemory(elements: count, of: tensor.info.name.text)
+      }
+      work += tensor.changes.reduce(0) { $0 + $1.effort(elements: count).work }
+    }
+    let inputs = adapters.reduce(checkpoint.byteCount) { $0 + $1.bound.adapter.storedByteCount }
+    guard work <= Effort.limit(inputs: inputs) else {
+      throw .format(.excess("the changes of all \(tensors.count) tensors"))
+    }
   }
 
   /// Applies one adapter to a base, as it was trained.

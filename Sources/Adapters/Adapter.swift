@@ -78,16 +78,32 @@ public struct Adapter: Sendable {
 
   /// A tensor's bytes; those of an `.adp` file with their digest checked.
   ///
-  /// - Throws: `FormatError` where they cannot be read, or are damaged.
+  /// - Throws: `FormatError` where they cannot be read, or are damaged; `excess` where an `.adp` file stands for
+  ///   far more bytes than it has.
   public func contents(of name: Name) throws(FormatError) -> [UInt8] {
     switch origin {
-    case .file(let file, let index): return try file.contents(of: name, adapter: index)
+    case .file(let file, let index):
+      try checkHeld(name)
+      return try file.contents(of: name, adapter: index)
     case .contents(let contents):
       guard let tensor = contents[name] else { throw .manifest("no tensor \(name)") }
       return try rethrowing(as: FormatError.storage) { () throws(StorageError) in
         try tensor.bytes.bytes(at: tensor.offset, count: tensor.info.byteCount)
       }
     }
+  }
+
+  /// Refuses to hold a tensor in memory that takes far more there than in its file.
+  private func checkHeld(_ name: Name) throws(FormatError) {
+    guard let file = file?.file, let info = tensor(name) else { return }
+    guard UInt64(info.byteCount) <= Limits.heldBytes(fileLength: file.byteCount) else {
+      throw .excess("tensor \(name) of \(info.byteCount) bytes")
+    }
+  }
+
+  /// Bytes that it takes on disk, about: those of its file, or of its tensors.
+  package var storedByteCount: UInt64 {
+    file?.file.byteCount ?? tensors.reduce(0) { $0 + UInt64($1.byteCount) }
   }
 
   /// The adapter with some of its operations only.

@@ -131,7 +131,10 @@ public indirect enum Operation: Sendable, Hashable {
   }
 
   /// The operation's name in the specification.
-  public var name: String { record.op }
+  public var name: String {
+    if case .unsupported(let record, _) = self { return record.op }
+    return payload.map { type(of: $0).op } ?? ""
+  }
 
   /// The parameter it changes; nil where it changes none.
   public var target: Target? { payload?.target }
@@ -147,7 +150,10 @@ public indirect enum Operation: Sendable, Hashable {
   public var summary: OperationSummary { payload?.summary ?? OperationSummary() }
 
   /// The tensors it uses.
-  public var operands: [Operand] { record.operands }
+  public var operands: [Operand] {
+    if case .unsupported(let record, _) = self { return record.operands }
+    return payload?.operands.compactMap(\.operand) ?? []
+  }
 
   /// As the manifest lists it.
   public var record: OperationRecord {

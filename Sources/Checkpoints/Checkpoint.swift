@@ -66,6 +66,9 @@ public struct Checkpoint: Sendable {
     hasUnreadableConfig = config == nil && FileStatus(of: configPath) != nil
   }
 
+  /// Bytes of its safetensors files.
+  package var byteCount: UInt64 { shards.reduce(0) { $0 + $1.file.file.count } }
+
   /// The names of all stored tensors.
   public var names: some Collection<Name> & Sendable { places.keys }
 

@@ -19,6 +19,8 @@ public struct JSONError: Error, Hashable, Sendable {
     case duplicateKey(Name)
     /// Objects and arrays nested deeper than the reader's limit.
     case tooDeep
+    /// More values than the reader's limit.
+    case tooMany
     /// A number that no double can hold: it overflows, or it is not zero and becomes zero.
     case numberOutOfRange
     /// A number where an integer was asked for: one that is not `0|[1-9][0-9]*` up to 2^53 − 1.
@@ -58,6 +60,7 @@ extension JSONError.Fault: CustomStringConvertible {
     case .controlCharacter: "control character in a string"
     case .duplicateKey(let key): "duplicate key \"\(key)\""
     case .tooDeep: "nested too deep"
+    case .tooMany: "too many values"
     case .numberOutOfRange: "number out of range"
     case .notInteger: "expected an integer from 0 to 2^53 - 1"
     case .expected(let what): "expected \(what)"

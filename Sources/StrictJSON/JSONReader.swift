@@ -23,6 +23,9 @@ public struct JSONReader {
   /// whoever writes the document again would lose it.
   package private(set) var firstIgnored: String?
 
+  /// How many more values may be read as a `JSONValue`, each of which takes far more memory than text.
+  package var remainingValues = Int.max
+
   /// Begins to read a document.
   ///
   /// - Parameters:
@@ -34,6 +37,11 @@ public struct JSONReader {
     self.bytes = bytes
     self.maximumDepth = maximumDepth
     skipSpace()
+  }
+
+  mutating func countValue() throws(JSONError) {
+    guard remainingValues > 0 else { throw JSONError(.tooMany, at: offset) }
+    remainingValues -= 1
   }
 
   /// Ends the document: nothing but white space may follow.

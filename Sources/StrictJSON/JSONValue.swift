@@ -29,17 +29,19 @@ public enum JSONValue: Hashable, Sendable {
     }
   }
 
-  /// Reads a whole document.
+  /// Reads a whole document of at most 2^20 values.
   ///
-  /// - Throws: `JSONError` where it is not one value of the strict profile.
+  /// - Throws: `JSONError` where it is not one value of the strict profile, or of more.
   public init(document bytes: [UInt8], maximumDepth: Int) throws(JSONError) {
     var reader = try JSONReader(bytes, maximumDepth: maximumDepth)
+    reader.remainingValues = 1 << 20
     self = try JSONValue(parsing: &reader)
     try reader.finish()
   }
 
   /// Reads the next value of a document.
   public init(parsing reader: inout JSONReader) throws(JSONError) {
+    try reader.countValue()
     switch try reader.kind() {
     case .null:
       try reader.null()

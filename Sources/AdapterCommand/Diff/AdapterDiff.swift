@@ -34,6 +34,12 @@ struct AdapterDiff {
       try AdapterDifference(left, right, choices.detail) { bar.advance(1, of: UInt64($0)) }
     }
     bar.finish()
+    if let count = difference.effects?.uncomparedCount, count > 0 {
+      Terminal.report(
+        "note",
+        "\(name): not compared, as that is too much for files of their length: "
+          + count.of("change"))
+    }
     measurement = try choices.base.map { base throws(Failure) in
       try Self.measure(left, right, at: path, on: base, choices.binding)
     }

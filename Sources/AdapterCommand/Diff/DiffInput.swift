@@ -60,12 +60,10 @@ struct AdapterSide {
     if left.adapters.count == 1, right.adapters.count == 1 {
       return [(left.adapters[0].name, left.adapters[0], right.adapters[0])]
     }
-    let names = Set((left.adapters + right.adapters).map(\.name)).sorted()
-    return names.map { name in
-      (
-        name, left.adapters.first { $0.name == name },
-        right.adapters.first { $0.name == name }
-      )
+    func byName(_ side: AdapterSide) -> [Name: Adapter] {
+      Dictionary(side.adapters.map { ($0.name, $0) }) { first, _ in first }
     }
+    let (mine, theirs) = (byName(left), byName(right))
+    return Set(mine.keys).union(theirs.keys).sorted().map { ($0, mine[$0], theirs[$0]) }
   }
 }

@@ -61,10 +61,11 @@ extension LayerMap {
   /// The norms of a prompt's tokens, or of a prefix's layers.
   init(_ prompt: PromptNorms) {
     let isPrompt = prompt.kind == .tokens
+    let rows = prompt.rows.prefix(Self.maximumCells / 2)
     self.init(
       title: isPrompt ? "‖row‖ of the soft prompt" : "‖keys‖ and ‖values‖ of the prefix",
-      rowTitle: isPrompt ? "token" : "layer", rows: prompt.rows.indices.map { "\($0)" },
-      columns: isPrompt ? ["norm"] : ["keys", "values"], values: prompt.rows)
+      rowTitle: isPrompt ? "token" : "layer", rows: rows.indices.map { "\($0)" },
+      columns: isPrompt ? ["norm"] : ["keys", "values"], values: Array(rows))
   }
 }
 

@@ -17,16 +17,25 @@ struct InspectReport {
   var page: ReportPage {
     var page = ReportPage(
       title: Shown(listing.path), command: "adapter inspect", summary: Shown(summary))
-    for adapter in listing.adapters { add(adapter, to: &page) }
+    for adapter in listing.adapters.prefix(Self.maximumAdapters) { add(adapter, to: &page) }
+    if listing.adapters.count > Self.maximumAdapters {
+      let count = listing.adapters.count.of("adapter")
+      page.findings.insert(
+        Finding(.note, Shown("of \(count) the first \(Self.maximumAdapters); --json lists all")),
+        at: 0)
+    }
     page.sizes = sizes
     page.provenance = provenance
     return page
   }
 
+  /// A page of more is for no eye.
+  private static let maximumAdapters = 100
+
   private var isBundle: Bool { listing.adapters.count > 1 }
 
   private var summary: String {
-    listing.adapters.map { inspected in
+    listing.adapters.prefix(Self.maximumAdapters).map { inspected in
       let count = Set(inspected.adapter.operations.compactMap(\.target?.name)).count
       let name = isBundle ? "\(inspected.adapter.name): " : ""
       let method = inspected.adapter.method

@@ -44,12 +44,21 @@ struct InspectedAdapter {
     inspection = try Inspection(adapter)
     self.change = change
     var statistics: [[ValueStatistics]] = []
+    let areWorthwhile = ValueStatistics.areWorthwhile(for: adapter)
     for group in inspection.groups {
-      statistics.append(try ValueStatistics.all(of: group.operations, in: adapter))
+      statistics.append(
+        areWorthwhile ? try ValueStatistics.all(of: group.operations, in: adapter) : [])
     }
     let bar = ProgressBar("measuring", counting: .targets)
     defer { bar.finish() }
     let effects = try AdapterEffects(of: adapter) { bar.advance(1, of: UInt64($0)) }
+    bar.finish()
+    if effects.unmeasuredCount > 0 {
+      Terminal.report(
+        "note",
+        "\(adapter.name): not measured, as that is too much for a file of its length: "
+          + effects.unmeasuredCount.of("change"))
+    }
     values = Values(
       statistics: statistics, effects: effects,
       findings: try AdapterMath.Finding.all(of: adapter, effects, layer: \.layerLabel))

@@ -27,6 +27,10 @@ struct LayerMap {
     maximum = values.joined().compactMap(\.self).filter(\.isFinite).max() ?? 0
   }
 
+  /// Cells of a map; one of more is for no eye, and could be as large as the square of its file.
+  static let maximumCells = 1 << 14
+  private static let maximumColumns = 512
+
   /// A map of parameters; those that share a place, such as experts, by the root of the sum of squares, or
   /// by the largest.
   ///
@@ -50,26 +54,32 @@ struct LayerMap {
     // Layers by number within their stack; what is in none comes last.
     let order = layers.all.indices.sorted { left, right in
       func key(_ layer: Layer) -> (Int, Int) {
-        (layer.stack.map { stacks.all.firstIndex(of: $0) ?? 0 } ?? .max, layer.layer ?? 0)
+        (layer.stack.flatMap { stacks.place($0) } ?? .max, layer.layer ?? 0)
       }
       return key(layers.all[left]) < key(layers.all[right])
     }
+    let shownColumns = min(modules.all.count, Self.maximumColumns)
+    let shownRows = min(order.count, Self.maximumCells / max(1, shownColumns))
+    let isWhole = shownColumns == modules.all.count && shownRows == order.count
     let names = stacks.all
     let short = Dictionary(
       zip(names, names.count > 1 ? names.shortenedAtBothEnds : names.map { _ in "" }),
       uniquingKeysWith: { first, _ in first })
     self.init(
-      title: title, rowTitle: "layer",
-      rows: order.map { row in
+      title: isWhole
+        ? title
+        : "\(title); of \(order.count.of("layer")) and \(modules.all.count.of("module")) the first",
+      rowTitle: "layer",
+      rows: order.prefix(shownRows).map { row in
         guard let number = layers.all[row].layer, let stack = layers.all[row].stack else {
           return "other"
         }
         let prefix = short[stack] ?? ""
         return prefix.isEmpty ? "\(number)" : "\(prefix).\(number)"
       },
-      columns: modules.all.shortened,
-      values: order.map { row in
-        modules.all.indices.map { cells[Cell(row: row, column: $0)] }
+      columns: Array(modules.all.prefix(shownColumns)).shortened,
+      values: order.prefix(shownRows).map { row in
+        (0..<shownColumns).map { cells[Cell(row: row, column: $0)] }
       })
   }
 }
@@ -88,6 +98,8 @@ private struct Cell: Hashable {
 private struct Places<Value: Hashable> {
   private(set) var all: [Value] = []
   private var known: [Value: Int] = [:]
+
+  func place(_ value: Value) -> Int? { known[value] }
 
   mutating func place(of value: Value) -> Int {
     if let place = known[value] { return place }

@@ -85,9 +85,15 @@ public struct AdapterFolder: Sendable {
     self.adapters = adapters
   }
 
+  /// Adapters of one folder, each of which is a folder of its own.
+  private static let maximumCount = 4096
+
   /// Why adapters of these names cannot be sub-folders beside a manifest ([FLD-2]); nil where they can.
   static func reasonNotToUnpack(_ names: [Name]) -> String? {
     guard names.count > 1 else { return nil }
+    guard names.count <= maximumCount else {
+      return "\(names.count) adapters are more than \(maximumCount)"
+    }
     var seen: [String: Name] = [manifestName: "manifest.json"]
     for name in names {
       // Adapter names are ASCII, so that this is what a file system means by case.

@@ -105,15 +105,38 @@ public enum PEFTExport {
   private static func writeWeights(
     _ adapter: Adapter, _ header: SafetensorsHeader, to file: OutputFile
   ) throws(InteropError) {
-    try storing { () throws(StorageError) in try file.write(header.encoded) }
+    for tensor in header.tensors where adapter.tensor(tensor.info.name) != tensor.info {
+      throw .notExpressible("the adapter has no tensor \(tensor.info.name) as recorded")
+    }
+    let encoded = header.encoded
+    try storing { () throws(StorageError) in try file.write(encoded) }
+    if let (source, index) = adapter.file {
+      return try restoreWeights(of: source, index, header, from: UInt64(encoded.count), to: file)
+    }
     for tensor in header.tensors {
-      guard adapter.tensor(tensor.info.name) == tensor.info else {
-        throw .notExpressible("the adapter has no tensor \(tensor.info.name) as recorded")
-      }
       let contents = try rethrowing(as: InteropError.format) { () throws(FormatError) in
         try adapter.contents(of: tensor.info.name)
       }
       try storing { () throws(StorageError) in try file.write(contents) }
+    }
+  }
+
+  /// Writes tensors as they are decoded, none of which is ever whole in memory.
+  private static func restoreWeights(
+    of source: AdapterFile, _ adapter: Int, _ header: SafetensorsHeader, from start: UInt64,
+    to file: OutputFile
+  ) throws(InteropError) {
+    var places: [Name: UInt64] = [:]
+    for tensor in header.tensors { places[tensor.info.name] = start + tensor.offset }
+    try storing { () throws(StorageError) in try file.resize(to: start + header.dataByteCount) }
+    try rethrowing(as: InteropError.format) { () throws(FormatError) in
+      _ = try unsafe source.restore(adapter: adapter) {
+        [places] info, offset, bytes throws(FormatError) in
+        guard let place = places[info.name] else { return }
+        try rethrowing(as: FormatError.storage) { () throws(StorageError) in
+          try unsafe file.write(bytes, at: place + UInt64(offset))
+        }
+      }
     }
   }
 

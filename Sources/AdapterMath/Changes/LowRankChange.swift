@@ -172,7 +172,7 @@ extension AddLowRank {
 /// file can stand for very many of them.
 func checkFactors(_ name: Name, rank: Int, _ size: Int, of count: Int) throws(FormatError) {
   let (elements, overflow) = rank.multipliedReportingOverflow(by: size)
-  guard !overflow, elements / 64 <= count + 1 << 18 else {
+  guard !overflow, elements / 48 <= count + 1 << 17 else {
     throw .unsupported("\(name): factors of \(rank) × \(size), far beyond the weight's own size,")
   }
 }

@@ -14,7 +14,7 @@ struct AdditiveChange: Sendable {
   private let kernel: [Int]
 
   /// Beyond this many elements a matrix that is no product is not written out.
-  private static let maximumDenseCount = 1 << 21
+  static let maximumDenseCount = 1 << 21
   /// Beyond this many it is not worked out at all: a few bytes of a file can stand for very many.
   private static let maximumCount = 1 << 31
 

@@ -7,6 +7,8 @@ public import StrictJSON
 public struct EffectComparison: Sendable {
   /// The parameters that either changes, in the order of the left one and then of the right one.
   public let targets: [Target]
+  /// How many of them are not compared: it would take far more memory or time than the adapters are worth.
+  public let uncomparedCount: Int
 
   /// How much is worked out.
   public enum Detail: Sendable {
@@ -56,9 +58,13 @@ public struct EffectComparison: Sendable {
     _ report: @Sendable (_ total: Int) -> Void = { _ in }
   ) throws(FormatError) {
     let pairs = Self.pairs(left, right)
-    targets = try pairs.concurrentMap { pair throws(FormatError) in
+    let efforts = pairs.map { $0.effort(left, right, detail) }
+    let areCompared = efforts.worthwhile(inputs: left.storedByteCount + right.storedByteCount)
+    uncomparedCount = areCompared.count { !$0 }
+    targets = try pairs.indices.concurrentMap { index throws(FormatError) in
       defer { report(pairs.count) }
-      return try pair.compare(left, right, detail)
+      guard areCompared[index] else { return pairs[index].uncompared }
+      return try pairs[index].compare(left, right, detail)
     }
   }
 
@@ -144,6 +150,21 @@ private struct OperationPair: Sendable {
   let name: Name?
   var left: [Adapters.Operation] = []
   var right: [Adapters.Operation] = []
+
+  /// What a comparison takes.
+  func effort(
+    _ leftAdapter: Adapter, _ rightAdapter: Adapter, _ detail: EffectComparison.Detail
+  ) -> Effort {
+    var effort =
+      Effort(measuring: left, of: leftAdapter) + Effort(measuring: right, of: rightAdapter)
+    if detail == .angles { effort.work *= 8 }
+    return effort
+  }
+
+  /// What is said where it takes too much.
+  var uncompared: EffectComparison.Target {
+    .init(name: name, operations: names, relation: .otherKind, parts: [], prompt: nil)
+  }
 
   private var names: [String] { (left.isEmpty ? right : left).map(\.name) }
 

@@ -133,8 +133,12 @@ extension Finding {
   private static func widerThanNeeded(_ adapter: Adapter) throws(FormatError) -> [Finding] {
     // Small tensors save nothing, and hold ones and zeros by chance.
     let wide = adapter.tensors.filter { $0.type == .f32 && $0.shape.count >= 64 }
-    let needed = try wide.concurrentMap { info throws(FormatError) in
-      NarrowType.holding(try adapter.contents(of: info.name))
+    let needed = try wide.concurrentMap { info throws(FormatError) -> ElementType? in
+      do throws(FormatError) {
+        return NarrowType.holding(try adapter.contents(of: info.name))
+      } catch .excess {
+        return nil
+      }
     }
     let pairs = zip(wide, needed)
     return [ElementType.bf16, .f16].compactMap { type in

@@ -36,6 +36,19 @@ struct PromptRows: Sendable {
     }
   }
 
+  /// How many rows there would be, and how many elements in all of them: slots may be the same.
+  static func sizes(_ operation: Adapters.Operation) -> (count: Double, elements: Double)? {
+    switch operation {
+    case .prependEmbeddings(let prompt):
+      return (Double(prompt.tokenCount), Double(prompt.values.count))
+    case .prependKV(let prefix):
+      let rows = 2 * Double(prefix.slots.count)
+      let slot = Double(prefix.headCount) * Double(prefix.headDimension)
+      return (rows, rows * Double(prefix.tokenCount) * slot)
+    default: return nil
+    }
+  }
+
   func hasSameHeads(as other: PromptRows) -> Bool { heads == other.heads }
 
   var norms: PromptNorms { PromptNorms(kind: kind, rows: rows.map { $0.map(\.norm) }) }

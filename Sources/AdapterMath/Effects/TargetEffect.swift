@@ -55,6 +55,15 @@ public struct TargetEffect: Sendable {
     }
     self.measures = measures
   }
+
+  /// One that is listed without a number.
+  init(unmeasured target: Name?, _ operations: [Adapters.Operation]) {
+    self.target = target
+    self.operations = operations
+    prompt = nil
+    measures =
+      target == nil ? [] : [.init(space: .operands, norm: nil, rank: nil, spectrum: nil)]
+  }
 }
 
 extension EffectPart {
@@ -93,6 +102,8 @@ extension EffectPart {
 public struct AdapterEffects: Sendable {
   /// By target, in the order of their first operations; what runs beside the weights has one each.
   public let targets: [TargetEffect]
+  /// How many of them are not measured: it would take far more memory or time than the adapter is worth.
+  public let unmeasuredCount: Int
 
   /// Measures an adapter.
   ///
@@ -104,8 +115,15 @@ public struct AdapterEffects: Sendable {
     of adapter: Adapter, _ report: @Sendable (_ total: Int) -> Void = { _ in }
   ) throws(FormatError) {
     let groups = adapter.operationsByTarget
-    targets = try groups.concurrentMap { group throws(FormatError) in
+    let efforts = groups.map { Effort(measuring: $0.operations, of: adapter) }
+    let areMeasured = efforts.worthwhile(inputs: adapter.storedByteCount)
+    unmeasuredCount = areMeasured.count { !$0 }
+    targets = try groups.indices.concurrentMap { index throws(FormatError) in
       defer { report(groups.count) }
+      let group = groups[index]
+      guard areMeasured[index] else {
+        return TargetEffect(unmeasured: group.target, group.operations)
+      }
       return try TargetEffect(group.target, group.operations, in: adapter)
     }
   }

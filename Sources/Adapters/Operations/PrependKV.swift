@@ -60,11 +60,12 @@ extension PrependKV: OperationPayload {
     values = try fields.operand("values")
     headCount = try fields.count("heads", absent: 0)
     headDimension = try fields.count("head_dim", absent: 0)
-    slots = try fields.table("slots").map { Slots(key: $0.first ?? -1, value: $0.last ?? -1) }
-    stream = try fields.word("stream")
-    guard try fields.table("slots").allSatisfy({ $0.count == 2 }) else {
+    let rows = try fields.table("slots")
+    guard rows.allSatisfy({ $0.count == 2 }) else {
       throw .manifest("\(Self.op): a layer has a slot for keys and one for values")
     }
+    slots = rows.map { Slots(key: $0[0], value: $0[1]) }
+    stream = try fields.word("stream")
   }
 
   /// [PKV-1].

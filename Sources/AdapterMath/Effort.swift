@@ -1,0 +1,216 @@
+package import AdapterFormat
+package import Adapters
+internal import Storage
+
+/// About how much work and memory something takes, told from shapes alone, before anything is read. A file of a
+/// few bytes can stand for tensors that are a thousand times as long, and an operation for a weight that is longer
+/// again; so what such a file is worth is settled first.
+package struct Effort: Sendable {
+  /// In multiplications of a matrix product, of which a processor does some ten in a nanosecond.
+  package var work = 0.0
+  /// Bytes that are in memory at the same time.
+  package var bytes = 0.0
+
+  package init() {}
+
+  package static func + (left: Effort, right: Effort) -> Effort {
+    var sum = Effort()
+    sum.work = left.work + right.work
+    sum.bytes = left.bytes + right.bytes
+    return sum
+  }
+}
+
+extension Effort {
+  /// A byte that is read, checked, decoded and widened.
+  private static let decoding = 64.0
+  /// One element in a loop that is no matrix product.
+  fileprivate static let looping = 128.0
+  /// What inputs below a mebibyte are worth: some seconds of work.
+  private static let freeWork = 0x1p36
+  private static let freeInput = 0x1p20
+  /// What every byte beyond that is worth: more than trained adapters ever need.
+  private static let workPerByte = 0x1p18
+
+  /// Bytes that one thread may take for nothing.
+  fileprivate static let freeMemory = 0x3p24
+
+  /// The most work that inputs of so many bytes are worth.
+  package static func limit(inputs: UInt64) -> Double {
+    freeWork + workPerByte * max(0, Double(inputs) - freeInput)
+  }
+
+  /// Loading the operands of an operation as numbers of so many bytes.
+  package init(loading operation: Adapters.Operation, of adapter: Adapter, scalar: Double) {
+    for operand in operation.operands {
+      guard let info = adapter.tensor(operand.tensor) else { continue }
+      let count = operand.window?.map { Double($0.count) }.reduce(1, *) ?? Double(info.shape.count)
+      work += Self.decoding * Double(info.byteCount)
+      // The tensor as it is restored, and as numbers, whole first and then in its window.
+      bytes += Double(info.byteCount) + scalar * Double(info.shape.count)
+      if operand.window != nil { bytes += scalar * count }
+    }
+  }
+}
+
+// MARK: - Changing a weight
+
+extension ParameterChange {
+  /// What it takes to change a tensor of so many elements.
+  package func effort(elements: Int) -> Effort {
+    var effort = Effort(loading: operation, of: adapter, scalar: needsDouble ? 8 : 4)
+    effort.work += operation.workPerElement * Double(elements) + operation.workAhead
+    return effort
+  }
+}
+
+extension [ParameterChange] {
+  /// Refuses changes of one tensor that take more memory than the adapters' files and the tensor are worth.
+  ///
+  /// - Parameters:
+  ///   - elements: how many the tensor has.
+  ///   - name: of the tensor.
+  /// - Throws: `FormatError.excess`.
+  package func checkMemory(elements: Int, of name: String) throws(FormatError) {
+    let bytes = reduce(0) { $0 + $1.effort(elements: 0).bytes }
+    let files = reduce(0) { Swift.max($0, Double($1.adapter.storedByteCount)) }
+    guard bytes <= Effort.freeMemory + 8 * files + 112 * Double(elements) else {
+      throw .excess("what is done to \(name) needs \(Int(bytes.rounded())) bytes at once")
+    }
+  }
+}
+
+extension Adapters.Operation {
+  /// Multiplications of a matrix product for each element of the weight.
+  fileprivate var workPerElement: Double {
+    switch self {
+    case .addLowRank(let low): Double(low.a.shape.first ?? 0) + Effort.looping
+    case .addNormalisedLowRank(let low): Double(low.a.shape[0]) + Effort.looping
+    case .scaleLowRank(let low): Double(low.a.shape[0]) + Effort.looping
+    case .addGroupedLowRank(let low): Double(low.a.shape[0] * low.a.shape[2]) + Effort.looping
+    case .addSpectral(let spectrum): 2 * Double(spectrum.spectrum.count) + Effort.looping
+    case .addHadamard(let hadamard):
+      Double(hadamard.first.rank + hadamard.second.rank) + 2 * Effort.looping
+    case .addKronecker(let product):
+      Double((product.left.pair?.rank ?? 0) + (product.right.pair?.rank ?? 0)) + 2 * Effort.looping
+    case .addBlocks(let blocks):
+      blocks.blocks.shape.count == 3
+        ? Double(blocks.blocks.shape[1]) + Effort.looping : 2 * Effort.looping
+    case .rotateInput(let rotation): Double(rotation.blockSize ?? 0) + Effort.looping
+    case .rotateButterfly(let rotation):
+      rotation.generators.shape.first.map {
+        Double($0) * (Double(rotation.generators.shape.last ?? 0) + Effort.looping)
+      } ?? 0
+    case .reflectInput(let rotation): 4 * Double(rotation.vectors.shape.last ?? 0) + Effort.looping
+    case .addCirculant: 4 * Effort.looping
+    default: Effort.looping
+    }
+  }
+
+  /// Work before the first element.
+  fileprivate var workAhead: Double {
+    switch self {
+    case .rotateInput(let rotation):
+      let size = Double(rotation.blockSize ?? 0)
+      return Double(rotation.generator.shape.first ?? 0) * size * size
+        * (size * Double(max(4, rotation.terms)) + Effort.looping)
+    case .rotateButterfly(let rotation):
+      let size = Double(rotation.generators.shape.last ?? 0)
+      return Double(rotation.generators.count) * (4 * size + Effort.looping)
+    case .reflectInput(let rotation):
+      return rotation.isOrthogonal
+        ? Double(rotation.vectors.count) * Double(rotation.vectors.shape.last ?? 0) * 16 : 0
+    case .addSpectral(let spectrum):
+      // Of a large weight all of the shuffle is drawn.
+      let size = spectrum.weight.shape.map { Double($0.count) } ?? 0
+      return Effort.looping * (Double(spectrum.spectrum.count) + (size >= 0x1p27 ? size : 0))
+    case .addSparse(let sparse): return 8 * Effort.looping * Double(sparse.values.count)
+    default: return 0
+    }
+  }
+
+  /// The rank and the size, out + in, of a change that is a product of two factors, and the elements of these.
+  fileprivate var product: (rank: Double, size: Double)? {
+    switch self {
+    case .addLowRank(let low):
+      return (Double(low.rank), Double(low.inputCount) + Double(low.outputCount))
+    case .scaleLowRank(let low):
+      return (
+        Double(low.a.shape[0]),
+        Double(low.a.shape.dropFirst().reduce(1, *)) + Double(low.b.shape[0])
+      )
+    case .addNormalisedLowRank(let low):
+      return (Double(low.a.shape[0]), Double(low.a.shape[1]) + Double(low.b.shape[0]))
+    case .addGroupedLowRank(let low):
+      let (groups, width, rank) = (low.a.shape[0], low.a.shape[1], low.a.shape[2])
+      return (Double(groups * rank), Double(groups) * Double(width + low.b.shape[2]))
+    case .addSpectral(let spectrum):
+      let shape = logicalShape?.dimensions ?? []
+      return (2 * Double(spectrum.spectrum.count), shape.reduce(0) { $0 + Double($1) })
+    case .addHadamard(let hadamard):
+      let shape = hadamard.first.shape
+      let (height, width) = (Double(shape[0]), shape.dropFirst().reduce(1) { $0 * Double($1) })
+      let rank = Double(hadamard.first.rank) * Double(hadamard.second.rank)
+      // Of a higher rank it is worked out element by element.
+      return rank <= min(height, width) / 2 ? (rank, height + width) : nil
+    default: return nil
+    }
+  }
+}
+
+// MARK: - Measuring a change
+
+extension Effort {
+  /// Measuring what operations on one parameter do, as `TargetEffect` does.
+  init(measuring operations: [Adapters.Operation], of adapter: Adapter) {
+    self.init()
+    for operation in operations {
+      self = self + Effort(loading: operation, of: adapter, scalar: 8)
+    }
+    if let rows = operations.first.flatMap(PromptRows.sizes) {
+      bytes += 32 * rows.elements + 128 * rows.count
+      work += Self.looping * rows.elements
+      return
+    }
+    let products = operations.compactMap(\.product)
+    let shape = operations.first?.logicalShape?.dimensions ?? []
+    let smallest = Double(shape.suffix(2).min() ?? 0)
+    let isProduct = products.count == operations.count && !products.isEmpty
+    let experts = shape.count == 3 ? Double(max(1, shape[0])) : 1
+    let rank = products.reduce(0) { $0 + $1.rank }
+    let size = products.map(\.size).max() ?? 0
+    // The factors, and where they are large against the weight no more than these.
+    if !products.isEmpty { bytes += 8 * experts * rank * size }
+    if isProduct, rank <= 2 * smallest || shape.isEmpty {
+      // QR of both factors, in copies of them; the singular values of the core.
+      bytes += experts * (16 * rank * size + 24 * rank * rank)
+      work += experts * (2 * rank * rank * size + 20 * rank * rank * rank)
+      return
+    }
+    guard operations.allSatisfy(\.isAdditive), shape.count >= 2 else { return }
+    let elements = shape.reduce(1) { $0 * Double($1) }
+    work += operations.reduce(0) { $0 + $1.workPerElement * elements + $1.workAhead }
+    if elements <= Double(AdditiveChange.maximumDenseCount) {
+      bytes += 32 * elements
+      work += 4 * elements * smallest
+    }
+  }
+}
+
+extension [Effort] {
+  /// Which of these inputs of so many bytes are worth: none that needs too much memory, and of the others those
+  /// with the least work, as many as it takes. Those with the same work are all of them in or all of them out.
+  func worthwhile(inputs: UInt64) -> [Bool] {
+    let memory = Effort.freeMemory + 28 * Double(inputs)
+    var counts: [Double: Int] = [:]
+    for effort in self where effort.bytes <= memory { counts[effort.work, default: 0] += 1 }
+    let limit = Effort.limit(inputs: inputs)
+    var (sum, most) = (0.0, -1.0)
+    for (work, count) in counts.sorted(by: { $0.key < $1.key }) {
+      sum += work * Double(count)
+      guard sum <= limit else { break }
+      most = work
+    }
+    return map { $0.bytes <= memory && $0.work <= most }
+  }
+}
