@@ -175,9 +175,11 @@ extension AdapterRecord {
     }
     var isUsed = tensors.map { _ in false }
     for operation in operations {
-      for operand in operation.operands {
-        guard let place = places[operand.tensor] else { throw unknownTensor(operand.tensor) }
-        try operand.checkWindow(in: tensors[place].shape)
+      for role in operation.tensors {
+        guard let place = places[role.operand.tensor] else {
+          throw unknownTensor(role.operand.tensor)
+        }
+        try role.operand.checkWindow(in: tensors[place].shape)
         isUsed[place] = true
       }
     }

@@ -108,7 +108,15 @@ func parseNames(_ reader: inout JSONReader) throws(FormatError) -> [Name] {
 
 /// [NAM-1].
 func checkedName(_ text: String) throws(FormatError) -> Name {
-  let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+  var bytes = text
+  // No branch inside, so that this becomes vector code.
+  var isPlain = true
+  bytes.withUTF8 { bytes in
+    for index in bytes.indices {
+      let byte = unsafe bytes[index]
+      isPlain = isPlain && byte >= 0x20 && byte != 0x7F
+    }
+  }
   guard (1...Limits.nameBytes).contains(text.utf8.count), isPlain, text != "__metadata__" else {
     throw .manifest(
       "a name is 1 to 1,024 bytes without control characters, not \(text.debugDescription)")

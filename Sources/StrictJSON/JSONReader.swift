@@ -17,6 +17,8 @@ public struct JSONReader {
   var remainingByteCount: Int { bytes.count - offset }
   private let maximumDepth: Int
   private var depth = 0
+  /// The first keys of the objects that are open, the innermost last.
+  private var openKeys: [Name] = []
   /// The place of the next byte.
   public internal(set) var offset = 0
   /// The first value that was passed over because nobody knew its key, as its reader describes it:
@@ -55,21 +57,10 @@ public struct JSONReader {
 extension JSONReader {
   /// The keys that an object has shown so far.
   public struct Keys {
-    fileprivate var seen: [Name] = []
+    /// Where they begin among the keys of all open objects.
+    fileprivate let start: Int
+    /// All of them, where there are many.
     fileprivate var index: Set<Name> = []
-
-    /// Remembers a key; false where it was there already.
-    fileprivate mutating func insert(_ key: Name) -> Bool {
-      // Most objects are small: a scan beats a set, and allocates nothing.
-      if seen.count < 16 {
-        guard !seen.contains(key) else { return false }
-        if seen.isEmpty { seen.reserveCapacity(8) }
-        seen.append(key)
-        if seen.count == 16 { index = Set(seen) }
-        return true
-      }
-      return index.insert(key).inserted
-    }
   }
 
   /// The elements that an array has shown so far.
@@ -81,20 +72,34 @@ extension JSONReader {
   /// Opens an object.
   public mutating func beginObject() throws(JSONError) -> Keys {
     try open(UInt8(ascii: "{"), "an object")
-    return Keys()
+    return Keys(start: openKeys.count)
   }
 
   /// The next key of the object, its value being next to read; nil after the last one.
   public mutating func nextKey(_ keys: inout Keys) throws(JSONError) -> Name? {
-    let isFirst = keys.seen.isEmpty
-    if try close(UInt8(ascii: "}"), afterElement: !isFirst) { return nil }
+    if try close(UInt8(ascii: "}"), afterElement: openKeys.count > keys.start) {
+      openKeys.removeSubrange(keys.start...)
+      return nil
+    }
     let start = offset
     guard try peek() == UInt8(ascii: "\"") else { throw unexpected() }
     let key = Name(try string())
-    guard keys.insert(key) else { throw JSONError(.duplicateKey(key), at: start) }
+    guard remember(key, in: &keys) else { throw JSONError(.duplicateKey(key), at: start) }
     try expect(UInt8(ascii: ":"))
     skipSpace()
     return key
+  }
+
+  /// Remembers a key; false where it was there already.
+  private mutating func remember(_ key: Name, in keys: inout Keys) -> Bool {
+    // Most objects are small: a scan beats a set, and allocates nothing.
+    if openKeys.count - keys.start < 16 {
+      guard !openKeys[keys.start...].contains(key) else { return false }
+      openKeys.append(key)
+      if openKeys.count - keys.start == 16 { keys.index = Set(openKeys[keys.start...]) }
+      return true
+    }
+    return keys.index.insert(key).inserted
   }
 
   /// Opens an array.

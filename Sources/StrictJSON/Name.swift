@@ -20,9 +20,10 @@ public struct Name: Sendable, Hashable, Comparable, ExpressibleByStringLiteral {
   /// Whether both have the same UTF-8 bytes.
   public static func == (left: Name, right: Name) -> Bool {
     var (left, right) = (left.text, right.text)
+    // Most that differ do so in length, which says so without a look at the bytes.
+    guard left.utf8.count == right.utf8.count else { return false }
     return left.withUTF8 { left in
       right.withUTF8 { right in
-        guard left.count == right.count else { return false }
         // No branch inside, so that this becomes vector code.
         var difference: UInt8 = 0
         for index in 0..<left.count { unsafe difference |= left[index] ^ right[index] }

@@ -2,6 +2,7 @@
 //   container-benchmark codec FILE DTYPE LEVEL CHUNK   a file of elements, encoded and decoded in memory
 //   container-benchmark write FILE LEVEL               a safetensors file written as .adp, to memory
 //   container-benchmark load FILE                      an .adp file opened and all its tensors loaded
+//   container-benchmark open FILE                      an .adp file opened: footer and manifest read and checked
 // Each prints numbers: seconds, and bytes.
 import AdapterFormat
 import Adapters
@@ -62,5 +63,13 @@ case ("load", 2):
     }
   }
   print(bytes, time)
-default: fatalError("codec FILE DTYPE LEVEL CHUNK, write FILE LEVEL or load FILE")
+case ("open", 2):
+  let path = FilePath(arguments.last ?? "")
+  var count = 0
+  let time = try best {
+    let file = try AdapterFile.open(path)
+    count = file.manifest.adapters.reduce(0) { $0 + $1.streams.reduce(0) { $0 + $1.tensors.count } }
+  }
+  print(count, time)
+default: fatalError("codec FILE DTYPE LEVEL CHUNK, write FILE LEVEL, load FILE or open FILE")
 }
