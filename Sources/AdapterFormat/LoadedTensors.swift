@@ -3,6 +3,8 @@ public import StrictJSON
 
 /// All tensors of an adapter in memory, their digests checked: each one contiguous, those of one stream in one piece.
 public struct LoadedTensors: Sendable {
+  /// The tensors, in the order of the file.
+  public let tensors: [TensorInfo]
   private let places: [Name: Place]
   private let memory: [LargeMemory]
 
@@ -19,7 +21,11 @@ public struct LoadedTensors: Sendable {
   ///   - adapter: the adapter's index in its manifest. Tensors that this version cannot decode are left out.
   /// - Throws: `FormatError` of kind `checksum`, `frame` or `tensor`, or `storage`.
   public init(_ file: AdapterFile, adapter: Int) throws(FormatError) {
+    let count = file.manifest.adapters[adapter].streams.reduce(0) { $0 + $1.tensors.count }
+    var tensors: [TensorInfo] = []
+    tensors.reserveCapacity(count)
     var places: [Name: Place] = [:]
+    places.reserveCapacity(count)
     var memory: [LargeMemory] = []
     for (index, stream) in file.manifest.adapters[adapter].streams.enumerated() {
       guard let type = stream.type,
@@ -30,11 +36,13 @@ public struct LoadedTensors: Sendable {
       var offset = 0
       for tensor in stream.tensors {
         let info = TensorInfo(name: tensor.name, type: type, shape: tensor.shape)
+        tensors.append(info)
         places[tensor.name] = Place(info: info, memory: memory.count, offset: offset)
         offset += info.byteCount
       }
       memory.append(bytes)
     }
+    self.tensors = tensors
     self.places = places
     self.memory = memory
   }

@@ -1,3 +1,4 @@
+internal import CPlatform
 package import Storage
 
 /// How the units of an element type are cut into planes (Spec/adp-v1.md, section 6.1).
@@ -98,9 +99,16 @@ private func joinPairs(
   _ low: UnsafeRawPointer, _ high: UnsafeRawPointer, _ count: Int,
   _ units: UnsafeMutableRawPointer, rotatedBy bits: UInt16
 ) {
-  let low = unsafe low.assumingMemoryBound(to: UInt8.self)
-  let high = unsafe high.assumingMemoryBound(to: UInt8.self)
-  for index in 0..<count {
+  var start = 0
+  if unsafe isAligned(units) {
+    while start &+ 16 <= count {
+      unsafe platform_join_pairs(units + 2 &* start, low + start, high + start, UInt32(bits))
+      start &+= 16
+    }
+    platform_end_streaming()
+  }
+  let (low, high) = unsafe (bytes(low), bytes(high))
+  for index in start..<count {
     var unit = unsafe UInt16(low[index]) | UInt16(high[index]) &<< 8
     unit = bits == 0 ? unit : unit &>> bits | unit &<< (16 &- bits)
     unsafe units.storeBytes(of: unit.littleEndian, toByteOffset: 2 &* index, as: UInt16.self)
@@ -112,9 +120,19 @@ private func joinQuadruples(
   _ planes: UnsafePointer<UnsafeRawPointer>, _ count: Int, _ units: UnsafeMutableRawPointer,
   rotatedBy bits: UInt32
 ) {
+  var start = 0
+  if unsafe isAligned(units) {
+    while start &+ 16 <= count {
+      unsafe platform_join_quadruples(
+        units + 4 &* start, planes[0] + start, planes[1] + start, planes[2] + start,
+        planes[3] + start, bits)
+      start &+= 16
+    }
+    platform_end_streaming()
+  }
   let (a, b) = unsafe (bytes(planes[0]), bytes(planes[1]))
   let (c, d) = unsafe (bytes(planes[2]), bytes(planes[3]))
-  for index in 0..<count {
+  for index in start..<count {
     let low = unsafe UInt32(a[index]) | UInt32(b[index]) &<< 8
     var unit = unsafe low | UInt32(c[index]) &<< 16 | UInt32(d[index]) &<< 24
     unit = bits == 0 ? unit : unit &>> bits | unit &<< (32 &- bits)
@@ -140,4 +158,9 @@ private func joinOctuples(
 @inline(__always)
 private func bytes(_ plane: UnsafeRawPointer) -> UnsafePointer<UInt8> {
   unsafe plane.assumingMemoryBound(to: UInt8.self)
+}
+
+/// Whether units may be stored past the caches: what is restored is far more than these hold.
+private func isAligned(_ units: UnsafeMutableRawPointer) -> Bool {
+  Int(bitPattern: units) % 16 == 0
 }

@@ -12,6 +12,58 @@ static inline void platform_pause(void) {
 #endif
 }
 
+// Sixteen units of two or four bytes are joined from their planes, the least significant first, rotated right by a
+// number of bits, and stored past the caches, at a place that is a multiple of 16: for what is not read soon.
+// Other threads may be told of it after platform_end_streaming. Swift has neither such stores nor shuffles of bytes.
+typedef unsigned char platform_bytes __attribute__((ext_vector_type(16)));
+typedef unsigned short platform_pairs __attribute__((ext_vector_type(8)));
+typedef unsigned int platform_quadruples __attribute__((ext_vector_type(4)));
+
+static inline platform_bytes platform_load(const void *place) {
+  platform_bytes bytes;
+  __builtin_memcpy(&bytes, place, 16);
+  return bytes;
+}
+
+static inline platform_pairs platform_lower_pairs(platform_bytes low, platform_bytes high) {
+  return (platform_pairs)__builtin_shufflevector(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+
+static inline platform_pairs platform_upper_pairs(platform_bytes low, platform_bytes high) {
+  return (platform_pairs)__builtin_shufflevector(low, high, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+                                                 31);
+}
+
+static inline void platform_stream_pairs(void *place, platform_pairs units, unsigned bits) {
+  if (bits) units = units >> bits | units << (16 - bits);
+  __builtin_nontemporal_store(units, (platform_pairs *)place);
+}
+
+static inline void platform_join_pairs(void *units, const void *low, const void *high, unsigned bits) {
+  __builtin_prefetch((const char *)low + 1024);
+  platform_bytes a = platform_load(low), b = platform_load(high);
+  platform_stream_pairs(units, platform_lower_pairs(a, b), bits);
+  platform_stream_pairs((char *)units + 16, platform_upper_pairs(a, b), bits);
+}
+
+static inline void platform_stream_quadruples(void *place, platform_pairs low, platform_pairs high, unsigned bits) {
+  platform_quadruples lower = (platform_quadruples)__builtin_shufflevector(low, high, 0, 8, 1, 9, 2, 10, 3, 11);
+  platform_quadruples upper = (platform_quadruples)__builtin_shufflevector(low, high, 4, 12, 5, 13, 6, 14, 7, 15);
+  if (bits) lower = lower >> bits | lower << (32 - bits);
+  if (bits) upper = upper >> bits | upper << (32 - bits);
+  __builtin_nontemporal_store(lower, (platform_quadruples *)place);
+  __builtin_nontemporal_store(upper, (platform_quadruples *)((char *)place + 16));
+}
+
+static inline void platform_join_quadruples(void *units, const void *a, const void *b, const void *c, const void *d,
+                                            unsigned bits) {
+  platform_bytes p = platform_load(a), q = platform_load(b), r = platform_load(c), s = platform_load(d);
+  platform_stream_quadruples(units, platform_lower_pairs(p, q), platform_lower_pairs(r, s), bits);
+  platform_stream_quadruples((char *)units + 32, platform_upper_pairs(p, q), platform_upper_pairs(r, s), bits);
+}
+
+static inline void platform_end_streaming(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
 #if defined(__linux__)
 #include <stddef.h>
 #include <sys/types.h>

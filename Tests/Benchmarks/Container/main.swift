@@ -1,6 +1,6 @@
 // What Tests/Benchmarks/container.py runs beside ZipNN, zstd and Python's safetensors:
 //   container-benchmark codec FILE DTYPE LEVEL CHUNK   a file of elements, encoded and decoded in memory
-//   container-benchmark write FILE LEVEL               a safetensors file written as .adp, to memory
+//   container-benchmark write FILE LEVEL OUTPUT        a safetensors file written as .adp, to memory, and then stored
 //   container-benchmark load FILE                      an .adp file opened and all its tensors loaded
 //   container-benchmark open FILE                      an .adp file opened: footer and manifest read and checked
 // Each prints numbers: seconds, and bytes.
@@ -31,14 +31,14 @@ case ("codec", 5):
   let result = try Codec(codec: PlaneCodec(type), chunk: chunk, level: level)
     .measure(units, rounds: rounds)
   print(units.count, result.stored, result.encode, result.decode, result.checkedDecode)
-case ("write", 3):
+case ("write", 4):
   let values = Array(arguments)
   guard let level = CompressionLevel(rawValue: values[2]) else { fatalError("no such level") }
   let file = try SafetensorsFile(FilePath(values[1]))
   let tensors = file.header.tensors.map {
     TensorContents($0.info, bytes: file.file, offset: file.offset(of: $0))
   }
-  var length = 0
+  var written: [UInt8] = []
   let time = try best {
     let sink = MemorySink()
     var writer = try AdapterWriter(to: sink, level: level)
@@ -46,9 +46,12 @@ case ("write", 3):
     record.inert = tensors.map { .init(tensor: $0.info.name, reason: "benchmark") }
     try writer.append(record, tensors: tensors)
     try writer.finish(generator: "benchmark")
-    length = sink.bytes.count
+    written = sink.bytes
   }
-  print(length, time)
+  let output = try OutputFile(FilePath(values[3]), replacing: true)
+  try output.write(written)
+  try output.commit()
+  print(written.count, time)
 case ("load", 2):
   let path = FilePath(arguments.last ?? "")
   var bytes = 0
@@ -57,7 +60,7 @@ case ("load", 2):
     bytes = 0
     for index in file.manifest.adapters.indices {
       let tensors = try LoadedTensors(file, adapter: index)
-      for info in try Adapter(file, index: index).tensors {
+      for info in tensors.tensors {
         bytes += unsafe tensors.withBytes(of: info.name) { $0.count } ?? 0
       }
     }
@@ -71,5 +74,5 @@ case ("open", 2):
     count = file.manifest.adapters.reduce(0) { $0 + $1.streams.reduce(0) { $0 + $1.tensors.count } }
   }
   print(count, time)
-default: fatalError("codec FILE DTYPE LEVEL CHUNK, write FILE LEVEL, load FILE or open FILE")
+default: fatalError("codec FILE DTYPE LEVEL CHUNK, write FILE LEVEL OUTPUT, load FILE or open FILE")
 }
