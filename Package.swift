@@ -49,7 +49,8 @@ let package = Package(
       ], swiftSettings: settings),
     .target(name: "StrictJSON", swiftSettings: settings),
     .target(
-      name: "AdapterFormat", dependencies: ["Storage", "StrictJSON", "CZstd", "CDeflate", "CPlatform"],
+      name: "AdapterFormat",
+      dependencies: ["Storage", "StrictJSON", "CZstd", "CDeflate", "CPlatform"],
       swiftSettings: settings),
     .target(
       name: "Checkpoints", dependencies: ["Storage", "StrictJSON", system], swiftSettings: settings),

@@ -97,10 +97,12 @@ struct AdapterOutput {
 }
 
 /// Writes an adapter as an `.adp` file and says what is in it.
-func write(_ adapter: Adapter, to output: String, replacing: Bool) throws(Failure) {
+func write(
+  _ adapter: Adapter, to output: String, replacing: Bool, level: CompressionLevel = .default
+) throws(Failure) {
   let output = try AdapterOutput(output, replacing: replacing)
   do throws(FormatError) {
-    try Adapter.write([adapter], to: output.sink)
+    try Adapter.write([adapter], to: output.sink, level: level)
   } catch {
     throw Failure(error, in: output.path)
   }

@@ -1,3 +1,4 @@
+internal import AdapterFormat
 internal import AdapterInterop
 internal import AdapterRuntime
 internal import Adapters
@@ -18,6 +19,21 @@ enum PrefixOrderChoice: String, CaseIterable, ExpressibleByArgument {
   case split
 
   var order: PrefixOrder { self == .interleaved ? .interleaved : .split }
+}
+
+/// How hard to compress, as an option.
+enum LevelChoice: String, CaseIterable, ExpressibleByArgument {
+  case fast
+  case `default`
+  case max
+
+  var level: CompressionLevel {
+    switch self {
+    case .fast: .fast
+    case .default: .default
+    case .max: .max
+    }
+  }
 }
 
 /// Two names with `=` between them, as an option.

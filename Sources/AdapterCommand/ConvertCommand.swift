@@ -27,6 +27,7 @@ struct ConvertCommand: ParsableCommand {
       Examples:
         adapter convert path/to/peft-adapter -o lora.adp
         adapter convert path/to/peft-adapter -o lora.adp --base path/to/model
+        adapter convert path/to/peft-adapter -o small.adp --level max
         adapter convert lora.adp -o path/to/peft-adapter
       """)
 
@@ -64,6 +65,9 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "How a prefix for BLOOM is laid out that cannot say.")
   var prefixOrder: PrefixOrderChoice?
 
+  @Option(help: "How hard to compress an .adp file. Any reader reads every level.")
+  var level: LevelChoice?
+
   @Flag(help: "Replaces what is there.")
   var force = false
 
@@ -79,9 +83,10 @@ struct ConvertCommand: ParsableCommand {
     switch reference.kind {
     case .peft, .tensors: try convertToADP(reference)
     case .adp:
-      guard base == nil, ignoreField.isEmpty, prefixOrder == nil else {
+      guard base == nil, ignoreField.isEmpty, prefixOrder == nil, level == nil else {
         throw ValidationError(
-          "--base, --layout, --ignore-field and --prefix-order have no effect on an .adp file")
+          "--base, --layout, --ignore-field, --prefix-order and --level have no effect on an .adp file"
+        )
       }
       let adapter = try reference.open()
       guard !AdapterOutput.isStandardOutput(output) else {
@@ -108,7 +113,7 @@ struct ConvertCommand: ParsableCommand {
       ? try reference.importPEFT(importChoices)
       : try reference.importTensors(base: checkpoint, importChoices)
     if let checkpoint { adapter = try bind(adapter, to: checkpoint) }
-    try write(adapter, to: output, replacing: force)
+    try write(adapter, to: output, replacing: force, level: (level ?? .default).level)
   }
 
   /// Records what the base decides: names, layouts, and its fingerprint.

@@ -13,11 +13,13 @@ struct PackCommand: ParsableCommand {
     usage: "adapter pack <inputs> ... -o <output> [<options>]",
     discussion: """
       A folder holds manifest.json and tensors.safetensors (Spec/folder.md): unpack makes one, and any \
-      program can. Adapters of .adp files are copied as they are stored; they must be for one base.
+      program can. Adapters of .adp files are copied as they are stored, unless --level is given; they \
+      must be for one base.
 
       Examples:
         adapter pack folder -o lora.adp
         adapter pack lora.adp -o licensed.adp --license apache-2.0 --tag poetry
+        adapter pack lora.adp -o smaller.adp --level max
         adapter pack french.adp german.adp -o languages.adp
         adapter pack fr=french.adp de=german.adp#default -o languages.adp
       """)
@@ -36,6 +38,9 @@ struct PackCommand: ParsableCommand {
   @OptionGroup(title: "Metadata")
   var metadata: MetadataOptions
 
+  @Option(help: "How hard to compress. Any reader reads every level.")
+  var level: LevelChoice?
+
   @Flag(help: "Replaces what is there.")
   var force = false
 
@@ -51,7 +56,11 @@ struct PackCommand: ParsableCommand {
       try checkDistinct(output, from: reference.inputs)
       members += try input.members()
     }
-    if let file = whole(inputs, members) { try rewrite(file, members) } else { try bundle(members) }
+    if level == nil, let file = whole(inputs, members) {
+      try rewrite(file, members)
+    } else {
+      try bundle(members)
+    }
   }
 
   private func pack(_ path: FilePath) throws(Failure) {
@@ -61,7 +70,7 @@ struct PackCommand: ParsableCommand {
     try checkDistinct(output, from: folder.inputs)
     metadata.reportMissing(in: folder.metadata)
     try write(folder.adapters, of: path) { sink throws(InteropError) in
-      try folder.write(metadata.edit, to: sink)
+      try folder.write(metadata.edit, to: sink, level: (level ?? .default).level)
     }
   }
 
@@ -95,7 +104,7 @@ struct PackCommand: ParsableCommand {
     for note in bundle.notes { Terminal.report("note", note) }
     metadata.reportMissing(in: members.flatMap(\.file.manifest.metadata))
     try write(adapters, of: FilePath(output)) { sink throws(InteropError) in
-      try bundle.write(to: sink)
+      try bundle.write(to: sink, level: level?.level)
     }
   }
 

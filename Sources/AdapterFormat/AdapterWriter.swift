@@ -99,6 +99,32 @@ public struct AdapterWriter {
     adapters.append(record)
   }
 
+  /// Appends an adapter of another file under a name, its tensors compressed anew; what this version cannot decode is
+  /// copied.
+  ///
+  /// - Throws: `FormatError` where it is damaged; the sink then holds no file.
+  package mutating func recompress(
+    _ file: AdapterFile, adapter index: Int, as name: Name
+  ) throws(FormatError) {
+    var record = file.manifest.adapters[index]
+    let byteCount = record.streams.reduce(0) { $0 &+ UInt64($1.byteCount) }
+    guard byteCount <= Limits.heldBytes(fileLength: file.byteCount) else {
+      throw .excess(
+        "adapter \(name) has tensors of \(byteCount) bytes, which are held to be compressed anew")
+    }
+    var tensors: [TensorContents] = []
+    for tensor in record.streams.flatMap(\.tensors) {
+      guard let info = file.tensor(tensor.name, adapter: index) else { continue }
+      let bytes = MemoryBytes(try file.contents(of: tensor.name, adapter: index))
+      tensors.append(TensorContents(info, bytes: bytes, offset: 0))
+    }
+    let known = Set(tensors.map(\.info.name))
+    record.name = name
+    record.streams.removeAll { !$0.isOpaque }
+    record.nonfinite = record.nonfinite?.filter { !known.contains($0) }
+    try append(record, tensors: tensors, opaque: file.bytes)
+  }
+
   private mutating func copy(
     _ stream: StreamRecord, from bytes: any RandomAccessBytes, place: String
   ) throws(FormatError) {

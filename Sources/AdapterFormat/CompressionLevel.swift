@@ -1,4 +1,4 @@
-/// How much time a writer takes to make a file smaller. Every reader reads what any of them makes, equally fast.
+/// How much time a writer takes to make a file smaller. Every reader reads what any of them makes.
 public enum CompressionLevel: String, Sendable, CaseIterable {
   /// Entropy coding alone.
   case fast

@@ -4,7 +4,7 @@ package import Storage
 package import StrictJSON
 package import SystemPackage
 
-/// Adapters of several `.adp` files in one, as they are stored: nothing is decoded or compressed again.
+/// Adapters of several `.adp` files in one, as they are stored, unless they shall be compressed anew.
 package struct AdapterBundle {
   /// What a user should know of it.
   package private(set) var notes: [String] = []
@@ -86,12 +86,21 @@ package struct AdapterBundle {
 
   /// Writes the file, in one pass.
   ///
+  /// - Parameters:
+  ///   - sink: takes the file.
+  ///   - level: how to compress the tensors anew; nil where their stored bytes are copied, and nothing is decoded.
   /// - Throws: `InteropError.format` where an input is damaged, or the sink cannot be written.
-  package func write(to sink: any ByteSink) throws(InteropError) {
-    var writer = try formatting { () throws(FormatError) in try AdapterWriter(to: sink) }
+  package func write(to sink: any ByteSink, level: CompressionLevel?) throws(InteropError) {
+    var writer = try formatting { () throws(FormatError) in
+      try AdapterWriter(to: sink, level: level ?? .default)
+    }
     for member in members {
       try rethrowing(as: { InteropError.adapter(member.label, $0) }) { () throws(FormatError) in
-        try writer.copy(member.file, adapter: member.index, as: member.name)
+        if level == nil {
+          try writer.copy(member.file, adapter: member.index, as: member.name)
+        } else {
+          try writer.recompress(member.file, adapter: member.index, as: member.name)
+        }
       }
     }
     try formatting { () throws(FormatError) in

@@ -157,9 +157,10 @@ extension Adapter {
   /// - Returns: the manifest digest.
   @discardableResult
   public static func write(
-    _ adapters: [Adapter], metadata: [Manifest.MetadataEntry] = [], to sink: any ByteSink
+    _ adapters: [Adapter], metadata: [Manifest.MetadataEntry] = [], to sink: any ByteSink,
+    level: CompressionLevel = .default
   ) throws(FormatError) -> Digest {
-    var writer = try AdapterWriter(to: sink)
+    var writer = try AdapterWriter(to: sink, level: level)
     for adapter in adapters {
       try writer.append(adapter.record, tensors: try adapter.allContents())
     }

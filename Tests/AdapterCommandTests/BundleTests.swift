@@ -56,6 +56,27 @@ extension FilePath {
     #expect(result.output.isEmpty && folder.names == before)
   }
 
+  @Test func aLevelChangesTheSizeAlone() throws {
+    var sizes: [Int] = []
+    for level in ["fast", "default", "max"] {
+      let result = try folder.pack("a.adp", "-o", "\(level).adp", "--level", level)
+      #expect(result.status == 0, "\(result.errors)")
+      let (new, old) = (try manifest("\(level).adp"), try manifest("a.adp"))
+      #expect(new.base == old.base && new.metadata == old.metadata)
+      #expect(new.adapters[0].weightsDigest == old.adapters[0].weightsDigest)
+      #expect(new.adapters[0].operations == old.adapters[0].operations)
+      sizes.append(try folder.appending("\(level).adp").contents.count)
+    }
+    #expect(sizes == sizes.sorted(by: >))
+    // What is compressed at once, and what is compressed anew, are the same bytes.
+    let source = Repository.peft("gpt2_default").string
+    let base = Repository.base("tiny-gpt2").string
+    let arguments = ["convert", source, "--base", base, "-o", "b.adp", "--level", "max", "--force"]
+    #expect(try Command.run(Command.adapter, arguments, folder: folder.path).status == 0)
+    #expect(
+      try folder.appending("b.adp").contents == folder.appending("max.adp").contents)
+  }
+
   @Test func storedBytesAreCopied() throws {
     let result = try folder.pack("one=a.adp", "two=b.adp", "-o", "c.adp")
     #expect(result.status == 0, "\(result.errors)")

@@ -2,6 +2,7 @@ import AdapterFormat
 import Adapters
 import Storage
 import StrictJSON
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -70,6 +71,27 @@ private func write(
         unsafe loaded.withBytes(of: tensor.info.name) { unsafe $0.elementsEqual(contents) } == true)
     }
     #expect(loaded.info("t99") == nil)
+  }
+
+  /// Every valid file, with parts of the future or without.
+  @Test(arguments: CompressionLevel.allCases)
+  func whatIsCompressedAnewIsTheSame(_ level: CompressionLevel) throws {
+    let valid = Repository.fixtures.appending("valid")
+    for path in Repository.files(below: valid, suffix: ".adp") {
+      let file = try AdapterFile.open(path)
+      let sink = MemorySink()
+      var writer = try AdapterWriter(to: sink, level: level)
+      for (index, adapter) in file.manifest.adapters.enumerated() {
+        try writer.recompress(file, adapter: index, as: adapter.name)
+      }
+      try writer.finish(generator: "test", base: file.manifest.base)
+      let copy = try check(MemoryBytes(sink.bytes))
+      for (new, old) in zip(copy.manifest.adapters, file.manifest.adapters) {
+        #expect(new.weightsDigest == old.weightsDigest && new.operations == old.operations)
+        #expect(Set(new.nonfinite ?? []) == Set(old.nonfinite ?? []) || old.nonfinite == nil)
+        #expect(new.source == old.source && new.files == old.files && new.inert == old.inert)
+      }
+    }
   }
 
   /// Whatever the bytes are, they take no more than as they are, but for some bytes a chunk.

@@ -15,7 +15,7 @@ private func roundTrip(_ file: AdapterFile) throws -> [UInt8] {
   let all = Array(file.manifest.adapters.indices)
   _ = try AdapterFolder.unpack(file, adapters: all, to: target, replacing: false)
   let sink = MemorySink()
-  try AdapterFolder(target).write(ManifestEdit(), to: sink)
+  try AdapterFolder(target).write(ManifestEdit(), to: sink, level: .default)
   return sink.bytes
 }
 

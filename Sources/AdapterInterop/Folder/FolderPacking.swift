@@ -6,11 +6,17 @@ internal import StrictJSON
 extension AdapterFolder {
   /// Writes the folder as an `.adp` file, in one pass.
   ///
+  /// - Parameters:
+  ///   - edit: what to change in the manifest.
+  ///   - sink: takes the file.
+  ///   - level: how hard to compress.
   /// - Throws: `InteropError` where the tensors cannot be read, or what was written breaks a rule.
-  package func write(_ edit: ManifestEdit, to sink: any ByteSink) throws(InteropError) {
+  package func write(
+    _ edit: ManifestEdit, to sink: any ByteSink, level: CompressionLevel
+  ) throws(InteropError) {
     try rethrowing(as: InteropError.format) { () throws(FormatError) in
       if edit.changesBase { try manifest.checkNothingIsLost() }
-      var writer = try AdapterWriter(to: sink)
+      var writer = try AdapterWriter(to: sink, level: level)
       for (record, part) in zip(manifest.adapters, parts) {
         var record = record
         record.placeStreams()

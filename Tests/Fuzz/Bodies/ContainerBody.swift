@@ -89,7 +89,7 @@ enum ContainerBody {
       let members = file.manifest.adapters.indices.map {
         AdapterBundle.Member(file, index: $0, label: "input", stem: nil, name: nil)
       }
-      try AdapterBundle(members, ManifestEdit()).write(to: bundle)
+      try AdapterBundle(members, ManifestEdit()).write(to: bundle, level: nil)
     }
     try check(bundle.bytes, holds: file.manifest.adapters, "bundle")
   }
