@@ -15,7 +15,7 @@ public struct AdapterFile: Sendable {
   public let manifestByteCount: Int
   let bytes: any RandomAccessBytes
   private let places: [[Name: Place]]
-  private let lastChunk = LastChunk()
+  private let recentChunks = RecentChunks()
 
   /// Where a tensor is.
   private struct Place {
@@ -89,7 +89,7 @@ public struct AdapterFile: Sendable {
     while done < buffer.count {
       let position = place.offset + offset + done
       let index = position / chunkBytes
-      let units = try lastChunk.units(
+      let units = try recentChunks.units(
         of: ChunkKey(adapter: adapter, stream: place.stream, chunk: index)
       ) { () throws(FormatError) in
         let count = min(chunkBytes, stream.byteCount - index * chunkBytes)

@@ -42,7 +42,7 @@ public struct AdapterWriter {
   ///
   /// - Parameters:
   ///   - record: what it is; its streams and its `nonfinite` are made here.
-  ///   - tensors: its tensors. Those of one element type become one stream, in this order.
+  ///   - tensors: its tensors. Those of one element type become one stream, in an order that compresses well.
   /// - Throws: `FormatError` where the tensors cannot be read, or the sink not written.
   public mutating func append(
     _ record: AdapterRecord, tensors: [TensorContents]
@@ -71,7 +71,8 @@ public struct AdapterWriter {
     for type in ElementType.allCases {
       let members = tensors.filter { $0.info.type == type }
       guard !members.isEmpty else { continue }
-      let written = try StreamWriter(type, members, chunk: Self.chunk, level).write(to: sink)
+      let ordered = try StreamOrder.ordered(members, type, level)
+      let written = try StreamWriter(type, ordered, chunk: Self.chunk, level).write(to: sink)
       offset += written.record.storedByteCount
       record.streams.append(written.record)
       nonfinite += written.nonfinite

@@ -42,16 +42,54 @@ internal import Storage
   func compress(
     _ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) throws(FormatError) -> Int {
-    // The window covers the contents, which makes the frame a single segment.
-    set(ZSTD_c_windowLog, Int32(max(10, Int.bitWidth - (bytes.count - 1).leadingZeroBitCount)))
+    setWindow(bytes.count)
     let size = unsafe ZSTD_compress2(
       context, output.baseAddress, output.count, bytes.baseAddress, bytes.count)
     guard ZSTD_isError(size) == 0 else { throw .frame("cannot compress: \(errorName(size))") }
-    guard
-      unsafe Frame.Prefix(contentSize: bytes.count)
-        .begins(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(output)[..<size]))
-    else { throw .frame("this version of libzstd does not write the fixed form") }
+    try unsafe checkPrefix(of: UnsafeRawBufferPointer(output), size, contentSize: bytes.count)
     return size
+  }
+
+  /// The same, with blocks that end at some places, ascending, the last of them the end of the bytes; nil where the
+  /// frame is longer than the output, which may have any room.
+  func compress(
+    _ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer,
+    endingBlocksAt ends: [Int]
+  ) throws(FormatError) -> Int? {
+    setWindow(bytes.count)
+    var status = unsafe ZSTD_CCtx_setPledgedSrcSize(context, UInt64(bytes.count))
+    var target = unsafe ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
+    var source = unsafe ZSTD_inBuffer(src: bytes.baseAddress, size: 0, pos: 0)
+    for end in ends where status == 0 {
+      unsafe source.size = end
+      let directive = end == bytes.count ? ZSTD_e_end : ZSTD_e_flush
+      // What is left to write is what did not fit.
+      status = unsafe ZSTD_compressStream2(context, &target, &source, directive)
+    }
+    guard status == 0 else {
+      _ = unsafe ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
+      guard ZSTD_isError(status) == 0 else {
+        throw .frame("cannot compress: \(errorName(status))")
+      }
+      return nil
+    }
+    let size = unsafe target.pos
+    try unsafe checkPrefix(of: UnsafeRawBufferPointer(output), size, contentSize: bytes.count)
+    return size
+  }
+
+  /// The window covers the contents, which makes the frame a single segment.
+  private func setWindow(_ count: Int) {
+    set(ZSTD_c_windowLog, Int32(max(10, Int.bitWidth - (count - 1).leadingZeroBitCount)))
+  }
+
+  private func checkPrefix(
+    of frame: UnsafeRawBufferPointer, _ size: Int, contentSize: Int
+  ) throws(FormatError) {
+    guard
+      unsafe Frame.Prefix(contentSize: contentSize)
+        .begins(UnsafeRawBufferPointer(rebasing: frame[..<size]))
+    else { throw .frame("this version of libzstd does not write the fixed form") }
   }
 
   private func set(_ parameter: ZSTD_cParameter, _ value: Int32) {

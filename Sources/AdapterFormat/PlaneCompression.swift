@@ -35,7 +35,7 @@ internal import Storage
     case entropy
     /// The better of entropy coding and a search for matches, by a trial on a piece.
     case trial
-    /// The smallest of all.
+    /// The smallest of all: entropy coding, of one block or of several, and a search for matches.
     case smallest
   }
 
@@ -83,12 +83,21 @@ internal import Storage
     _ plane: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) throws(FormatError) -> Int {
     let other = unsafe trial.bytes(count: FrameCompressor.capacity(contentSize: plane.count))
-    let coded = try unsafe entropy.compress(plane, into: output)
-    let matched = try unsafe matches.compress(plane, into: other)
-    guard matched < coded else { return coded }
-    unsafe output.copyMemory(
-      from: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(other)[..<matched]))
-    return matched
+    var smallest = try unsafe entropy.compress(plane, into: output)
+    func keep(_ size: Int) {
+      guard size < smallest else { return }
+      smallest = size
+      unsafe output.copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(other)[..<size]))
+    }
+    keep(try unsafe matches.compress(plane, into: other))
+    let ends = unsafe BlockCuts.ends(plane)
+    if ends.count > 1,
+      let size = try unsafe entropy.compress(plane, into: other, endingBlocksAt: ends)
+    {
+      keep(size)
+    }
+    return smallest
   }
 
   /// The byte of which a plane consists; nil where there are others in it.
