@@ -1,8 +1,9 @@
 // What Tests/Benchmarks/container.py runs beside ZipNN, zstd and Python's safetensors:
 //   container-benchmark codec FILE DTYPE LEVEL CHUNK   a file of elements, encoded and decoded in memory
-//   container-benchmark write FILE LEVEL OUTPUT        a safetensors file written as .adp, to memory, and then stored
-//   container-benchmark load FILE                      an .adp file opened and all its tensors loaded
+//   container-benchmark write FILE LEVEL OUTPUT        a safetensors file written as .adp, to a file, and to nowhere, which is timed
+//   container-benchmark load FILE ROUNDS               an .adp file opened and all its tensors loaded
 //   container-benchmark open FILE                      an .adp file opened: footer and manifest read and checked
+//   container-benchmark digest                         SHA-256 of memory, on one thread
 // Each prints numbers: seconds, and bytes.
 import AdapterFormat
 import Adapters
@@ -14,7 +15,12 @@ import SystemPackage
 let arguments = CommandLine.arguments.dropFirst()
 let rounds = 9
 
-func best(_ body: () throws -> Void) rethrows -> Double {
+/// Takes bytes and keeps none.
+final class Nowhere: ByteSink {
+  func write(_ bytes: UnsafeRawBufferPointer) {}
+}
+
+func best(of rounds: Int = rounds, _ body: () throws -> Void) rethrows -> Double {
   var result = Double.infinity
   for _ in 0..<rounds { result = min(result, try seconds(body)) }
   return result
@@ -38,24 +44,24 @@ case ("write", 4):
   let tensors = file.header.tensors.map {
     TensorContents($0.info, bytes: file.file, offset: file.offset(of: $0))
   }
-  var written: [UInt8] = []
-  let time = try best {
-    let sink = MemorySink()
+  func write(to sink: any ByteSink) throws {
     var writer = try AdapterWriter(to: sink, level: level)
     var record = AdapterRecord(name: "default", method: "benchmark")
     record.inert = tensors.map { .init(tensor: $0.info.name, reason: "benchmark") }
     try writer.append(record, tensors: tensors)
     try writer.finish(generator: "benchmark")
-    written = sink.bytes
   }
   let output = try OutputFile(FilePath(values[3]), replacing: true)
-  try output.write(written)
+  try write(to: output)
   try output.commit()
-  print(written.count, time)
-case ("load", 2):
-  let path = FilePath(arguments.last ?? "")
+  let time = try best { try write(to: Nowhere()) }
+  print(try File(FilePath(values[3])).count, time)
+case ("load", 3):
+  let values = Array(arguments)
+  guard let rounds = Int(values[2]) else { fatalError("no number of rounds") }
+  let path = FilePath(values[1])
   var bytes = 0
-  let time = try best {
+  let time = try best(of: rounds) {
     let file = try AdapterFile.open(path)
     bytes = 0
     for index in file.manifest.adapters.indices {
@@ -74,5 +80,10 @@ case ("open", 2):
     count = file.manifest.adapters.reduce(0) { $0 + $1.streams.reduce(0) { $0 + $1.tensors.count } }
   }
   print(count, time)
-default: fatalError("codec FILE DTYPE LEVEL CHUNK, write FILE LEVEL OUTPUT, load FILE or open FILE")
+case ("digest", 1):
+  let bytes = [UInt8](repeating: 7, count: 1 << 24)
+  print(best { _ = Digest(of: bytes) }, bytes.count)
+default:
+  fatalError(
+    "codec FILE DTYPE LEVEL CHUNK, write FILE LEVEL OUTPUT, load FILE ROUNDS, open FILE or digest")
 }
