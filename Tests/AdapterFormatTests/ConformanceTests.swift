@@ -83,9 +83,16 @@ private let invalid = Repository.fixtures.appending("invalid")
     for rule in silent {
       #expect(descriptions.contains { $0.contains(rule) }, "\(rule) has no valid file")
     }
-    // No file breaks those of stacks, which are about adapters that are applied together: StackTests.
-    let ofFiles = rules.filter { !$0.hasPrefix("STK-") }
-    #expect(ofFiles.subtracting(covered).subtracting(silent) == [])
+    // No file breaks those of stacks, which are about adapters that are applied together: tests of these cite them.
+    let ofStacks = rules.filter { $0.hasPrefix("STK-") }
+    let folder = Repository.root.appending("Tests").appending("AdapterRuntimeTests")
+    let tests = try Repository.files(below: folder, suffix: ".swift").map {
+      String(decoding: try $0.contents, as: UTF8.self)
+    }
+    for rule in ofStacks {
+      #expect(tests.contains { $0.contains("[\(rule)]") }, "no test cites \(rule)")
+    }
+    #expect(rules.subtracting(covered).subtracting(silent).subtracting(ofStacks) == [])
   }
 
   @Test func theSpecificationShowsTheExampleByteForByte() throws {
