@@ -132,8 +132,9 @@ def payload_of(manifest):
 
 def streams_of(manifest):
     """All streams, also of a manifest that is not as it should be."""
-    adapters = [adapter for adapter in manifest.get("adapters", []) if isinstance(adapter, dict)]
-    return [stream for adapter in adapters for stream in adapter.get("streams", [])]
+    adapters = [adapter for adapter in manifest.get("adapters") or [] if isinstance(adapter, dict)]
+    streams = [stream for adapter in adapters for stream in adapter.get("streams") or []]
+    return [stream for stream in streams if isinstance(stream, Stream)]
 
 
 class File(bytes):
@@ -624,6 +625,15 @@ def frame_sizes(m):
     return manifest_of(*[u8(*bytes([7]) * n, name=f"n{n}", chunk=2**17) for n in sizes])
 
 
+# The modes of a block's tables: each of a single symbol, given here; those of the block before.
+TABLES, AGAIN = b"\x54\x0c\x03\x00", b"\xfc"
+
+
+def matched(count, byte, tables, bits):
+    """A compressed block: the byte `count` times, as literals, and a match of 3 from behind; its offset is in `bits`."""
+    return bytes([count << 3 | 1]) + byte + b"\1" + tables + bytes([bits])
+
+
 @valid
 def frame_blocks(m):
     """a frame of several blocks, raw and RLE mixed, some of them empty, the last one too"""
@@ -679,6 +689,16 @@ def longest(manifest):
     return decoded
 
 
+def roundabout(manifest, stored):
+    """The file whose manifest, of 2,047 bytes, is stored in so many, by means of empty blocks before it."""
+    text = text_of(manifest).ljust(2047)
+    last = block(0, len(text), text, True)
+    left = stored - len(head(2047)) - len(last)
+    empty = block(1, 0, b"z") * (left % 3) + block(0, 0, b"") * ((left - 4 * (left % 3)) // 3)
+    assert len(head(2047) + empty + last) == stored
+    return sealed(manifest, head(2047) + empty + last, 2047)
+
+
 @valid
 def manifest_longest(m):
     """a manifest of exactly 1 MiB + 8 times the file's length, by means of spaces (LIM-1)"""
@@ -697,6 +717,137 @@ def inert_windows(m):
     first(m)["inert"] += [{"tensor": name, "window": window, "reason": "x"} for name, window in parts.items()]
     first(m)["inert"].append({**first(m)["inert"][-1], "window": [[0, 5]]})
     return m
+
+
+@valid
+def chunks_wide(m):
+    """streams of 8 planes, of 4 whose elements are two units, and of 2, each cut within a tensor"""
+    bits = hashlib.shake_128(b"wide").digest(3 * 1025 * 8)
+    f64 = [("f64.a", [1000], bits[:8000]), ("f64.b", [25], bits[8000:8200])]
+    c64 = [("c64.a", [513], bits[8200:12304]), ("c64.b", [511, 2], bits[12304:20480])]
+    return manifest_of(Stream("F64", f64), Stream("C64", c64), Stream("BF16", [("bf16", [1025], bits[:2050])]))
+
+
+@valid
+def adapters_unlike(m):
+    """an adapter whose parts are opaque beside one that is not, with a method of 64 bytes"""
+    future = Stream("F32", [("a", [5], b"?")], 1024, [[b"?"]]).opaque(code="later")
+    beside = adapter(future, name="later", method="m" * 64, operations=[{"op": "later", "tensors": {"x": "a"}}])
+    return {"adapters": [beside, first(m)]}
+
+
+@valid
+def requires_elsewhere(m):
+    """`requires` where it is an unknown key like others (MAN-7), or makes a part opaque (STR-8, OPS-2); in capitals"""
+    needs = {"requires": ["later"]}
+    files = [{"path": "p", "size": 1, "sha256": sha256(b"\2"), "tensor": "u", **needs}]
+    opaque = Stream("F32", [("t", [1], b"?")], 1024, []).opaque(**needs)
+    m = manifest_of(opaque, u8(2, name="u"), files=files, operations=[{"op": "add", "tensors": {"delta": "t"}, **needs}])
+    inert = [{"tensor": "u", "window": [[0, 1]], "reason": "", **needs}]
+    first(m).update(source={"format": "peft", **needs}, inert=inert, **needs)
+    return {"Requires": ["later"], "base": {"fingerprint": fingerprint({}, **needs), **needs}, **m}
+
+
+@valid
+def source_later(m):
+    """a source of a format that nobody knows, with nothing else; one of none"""
+    first(m)["source"] = {"format": "gguf"}
+    return {"adapters": [first(m), adapter(name="other", source={"format": ""})]}
+
+
+@valid
+def opaque_words(m):
+    """words that are no element type or code of this version, though nearly: each makes its stream opaque (STR-8)"""
+    words = [{"dtype": dtype} for dtype in ("", "f32", "F32 ", "F32\n", "F8_E4M3FN")]
+    words += [{"code": code} for code in ("", "Planes", "planes\0")]
+    streams = [Stream("F32", [(f"t{i}", [1], b"?")], 1024, [[b"?"]]) for i in range(len(words))]
+    return manifest_of(*[stream.opaque(**keys) for stream, keys in zip(streams, words)])
+
+
+@valid
+def opaque_sizes(m):
+    """opaque tensors whose sizes sum up to over 2^64 bits, bytes and elements: LIM-2 is not for them (STR-8)"""
+    tensors = [(f"t{index}", [SAFE], b"?") for index in range(2100)]
+    return manifest_of(Stream("F64", tensors, SAFE, [[b"?"] * 300, [b"12345"]]).opaque(code="later"))
+
+
+@valid
+def opaque_op_words(m):
+    """names that are no operation, though nearly; values of every kind under unknown keys, to depth 16 (OPS-2)"""
+    strange = {"x": [None, True, -0.5, 1e300, "\0", {"": []}], "y": json.loads("[" * 11 + "]" * 11)}
+    operations = [{"op": op, "tensors": {"a": "t"}, **strange} for op in ("", "Add_low_rank", "add_low_rank ", "lora")]
+    return manifest_of(u8(1, 2), operations=[*operations, {"op": "later", "tensors": {}}])
+
+
+@valid
+def opaque_op_beside(m):
+    """an opaque operation between others, which are judged as always (OPS-2)"""
+    first(m)["operations"] = [low_rank(), {"op": "later", "tensors": {}, "target": "layer.weight"}, low_rank(scale=2)]
+
+
+@valid
+def names_twice(m):
+    """what may be named twice (NAM-3): a tensor in nonfinite and in inert, a stored tensor in bound"""
+    m = manifest_of(Stream("F32", [("a", [1], f32(float("inf"))), ("b", [], f32(1))]), nonfinite=["a", "a"])
+    first(m)["inert"] += first(m)["inert"]
+    operation = low_rank(target="x", bound=["x", "y", "x"])
+    weights = Stream("F32", [("a", [1, 2], f32(1, 2)), ("b", [2, 1], f32(3, 4))])
+    m["adapters"].append(adapter(weights, name="other", operations=[operation]))
+    return m
+
+
+@valid
+def names_normalised(m):
+    """what Unicode takes for the same is not (NAM-3): keys of metadata, roles, unknown keys, paths; in UTF-8's order"""
+    pair = ["\u00e9", "e\u0301"]
+    listed = [{"path": name, "size": 0, "sha256": sha256(b"")} for name in pair]
+    operation = {"op": "later", "tensors": dict.fromkeys(pair, "t"), **dict.fromkeys(pair, 1)}
+    m = manifest_of(u8(1), files=listed, operations=[operation])
+    order = ["\U0001f600", "\uffff", "\uff5e", *pair, "z", "Z", "\u212b", "\u00c5"]
+    print_ = fingerprint({name: print_of(name, "F16", [1]) for name in order}, sketch={order[0]: f32(*range(32)).hex()})
+    return {"metadata": dict.fromkeys(pair, ""), **dict.fromkeys(pair, 1), "base": {"fingerprint": print_}, **m}
+
+
+@valid
+def names_hostile(m):
+    """names and texts that a terminal, a page or a shell must not be shown as they are: none breaks NAM-1 or NAM-4"""
+    texts = ["\u202egnp.exe", "\u2066\u200b\u2028\u2029", "\u009b31m\u0085", "<script>alert(1)</script>", "$(id)`id`;'"]
+    texts += ["{{ self.__class__ }}", "%s%n", "file:///etc/passwd", "=1+1", "\ufdd0\ufffe\U0010ffff"]
+    m = manifest_of(Stream("U8", [(text, [], bytes([i])) for i, text in enumerate(texts)]))
+    paths = [text.replace("/", "") for text in texts] + ["NUL", "C:", "~", "-rf", " ", "a.", ".bashrc"]
+    first(m)["files"] = [{"path": path, "size": 0, "sha256": sha256(b"")} for path in paths]
+    texts.append("\x1b[2J\x1b]0;x\x07\r\n\0")
+    return {"generator": texts[-1], "metadata": {text: text for text in texts}, "base": {"name": texts[-1]}, **m}
+
+
+@valid
+def json_key_order(m):
+    """keys in another order everywhere: what a key means does not depend on those before it"""
+
+    def turned(value):
+        if isinstance(value, dict):
+            return {key: turned(value[key]) for key in reversed(value)}
+        return [turned(member) for member in value] if isinstance(value, list) else value
+
+    m = {"requires": [], "metadata": {"k": "v"}, "base": {"name": "n", "fingerprint": fingerprint(prints())}, **m}
+    roles = {"a": {"tensor": "a", "window": [[0, 1], [0, 2]]}, "b": "b"}
+    first(m).update(operations=[{**operation_of(m), "tensors": roles}], source={"format": "peft", "config": "{}"})
+    return pack(m, text_of(turned(m)))
+
+
+@valid
+def frame_matches(m):
+    """compressed blocks with a match: one to the first byte of the frame, one with the tables of the block before"""
+    whole = block(2, 8, matched(12, b"e", TABLES, 9), True)
+    twice = block(2, 8, matched(12, b"e", TABLES, 9)) + block(2, 5, matched(12, b"f", AGAIN, 9), True)
+    streams = [Stream("U8", [("one", [15], b"e" * 15)], 1024, [[head(15) + whole]])]
+    return manifest_of(*streams, Stream("U8", [("two", [30], b"e" * 15 + b"f" * 15)], 1024, [[head(30) + twice]]))
+
+
+@valid
+def manifest_frame_longest(m):
+    """a manifest frame exactly as long as ENV-9 allows, by means of empty blocks, of a text of 2,047 bytes"""
+    return roundabout(m, 2047 + 1 + 64)
 
 
 def operations_maker(description, operations):
@@ -816,9 +967,39 @@ header_case(magic + "first_byte", "ENV-1", "the magic begins with 09: its first 
 header_case(magic + "line_ends", "ENV-1", "CR LF of the magic turned into LF", HEADER.replace(b"\r\n", b"\n"))
 bytes_case(magic + "short_text", "ENV-1", "a text of five bytes", b"hello")
 bytes_case(magic + "zip", "ENV-1", "the beginning of a ZIP file, and zeros", b"PK\x03\x04" + bytes(200))
+for name, description, change in [
+    ("utf8", "the file taken for Latin-1 and written as UTF-8", lambda data: data.decode("latin-1").encode()),
+    (
+        "utf16",
+        "the file taken for Latin-1 and written as UTF-16",
+        lambda data: data.decode("latin-1").encode("utf-16-le"),
+    ),
+    ("line_feeds", "every LF of the file turned into CR LF", lambda data: data.replace(b"\n", b"\r\n")),
+    ("seven_bits", "bit 7 of every byte is lost", lambda data: bytes(byte & 127 for byte in data)),
+    ("bom", "a byte order mark before the file", lambda data: b"\xef\xbb\xbf" + data),
+    ("script", "a line of a shell's before the file", lambda data: b"#!/bin/sh\n" + data),
+    ("framed", "the whole file in a frame", frame),
+]:
+    case(magic + name, "ENV-1", description, lambda m, change=change: change(pack(m)))
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 636\n"
+SAFETENSORS = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'.ljust(72)
+for name, description, data in [
+    ("html", "a page of HTML", b"<!DOCTYPE html>\n<html><title>404</title></html>\n".ljust(200)),
+    ("pointer", "a pointer of git-lfs", LFS),
+    ("safetensors", "a safetensors file", struct.pack("<Q", 72) + SAFETENSORS + bytes(4)),
+    ("gguf", "the beginning of a GGUF file, and zeros", b"GGUF\3" + bytes(200)),
+    ("zeros", "200 zeros", bytes(200)),
+]:
+    bytes_case(magic + name, "ENV-1", description, data)
 header_case("version/header_major_2", "ENV-2", "major version 2", HEADER[:8] + b"\x02" + HEADER[9:])
 header_case("version/header_major_0", "ENV-2", "major version 0", HEADER[:8] + b"\x00" + HEADER[9:])
 header_case("version/header_reserved", "ENV-2", "the last reserved byte is 1", HEADER[:15] + b"\x01")
+reserved = HEADER[:9] + b"\x01" + HEADER[10:]
+header_case("version/header_reserved_first", "ENV-2", "the first reserved byte is 1", reserved)
+backwards = "the bytes of the file in reverse, which begin with the magic"
+case("version/header_reversed", "ENV-2", backwards, lambda m: pack(m)[::-1])
+swapped = "the major version as a big-endian number of eight bytes"
+header_case("version/header_big_endian", "ENV-2", swapped, HEADER[:8] + bytes(7) + b"\x01")
 short_2 = "nine bytes: the magic and major version 2 (the header is judged before the length)"
 bytes_case("version/header_major_2_short", "ENV-2", short_2, HEADER[:8] + b"\x02")
 bytes_case("truncated/length_0", "ENV-3", "an empty file", b"")
@@ -830,6 +1011,10 @@ case("truncated/length_79", "ENV-3", cut_footer, lambda m: HEADER + pack(m)[-63:
 case("truncated/tail_cut", "ENV-4", "the last byte is missing", lambda m: pack(m)[:-1])
 case("truncated/tail_appended", "ENV-4", "a line feed follows the footer", lambda m: pack(m) + b"\n")
 case("truncated/tail_wrong", "ENV-4", "the footer's magic is not backwards", lambda m: pack(m, tail=HEADER[:8]))
+end_of_zip = b"PK\x05\x06" + bytes(18)
+case("truncated/tail_zip", "ENV-4", "the end of a ZIP archive follows the footer", lambda m: pack(m) + end_of_zip)
+case("truncated/tail_padded", "ENV-4", "zeros follow, to a multiple of 512", lambda m: pack(m).ljust(1024, b"\0"))
+bytes_case("truncated/length_80", "ENV-4", "80 bytes: the header and zeros in place of the footer", HEADER + bytes(64))
 
 within = "offset 15, one byte into the header; the sum is right"
 too_long = "offset + stored is one more than it must be: the frame would reach into the footer"
@@ -843,6 +1028,18 @@ footer_case("sum_wraps_offset", "ENV-5", f"offset 2^64 - 16: {wraps}", lambda o,
 footer_case("sum_wraps_stored", "ENV-5", f"stored 2^64 - 1: {wraps}", lambda o, s: o + s + 1, lambda o, s: -1)
 past_end = "offset after the file's end, with stored 0"
 footer_case("offset_past_end", "ENV-5", past_end, lambda o, s: o + s + 1000, lambda o, s: 0)
+footer_case("offset_0", "ENV-5", "offset 0: the frame would begin with the header", lambda o, s: 0, lambda o, s: o + s)
+footer_case("offset_2_63", "ENV-5", "offset 2^63, with stored 2^63", lambda o, s: 2**63, lambda o, s: 2**63)
+twice_over = "a file behind the same file: the footer counts from the start of the second"
+case("footer/two_files", "ENV-5", twice_over, lambda m: pack(m) * 2)
+big_endian = "offset and stored are big-endian"
+footer_case(
+    "big_endian",
+    "ENV-5",
+    big_endian,
+    lambda o, s: int.from_bytes(o.to_bytes(8, "little")),
+    lambda o, s: int.from_bytes(s.to_bytes(8, "little")),
+)
 manifest_frame("footer/decoded_0", "ENV-6", "a manifest of no bytes", lambda t: frame(b""), lambda t: 0)
 manifest_frame("footer/decoded_1", "ENV-6", "a manifest of one byte", lambda t: frame(b"1"), lambda t: 1)
 one_longer = "a manifest one byte longer than 1 MiB + 8 times the file's length, which would decode"
@@ -856,11 +1053,29 @@ manifest_frame(
     "a manifest frame of 2,000 empty blocks more than its text needs",
     lambda t: head(len(t)) + block(0, len(t), t) + block(0, 0, b"") * 2000 + block(0, 0, b"", True),
 )
+one_more_stored = "a manifest frame one byte longer than ENV-9 allows, of a text of 2,047 bytes"
+case("limit/manifest_frame_one", "ENV-9", one_more_stored, lambda m: roundabout(m, 2047 + 1 + 64 + 1))
 
 scale_bit = "one bit of the manifest's text differs: a scale of 4.5 for 0.5"
 case("digest/manifest_bit", "ENV-7", scale_bit, lambda m: pack(m).replace(b'"scale":0.5', b'"scale":4.5'))
 case("digest/digest_bit", "ENV-7", "the last bit of the digest differs", lambda m: flipped(pack(m), -9))
 case("digest/footer_decoded", "ENV-7", "decoded differs from what was digested", lambda m: flipped(pack(m), -48))
+case("digest/digest_zeros", "ENV-7", "the digest is all zeros", lambda m: pack(m)[:-40] + bytes(32) + TAIL)
+
+
+def digest_of(part):
+    """A change: the digest is that of a part of the file."""
+
+    def change(m):
+        data = pack(m)
+        return data[:-40] + hashlib.sha256(part(data, 16 + len(payload_of(m)))).digest() + TAIL
+
+    return change
+
+
+case("digest/without_header", "ENV-7", "the digest leaves the header out", digest_of(lambda d, at: d[at:-40]))
+case("digest/without_footer", "ENV-7", "the digest leaves the footer out", digest_of(lambda d, at: HEADER + d[at:-64]))
+case("digest/of_everything", "ENV-7", "the digest covers the payload, too", digest_of(lambda d, at: d[:-40]))
 
 
 # Invalid files: frames
@@ -925,6 +1140,39 @@ manifest_frame_case(
     lambda t: head(len(t)) + block(0, len(t), t) + block(1, len(t), b" ") * 10 + block(0, 0, b"", True),
 )
 
+for name, rule, description, stored in [
+    ("skippable", "FRM-1", "a skippable frame before the manifest's", lambda t: SKIPPABLE + bytes(4) + frame(t)),
+    ("skippable_after", "FRM-2", "a skippable frame after the manifest's", lambda t: frame(t) + SKIPPABLE + bytes(4)),
+    ("second_empty", "FRM-2", "a second frame, of no bytes, after the manifest's", lambda t: frame(t) + frame(b"")),
+    ("legacy", "FRM-1", "the manifest frame's magic is that of Zstandard 0.7", lambda t: b"\x27" + frame(t)[1:]),
+    ("windowed", "FRM-1", "the manifest frame has a window descriptor", lambda t: ZSTD + b"\x40\0" + frame(t)[5:]),
+    ("dictionary_id", "FRM-1", "the manifest frame names a dictionary", lambda t: ZSTD + b"\x61\0" + frame(t)[5:]),
+    ("size_absent", "FRM-1", "the manifest frame has no content size", lambda t: ZSTD + b"\0\0" + blocks(t)),
+    (
+        "size_wide",
+        "FRM-1",
+        "the manifest frame's content size has four bytes",
+        lambda t: ZSTD + struct.pack("<BI", 0xA0, len(t)) + blocks(t),
+    ),
+    ("not_last", "FRM-2", "no block of the manifest frame is the last", lambda t: head(len(t)) + block(0, len(t), t)),
+    ("cut", "FRM-2", "the last byte of the manifest frame is missing", lambda t: frame(t)[:-1]),
+    (
+        "content_short",
+        "FRM-3",
+        "the manifest frame's blocks hold a byte too few",
+        lambda t: head(len(t)) + blocks(t[:-1]),
+    ),
+]:
+    manifest_frame_case(name, f"ENV-8 {rule}", description, stored)
+early = "offset at the last plane's frame, and the sum right: the manifest would begin in the payload"
+case("frame/manifest_early", "ENV-8 FRM-1", early, lambda m: seal_early(m, row_of(m)[3]))
+
+
+def seal_early(m, by):
+    payload, text = payload_of(m), text_of(m)
+    return seal(payload, frame(text), len(text), offset=16 + len(payload) - by, size=by + len(frame(text)))
+
+
 frame_case("magic_wrong", "FRM-1", "a frame's magic is wrong", b"\x29" + frame(PLANE)[1:])
 frame_case("magic_legacy", "FRM-1", "a frame's magic is that of Zstandard 0.7", b"\x27" + frame(PLANE)[1:])
 frame_case("magicless", "FRM-1", "a frame without magic", frame(PLANE)[4:])
@@ -935,6 +1183,8 @@ right_checksum = "a frame with the content checksum flag and the right checksum"
 frame_case("checksum_flag", "FRM-1", right_checksum, ZSTD + b"\x24\x04" + blocks(PLANE) + XXH64["plane"])
 no_dictionary = "a frame with a dictionary identifier of one byte, 0: no dictionary"
 frame_case("dictionary_id", "FRM-1", no_dictionary, ZSTD + b"\x21\x00\x04" + blocks(PLANE))
+four_dictionary = "a frame with a dictionary identifier of four bytes"
+frame_case("dictionary_id_four", "FRM-1", four_dictionary, ZSTD + b"\x23\1\0\0\0\x04" + blocks(PLANE))
 window_and_size = "a frame with a window descriptor and a content size, not of a single segment"
 octets = bytes(range(256))
 long_frame_case("windowed", "FRM-1", window_and_size, octets, 1024, ZSTD + b"\x40\0\0\0" + blocks(octets))
@@ -965,6 +1215,10 @@ long_frame_case(
 )
 wide_block = "a compressed block of six bytes in a frame of four, to which it decodes"
 frame_case("block_larger_than_n", "FRM-2", wide_block, head(4) + block(2, 6, b"\x20" + PLANE + b"\0", True))
+rle_wide = "an RLE block of five bytes in a frame of four"
+frame_case("block_larger_rle", "FRM-2", rle_wide, head(4) + block(1, 5, b"\0", True))
+raw_wide = "a raw block whose size is 2^21 - 1, the largest there is"
+frame_case("block_size_largest", "FRM-2", raw_wide, head(4) + block(0, 2**21 - 1, PLANE, True))
 frame_case("block_reserved", "FRM-2", "a block of the reserved type", head(4) + block(3, 4, PLANE, True))
 empty_reserved = "an empty block of the reserved type before the plane's"
 frame_case("block_reserved_empty", "FRM-2", empty_reserved, head(4) + block(3, 0, b"") + blocks(PLANE))
@@ -989,8 +1243,39 @@ long_frame_case(
 )
 garbage = "a compressed block that no decoder understands"
 frame_case("compressed_garbage", "FRM-3", garbage, head(4) + block(2, 4, b"\xff\xff\xff\xff", True))
+nothing_in_it = "a compressed block of no bytes after the plane's"
+frame_case("compressed_empty", "FRM-3", nothing_in_it, head(4) + block(0, 4, PLANE) + block(2, 0, b"", True))
+long_frame_case(
+    "compressed_large",
+    "FRM-3",
+    "a compressed block that decodes to 128 KiB and one byte: RFC 8878 allows 128 KiB",
+    b"e" * (BLOCK + 1),
+    2**18,
+    head(BLOCK + 1) + block(2, 5, (BLOCK + 1 << 4 | 3 << 2 | 1).to_bytes(3, "little") + b"e\0", True),
+)
+es = b"e" * 15
+from_before = "a match that begins one byte before the frame"
+far = matched(12, b"e", TABLES[:2] + b"\4\0", 16)
+long_frame_case("match_before_start", "FRM-3", from_before, es, 1024, head(15) + block(2, 8, far, True))
+no_tables = "a first block that wants the tables of the block before"
+long_frame_case("tables_absent", "FRM-3", no_tables, es, 1024, head(15) + block(2, 5, matched(12, b"e", AGAIN, 9), True))
+no_tree = "a first block whose literals want the tree of the block before"
+long_frame_case("tree_absent", "FRM-3", no_tree, octets[:8], 1024, head(8) + block(2, 6, b"\x83\1\1\1\1\0", True))
+
+
+def tables_of_frame_before(m):
+    """The frame of the second plane wants the tables of the first's."""
+    frames = [head(15) + block(2, 8, matched(12, b"e", TABLES, 9), True)]
+    frames.append(head(15) + block(2, 5, matched(12, b"f", AGAIN, 9), True))
+    return manifest_of(Stream("U16", [("t", [15], b"ef" * 15)], 1024, [frames]))
+
+
+of_before = "a frame that wants the tables of the frame before"
+case("frame/tables_of_frame_before", "FRM-3", of_before, tables_of_frame_before)
 padding = head(4) + block(0, 0, b"") * 19 + block(0, 4, PLANE, True)
 frame_case("padded", "FRM-4", "empty blocks make a frame longer than n + 64", padding)
+one_padded = head(256) + block(0, 0, b"") * 17 + block(1, 0, b"z") + block(0, 256, octets, True)
+long_frame_case("padded_one", "FRM-4", "empty blocks make a frame n + 65 bytes long", octets, 1024, one_padded)
 frame_case("plane_empty", "STR-6", "a frame of no bytes for a plane of four", frame(b""))
 frame_case("plane_short", "STR-6", "a frame of three bytes for a plane of four", frame(PLANE[:3]))
 frame_case("plane_long", "STR-6", "a frame of five bytes for a plane of four", frame(PLANE + b"\0"))
@@ -1039,6 +1324,18 @@ json_case("form_feed", "JSN-1", "a form feed after the text", lambda text: text 
 json_case("only_space", "JSN-1", "white space and no value", lambda text: b"  \n")
 json_case("cut", "JSN-1", "the last brace is missing", lambda text: text[:-1])
 json_case("tab_in_key", "JSN-1", "a raw tab in an ignored key", edit(b'{"adapters"', b'{"a\tb":1,"adapters"'))
+json_case("string_open", "JSN-1", "the text ends within a string", lambda text: text[: text.index(b"default")])
+json_case("bracket_more", "JSN-1", "a bracket more at the end", lambda text: text + b"]")
+json_case("record_separator", "JSN-1", "a record separator before the text", lambda text: b"\x1e" + text)
+for name, description, value in [
+    ("utf8", "a byte of Latin-1", b"layer.w\xe9"),
+    ("utf8_end", "a UTF-8 sequence that the end of the string cuts", b"layer.w\xc3"),
+    ("control", "a raw line feed", b"layer\nw"),
+    ("quote", "a quotation mark that is not escaped", b'layer"w'),
+    ("surrogate", "a high surrogate alone", b"layer.\\ud83d"),
+]:
+    rule = "JSN-3" if name == "surrogate" else "JSN-1"
+    json_case(f"target_{name}", rule, f"{description} in a target's name", edit(b"layer.weight", value))
 json_case("infinity", "JSN-1", "-Infinity as a number", scale_as(b"-Infinity"))
 for name, description, value in [
     ("utf8_overlong", "an overlong encoding of a slash", b'"\xc0\xaf"'),
@@ -1063,6 +1360,30 @@ for name, description, value in [
     ("hexadecimal", "a hexadecimal number", b"0x10"),
     ("digits_arabic", "a number in Arabic-Indic digits", "\u0661".encode()),
     ("true_capital", "True for true", b"True"),
+    ("utf8_continuation", "a continuation byte alone", b'"\x80"'),
+    ("utf8_overlong_nul", "an overlong encoding of U+0000", b'"\xc0\x80"'),
+    ("utf8_overlong_three", "an overlong encoding of three bytes", b'"\xe0\x9f\xbf"'),
+    ("utf8_overlong_four", "an overlong encoding of four bytes", b'"\xf0\x8f\xbf\xbf"'),
+    ("utf8_pair", "a pair of surrogates in UTF-8", b'"\xed\xa0\xbd\xed\xb8\x80"'),
+    ("utf8_five", "a sequence of five bytes", b'"\xf8\x88\x80\x80\x80"'),
+    ("escape_letter", "an escape with a letter that is no digit", b'"\\u00g0"'),
+    ("escape_capital", "an escape with a capital U", b'"\\U00e9"'),
+    ("escape_braces", "an escape with braces", b'"\\u{e9}"'),
+    ("leading_zero_negative", "a negative number with a leading zero", b"-01"),
+    ("minus_alone", "a minus sign alone", b"-"),
+    ("exponent_sign_alone", "an exponent of a sign alone", b"1e+"),
+    ("exponent_fraction", "an exponent with a point", b"1e1.5"),
+    ("separators", "a number with an underscore", b"1_0"),
+    ("suffix", "a number with a letter after it", b"1f"),
+    ("literal_cut", "a literal without its last letter", b"nul"),
+    ("literal_long", "a literal with a letter more", b"nulll"),
+    ("comma_absent", "two elements without a comma", b"[1 2]"),
+    ("comma_alone", "an array of a comma", b"[,]"),
+    ("comma_twice", "two commas in an array", b"[1,,2]"),
+    ("colon_absent", "a key without a colon", b'{"a" 1}'),
+    ("value_absent", "a key without a value", b'{"a":}'),
+    ("key_number", "a number as a key", b"{1:1}"),
+    ("brackets_crossed", "an array that a brace closes", b"[1}"),
 ]:
     json_case(name, "JSN-1", description, extra(value))
 
@@ -1071,6 +1392,23 @@ json_case("key_twice", "JSN-2", "the key chunk twice, with the same value", chun
 json_case("key_twice_escaped", "JSN-2", "a key twice, once with an escape", extra(b'{"a":1,"\\u0061":2}'))
 json_case("key_twice_surrogates", "JSN-2", "an emoji twice as a key, raw and as surrogates", extra(emoji_twice))
 json_case("key_twice_empty", "JSN-2", "the empty key twice", extra(b'{"":1,"":1}'))
+forty = b",".join(b'"%d":0' % (index % 39) for index in range(40))
+json_case("key_twice_far", "JSN-2", "a key twice, with 38 others between", extra(b"{" + forty + b"}"))
+empty_adapters = edit(b'{"adapters"', b'{"adapters":[],"adapters"')
+json_case("key_twice_adapters", "JSN-2", "the key adapters twice, the first time without adapters", empty_adapters)
+in_metadata = edit(b'{"adapters"', b'{"metadata":{"license":"a","license":"b"},"adapters"')
+json_case("key_twice_metadata", "JSN-2", "a key of metadata twice", in_metadata)
+json_case("key_twice_role", "JSN-2", "a role twice", edit(b'"b":"b"', b'"b":"b","b":"b"'))
+json_case("key_twice_scale", "JSN-2", "scale twice, with other values", scale_as(b'1,"scale":2'))
+in_tensor = edit(b'"name":"b"', b'"name":"b","name":"b"')
+json_case("key_twice_name", "JSN-2", "a tensor's name twice", in_tensor)
+print_twice = b'"e":["U8",[],"' + b"0" * 32 + b'",null]'
+print_twice = b'{"base":{"fingerprint":{"tensors":{' + print_twice + b"," + print_twice + b'},"digest":""}},"adapters"'
+json_case("key_twice_fingerprint", "JSN-2", "a stored tensor twice in a fingerprint", edit(b'{"adapters"', print_twice))
+in_later = edit(b'"operations":[', b'"operations":[{"op":"later","tensors":{},"x":[{"y":1,"y":1}]},')
+json_case("key_twice_opaque", "JSN-2", "a key twice, deep in an opaque operation", in_later)
+in_stream = edit(b'"code":', b'"x":{"y":1,"y":1},"code":')
+json_case("key_twice_opaque_stream", "JSN-2", "a key twice below an unknown key of a stream", in_stream)
 json_case("surrogate_high", "JSN-3", "a high surrogate alone", extra(b'"\\ud800"'))
 json_case("surrogate_low", "JSN-3", "a low surrogate alone", extra(b'"\\udc00"'))
 json_case("surrogate_reversed", "JSN-3", "a low surrogate before a high one", extra(b'"\\ude00\\ud83d"'))
@@ -1095,8 +1433,40 @@ json_case("underflow", "JSN-5", "a scale of 1e-400", scale_as(b"1e-400"))
 to_zero = "2.4e-324 under an ignored key, which rounds to zero"
 json_case("underflow_rounding", "JSN-5", to_zero, extra(b"-2.4e-324"))
 json_case("underflow_digits", "JSN-5", "400 zeros after the point, then a 1", extra(b"0." + b"0" * 400 + b"1"))
+in_later = edit(b'"operations":[', b'"operations":[{"op":"later","tensors":{},"x":-1e999},')
+json_case("overflow_opaque", "JSN-5", "-1e999 under an unknown key of an opaque operation", in_later)
+in_stream = edit(b'"code":', b'"x":1e-999,"code":')
+json_case("underflow_opaque", "JSN-5", "1e-999 under an unknown key of a stream", in_stream)
 json_case("depth_17", "JSN-6", "arrays that reach depth 17", extra(b"[" * 16 + b"]" * 16))
 json_case("depth_17_objects", "JSN-6", "objects that reach depth 17", extra(b'{"a":' * 16 + b"0" + b"}" * 16))
+in_later = edit(b'"operations":[', b'"operations":[{"op":"later","tensors":{},"x":' + b"[" * 12 + b"]" * 12 + b"},")
+json_case("depth_17_opaque", "JSN-6", "arrays in an opaque operation that reach depth 17", in_later)
+json_case("depth_17_value", "JSN-6", "arrays that reach depth 17 as a scale", scale_as(b"[" * 12 + b"]" * 12))
+twenty = edit(b'"shape":[1,2]', b'"shape":[1,' + b"9" * 20 + b"]")
+json_case("integer_20_digits", "JSN-4", "a dimension of 20 digits", twenty)
+opaque_point = edit(b'"chunk":1024', b'"later":0,"chunk":0.5')
+json_case("integer_opaque_chunk", "JSN-4", "a chunk of 0.5 in an opaque stream", opaque_point)
+opaque_row = edit(b'"chunk":1024', b'"later":0,"chunk":1024')
+row_point = edit(b"[[10,10,13,13,", b"[[10,10,13,13.0,")
+json_case("integer_opaque_row", "JSN-4", "a size written 13.0 in an opaque stream", lambda t: row_point(opaque_row(t)))
+opaque_shape = edit(b'"operations":[', b'"operations":[{"op":"later","tensors":{},"shape":[-1]},')
+json_case("integer_opaque_shape", "JSN-4", "a dimension of -1 in an opaque operation's shape", opaque_shape)
+
+# A breach of the manifest's rules stands before one of JSON, which is met first (section 11).
+for name, rule, description, change in [
+    ("cut", "JSN-1", "the last brace is missing", lambda text: text[:-1]),
+    ("two_values", "JSN-1", "a second value follows", lambda text: text + b"{}"),
+    ("key_twice", "JSN-2", "a key stands twice", edit(b'"code":', b'"code":0,"code":')),
+    ("depth_17", "JSN-6", "arrays reach depth 17", edit(b'"code":', b'"x":' + b"[" * 17 + b"]" * 17 + b',"code":')),
+]:
+    for label, words, key in [
+        ("rule", "generator is null", b'{"generator":null,"adapters"'),
+        ("requires", "requires names something", b'{"requires":["x"],"adapters"'),
+    ]:
+        both_broken = f"{words}, and {description}: JSON comes before the rules"
+        ahead = edit(b'{"adapters"', key)
+        json_case(f"{name}_after_{label}", rule, both_broken, lambda t, ahead=ahead, change=change: change(ahead(t)))
+
 
 
 def depth_million(m):
@@ -1128,6 +1498,31 @@ for place, where, keys in [
         missing = f"the required key {key} of {place} is missing"
         manifest_case(f"missing_{place}_{key}", "MAN-1", missing, drop(where, key))
 
+
+
+def with_base(m):
+    """A base, which has everything."""
+    keys = {"name": "n", "revision": "r", "architecture": "a", "fingerprint": fingerprint(prints(), sketch={})}
+    return m.setdefault("base", keys)
+
+
+# No value is null, of whatever key.
+for place, where, keys in [
+    ("manifest", whole, "requires metadata base adapters"),
+    ("base", with_base, "name revision architecture fingerprint"),
+    ("fingerprint", lambda m: with_base(m)["fingerprint"], "tensors digest sketch"),
+    ("adapter", first, "name method inert nonfinite operations source files streams"),
+    ("inert", with_inert, "tensor window reason"),
+    ("source", with_source, "format config sha256 header"),
+    ("file", with_file, "path size sha256 tensor"),
+    ("operation", operation_of, "op target tensors shape bound scale layout layout_from"),
+    ("role", roles_of, "a"),
+    ("stream", stream_of, "dtype chunk tensors chunks"),
+    ("tensor", tensor_of, "name shape sha256"),
+]:
+    for key in keys.split():
+        manifest_case(f"null_{place}_{key}", "MAN-1", f"{key} of {place} is null", put(where, key, None))
+manifest_case("missing_inert_reason", "MAN-1", "the required key reason of inert is missing", drop(with_inert, "reason"))
 for name, description, change in [
     ("generator_null", "generator is null", put(whole, "generator", None)),
     ("metadata_number", "a value of metadata is a number", put(whole, "metadata", {"k": 1})),
@@ -1153,6 +1548,41 @@ for name, description, change in [
     ("tensors_empty", "a stream of no tensors", append(first, "streams", Stream("U8", []))),
     ("scale_string", "scale is a string", put(operation_of, "scale", "0.5")),
     ("scale_true", "scale is true", put(operation_of, "scale", True)),
+    ("metadata_array", "metadata is an array", put(whole, "metadata", [])),
+    ("metadata_list", "a value of metadata is an array of strings", put(whole, "metadata", {"tags": ["a", "b"]})),
+    ("metadata_object", "a value of metadata is an object", put(whole, "metadata", {"k": {"v": "w"}})),
+    ("base_array", "base is an array", put(whole, "base", [])),
+    ("base_revision", "base's revision is a number", put(whole, "base", {"revision": 1})),
+    ("fingerprint_string", "a fingerprint is a string", put(whole, "base", {"fingerprint": "0" * 64})),
+    ("adapter_name", "an adapter's name is a number", put(first, "name", 1)),
+    ("method_hyphen", "a method with a hyphen", put(first, "method", "prefix-tuning")),
+    ("operations_object", "operations is an object", put(first, "operations", {})),
+    ("operation_string", "an operation is a string", append(first, "operations", "add")),
+    ("stream_string", "a stream is a string", append(first, "streams", "x")),
+    ("inert_object", "inert is an object", put(first, "inert", {})),
+    ("inert_reason", "an entry's reason is a number", put(with_inert, "reason", 1)),
+    ("nonfinite_object", "nonfinite is an object", put(first, "nonfinite", {})),
+    ("nonfinite_number", "nonfinite holds a number", put(first, "nonfinite", [1])),
+    ("source_string", "source is a string", put(first, "source", "peft")),
+    ("source_header", "source's header is an object", put(with_source, "header", {})),
+    ("files_object", "files is an object", put(first, "files", {})),
+    ("file_string", "a file is a string", put(first, "files", ["p"])),
+    ("file_path_number", "a file's path is a number", put(with_file, "path", 1)),
+    ("dtype_number", "dtype is a number", put(stream_of, "dtype", 32)),
+    ("dtype_array", "dtype is an array", put(stream_of, "dtype", ["F32"])),
+    ("tensors_object", "a stream's tensors are an object", put(stream_of, "tensors", {})),
+    ("tensor_string", "a tensor is a string", put(stream_of, "tensors", ["a", "b"])),
+    ("tensor_name_number", "a tensor's name is a number", put(tensor_of, "name", 1)),
+    ("shape_number", "a shape is a number", put(tensor_of, "shape", 2)),
+    ("shape_nested", "a dimension is an array", put(tensor_of, "shape", [[1, 2]])),
+    ("shape_true", "a dimension is true", put(tensor_of, "shape", [True, 2])),
+    ("sha256_number", "a digest is a number", put(tensor_of, "sha256", 0)),
+    ("chunks_object", "chunks is an object", put(stream_of, "chunks", {})),
+    ("row_object", "a row is an object", put(stream_of, "chunks", [{}])),
+    ("row_string", "a CRC-32 is a string", put(row_of, 4, "1805555120")),
+    ("op_array", "op is an array", put(operation_of, "op", ["add_low_rank"])),
+    ("roles_string", "an operation's tensors are a string", put(operation_of, "tensors", "a")),
+    ("bound_number", "bound holds a number", put(operation_of, "bound", [1])),
 ]:
     manifest_case(f"type_{name}", "MAN-1", description, change)
 unknown_layout = put(operation_of, "layout", "oi")
@@ -1161,6 +1591,9 @@ manifest_case("type_layout_unknown", "OPS-4", "layout is none of the three", unk
 manifest_case("type_layout_from_unknown", "OPS-4", "layout_from is none of the seven", unknown_layout_from)
 manifest_case("adapters_none", "MAN-1", "an empty array of adapters", lambda m: {"adapters": []})
 manifest_case("text_array", "MAN-1", "the text is an array", lambda m: seal(b"", frame(b"[]"), 2))
+manifest_case("text_object", "MAN-1", "the text is an object without keys", lambda m: seal(b"", frame(b"{}"), 2))
+for name, text in [("null", b"null"), ("string", b'"adp"'), ("number", b"1234"), ("true", b"true")]:
+    manifest_case(f"text_{name}", "MAN-1", f"the text is {text.decode()}", lambda m, t=text: seal(b"", frame(t), len(t)))
 
 adapter_twice = {"adapters": [adapter(u8(1)), adapter(u8(2))]}
 manifest_case("adapter_twice", "MAN-2", "two adapters of one name", lambda m: adapter_twice)
@@ -1170,6 +1603,20 @@ twice_apart = manifest_of(u8(1), Stream("I8", [("t", [1], b"1")]))
 manifest_case("tensor_twice_streams", "MAN-2", "two tensors of one name in two streams", lambda m: twice_apart)
 case("requires/requires_one", "MAN-3", "requires names something", put(whole, "requires", ["sparse"]))
 case("requires/requires_empty_name", "MAN-3", "requires names the empty string", put(whole, "requires", [""]))
+for name, description, change in [
+    ("adapters", "adapters are of another type", put(whole, "adapters", {})),
+    ("base", "base is of another type", put(whole, "base", 2)),
+    ("nothing", "there are no adapters", lambda m: m.pop("adapters")),
+    ("point", "an integer has a point", put(stream_of, "chunk", 1024.0)),
+    ("dimensions", "a shape has nine dimensions", put(tensor_of, "shape", [1] * 9)),
+    ("row", "a row has a frame too many", lambda m: row_of(m).insert(0, 1)),
+    ("sum", "a size is too large by 1", lambda m: row_of(m).__setitem__(0, 11)),
+]:
+    needed = f"requires names something, and {description}: MAN-3 comes before the other rules"
+    last = both(change, put(whole, "requires", ["later"]))
+    case(f"requires/requires_and_{name}", "MAN-3", needed, lambda m, last=last: last(m))
+in_front = "requires names two things, in front of adapters of another type"
+case("requires/requires_in_front", "MAN-3", in_front, lambda m: {"requires": ["one", "two"], "adapters": {}})
 
 
 def later(operand):
@@ -1280,6 +1727,8 @@ payload_case("hole_first", hidden, lambda payload: frame(b"hidden") + payload)
 payload_case("less", "the payload lacks its last byte", lambda payload: payload[:-1])
 sum_2_32 = "two sizes are too large by 2^31: their sum is right only where it wraps at 2^32"
 manifest_case("sum_wraps", "MAN-6", sum_2_32, enlarge(row_of, 0, 1, by=2**31))
+into_manifest = "the last frame's size is one more: it would reach into the manifest"
+manifest_case("sum_into_manifest", "MAN-6", into_manifest, enlarge(row_of, 3, by=1))
 manifest_case(
     "sum_opaque",
     "MAN-6 STR-8",
@@ -1323,6 +1772,11 @@ def print_name(name):
     return put(whole, "base", {"fingerprint": fingerprint({name: print_of("x", "F32", [1])})})
 
 
+def later_with(**keys):
+    """A change: an opaque operation more, with these keys."""
+    return append(first, "operations", {"op": "later", "tensors": {}, **keys})
+
+
 NAMES = [
     ("empty", "empty", ""),
     ("long", "of 1,025 bytes", "n" * 1025),
@@ -1338,9 +1792,14 @@ for label, words, name in NAMES:
     manifest_case(f"tensor_name_{label}", "NAM-1", f"a tensor's name {words}", tensor_name(name))
 for label, words, name in NAMES:
     if label in ("empty", "tab", "metadata"):
+        target = later_with(target=name)
+        manifest_case(f"opaque_target_{label}", "NAM-1", f"an opaque operation's target {words}", target)
         manifest_case(f"target_name_{label}", "NAM-1", f"a target's name {words}", put(operation_of, "target", name))
         manifest_case(f"bound_name_{label}", "NAM-1", f"a name in bound {words}", put(operation_of, "bound", [name]))
         manifest_case(f"fingerprint_name_{label}", "NAM-1", f"a name in a fingerprint {words}", print_name(name))
+
+empty_bound = "an empty name in an opaque operation's bound"
+manifest_case("opaque_bound_empty", "NAM-1", empty_bound, later_with(bound=["a", ""]))
 
 for label, words, name in [
     ("empty", "empty", ""),
@@ -1428,6 +1887,18 @@ row_case("rows_of_nothing", "STR-3", "a row for a stream of no units", ("t", [0]
 not_bytes = "rows for 2,048 units of one byte where there are 1,024 of two"
 of_1024 = [[frame(bytes(1024))] * 2] * 2
 row_case("rows_bytes_for_units", "STR-3", not_bytes, ("t", [1024], bytes(2048)), of_1024, "U16")
+not_elements = "one row for 600 elements of C64, which are 1,200 units"
+of_1200 = [[frame(bytes(1200))] * 4]
+row_case("rows_complex_elements", "STR-3", not_elements, ("t", [600], bytes(4800)), of_1200, "C64")
+row_case(
+    "row_complex_eight",
+    "STR-4",
+    "a row of eight planes for C64",
+    ("t", [2], bytes(16)),
+    [[frame(bytes(2))] * 8],
+    "C64",
+)
+row_case("row_f64_four", "STR-4", "a row of four planes for F64", ("t", [2], bytes(16)), [[frame(bytes(4))] * 4], "F64")
 
 
 def frames_of(m):
@@ -1471,9 +1942,11 @@ def crc_inverted(m):
     row_of(m)[-1] ^= 0xFFFFFFFF
 
 
-def chunks_exchanged(m):
+def chunks_exchanged(m, sealed=False):
     m = manifest_of(Stream("U8", [("t", [2048], hashlib.shake_128(b"exchange").digest(2048))]))
     stream_of(m).frames.reverse()
+    if sealed:
+        stream_of(m).seal()
     return m
 
 
@@ -1482,6 +1955,27 @@ def adapters_exchanged(m):
     one, two = [entry["streams"][0] for entry in m["adapters"]]
     one.frames, two.frames = two.frames, one.frames
     return m
+
+
+def streams_exchanged(m):
+    m = manifest_of(u8(1, 2), Stream("I8", [("u", [2], b"\3\4")]))
+    one, two = first(m)["streams"]
+    one.frames, two.frames = two.frames, one.frames
+    return m
+
+
+def crc_reversed(m):
+    row_of(m)[-1] = int.from_bytes(row_of(m)[-1].to_bytes(4, "little"))
+
+
+def planes_reversed(m):
+    frames_of(m).reverse()
+    stream_of(m).seal()
+
+
+def integers_rotated(m):
+    data = struct.pack("<4i", 1, -2, 3, 2**30)
+    return manifest_of(Stream("I32", [("t", [4], data)], 1024, [[frame(plane) for plane in split(data, "F32")]]))
 
 
 def planes_exchanged(m):
@@ -1513,6 +2007,22 @@ case("checksum/adapters_exchanged", "STR-5", of_adapters, adapters_exchanged)
 of_planes = "two planes of one chunk, equally long, are exchanged; the CRC is right"
 case("tensor/planes_exchanged", "STR-7", of_planes, sealed_after(planes_exchanged))
 unrotated = [frame(plane) for plane in split(f32(1, 2, 3, 4), "U32")]
+same_crc = "two planes of one chunk, equally long, are exchanged in the payload"
+case("checksum/planes_exchanged", "STR-5", same_crc, planes_exchanged)
+case(
+    "checksum/streams_exchanged",
+    "STR-5",
+    "the payloads of two streams, equally long, are exchanged",
+    streams_exchanged,
+)
+case("checksum/crc_0", "STR-5", "a CRC of 0", put(row_of, -1, 0))
+case("checksum/crc_big_endian", "STR-5", "the bytes of the CRC in reverse", crc_reversed)
+crc_of_contents = zlib.crc32(b"".join(split(f32(1, 2, 3, 4), "F32")))
+case("checksum/crc_of_contents", "STR-5", "the CRC of what the frames hold", put(row_of, -1, crc_of_contents))
+both_exchanged = "the frames of two chunks and their rows are exchanged"
+case("tensor/chunks_exchanged", "STR-7", both_exchanged, lambda m: chunks_exchanged(m, True))
+case("tensor/planes_reversed", "STR-7", "the planes from the most significant to the least", planes_reversed)
+case("tensor/integers_rotated", "STR-7", "the units of I32 are rotated", integers_rotated)
 not_rotated = sealed_after(lambda m: stream_of(m).frames.__setitem__(0, unrotated))
 case("tensor/rotation_missing", "STR-7", "the units are not rotated", not_rotated)
 wrong_digit = put(tensor_of, "sha256", sha256(f32(1, 2))[:-1] + "0")
@@ -1549,6 +2059,15 @@ opaque_case("manifest/twice", "MAN-2", f"{of_opaque} has the name of another", s
 crc_alone = both(put(stream_of, "chunks", [[5]]), lambda m: stream_of(m).frames.clear())
 opaque_case("manifest/row_one", "STR-4", "a row of an opaque stream holds a number alone", crc_alone)
 opaque_case("manifest/row_size_0", "STR-4", "a size of 0 in an opaque stream", lambda m: row_of(m).insert(0, 0))
+crc_large = enlarge(row_of, -1, by=2**32)
+opaque_case("manifest/row_crc_2_32", "STR-4", "a CRC-32 of an opaque stream that is too large by 2^32", crc_large)
+opaque_case("manifest/row_empty", "STR-4", "an empty row of an opaque stream", append(stream_of, "chunks", []))
+no_tensors = append(first, "streams", Stream("U8", []).opaque(code="later"))
+opaque_case("manifest/tensors_empty", "MAN-1", "an opaque stream of no tensors", no_tensors)
+opaque_case("manifest/chunk_string", "MAN-1", "an opaque stream whose chunk is a string", put(stream_of, "chunk", "1"))
+opaque_case("manifest/missing_shape", "MAN-1", f"{of_opaque} has no shape", drop(tensor_of, "shape"))
+no_rows = both(lambda m: stream_of(m).frames.clear(), drop(stream_of, "chunks"))
+opaque_case("manifest/missing_chunks", "MAN-1", "an opaque stream without chunks", no_rows)
 opaque_case("limit/dimensions_9", "LIM-3", f"{of_opaque} has nine dimensions", put(tensor_of, "shape", [1] * 9))
 opaque_case("limit/product", "LIM-4", f"{of_opaque} has 2^64 elements", put(tensor_of, "shape", [2**32, 2**32]))
 

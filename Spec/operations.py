@@ -31,7 +31,7 @@ def multiply(o, p, s):
     if o.side == "output" or o.layout != "out_in" or len(o.shape or ()) < 3:
         return own, fits(o, s.n) if o.side == "output" else fits(o, None, s.n)
     out, into = o.shape[:2]
-    return own, s.n >= into > 0 == s.n % into and out % (s.n // into) == 0
+    return own, s.n == into or s.n > into > 0 == s.n % into and out % (s.n // into) == 0
 
 def product(a, b, core):
     """The shape of a product, around a core or not; None where there is none."""

@@ -62,6 +62,7 @@ extension Manifest {
     do throws(FormatError) {
       self = try Manifest(parsing: &reader)
     } catch {
+      try Manifest.checkProfile(of: text)
       // A file of the future may break rules of today: what it requires says so best.
       try Manifest.checkRequirements(in: text)
       throw error
@@ -115,6 +116,15 @@ extension Manifest {
     }
     self.init(generator: generator, metadata: metadata, base: base, adapters: required)
     unknownKey = reader.firstIgnored
+  }
+
+  /// Holds all of a text against the JSON profile, of which a breach is reported before any other.
+  private static func checkProfile(of text: [UInt8]) throws(FormatError) {
+    try parsing { () throws(JSONError) in
+      var reader = try JSONReader(text, maximumDepth: Limits.depth)
+      try reader.skip()
+      try reader.finish()
+    }
   }
 
   /// Looks for requirements alone.

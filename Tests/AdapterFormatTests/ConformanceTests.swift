@@ -48,6 +48,24 @@ private let invalid = Repository.fixtures.appending("invalid")
     }
   }
 
+  /// The values of an opaque stream are not guessed ([STR-8]).
+  @Test func whatIsOpaqueIsNotDecoded() throws {
+    var count = 0
+    for path in Repository.files(below: valid, suffix: ".adp") {
+      let file = try AdapterFile.open(path)
+      for (index, adapter) in file.manifest.adapters.enumerated() {
+        for tensor in adapter.streams.filter(\.isOpaque).flatMap(\.tensors) {
+          let error = #expect(throws: FormatError.self) {
+            try file.contents(of: tensor.name, adapter: index)
+          }
+          #expect(error?.kind == "unsupported", "\(path) \(tensor.name)")
+          count += 1
+        }
+      }
+    }
+    #expect(count > 10)
+  }
+
   @Test func everyRuleHasAVector() throws {
     let spec = String(
       decoding: try Repository.root.appending("Spec").appending("adp-v1.md").contents,
@@ -57,11 +75,24 @@ private let invalid = Repository.fixtures.appending("invalid")
     let covered = Set(
       table.rows.flatMap { ($0["rules"] ?? "").split(whereSeparator: { " ,".contains($0) }) }
         .map(String.init))
-    // These refuse nothing: they say what is ignored, or what is not applied.
+    #expect(covered.subtracting(rules) == [])
+    // These refuse nothing: they say what is ignored, or what is not applied. Valid files show it.
     let silent: Set = ["MAN-7", "NAM-3", "STR-8", "OPS-2", "OPS-3"]
-    // No file breaks those of stacks, which are about adapters that are applied together: StackTests.
-    let ofFiles = rules.filter { !$0.hasPrefix("STK-") }
-    #expect(ofFiles.subtracting(covered).subtracting(silent) == [])
+    let descriptions = try FixtureTable(valid.appending("RULES.tsv")).rows
+      .compactMap { $0["description"] }
+    for rule in silent {
+      #expect(descriptions.contains { $0.contains(rule) }, "\(rule) has no valid file")
+    }
+    // No file breaks those of stacks, which are about adapters that are applied together: tests of these cite them.
+    let ofStacks = rules.filter { $0.hasPrefix("STK-") }
+    let folder = Repository.root.appending("Tests").appending("AdapterRuntimeTests")
+    let tests = try Repository.files(below: folder, suffix: ".swift").map {
+      String(decoding: try $0.contents, as: UTF8.self)
+    }
+    for rule in ofStacks {
+      #expect(tests.contains { $0.contains("[\(rule)]") }, "no test cites \(rule)")
+    }
+    #expect(rules.subtracting(covered).subtracting(silent).subtracting(ofStacks) == [])
   }
 
   @Test func theSpecificationShowsTheExampleByteForByte() throws {

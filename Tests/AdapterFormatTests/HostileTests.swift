@@ -25,6 +25,40 @@ private let digest = String(repeating: "0", count: 64)
     _ = try Inspection(Adapter(file, index: 0))
   }
 
+  /// Tensors of 2^64 bytes in all, or of 2^64 bits: of none at all, where the sum wraps.
+  @Test(arguments: [("F64", 256), ("U8", 256), ("F64", 32)])
+  func sizesThatWrapAreAddedUp(_ type: String, _ count: Int) throws {
+    let shapes = Array(repeating: Shape.maximumCount, count: count) + [count]
+    let tensors = shapes.enumerated().map { index, size in
+      #"{"name":"t\#(index)","shape":[\#(size)],"sha256":"\#(digest)"}"#
+    }
+    let inert = shapes.indices.map { #"{"tensor":"t\#($0)","reason":""}"# }
+    let manifest = """
+      {"adapters":[{"name":"a","method":"m","operations":[],"inert":[\(inert.joined(separator: ","))],\
+      "streams":[{"dtype":"\(type)","code":"planes","chunk":1048576,"chunks":[],\
+      "tensors":[\(tensors.joined(separator: ","))]}]}]}
+      """
+    let error = #expect(throws: FormatError.self) {
+      try AdapterFile(MemoryBytes(HandMade.file(manifest: manifest)))
+    }
+    #expect(error?.kind == "limit" || error?.kind == "manifest")
+  }
+
+  /// No file of the corpus is long enough for it.
+  @Test func aManifestsTextIsNoLongerThanTheLimitOfAllFiles() throws {
+    var bytes = HandMade.file(manifest: #"{"adapters":[]}"#, payload: [])
+    let footer = bytes.count - 64
+    for (place, value) in [(0, 1 << 40 - 64 - UInt64(footer - 16)), (16, 1 << 27 + 1)] {
+      bytes.replaceSubrange(
+        footer + place..<footer + place + 8,
+        with: (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) })
+    }
+    let error = #expect(throws: FormatError.self) {
+      try AdapterFile(Sparse(count: 1 << 40, head: bytes, tail: Array(bytes.suffix(64))))
+    }
+    #expect(error?.kind == "limit")
+  }
+
   @Test func aManifestFrameIsNotLongerThanItsTextNeeds() throws {
     var bytes = HandMade.file(manifest: #"{"adapters":[]}"#, payload: [])
     // A footer that claims all of a file of a tebibyte for the manifest.

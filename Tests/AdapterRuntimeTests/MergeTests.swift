@@ -135,6 +135,23 @@ extension Checkpoint {
     #expect(what.contains("run time only"))
   }
 
+  /// An operation or an operand of a later version keeps all of its adapter from being applied ([OPS-2], [OPS-3]).
+  @Test(arguments: [
+    "opaque_op", "opaque_op_beside", "opaque_op_key", "opaque_op_role", "opaque_op_rules",
+    "opaque_op_words", "opaque_operand", "opaque_operand_key", "opaque_operand_shape",
+    "ops_opaque_layout", "ops_opaque_multiply", "ops_opaque_replace", "adapters_unlike",
+    "requires_elsewhere",
+  ])
+  func whatIsOfALaterVersionIsNotApplied(_ name: String) throws {
+    let path = Repository.fixtures.appending("valid").appending("\(name).adp")
+    let adapter = try #require(try Adapter.open(path).first)
+    let error = #expect(throws: RuntimeError.self) {
+      try AdaptedCheckpoint(Checkpoint(Repository.base("tiny-gpt2")), applying: adapter)
+    }
+    guard case .notMergeable(let what) = error else { return #expect(Bool(false)) }
+    #expect(what.contains("is not supported"))
+  }
+
   /// The same weights as on the Hub, without `transformer.`.
   @Test func oneRewrittenPrefixGivesTheSameWeights() throws {
     let (adapter, base) = try base(of: "gpt2_all")

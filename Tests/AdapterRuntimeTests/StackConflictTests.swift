@@ -70,7 +70,8 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
   }
 }
 
-/// Two adapters that change one tensor: every cell of the table of Spec/adp-v1.md, 8.21.
+/// Two adapters that change one tensor: every cell of the table of Spec/adp-v1.md, 8.21 ([STK-5]), and two
+/// rotations ([STK-4]).
 @Suite struct StackConflictTests {
   /// What stands against the second after the first; nil for nothing.
   private func expected(_ first: StackDeed, _ second: StackDeed) -> StackConflict.Kind? {

@@ -23,7 +23,7 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
   }
 
   /// Every element is the float64 reference, rounded once: within half a step of the stored type, and
-  /// what each adapter's sums in F32 may lose.
+  /// what each adapter's sums in F32 may lose ([STK-2]).
   @Test(arguments: StackCase.all)
   func aStackIsTheReferenceRoundedOnce(_ fixture: StackCase) throws {
     let base = try Checkpoint(fixture.basePath)
@@ -65,7 +65,7 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
     #expect(try distance(view, other) > 0x1p-14)
   }
 
-  /// With weight 0 an adapter of any method is left out, alone and beside another.
+  /// With weight 0 an adapter of any method is left out, alone and beside another ([STK-1]).
   @Test(arguments: PEFTCase.all)
   func weightZeroIsTheBase(_ fixture: PEFTCase) throws {
     let (adapter, base) = try open(fixture)
@@ -108,7 +108,7 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
     }
   }
 
-  /// What is turned or replaced has no parts.
+  /// What is turned or replaced has no parts ([STK-3]).
   @Test(arguments: [
     "oft_llama", "boft_llama", "hra_llama", "road_1", "llama_saved_head", "llama_tokens", "gpt2_ln",
     "gpt2_seq_cls", "llama_resized",
@@ -139,7 +139,7 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
     }
   }
 
-  /// What acts at run time only may be there with weight 0 only.
+  /// What acts at run time only may be there with weight 0 only ([STK-6]).
   @Test func aPromptInAStackIsNamed() throws {
     let (prompt, base) = try base(of: "gpt2_prompt")
     let (adapter, _) = try open(try #require(PEFTCase.all.first { $0.name == "gpt2_ln" }))

@@ -90,7 +90,7 @@ import Testing
     return made.adapter
   }
 
-  /// One adapter parts the head from the embedding; one that changes both alike changes both still.
+  /// One adapter parts the head from the embedding; one that changes both alike changes both still ([STK-7]).
   @Test(arguments: [true, false])
   func whatIsForBothEndsReachesBoth(_ isPartedFirst: Bool) throws {
     let folder = try TemporaryFolder()

@@ -38,8 +38,8 @@ extension RotateInput: WeightPayload {
   /// b, from b (b − 1) / 2 elements; nil where no b gives as many.
   package var blockSize: Int? {
     let count = generator.shape.last ?? 0
-    guard count <= 1 << 40 else { return nil }
-    let size = Int((1 + (1 + 8 * Double(count)).squareRoot()) / 2)
+    // At most 2^53 - 1, so that the root is closer to b than a half.
+    let size = Int(((1 + (1 + 8 * Double(count)).squareRoot()) / 2).rounded())
     return size >= 2 && size * (size - 1) / 2 == count ? size : nil
   }
 

@@ -1,0 +1,3 @@
+<!DOCTYPE html>
+<html><title>404</title></html>
+                                                                                                                                                        
