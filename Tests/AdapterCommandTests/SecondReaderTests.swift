@@ -30,11 +30,12 @@ struct SecondReaderTests {
     }
   }
 
-  @Test(arguments: ["gpt2_all", "llama_bf16", "llama_f64"])
-  func itExtractsWhatWeWrote(_ name: String) throws {
+  @Test(arguments: ["gpt2_all", "llama_bf16", "llama_f64"], ["fast", "default", "max"])
+  func itExtractsWhatWeWrote(_ name: String, _ level: String) throws {
     let folder = try TemporaryFolder()
     let file = folder.appending("a.adp")
-    _ = try Command.adapter("convert", Repository.peft(name).string, "-o", file.string)
+    let source = Repository.peft(name).string
+    _ = try Command.adapter("convert", source, "-o", file.string, "--level", level)
     let result = try python(["extract", file.string, folder.appending("out").string])
     #expect(result.status == 0, "\(result.errors)")
     let adapter = try #require(try Adapter.open(file).first)
@@ -92,20 +93,26 @@ struct SecondReaderTests {
     #expect(result.status == 0, "\(result.output)\(result.errors)")
   }
 
-  /// Exhaustive in our own tests; here one bit of every eleventh byte, every eleventh prefix.
+  /// Exhaustive in our own tests; here some bits and prefixes of every valid file.
   @Test func itRefusesDamageToo() throws {
     let folder = try TemporaryFolder()
-    let bytes = try Repository.fixtures.appending("valid").appending("example.adp").contents
     var paths: [String] = []
-    for index in stride(from: 0, to: bytes.count, by: 11) {
-      var damaged = bytes
-      damaged[index] ^= 1 << UInt8(index % 8)
-      paths.append(try folder.write(damaged, to: "flip\(index).adp").string)
-      paths.append(try folder.write(Array(bytes.prefix(index)), to: "prefix\(index).adp").string)
+    let valid = Repository.fixtures.appending("valid")
+    for (number, path) in Repository.files(below: valid, suffix: ".adp").enumerated() {
+      let bytes = try path.contents
+      for index in stride(from: number % 11, to: bytes.count, by: max(11, bytes.count / 16)) {
+        var damaged = bytes
+        damaged[index] ^= 1 << UInt8(index % 8)
+        let name = "\(number)-\(index).adp"
+        paths.append(try folder.write(damaged, to: "flip-\(name)").string)
+        paths.append(try folder.write(Array(bytes.prefix(index)), to: "prefix-\(name)").string)
+      }
+      paths.append(try folder.write(bytes + [0], to: "appended-\(number).adp").string)
     }
-    paths.append(try folder.write(bytes + [0], to: "appended.adp").string)
+    #expect(paths.count > 2000)
     let result = try python(["check"] + paths)
     #expect(result.status == 1)
     #expect(!result.output.contains(": ok") && result.errors.isEmpty)
+    #expect(result.output.split(separator: "\n").count == paths.count)
   }
 }
