@@ -9,7 +9,7 @@ MODEL is all-MiniLM-L6-v2's weights in fp32, of which the encoder's layers are t
 PEFT adapters. Files are made once and kept in FOLDER. Prints tables in Markdown. What is on one core is
 pinned to it, ZipNN as well; times are the best of nine, from memory to memory unless it says file.
 """
-import json, os, subprocess, sys, time, warnings
+import json, os, shutil, subprocess, sys, time, warnings
 
 from merge import LAYERS, LINEARS, ROOT, ADAPTER
 
@@ -43,8 +43,9 @@ def make_data(model, folder):
             save_file({key: value.to(values).to(stored).contiguous() for key, value in tensors.items()}, path)
     real = os.environ.get("ADAPTER_REAL")
     for name in sorted(os.listdir(real)) if real else []:
-        path = os.path.join(real, name, "adapter_model.safetensors")
-        if os.path.exists(path):
+        source, path = os.path.join(real, name, "adapter_model.safetensors"), os.path.join(folder, name + ".safetensors")
+        if os.path.exists(source):
+            shutil.copyfile(source, path)
             files[name] = (path, "fp32")
     return files
 
@@ -132,15 +133,12 @@ def loads(files, folder):
             continue  # numpy has no such type
         output = os.path.join(folder, f"{name}.default.adp".replace(" ", "_"))
         load = lambda: [array.shape for array in load_file(path).values()]
-        warm, two, one = best(load), benchmark("load", output, 9, cores="0-1")[1], benchmark("load", output, 9)[1]
-        cold = []
+        warm, two, one = best(load), benchmark("load", output, cores="0-1")[1], benchmark("load", output)[1]
+        theirs = []
         for _ in range(3):
-            if os.stat(path).st_mode & 0o200:
-                forget(path)
-            theirs = best(load, 1)
-            forget(output)
-            cold.append((theirs, benchmark("load", output, 1, cores="0-1")[1]))
-        cold = [min(times) for times in zip(*cold)]
+            forget(path)
+            theirs.append(best(load, 1))
+        cold = [min(theirs), benchmark("cold", output, cores="0-1")[1]]
         written = [benchmark("write", path, "default", folder + "/written", cores=cores)[1] for cores in ("0-1", "1")]
         row = [warm, two, one, *cold]
         print(f"| {name} | " + " | ".join(f"{1000 * cell:.2f}" for cell in row)

@@ -1,7 +1,8 @@
 // What Tests/Benchmarks/container.py runs beside ZipNN, zstd and Python's safetensors:
 //   container-benchmark codec FILE DTYPE LEVEL CHUNK   a file of elements, encoded and decoded in memory
 //   container-benchmark write FILE LEVEL OUTPUT        a safetensors file written as .adp, to a file, and to nowhere, which is timed
-//   container-benchmark load FILE ROUNDS               an .adp file opened and all its tensors loaded
+//   container-benchmark load FILE                      an .adp file opened and all its tensors loaded
+//   container-benchmark cold FILE                      the same, the file not in the page cache
 //   container-benchmark open FILE                      an .adp file opened: footer and manifest read and checked
 //   container-benchmark digest                         SHA-256 of memory, on one thread
 // Each prints numbers: seconds, and bytes.
@@ -12,6 +13,12 @@ import Storage
 import StrictJSON
 import SystemPackage
 
+#if canImport(Musl)
+  import Musl
+#else
+  import Glibc
+#endif
+
 let arguments = CommandLine.arguments.dropFirst()
 let rounds = 9
 
@@ -20,7 +27,17 @@ final class Nowhere: ByteSink {
   func write(_ bytes: UnsafeRawBufferPointer) {}
 }
 
-func best(of rounds: Int = rounds, _ body: () throws -> Void) rethrows -> Double {
+/// Takes a file out of the page cache.
+func forget(_ path: FilePath) throws {
+  let file = try FileDescriptor.open(path, .readOnly)
+  try file.closeAfter {
+    guard fsync(file.rawValue) == 0,
+      posix_fadvise(file.rawValue, 0, 0, POSIX_FADV_DONTNEED) == 0
+    else { fatalError("the file stays in the page cache") }
+  }
+}
+
+func best(_ body: () throws -> Void) rethrows -> Double {
   var result = Double.infinity
   for _ in 0..<rounds { result = min(result, try seconds(body)) }
   return result
@@ -56,12 +73,10 @@ case ("write", 4):
   try output.commit()
   let time = try best { try write(to: Nowhere()) }
   print(try File(FilePath(values[3])).count, time)
-case ("load", 3):
-  let values = Array(arguments)
-  guard let rounds = Int(values[2]) else { fatalError("no number of rounds") }
-  let path = FilePath(values[1])
+case ("load", 2), ("cold", 2):
+  let path = FilePath(arguments.last ?? "")
   var bytes = 0
-  let time = try best(of: rounds) {
+  func load() throws {
     let file = try AdapterFile.open(path)
     bytes = 0
     for index in file.manifest.adapters.indices {
@@ -71,6 +86,14 @@ case ("load", 3):
       }
     }
   }
+  try load()
+  let time =
+    try arguments.first == "load"
+    ? best(load)
+    : (0..<3).map { _ in
+      try forget(path)
+      return try seconds(load)
+    }.min() ?? 0
   print(bytes, time)
 case ("open", 2):
   let path = FilePath(arguments.last ?? "")
@@ -85,5 +108,6 @@ case ("digest", 1):
   print(best { _ = Digest(of: bytes) }, bytes.count)
 default:
   fatalError(
-    "codec FILE DTYPE LEVEL CHUNK, write FILE LEVEL OUTPUT, load FILE ROUNDS, open FILE or digest")
+    "codec FILE DTYPE LEVEL CHUNK, write FILE LEVEL OUTPUT, load FILE, cold FILE, open FILE or digest"
+  )
 }
