@@ -38,7 +38,7 @@ public struct AdapterFile: Sendable {
     self.bytes = bytes
     places = manifest.adapters.map { adapter in
       var places: [Name: Place] = [:]
-      places.reserveCapacity(adapter.streams.reduce(0) { $0 + $1.tensors.count })
+      places.reserveCapacity(adapter.tensorCount)
       for (index, stream) in adapter.streams.enumerated() {
         var offset = 0
         for (tensor, record) in stream.tensors.enumerated() {

@@ -228,6 +228,9 @@ extension AdapterRecord {
     _ = try StreamRecord.planned(tensors)
   }
 
+  /// Tensors of all streams.
+  package var tensorCount: Int { streams.reduce(0) { $0 + $1.tensors.count } }
+
   /// Whether it has streams that this version cannot decode, and these have bytes.
   package var hasOpaqueBytes: Bool {
     streams.contains { $0.isOpaque && $0.storedByteCount > 0 }

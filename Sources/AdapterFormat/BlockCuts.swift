@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-  internal import Glibc
-#elseif canImport(Musl)
-  internal import Musl
-#else
-  internal import Darwin
-#endif
-
 /// Where the blocks of a frame end best: each has a Huffman table of its own, which pays where the bytes before it and
 /// after it are of different kinds, as where one tensor ends and another begins.
 enum BlockCuts {
@@ -79,16 +71,16 @@ enum BlockCuts {
       total += part.total
     }
 
-    /// At least so many bits: the order-0 entropy, and the table. A block of one symbol alone is four bytes.
-    var fewestBits: Double {
-      distinct > 1 ? nLogN(total) - sum + blockBits + symbolBits * Double(distinct) : 32
+    /// Bits of what stands before the codes. A block of one symbol alone is four bytes, all of them here.
+    private var headerBits: Double {
+      distinct > 1 ? blockBits + symbolBits * Double(distinct) : 32
     }
 
+    /// At least so many bits: the order-0 entropy, which is none of one symbol alone.
+    var fewestBits: Double { nLogN(total) - sum + headerBits }
+
     /// About so many bits: those of Huffman's code, which are more where a few symbols make up nearly all.
-    var bits: Double {
-      guard distinct > 1 else { return 32 }
-      return blockBits + symbolBits * Double(distinct) + Double(huffmanBits)
-    }
+    var bits: Double { headerBits + Double(distinct > 1 ? huffmanBits : 0) }
 
     /// The sum of the weights of all inner nodes of Huffman's tree.
     private var huffmanBits: Int {
@@ -108,10 +100,6 @@ enum BlockCuts {
         sum += nodes[nodes.count - 1]
       }
       return sum
-    }
-
-    private func nLogN(_ count: Int) -> Double {
-      count == 0 ? 0 : Double(count) * log2(Double(count))
     }
   }
 }

@@ -21,7 +21,7 @@ public struct LoadedTensors: Sendable {
   ///   - adapter: the adapter's index in its manifest. Tensors that this version cannot decode are left out.
   /// - Throws: `FormatError` of kind `checksum`, `frame` or `tensor`, or `storage`.
   public init(_ file: AdapterFile, adapter: Int) throws(FormatError) {
-    let count = file.manifest.adapters[adapter].streams.reduce(0) { $0 + $1.tensors.count }
+    let count = file.manifest.adapters[adapter].tensorCount
     var tensors: [TensorInfo] = []
     tensors.reserveCapacity(count)
     var places: [Name: Place] = [:]

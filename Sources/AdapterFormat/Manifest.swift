@@ -55,10 +55,7 @@ extension Manifest {
   init(
     text: [UInt8], payloadEnd: UInt64, fileLength: UInt64
   ) throws(FormatError) {
-    var reader = try parsing { () throws(JSONError) in
-      try JSONReader(text, maximumDepth: Limits.depth)
-    }
-    reader.remainingValues = Limits.operationValues
+    var reader = try Manifest.reader(of: text)
     do throws(FormatError) {
       self = try Manifest(parsing: &reader)
     } catch {
@@ -74,10 +71,7 @@ extension Manifest {
   /// Reads the manifest of a folder (Spec/folder.md), which has no streams but opaque ones. What needs
   /// the tensors is not checked.
   package init(unpacked text: [UInt8]) throws(FormatError) {
-    var reader = try parsing { () throws(JSONError) in
-      try JSONReader(text, maximumDepth: Limits.depth)
-    }
-    reader.remainingValues = Limits.operationValues
+    var reader = try Manifest.reader(of: text)
     do throws(FormatError) {
       self = try Manifest(parsing: &reader, .unpacked)
     } catch {
@@ -85,6 +79,14 @@ extension Manifest {
       throw error
     }
     try parsing { () throws(JSONError) in try reader.finish() }
+  }
+
+  private static func reader(of text: [UInt8]) throws(FormatError) -> JSONReader {
+    var reader = try parsing { () throws(JSONError) in
+      try JSONReader(text, maximumDepth: Limits.depth)
+    }
+    reader.remainingValues = Limits.operationValues
+    return reader
   }
 
   private init(
@@ -120,8 +122,8 @@ extension Manifest {
 
   /// Holds all of a text against the JSON profile, of which a breach is reported before any other.
   private static func checkProfile(of text: [UInt8]) throws(FormatError) {
+    var reader = try reader(of: text)
     try parsing { () throws(JSONError) in
-      var reader = try JSONReader(text, maximumDepth: Limits.depth)
       try reader.skip()
       try reader.finish()
     }
@@ -129,9 +131,7 @@ extension Manifest {
 
   /// Looks for requirements alone.
   private static func checkRequirements(in text: [UInt8]) throws(FormatError) {
-    var reader = try parsing { () throws(JSONError) in
-      try JSONReader(text, maximumDepth: Limits.depth)
-    }
+    var reader = try reader(of: text)
     var fields = try ObjectFields(&reader, "the manifest")
     while let key = try fields.next(&reader) {
       if key == "requires" { try checkRequirements(&reader) } else { try fields.skip(&reader) }

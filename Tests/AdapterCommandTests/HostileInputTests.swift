@@ -39,7 +39,7 @@ import Testing
     let results = measured.output.split(separator: "\n").map(String.init)
     try #require(results.count == commands.count, "\(measured.errors)")
     for (words, line) in zip(commands, results) {
-      let result = try JSONValue(document: Array(line.utf8), maximumDepth: 4)
+      let result = try JSONFields(Array(line.utf8))
       let name = words.map { FilePath($0).lastComponent?.string ?? $0 }.joined(separator: " ")
       let megabytes = try #require(result["megabytes"]?.double)
       let seconds = try #require(result["processor_seconds"]?.double)
@@ -94,12 +94,5 @@ import Testing
     let names = try FileManager.default.contentsOfDirectory(atPath: below.string).sorted()
     #expect(!names.isEmpty)
     return names.map { below.appending($0).string }
-  }
-}
-
-extension JSONValue {
-  fileprivate subscript(_ key: Name) -> JSONValue? {
-    guard case .object(let members) = self else { return nil }
-    return members.first { $0.key == key }?.value
   }
 }

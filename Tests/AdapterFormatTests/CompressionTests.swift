@@ -24,13 +24,7 @@ private func alternating(_ name: (Int) -> String) throws -> [TensorContents] {
 }
 
 private func payload(_ tensors: [TensorContents], _ level: CompressionLevel) throws -> UInt64 {
-  let sink = MemorySink()
-  var writer = try AdapterWriter(to: sink, level: level)
-  var record = AdapterRecord(name: "default", method: "test")
-  record.inert = tensors.map { .init(tensor: $0.info.name, reason: "test") }
-  try writer.append(record, tensors: tensors)
-  try writer.finish(generator: "test")
-  let file = try check(MemoryBytes(sink.bytes))
+  let file = try check(MemoryBytes(try write(tensors, level: level)))
   return file.manifest.adapters[0].streams.reduce(0) { $0 + $1.storedByteCount }
 }
 

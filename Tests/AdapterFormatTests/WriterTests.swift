@@ -25,7 +25,8 @@ private func tensor(
     TensorInfo(name: name, type: type, shape: shape), bytes: MemoryBytes(bytes), offset: 0)
 }
 
-private func write(
+/// A file of one adapter whose tensors nothing uses.
+func write(
   _ tensors: [TensorContents], level: CompressionLevel = .default
 ) throws -> [UInt8] {
   let sink = MemorySink()

@@ -11,7 +11,7 @@ pinned to it, ZipNN as well; times are the best of nine, from memory to memory u
 """
 import json, os, shutil, subprocess, sys, time, warnings
 
-from merge import LAYERS, LINEARS, ROOT, ADAPTER
+from merge import ADAPTER, ROOT, lora_tensors
 
 BENCHMARK = os.path.join(ROOT, ".build", "release", "container-benchmark")
 RANK, CHUNK = 16, 1 << 17
@@ -23,14 +23,8 @@ def make_data(model, folder):
     import torch
     from safetensors.torch import load_file, save_file
 
-    torch.manual_seed(RANK)
     layers = {key: value for key, value in load_file(model).items() if "encoder.layer." in key}
-    lora = {}
-    for layer in range(LAYERS):
-        for name, (rows, columns) in LINEARS.items():
-            key = f"base_model.model.model.layers.{layer}.{name}"
-            lora[key + ".lora_A.weight"] = (torch.rand(RANK, columns) - 0.5) * 2 / columns**0.5
-            lora[key + ".lora_B.weight"] = torch.randn(rows, RANK) * 0.002
+    lora = lora_tensors(RANK)
     half = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
     sets = [(f"MiniLM {name}", layers, half[name], half[name]) for name in ("fp32", "bf16")]
     sets += [(f"LoRA 1.1 B {name}", lora, half[name], half[name]) for name in half]

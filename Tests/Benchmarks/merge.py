@@ -41,10 +41,8 @@ def make_base(folder):
         architectures=["LlamaForCausalLM"], dtype="bfloat16").save_pretrained(folder)
 
 
-def make_adapter(folder, rank):
+def lora_tensors(rank):
     import torch
-    from peft import LoraConfig
-    from safetensors.torch import save_file
 
     torch.manual_seed(rank)
     tensors = {}
@@ -53,8 +51,15 @@ def make_adapter(folder, rank):
             key = f"base_model.model.model.layers.{layer}.{name}"
             tensors[key + ".lora_A.weight"] = (torch.rand(rank, columns) - 0.5) * 2 / columns**0.5
             tensors[key + ".lora_B.weight"] = torch.randn(rows, rank) * 0.002
+    return tensors
+
+
+def make_adapter(folder, rank):
+    from peft import LoraConfig
+    from safetensors.torch import save_file
+
     os.makedirs(folder)
-    save_file(tensors, folder + "/adapter_model.safetensors", metadata={"format": "pt"})
+    save_file(lora_tensors(rank), folder + "/adapter_model.safetensors", metadata={"format": "pt"})
     LoraConfig(
         r=rank, lora_alpha=32, target_modules=[name.split(".")[1] for name in LINEARS], task_type="CAUSAL_LM",
         base_model_name_or_path="base", inference_mode=True).save_pretrained(folder)

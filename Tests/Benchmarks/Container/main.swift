@@ -100,7 +100,7 @@ case ("open", 2):
   var count = 0
   let time = try best {
     let file = try AdapterFile.open(path)
-    count = file.manifest.adapters.reduce(0) { $0 + $1.streams.reduce(0) { $0 + $1.tensors.count } }
+    count = file.manifest.adapters.reduce(0) { $0 + $1.tensorCount }
   }
   print(count, time)
 case ("digest", 1):
