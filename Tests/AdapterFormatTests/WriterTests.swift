@@ -30,12 +30,19 @@ func write(
   _ tensors: [TensorContents], level: CompressionLevel = .default
 ) throws -> [UInt8] {
   let sink = MemorySink()
+  try write(tensors, to: sink, level: level)
+  return sink.bytes
+}
+
+/// The same, to a sink.
+private func write(
+  _ tensors: [TensorContents], to sink: any ByteSink, level: CompressionLevel = .default
+) throws {
   var writer = try AdapterWriter(to: sink, level: level)
   var record = AdapterRecord(name: "default", method: "test")
   record.inert = tensors.map { .init(tensor: $0.info.name, reason: "test") }
   try writer.append(record, tensors: tensors)
   try writer.finish(generator: "test")
-  return sink.bytes
 }
 
 @Suite struct WriterTests {
@@ -177,5 +184,34 @@ func write(
     _ = try file.contents(of: "t3", adapter: 0)
     let chunk = file.manifest.adapters[0].streams[0].chunks[3].storedByteCount
     #expect(bytes.readCount - opening == UInt64(chunk))
+  }
+
+  /// The same of a file of 1 GiB on disk, of noise, which takes as much room stored.
+  @Test func ofAGigabyteOnlyWhatIsNeededIsRead() throws {
+    var generator = SeededGenerator(seed: 10)
+    let noise = (0..<1 << 20).flatMap { _ in
+      let bits = generator.next()
+      return (0..<4).map { UInt8(truncatingIfNeeded: bits >> (8 * $0)) }
+    }
+    let shape = try #require(Shape([UInt64(noise.count)]))
+    let tensors = (0..<256).map { index in
+      TensorContents(
+        TensorInfo(name: Name("t\(index)"), type: .u8, shape: shape), bytes: MemoryBytes(noise),
+        offset: 0)
+    }
+    let folder = try TemporaryFolder()
+    let path = folder.path.appending("large.adp")
+    let output = try OutputFile(path, replacing: false)
+    try write(tensors, to: output)
+    try output.commit()
+    let bytes = CountingBytes(try File(path))
+    #expect(bytes.count > 1 << 30)
+    let file = try AdapterFile(bytes)
+    let opening = bytes.readCount
+    #expect(opening < 1 << 20)
+    let contents = try file.contents(of: "t200", adapter: 0)
+    #expect(contents == noise)
+    // Its 2^22 bytes, the heads of their frames, and a chunk at either end of which it has a part.
+    #expect(bytes.readCount - opening <= 1 << 22 + 3 << 17)
   }
 }

@@ -1,13 +1,17 @@
 package import Storage
 import Synchronization
 
-/// Bytes in memory that count how many of them are read.
+/// Bytes that count how many of them are read.
 package final class CountingBytes: RandomAccessBytes {
-  private let bytes: MemoryBytes
+  private let bytes: any RandomAccessBytes
   private let total = Atomic<UInt64>(0)
 
-  package init(_ bytes: [UInt8]) {
-    self.bytes = MemoryBytes(bytes)
+  package init(_ bytes: any RandomAccessBytes) {
+    self.bytes = bytes
+  }
+
+  package convenience init(_ bytes: [UInt8]) {
+    self.init(MemoryBytes(bytes))
   }
 
   /// Bytes read so far.
