@@ -59,7 +59,9 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "AdapterMath",
-      dependencies: ["Adapters", "AdapterFormat", "Storage", "StrictJSON", "COpenBLAS"],
+      dependencies: [
+        "Adapters", "AdapterFormat", "Storage", "StrictJSON", "COpenBLAS", "CPlatform",
+      ],
       swiftSettings: settings),
     .target(
       name: "AdapterRuntime",

@@ -11,11 +11,11 @@ func checkDistinct(_ output: String, from inputs: [FilePath]) throws(Failure) {
 }
 
 /// Opens a base, no file of which may be the output.
-func openCheckpoint(_ path: String, notFor output: String) throws(Failure) -> Checkpoint {
+func openCheckpoint(_ path: String, notFor output: String?) throws(Failure) -> Checkpoint {
   let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
     try Checkpoint(FilePath(path))
   }
-  try checkDistinct(output, from: checkpoint.inputs)
+  if let output { try checkDistinct(output, from: checkpoint.inputs) }
   return checkpoint
 }
 

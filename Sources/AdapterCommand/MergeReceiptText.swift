@@ -4,18 +4,43 @@ internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-extension MergeReceipt {
+/// What a merge did, for people and for programs.
+struct MergeReport {
+  let receipt: MergeReceipt
+  let part: PartChoice?
+  let undo: String?
+  let undoByteCount: UInt64?
+  let seconds: Double
+
   /// The receipt for people, line by line.
-  func lines(seconds: Double) -> [(kind: String, text: String)] {
-    var lines = [
-      (
-        "done",
-        "\(output): \(changed.count.of("tensor")) changed "
-          + "(\(applied.changedParameters.grouped) parameters), \(untouchedCount.grouped) untouched, "
-          + "\(ByteCount(byteCount)) in \(seconds.short) s"
-      )
-    ]
-    for entry in applied.adapters { lines += self.lines(of: entry).map { ("note", $0) } }
+  var lines: [(kind: String, text: String)] {
+    var lines = [("done", summary)]
+    if let share = receipt.survival.total(of: receipt.applied) { lines += share.lines }
+    for entry in receipt.applied.adapters { lines += entry.lines(in: receipt.applied) }
+    if let undo, let undoByteCount {
+      lines.append(("note", "to take it back: \(undo), \(ByteCount(undoByteCount))"))
+    }
+    if part == nil, !receipt.resumedShards.isEmpty {
+      lines.append(("note", "\(receipt.resumedShards.count.of("file")) had been written before"))
+    }
+    return lines + receipt.lines
+  }
+
+  private var summary: String {
+    let size = "\(ByteCount(receipt.byteCount)) in \(seconds.short) s"
+    if let part {
+      return "\(receipt.output): part \(part): \(receipt.shards.count.of("file")), \(size)"
+    }
+    return "\(receipt.output): \(receipt.changed.count.of("tensor")) changed "
+      + "(\(receipt.applied.changedParameters.grouped) parameters), "
+      + "\(receipt.untouchedCount.grouped) untouched, \(size)"
+  }
+}
+
+extension MergeReceipt {
+  /// Notes about files and tensors.
+  fileprivate var lines: [(kind: String, text: String)] {
+    var lines: [(kind: String, text: String)] = []
     if !created.isEmpty { lines.append(("note", "new: \(Self.list(created))")) }
     if !resized.isEmpty { lines.append(("note", "resized: \(Self.list(resized))")) }
     if !editedFiles.isEmpty {
@@ -24,9 +49,6 @@ extension MergeReceipt {
     if !proven.isEmpty {
       lines.append(("note", "\(proven.count.of("tensor")) bit for bit as recorded"))
     }
-    for entry in applied.adapters {
-      lines += entry.notes.map { ("note", named($0, entry)) }
-    }
     lines += notes.map { ("note", $0) }
     if !omittedFiles.isEmpty {
       lines.append(("note", "not copied: " + omittedFiles.joined(separator: ", ")))
@@ -34,63 +56,56 @@ extension MergeReceipt {
     return lines
   }
 
-  /// What there is to say of one adapter; of several, by its label.
-  private func lines(of entry: Receipt.Entry) -> [String] {
-    var lines: [String] = []
-    if applied.adapters.count > 1 || entry.weight != 1 {
-      lines.append(
-        "weight \(entry.weight.exact): \(entry.changedCount.of("tensor")), "
-          + entry.operations.map { "\($0.count.grouped) \($0.name)" }.joined(separator: ", "))
-    }
-    lines.append("base: \(entry.verdict.sentence)")
-    if entry.rule != .exact { lines.append("names: \(entry.rule)") }
-    return lines.map { named($0, entry) }
-  }
-
-  private func named(_ line: String, _ entry: Receipt.Entry) -> String {
-    applied.adapters.count == 1 ? line : "\(entry.label): \(line)"
-  }
-
   private static func list(_ names: [Name]) -> String {
     names.prefix(4).map(\.text).joined(separator: ", ")
       + (names.count > 4 ? " and \(names.count - 4) more" : "")
   }
 
+  fileprivate func write(to writer: inout JSONWriter) {
+    writer.member("output", output.string)
+    // Of the only one; a program that knows of several reads the list.
+    let only = applied.adapters.count == 1 ? applied.adapters.first : nil
+    writer.key("adapter")
+    if let only {
+      writer.object { writer in
+        writer.member("name", only.name.text)
+        writer.member("manifest_digest", only.digest?.description)
+      }
+    } else {
+      writer.null()
+    }
+    writer.member("binding", only?.rule.description)
+    writer.member("base", only?.verdict.code)
+    writer.key("adapters")
+    writer.array { writer in
+      for entry in applied.adapters { writer.object { entry.write(to: &$0) } }
+    }
+    writer.member("changed", changed.map(\.text))
+    writer.member("created", created.map(\.text))
+    writer.member("resized", resized.map(\.text))
+    writer.member("proven", proven.map(\.text))
+    writer.member("changed_parameters", UInt64(applied.changedParameters))
+    writer.member("untouched", UInt64(untouchedCount))
+    writer.member("bytes", byteCount)
+    writer.member("files", shards)
+    writer.member("copied_files", copiedFiles)
+    writer.member("edited_files", editedFiles)
+    writer.member("omitted_files", omittedFiles)
+    writer.member("resumed_files", resumedShards)
+    writer.member("notes", (only?.notes ?? []) + notes)
+    survival.write(of: applied, to: &writer)
+  }
+}
+
+extension MergeReport {
   /// The document `adapter.merge/1` of Spec/cli.md.
-  func json(seconds: Double) -> String {
+  var json: String {
     var writer = JSONWriter(style: .indented)
     writer.object { writer in
       writer.member("schema", "adapter.merge/1")
-      writer.member("output", output.string)
-      // Of the only one; a program that knows of several reads the list.
-      let only = applied.adapters.count == 1 ? applied.adapters.first : nil
-      writer.key("adapter")
-      if let only {
-        writer.object { writer in
-          writer.member("name", only.name.text)
-          writer.member("manifest_digest", only.digest?.description)
-        }
-      } else {
-        writer.null()
-      }
-      writer.member("binding", only?.rule.description)
-      writer.member("base", only?.verdict.code)
-      writer.key("adapters")
-      writer.array { writer in
-        for entry in applied.adapters { writer.object { entry.write(to: &$0) } }
-      }
-      writer.member("changed", changed.map(\.text))
-      writer.member("created", created.map(\.text))
-      writer.member("resized", resized.map(\.text))
-      writer.member("proven", proven.map(\.text))
-      writer.member("changed_parameters", UInt64(applied.changedParameters))
-      writer.member("untouched", UInt64(untouchedCount))
-      writer.member("bytes", byteCount)
-      writer.member("files", shards)
-      writer.member("copied_files", copiedFiles)
-      writer.member("edited_files", editedFiles)
-      writer.member("omitted_files", omittedFiles)
-      writer.member("notes", (only?.notes ?? []) + notes)
+      receipt.write(to: &writer)
+      writer.member("part", part.map { "\($0.number)/\($0.count)" })
+      writer.member("undo", undo)
       writer.key("seconds")
       writer.number(seconds)
     }
@@ -106,8 +121,23 @@ extension Double {
 }
 
 extension Receipt.Entry {
+  /// What there is to say of one adapter; of several, by its label.
+  func lines(in receipt: Receipt) -> [(kind: String, text: String)] {
+    var lines: [String] = []
+    if receipt.adapters.count > 1 || weight != 1 {
+      lines.append(
+        "weight \(weight.exact): \(changedCount.of("tensor")), "
+          + operations.map { "\($0.count.grouped) \($0.name)" }.joined(separator: ", "))
+    }
+    lines.append("base: \(verdict.sentence)")
+    if rule != .exact { lines.append("names: \(rule)") }
+    return (lines + notes).map { line in
+      ("note", receipt.adapters.count == 1 ? line : "\(label): \(line)")
+    }
+  }
+
   /// An entry of `adapters`.
-  fileprivate func write(to writer: inout JSONWriter) {
+  func write(to writer: inout JSONWriter) {
     writer.member("path", label)
     writer.member("name", name.text)
     writer.member("method", method)

@@ -1,3 +1,4 @@
+internal import CPlatform
 package import Storage
 
 /// A type that parameters are computed in: `Float` (F32) or `Double` (F64).
@@ -19,7 +20,7 @@ package protocol ComputeScalar: BinaryFloatingPoint, Sendable {
 }
 
 // Plain loops over one unit at a time, which the compiler turns into vector code: the element type is
-// chosen outside of them.
+// chosen outside of them. Between F32 and the 16-bit floats there are wider ones, in C.
 
 /// Widens units: `values[i] = body(unit i)`.
 @inline(__always)
@@ -49,18 +50,23 @@ private func narrowUnits<Unit: FixedWidthInteger, Scalar>(
   }
 }
 
+/// Whether this processor has registers of 256 bits.
+private let isWide = platform_is_wide() != 0
+
 extension Float: ComputeScalar {
   package static func widen(
     _ stored: UnsafeRawBufferPointer, of type: ElementType,
     into values: UnsafeMutableBufferPointer<Float>
   ) {
-    switch type {
-    case .bf16:
-      unsafe widenUnits(stored, values) { (unit: UInt16) in
-        Float(bitPattern: UInt32(unit) &<< 16)
-      }
-    case .f16: unsafe widenUnits(stored, values) { (unit: UInt16) in Float(half: unit) }
-    case .f32: unsafe widenUnits(stored, values) { (unit: UInt32) in Float(bitPattern: unit) }
+    guard let source = stored.baseAddress, let target = values.baseAddress else { return }
+    let count = values.count
+    switch (type, isWide) {
+    case (.bf16, true): unsafe platform_widen_bf16_wide(source, target, count)
+    case (.bf16, false): unsafe platform_widen_bf16_any(source, target, count)
+    case (.f16, true): unsafe platform_widen_f16_wide(source, target, count)
+    case (.f16, false): unsafe platform_widen_f16_any(source, target, count)
+    case (.f32, _):
+      unsafe widenUnits(stored, values) { (unit: UInt32) in Float(bitPattern: unit) }
     default: preconditionFailure("\(type.rawValue) is not widened to F32")
     }
   }
@@ -69,12 +75,16 @@ extension Float: ComputeScalar {
     _ values: UnsafeBufferPointer<Float>, to type: ElementType,
     into stored: UnsafeMutableRawBufferPointer
   ) {
-    switch type {
-    case .bf16: unsafe narrowUnits(values, stored) { bfloat($0.bitPattern) }
-    case .f16: unsafe narrowUnits(values, stored) { half($0.bitPattern) }
-    case .f32: unsafe narrowUnits(values, stored) { $0.bitPattern }
-    case .f64: unsafe narrowUnits(values, stored) { Double($0).bitPattern }
-    default: preconditionFailure("nothing is rounded to \(type.rawValue)")
+    guard let source = values.baseAddress, let target = stored.baseAddress else { return }
+    let count = values.count
+    switch (type, isWide) {
+    case (.bf16, true): unsafe platform_round_bf16_wide(source, target, count)
+    case (.bf16, false): unsafe platform_round_bf16_any(source, target, count)
+    case (.f16, true): unsafe platform_round_f16_wide(source, target, count)
+    case (.f16, false): unsafe platform_round_f16_any(source, target, count)
+    case (.f32, _): unsafe narrowUnits(values, stored) { $0.bitPattern }
+    case (.f64, _): unsafe narrowUnits(values, stored) { Double($0).bitPattern }
+    default: preconditionFailure("\(type.rawValue) is not a type that is rounded to")
     }
   }
 }
@@ -102,8 +112,8 @@ extension Double: ComputeScalar {
     into stored: UnsafeMutableRawBufferPointer
   ) {
     switch type {
-    case .bf16: unsafe narrowUnits(values, stored) { bfloat(oddBits($0)) }
-    case .f16: unsafe narrowUnits(values, stored) { half(oddBits($0)) }
+    case .bf16: unsafe narrowUnits(values, stored) { bfloat(oddFloat($0)) }
+    case .f16: unsafe narrowUnits(values, stored) { half(oddFloat($0)) }
     case .f32: unsafe narrowUnits(values, stored) { Float($0).bitPattern }
     case .f64: unsafe narrowUnits(values, stored) { $0.bitPattern }
     default: preconditionFailure("nothing is rounded to \(type.rawValue)")
@@ -111,48 +121,35 @@ extension Double: ComputeScalar {
   }
 }
 
-// MARK: - Bits
-
-/// F32 to BF16, to nearest even; a NaN stays a NaN.
-@inline(__always)
-private func bfloat(_ bits: UInt32) -> UInt16 {
-  let rounded = (bits &+ 0x7FFF &+ (bits &>> 16 & 1)) &>> 16
-  let isNaN = bits & 0x7FFF_FFFF > 0x7F80_0000
-  return UInt16(truncatingIfNeeded: isNaN ? bits &>> 16 | 0x40 : rounded)
-}
-
-/// F32 to F16, to nearest even; a NaN stays a NaN.
-@inline(__always)
-private func half(_ bits: UInt32) -> UInt16 {
-  let magnitude = bits & 0x7FFF_FFFF
-  // Normal results: rebias the exponent by 15 − 127 and round 13 bits away.
-  let normal = (magnitude &- 0x3800_0000 &+ 0xFFF &+ (magnitude &>> 13 & 1)) &>> 13
-  // Subnormal results: adding 0.5 aligns the last bit of a half with the last bit of the sum, and
-  // the addition rounds.
-  let subnormal = (Float(bitPattern: magnitude) + 0.5).bitPattern &- 0x3F00_0000
-  let special: UInt32 = magnitude > 0x7F80_0000 ? 0x7E00 : 0x7C00
-  let small = magnitude < 0x3880_0000 ? subnormal : normal
-  let result = magnitude >= 0x4780_0000 ? special : small
-  return UInt16(truncatingIfNeeded: result | bits &>> 16 & 0x8000)
-}
-
 /// F64 to F32, rounded to odd: a second rounding to a narrower type is then right.
-private func oddBits(_ value: Double) -> UInt32 {
-  guard value.isFinite else { return Float(value).bitPattern }
+private func oddFloat(_ value: Double) -> Float {
+  guard value.isFinite else { return Float(value) }
   let narrowed = Float(value)
   var bits = narrowed.bitPattern
   if Double(narrowed).magnitude > value.magnitude { bits -= 1 }
   if Double(narrowed) != value { bits |= 1 }
-  return bits
+  return Float(bitPattern: bits)
+}
+
+/// F32 to BF16, to nearest even.
+private func bfloat(_ value: Float) -> UInt16 {
+  var (value, unit) = (value, UInt16())
+  unsafe platform_round_bf16_any(&value, &unit, 1)
+  return unit
+}
+
+/// F32 to F16, to nearest even.
+private func half(_ value: Float) -> UInt16 {
+  var (value, unit) = (value, UInt16())
+  unsafe platform_round_f16_any(&value, &unit, 1)
+  return unit
 }
 
 extension Float {
   /// The value of an F16.
-  @inline(__always)
   fileprivate init(half bits: UInt16) {
-    let magnitude = UInt32(bits & 0x7FFF)
-    let scaled = (Float(bitPattern: magnitude &<< 13) * 0x1p112).bitPattern
-    let special: UInt32 = magnitude >= 0x7C00 ? 0x7F80_0000 : 0
-    self.init(bitPattern: scaled | special | UInt32(bits & 0x8000) &<< 16)
+    var bits = bits
+    self = 0
+    unsafe platform_widen_f16_any(&bits, &self, 1)
   }
 }

@@ -20,9 +20,9 @@ extension ParameterChange {
       return change
     case .add(let add):
       return AddChange<Scalar>(
-        delta: try loader.values(add.delta), scale: loader.weighted(add.scale))
+        delta: try loader.run(add.delta), scale: loader.weighted(add.scale))
     case .replace(let replace):
-      return ReplaceChange<Scalar>(value: try loader.values(replace.value))
+      return ReplaceChange<Scalar>(value: try loader.run(replace.value))
     case .replaceRows(let rows):
       let places = Dictionary(rows.rows.enumerated().map { ($1, $0) }) { first, _ in first }
       return ReplaceRowsChange<Scalar>(places: places, values: try loader.values(rows.values))

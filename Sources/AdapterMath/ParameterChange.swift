@@ -70,7 +70,9 @@ protocol TileChange<Scalar>: Sendable {
   /// Itself, with the sums known.
   func measured(_ sums: [Double]) -> Self
   /// Changes a tile.
-  func apply(to tile: inout Tile<Scalar>)
+  ///
+  /// - Throws: `FormatError` where an operand that is not in memory cannot be read.
+  func apply(to tile: inout Tile<Scalar>) throws(FormatError)
 }
 
 extension TileChange {
@@ -109,6 +111,13 @@ struct OperandLoader {
       return width == 4
         ? Int(Int32(truncatingIfNeeded: bits)) : Int(truncatingIfNeeded: bits)
     }
+  }
+
+  /// An operand with an element for each of the parameter's.
+  mutating func run(_ operand: TypedOperand) throws(FormatError) -> OperandRun {
+    let run = try OperandRun(operand, of: adapter)
+    if !run.isFinite { nonfinite.append(operand.operand) }
+    return run
   }
 
   mutating func values<Scalar: ComputeScalar>(

@@ -11,13 +11,14 @@ package struct ParameterUpdate: Sendable {
   /// How the parameter is cut.
   package let grid: TileGrid
   private let type: ElementType
+  private let storedType: ElementType
   private var program: Program
   /// The operands that hold a NaN or an infinity.
   package let nonfiniteOperands: [Name]
 
   private enum Program: Sendable {
     /// The parameter's own bytes, whatever they mean.
-    case bytes([UInt8])
+    case bytes(OperandRun)
     case single(TileProgram<Float>)
     case double(TileProgram<Double>)
   }
@@ -26,22 +27,24 @@ package struct ParameterUpdate: Sendable {
   ///
   /// - Parameters:
   ///   - changes: what changes the parameter, in order; layouts resolved.
-  ///   - type: the parameter's stored type.
+  ///   - type: the type that the result is rounded to.
+  ///   - storedType: the type that the base stores; nil for the same.
   ///   - shape: its shape as written.
   /// - Throws: `FormatError` where operands cannot be read, or are damaged.
   package init(
-    _ changes: [ParameterChange], type: ElementType, shape: Shape
+    _ changes: [ParameterChange], type: ElementType, storedType: ElementType? = nil, shape: Shape
   ) throws(FormatError) {
     self.type = type
+    self.storedType = storedType ?? type
     grid = TileGrid(shape, of: type, changes: changes)
     if changes.count == 1, case .replace(let replace) = changes[0].operation,
       replace.value.type == type
     {
-      let operand = replace.value.operand
-      let bytes = try OperandBytes.contents(of: operand, changes[0].adapter)
-      let isFinite = !NonFinite.isPresent(in: bytes, of: type)
-      (program, nonfiniteOperands) = (.bytes(bytes), isFinite ? [] : [operand.tensor])
-    } else if type == .f64 || changes.contains(where: \.needsDouble) {
+      let run = try OperandRun(replace.value, of: changes[0].adapter)
+      (program, nonfiniteOperands) = (
+        .bytes(run), run.isFinite ? [] : [replace.value.operand.tensor]
+      )
+    } else if [type, storedType].contains(.f64) || changes.contains(where: \.needsDouble) {
       let program = try TileProgram<Double>(changes, shape)
       (self.program, nonfiniteOperands) = (.double(program), program.nonfiniteOperands)
     } else {
@@ -63,19 +66,21 @@ package struct ParameterUpdate: Sendable {
   ///
   /// - Parameters:
   ///   - tiles: runs of rows that make up the parameter.
+  ///   - failing: makes an error of its caller's kind of one of an operand.
   ///   - read: gives the stored bytes of rows.
-  /// - Throws: what `read` throws.
+  /// - Throws: what `read` throws, and what `failing` makes.
   package mutating func measure<Failure: Error>(
-    tiles: [Range<Int>], _ read: (Range<Int>) throws(Failure) -> [UInt8]
+    tiles: [Range<Int>], failing: (FormatError) -> Failure,
+    _ read: (Range<Int>) throws(Failure) -> [UInt8]
   ) throws(Failure) {
     let scratch = TileScratch()
     switch program {
     case .bytes: break
     case .single(var program):
-      try program.measure(grid, type, tiles: tiles, &scratch.single, read)
+      try program.measure(grid, storedType, tiles: tiles, &scratch.single, failing, read)
       self.program = .single(program)
     case .double(var program):
-      try program.measure(grid, type, tiles: tiles, &scratch.double, read)
+      try program.measure(grid, storedType, tiles: tiles, &scratch.double, failing, read)
       self.program = .double(program)
     }
   }
@@ -83,20 +88,53 @@ package struct ParameterUpdate: Sendable {
   /// Changes a tile in place: widened once, changed by every operation, rounded once.
   ///
   /// - Parameters:
-  ///   - tile: the stored bytes of the rows.
+  ///   - tile: the stored bytes of the rows, in the type of the result.
   ///   - rows: which rows of the stored matrix they are.
   ///   - scratch: the thread's own memory.
   package func apply(
     to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>, scratch: TileScratch
-  ) {
-    switch program {
-    case .bytes(let bytes):
-      let width = grid.columns * type.bitWidth / 8
-      unsafe tile.copyBytes(from: bytes[rows.lowerBound * width..<rows.upperBound * width])
-    case .single(let program):
-      unsafe program.apply(to: tile, type, grid, rows: rows, &scratch.single)
-    case .double(let program):
-      unsafe program.apply(to: tile, type, grid, rows: rows, &scratch.double)
+  ) throws(FormatError) {
+    var survival: Survival?
+    try unsafe apply(
+      UnsafeRawBufferPointer(tile), to: tile, rows: rows, scratch: scratch, &survival)
+  }
+
+  /// Makes the rows of the result from those that the base stores.
+  ///
+  /// - Parameters:
+  ///   - stored: the bytes of the rows as the base stores them.
+  ///   - result: takes those of the result; the same memory where the types are.
+  ///   - rows: which rows of the stored matrix they are.
+  ///   - scratch: the thread's own memory.
+  ///   - survival: adds up what rounding leaves of the change, where it is wanted.
+  package func apply(
+    _ stored: UnsafeRawBufferPointer, to result: UnsafeMutableRawBufferPointer, rows: Range<Int>,
+    scratch: TileScratch, _ survival: inout Survival?
+  ) throws(FormatError) {
+    let widths = (
+      stored: grid.columns * storedType.bitWidth / 8, result: grid.columns * type.bitWidth / 8
+    )
+    if case .bytes(let bytes) = program {
+      let part = rows.lowerBound * grid.columns..<rows.upperBound * grid.columns
+      unsafe result.copyBytes(from: try bytes.bytes(ofElements: part))
+      return
+    }
+    for part in grid.parts(of: rows) {
+      let start = part.lowerBound - rows.lowerBound
+      let end = part.upperBound - rows.lowerBound
+      let source = unsafe UnsafeRawBufferPointer(
+        rebasing: stored[start * widths.stored..<end * widths.stored])
+      let target = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: result[start * widths.result..<end * widths.result])
+      switch program {
+      case .bytes: break
+      case .single(let program):
+        try unsafe program.apply(
+          source, storedType, to: target, type, grid, part, &scratch.single, &survival)
+      case .double(let program):
+        try unsafe program.apply(
+          source, storedType, to: target, type, grid, part, &scratch.double, &survival)
+      }
     }
   }
 }
@@ -124,28 +162,25 @@ private struct TileProgram<Scalar: ComputeScalar>: Sendable {
 
   var needsMeasuring: Bool { changes.contains { $0.sumCount > 0 } }
 
+  /// Changes one part of a tile.
   func apply(
-    to bytes: UnsafeMutableRawBufferPointer, _ type: ElementType, _ grid: TileGrid,
-    rows: Range<Int>, _ tile: inout Tile<Scalar>
-  ) {
-    let width = grid.columns * type.bitWidth / 8
-    for part in grid.parts(of: rows) {
-      let start = (part.lowerBound - rows.lowerBound) * width
-      let piece = unsafe UnsafeMutableRawBufferPointer(
-        rebasing: bytes[start..<start + part.count * width])
-      unsafe widen(UnsafeRawBufferPointer(piece), type, grid, part, &tile)
-      if changes.contains(where: \.needsOriginal) { tile.keepOriginal() }
-      for change in changes { change.apply(to: &tile) }
-      unsafe tile.values.withUnsafeBufferPointer { values in
-        unsafe Scalar.round(
-          UnsafeBufferPointer(rebasing: values[..<tile.count]), to: type, into: piece)
-      }
+    _ stored: UnsafeRawBufferPointer, _ storedType: ElementType,
+    to result: UnsafeMutableRawBufferPointer, _ type: ElementType, _ grid: TileGrid,
+    _ rows: Range<Int>, _ tile: inout Tile<Scalar>, _ survival: inout Survival?
+  ) throws(FormatError) {
+    try unsafe widen(stored, storedType, grid, rows, &tile)
+    if survival != nil || changes.contains(where: \.needsOriginal) { tile.keepOriginal() }
+    for change in changes { try change.apply(to: &tile) }
+    unsafe tile.values.withUnsafeBufferPointer { values in
+      unsafe Scalar.round(
+        UnsafeBufferPointer(rebasing: values[..<tile.count]), to: type, into: result)
     }
+    if survival != nil { unsafe survival?.add(&tile, UnsafeRawBufferPointer(result), type) }
   }
 
   mutating func measure<Failure: Error>(
     _ grid: TileGrid, _ type: ElementType, tiles: [Range<Int>], _ tile: inout Tile<Scalar>,
-    _ read: (Range<Int>) throws(Failure) -> [UInt8]
+    _ failing: (FormatError) -> Failure, _ read: (Range<Int>) throws(Failure) -> [UInt8]
   ) throws(Failure) {
     var sums = changes.map { [Double](repeating: 0, count: $0.sumCount) }
     let width = grid.columns * type.bitWidth / 8
@@ -153,10 +188,12 @@ private struct TileProgram<Scalar: ComputeScalar>: Sendable {
       let bytes = try read(rows)
       for part in grid.parts(of: rows) {
         let start = (part.lowerBound - rows.lowerBound) * width
-        unsafe bytes.withUnsafeBytes { bytes in
-          let piece = unsafe UnsafeRawBufferPointer(
-            rebasing: bytes[start..<start + part.count * width])
-          unsafe widen(piece, type, grid, part, &tile)
+        try rethrowing(as: failing) { () throws(FormatError) in
+          try unsafe bytes.withUnsafeBytesThrowing { bytes throws(FormatError) in
+            let piece = unsafe UnsafeRawBufferPointer(
+              rebasing: bytes[start..<start + part.count * width])
+            try unsafe widen(piece, type, grid, part, &tile)
+          }
         }
         for (index, change) in changes.enumerated() where change.sumCount > 0 {
           change.measure(&tile, &sums[index])
@@ -169,14 +206,14 @@ private struct TileProgram<Scalar: ComputeScalar>: Sendable {
   private func widen(
     _ bytes: UnsafeRawBufferPointer, _ type: ElementType, _ grid: TileGrid, _ rows: Range<Int>,
     _ tile: inout Tile<Scalar>
-  ) {
+  ) throws(FormatError) {
     tile.move(to: rows, columns: grid.columns)
     let count = tile.count
     unsafe tile.values.withUnsafeMutableBufferPointer { values in
       unsafe Scalar.widen(
         bytes, of: type, into: UnsafeMutableBufferPointer(rebasing: values[..<count]))
     }
-    for change in replacements { change.apply(to: &tile) }
+    for change in replacements { try change.apply(to: &tile) }
   }
 }
 

@@ -42,6 +42,12 @@ struct Tile<Scalar: ComputeScalar> {
     for index in 0..<count { product[index] = 0 }
   }
 
+  /// Makes room for two products, which are what they were.
+  mutating func makeRoomForProducts() {
+    Self.grow(&product, to: count)
+    Self.grow(&secondProduct, to: count)
+  }
+
   private static func grow(_ array: inout [Scalar], to count: Int) {
     if array.count < count { array += Array(repeating: 0, count: count - array.count) }
   }

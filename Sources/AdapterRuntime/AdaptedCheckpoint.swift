@@ -17,7 +17,10 @@ public struct AdaptedCheckpoint: Sendable {
   public let adapters: [AppliedAdapter]
   /// The tensors that they change or make, by name.
   public let tensors: [AdaptedTensor]
+  /// The element type that all float tensors have in this view; nil for the base's.
+  public let resultType: ElementType?
   private let policy: Policy
+  /// Those tensors, and what is only written in another element type.
   private let changes: [Name: AdaptedTensor]
 
   /// What is accepted that is normally refused.
@@ -62,11 +65,13 @@ public struct AdaptedCheckpoint: Sendable {
   /// - Parameters:
   ///   - checkpoint: the base.
   ///   - stack: the adapters; one may stand there several times.
+  ///   - type: the element type that all float tensors are to have, F16, BF16, F32 or F64; nil for the base's.
   ///   - policy: what is accepted that is normally refused.
   /// - Throws: `RuntimeError` where an adapter cannot be applied, not to this base, or not after another;
   ///   of several adapters it says which.
   public init(
-    _ checkpoint: Checkpoint, applying stack: [WeightedAdapter], policy: Policy = Policy()
+    _ checkpoint: Checkpoint, applying stack: [WeightedAdapter], as type: ElementType? = nil,
+    policy: Policy = Policy()
   ) throws(RuntimeError) {
     let targets = Set(stack.flatMap { $0.adapter.operations.compactMap(\.target?.name) })
     for name in policy.choices.names.keys.sorted() where !targets.contains(name) {
@@ -82,9 +87,14 @@ public struct AdaptedCheckpoint: Sendable {
       }
       adapters.append(applied)
     }
-    tensors = try StackCombination(adapters, in: checkpoint).tensors
-    var changes: [Name: AdaptedTensor] = [:]
-    for tensor in tensors where changes.updateValue(tensor, forKey: tensor.info.name) != nil {
+    let tensors = try StackCombination(adapters, in: checkpoint).tensors
+    self.tensors = tensors.map { tensor in
+      guard let type, tensor.info.type.isFloat else { return tensor }
+      return tensor.stored(as: type)
+    }
+    resultType = type
+    var changes = type.map { Self.converted(checkpoint, to: $0, but: tensors) } ?? [:]
+    for tensor in self.tensors where changes.updateValue(tensor, forKey: tensor.info.name) != nil {
       throw .notMergeable("\(tensor.info.name) would be made twice")
     }
     self.checkpoint = checkpoint
@@ -92,6 +102,22 @@ public struct AdaptedCheckpoint: Sendable {
     self.policy = policy
     self.changes = changes
     try checkEffort()
+  }
+
+  /// The tensors of another float type that no adapter changes.
+  private static func converted(
+    _ checkpoint: Checkpoint, to type: ElementType, but changed: [AdaptedTensor]
+  ) -> [Name: AdaptedTensor] {
+    let changed = Set(changed.map(\.info.name))
+    let others = checkpoint.tensors.filter {
+      $0.info.type.isFloat && $0.info.type != type && !changed.contains($0.info.name)
+    }
+    return Dictionary(
+      uniqueKeysWithValues: others.map { stored in
+        let tensor = AdaptedTensor(
+          info: stored.info, origin: stored, kind: .converted, changes: [], owners: [])
+        return (stored.info.name, tensor.stored(as: type))
+      })
   }
 
   /// Refuses what takes far more memory or work than base and adapters are worth.
@@ -168,7 +194,8 @@ public struct AdaptedCheckpoint: Sendable {
     let update: ParameterUpdate
     do throws(FormatError) {
       update = try ParameterUpdate(
-        adapted.changes, type: adapted.info.type, shape: adapted.info.shape)
+        adapted.changes, type: adapted.info.type, storedType: adapted.storedType,
+        shape: adapted.info.shape)
     } catch {
       throw named(.format(error), in: adapted) { (try? load($0, of: adapted)) == nil }
     }

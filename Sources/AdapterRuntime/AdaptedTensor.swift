@@ -25,6 +25,23 @@ public struct AdaptedTensor: Sendable {
     case resized
     /// The base does not store it.
     case created
+    /// No adapter changes it; its values are written in another element type.
+    case converted
+  }
+
+  /// The element type of the tensor that it is made from.
+  var storedType: ElementType { origin?.info.type ?? info.type }
+
+  /// Whether it makes sense to ask how much of a change rounding leaves.
+  var isMeasurable: Bool {
+    kind == .changed && storedType.isFloat && !changes.contains { $0.operation.isReplacement }
+  }
+
+  /// Itself, in another element type.
+  func stored(as type: ElementType) -> AdaptedTensor {
+    AdaptedTensor(
+      info: TensorInfo(name: info.name, type: type, shape: info.shape), origin: origin, kind: kind,
+      changes: changes, owners: owners)
   }
 
   /// How it is cut into tiles.
@@ -36,10 +53,13 @@ public struct AdaptedTensor: Sendable {
       && changes.allSatisfy { LayerOperation.exists(for: $0.operation, part: $0.part) }
   }
 
-  /// The digest that its bytes should have, where an operation records one and is alone.
+  /// The digest that its bytes should have, where the last of its operations records one and all are of one
+  /// adapter, as it was made.
   var recordedResult: Digest? {
-    guard changes.count == 1, changes[0].weight == 1 else { return nil }
-    return switch changes[0].operation {
+    guard let last = changes.last, Set(owners).count <= 1,
+      changes.allSatisfy({ $0.weight == 1 })
+    else { return nil }
+    return switch last.operation {
     case .add(let add): add.result
     case .replace(let replace): replace.result
     default: nil

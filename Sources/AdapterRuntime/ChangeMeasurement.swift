@@ -78,7 +78,7 @@ private struct TensorPair: Sendable {
         try base?.bytes(ofElements: rows.lowerBound * grid.columns, rows.count * grid.columns)
       }
       let values = stored?.doubles(of: base?.info.type ?? .f64)
-      sums.add(
+      try sums.add(
         values ?? Array(repeating: 0, count: rows.count * grid.columns), sides, rows)
     }
     // Of a tensor that gets another shape the base's own norm says nothing beside the new one's.
@@ -108,7 +108,9 @@ private struct TileSums {
   private let scratch = TileScratch()
 
   /// Adds rows: what the base holds there, and what changes them on either side.
-  mutating func add(_ base: [Double], _ sides: [ParameterUpdate?], _ rows: Range<Int>) {
+  mutating func add(_ base: [Double], _ sides: [ParameterUpdate?], _ rows: Range<Int>)
+    throws(RuntimeError)
+  {
     let count = base.count
     for value in base { weight += value * value }
     var tiles: [UnsafeMutableBufferPointer<Double>] = unsafe []
@@ -116,7 +118,11 @@ private struct TileSums {
       let bytes = unsafe memory.bytes(count: count * MemoryLayout<Double>.size)
       let tile = unsafe bytes.assumingMemoryBound(to: Double.self)
       _ = unsafe tile.update(fromContentsOf: base)
-      if let side { unsafe side.apply(to: bytes, rows: rows, scratch: scratch) }
+      if let side {
+        try decoding { () throws(FormatError) in
+          try unsafe side.apply(to: bytes, rows: rows, scratch: scratch)
+        }
+      }
       for index in 0..<count { unsafe tile[index] -= base[index] }
       unsafe tiles.append(tile)
     }
@@ -133,8 +139,9 @@ extension AdaptedCheckpoint {
     }
     guard update.needsMeasuring else { return update }
     let grid = update.grid
-    try update.measure(tiles: grid.tiles(of: 1 << 16)) { rows throws(RuntimeError) in
-      let values = try TensorUpdate.original(of: tensor, rows, grid).doubles(of: tensor.info.type)
+    try update.measure(tiles: grid.tiles(of: 1 << 16), failing: RuntimeError.format) {
+      rows throws(RuntimeError) in
+      let values = try TensorUpdate.original(of: tensor, rows, grid).doubles(of: tensor.storedType)
       return unsafe values.withUnsafeBytes { unsafe Array($0) }
     }
     return update

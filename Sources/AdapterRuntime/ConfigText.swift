@@ -10,6 +10,19 @@ struct ConfigText {
   /// Sets a key, on every level where it has the value `old`; where no level has the key, it is added
   /// to the top.
   mutating func set(_ key: String, from old: String, to new: String) {
+    let isKnown = replace(key, from: [old], with: new)
+    if !isKnown, let brace = text.firstIndex(of: "{") {
+      let next = text.index(after: brace)
+      let isEmpty = text[next...].first { !$0.isWhitespace } == "}"
+      text.insert(contentsOf: "\n  \"\(key)\": \(new)\(isEmpty ? "" : ",")", at: next)
+    }
+  }
+
+  /// Changes the value of a key on every level where it is one of `old`: numbers, words, or texts in quotes.
+  ///
+  /// - Returns: whether any level has the key.
+  @discardableResult
+  mutating func replace(_ key: String, from old: Set<String>, with new: String) -> Bool {
     let quoted = "\"\(key)\""
     var result = ""
     var rest = text[...]
@@ -21,17 +34,14 @@ struct ConfigText {
       // The same word as a value is no key.
       guard separator.contains(":") else { continue }
       isKnown = true
-      let value = rest.dropFirst(separator.count).prefix { $0.isLetter || $0.isNumber }
-      guard value == old else { continue }
+      let value = rest.dropFirst(separator.count).prefix {
+        $0.isLetter || $0.isNumber || $0 == "\"" || $0 == "_"
+      }
+      guard old.contains(String(value)) else { continue }
       result += separator + new
       rest = rest[value.endIndex...]
     }
-    result += rest
-    if !isKnown, let brace = result.firstIndex(of: "{") {
-      let next = result.index(after: brace)
-      let isEmpty = result[next...].first { !$0.isWhitespace } == "}"
-      result.insert(contentsOf: "\n  \(quoted): \(new)\(isEmpty ? "" : ",")", at: next)
-    }
-    text = result
+    text = result + rest
+    return isKnown
   }
 }

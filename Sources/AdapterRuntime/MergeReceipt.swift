@@ -1,3 +1,4 @@
+public import AdapterMath
 public import StrictJSON
 public import SystemPackage
 
@@ -8,19 +9,33 @@ public struct MergeReceipt: Sendable {
   /// The adapters, and what they changed.
   public let applied: Receipt
   /// The changed tensors whose bytes the adapter had recorded when it was extracted, and which are these.
-  public let proven: [Name]
+  public internal(set) var proven: [Name] = []
   /// Bytes written.
-  public let byteCount: UInt64
-  /// The output's safetensors files.
-  public let shards: [String]
+  public private(set) var byteCount: UInt64 = 0
+  /// The safetensors files that were written.
+  public private(set) var shards: [String] = []
+  /// Those that an earlier process, or another one, had written.
+  public internal(set) var resumedShards: [String] = []
+  /// What rounding to the stored type leaves of the change of each tensor, in samples.
+  public private(set) var survival: [Name: Survival] = [:]
   /// Other files that were copied.
-  public let copiedFiles: [String]
+  public internal(set) var copiedFiles: [String] = []
   /// Other files that were changed where the weights had made them untrue.
-  public let editedFiles: [String]
+  public internal(set) var editedFiles: [String] = []
   /// Files of the base that the result does not have.
-  public let omittedFiles: [String]
+  public internal(set) var omittedFiles: [String] = []
   /// Decisions about the files that a user should know of.
   public let notes: [String]
+
+  init(output: FilePath, applied: Receipt, notes: [String]) {
+    (self.output, self.applied, self.notes) = (output, applied, notes)
+  }
+
+  mutating func add(_ plan: ShardPlan, _ survival: [Name: Survival]) {
+    shards.append(plan.name)
+    byteCount += plan.byteCount
+    self.survival.merge(survival) { $1 }
+  }
 
   /// The stored tensors that were changed.
   public var changed: [Name] { applied.changed }

@@ -36,6 +36,12 @@ public enum RuntimeError: Error, Sendable {
   case weight(WeightFault, Double, on: Name? = nil)
   /// Two adapters of a stack cannot both change a parameter.
   case conflict(StackConflict)
+  /// A base that is one file has no shards to share among processes.
+  case notSharded
+  /// A merge after which the base cannot be had back from the result.
+  case notUndoable(String)
+  /// Files that no process has written yet.
+  case partsMissing([String])
   /// An error of one adapter of a stack of several, by its label.
   indirect case inStack(String, RuntimeError)
   /// The adapter's file is damaged.
@@ -95,6 +101,11 @@ extension RuntimeError: CustomStringConvertible {
       "weight \(weight): \(name?.text ?? "a parameter") is replaced, and not blended with what was "
         + "there"
     case .conflict(let conflict): conflict.description
+    case .notSharded: "the base is one file: there is nothing to share"
+    case .notUndoable(let why): "the merge could not be taken back: \(why)"
+    case .partsMissing(let names):
+      "\(names.count) of the result's files \(names.count == 1 ? "is" : "are") not there: "
+        + names.prefix(3).joined(separator: ", ") + (names.count > 3 ? ", …" : "")
     case .inStack(let label, let error): "\(label): \(error)"
     case .format(let error): error.description
     case .checkpoint(let error): error.description
@@ -108,6 +119,10 @@ extension RuntimeError: CustomStringConvertible {
     case .undecidedLayout:
       "GPT-2 stores them so: --layout in_out; most models do not: --layout out_in"
     case .nonfiniteAdapter, .overflow: "to merge all the same: --allow-non-finite"
+    case .notSharded: "to cut it: --shard-size"
+    case .partsMissing:
+      "each --part with the same base, adapters and options writes its share; without --part or --finish all are "
+        + "written"
     case .otherBase(let verdict):
       verdict.isOverridable ? "to use it all the same: --allow-other-base" : nil
     case .otherChanges: "to leave them behind: --only-bias"

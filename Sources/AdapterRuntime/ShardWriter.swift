@@ -1,142 +1,143 @@
 internal import AdapterMath
 internal import Checkpoints
-internal import Dispatch
 internal import Storage
 internal import StrictJSON
-internal import Synchronization
 
 /// Writes one shard of an adapted checkpoint, on all cores.
 ///
-/// The work is a list of pieces in the order of the file: runs of bytes to copy, and tiles of rows to
-/// change. Threads take the next piece until none is left, so that reading, arithmetic and writing
-/// of different pieces overlap; memory is one tile a thread and the operands of the tensors at hand,
-/// whatever the size of the base.
+/// The file is made in aligned blocks, each in the memory of one thread and from as many runs as meet in it. There are
+/// more threads than cores, so that the reading, arithmetic and writing of different blocks overlap; memory is
+/// a block a thread and the operands of the tensors at hand, whatever the size of the base.
 struct ShardWriter: Sendable {
   private let view: AdaptedCheckpoint
   private let plan: ShardPlan
-  private let output: OutputFile
+  private let output: BlockOutput
   private let report: @Sendable (Int) -> Void
-  private let pieces: [Piece]
-  private let changes: [PendingChange]
+  /// For each run, its change where it has one.
+  private let changes: [PendingChange?]
 
-  private enum Piece: Sendable {
-    case copy(Range<UInt64>, to: UInt64)
-    case change(index: Int, rows: Range<Int>)
-  }
-
-  /// Bytes of a run that one thread copies at a time.
-  private static let copyByteCount: UInt64 = 16 << 20
+  /// Threads: two for each core, since half of them wait for the disk, and no more than memory is meant for.
+  private static let workerCount = min(2 * ConcurrentWork.workers, 16)
+  /// Of how many parts of a changed tensor one is measured in passing.
+  private static let survivalStride = 32
 
   init(
-    _ view: AdaptedCheckpoint, _ plan: ShardPlan, output: OutputFile,
+    _ view: AdaptedCheckpoint, _ plan: ShardPlan, output: BlockOutput,
     report: @escaping @Sendable (Int) -> Void
   ) {
     self.view = view
     self.plan = plan
     self.output = output
     self.report = report
-    var runs: [(source: Range<UInt64>, target: UInt64)] = []
-    var pieces: [Piece] = []
-    var changes: [PendingChange] = []
-    /// Runs that follow each other in both files are one.
-    func copy(_ range: Range<UInt64>, to target: UInt64) {
-      guard let last = runs.last, last.source.upperBound == range.lowerBound,
-        last.target + UInt64(last.source.count) == target
-      else { return runs.append((range, target)) }
-      runs[runs.count - 1].source = last.source.lowerBound..<range.upperBound
+    let blockByteCount = UInt64(BlockOutput.blockByteCount)
+    changes = plan.runs.map { run in
+      guard case .adapted(let tensor) = run.contents else { return nil }
+      let first = run.range.lowerBound / blockByteCount
+      let last = (run.range.upperBound - 1) / blockByteCount
+      return PendingChange(tensor, blockCount: Int(last - first) + 1)
     }
-    func flush() {
-      for run in runs {
-        for start in stride(
-          from: 0, to: UInt64(run.source.count), by: UInt64.Stride(Self.copyByteCount))
-        {
-          let end = min(UInt64(run.source.count), start + Self.copyByteCount)
-          let first = run.source.lowerBound
-          pieces.append(.copy(first + start..<first + end, to: run.target + start))
-        }
-      }
-      runs = []
-    }
-    if plan.header == nil { copy(0..<plan.sourceHeaderCount, to: 0) }
-    for tensor in plan.tensors {
-      switch tensor.contents {
-      case .stored(let offset):
-        copy(offset..<offset + UInt64(tensor.info.byteCount), to: tensor.offset)
-      case .adapted(let adapted):
-        flush()
-        let tiles = TensorUpdate.tiles(of: adapted.info, adapted.grid)
-        pieces += tiles.map { .change(index: changes.count, rows: $0) }
-        changes.append(PendingChange(adapted, offset: tensor.offset, tileCount: tiles.count))
-      }
-    }
-    flush()
-    self.pieces = pieces
-    self.changes = changes
   }
 
   /// Does the work; the first error of any thread ends it.
-  func run() throws(RuntimeError) {
-    if let header = plan.header {
-      try storing { () throws(StorageError) in try output.write(header) }
+  ///
+  /// - Returns: what rounding leaves of the change of each tensor, in samples.
+  func run() throws(RuntimeError) -> [Name: Survival] {
+    let workers = Slots<BlockWorker?>(repeating: nil, count: Self.workerCount)
+    try ConcurrentWork.perform(output.blockCount, threads: Self.workerCount) {
+      (index, number) throws(RuntimeError) in
+      let worker = workers[number] ?? BlockWorker(measuringEvery: Self.survivalStride)
+      workers[number] = worker
+      try write(index, worker)
     }
-    let next = Atomic<Int>(0)
-    let failure = Guarded<RuntimeError?>(nil)
-    DispatchQueue.concurrentPerform(iterations: Platform.processorCount) { _ in
-      let worker = TileBuffer()
-      while true {
-        let index = next.add(1, ordering: .relaxed).oldValue
-        guard index < pieces.count, failure.withLock({ $0 == nil }) else { return }
-        do throws(RuntimeError) {
-          try write(pieces[index], worker)
-        } catch {
-          failure.withLock { if $0 == nil { $0 = error } }
-        }
-      }
+    var survival: [Name: Survival] = [:]
+    for change in changes.compactMap(\.self) where change.tensor.isMeasurable {
+      survival[change.tensor.info.name] = change.survival
     }
-    if let error = failure.withLock({ $0 }) { throw error }
+    return survival
   }
 
-  private func write(_ piece: Piece, _ worker: TileBuffer) throws(RuntimeError) {
-    switch piece {
-    case .copy(let range, let target):
-      try storing { () throws(StorageError) in
-        try output.copy(from: plan.source, range: range, to: target)
+  private func write(_ index: Int, _ worker: BlockWorker) throws(RuntimeError) {
+    let block = output.range(ofBlock: index)
+    let first = firstRun(after: block.lowerBound)
+    defer { report(block.count) }
+    if output.copiesInKernel, plan.runs[first].range.upperBound >= block.upperBound,
+      case .stored(let file, let offset) = plan.runs[first].contents
+    {
+      let start = offset + block.lowerBound - plan.runs[first].range.lowerBound
+      return try storing { () throws(StorageError) in
+        try output.copy(from: file, at: start, block: index)
       }
-      report(range.count)
-    case .change(let index, let rows):
-      let pending = changes[index]
-      let update = try pending.update(in: view)
-      let bytes = update.byteRange(of: rows)
-      let tile = unsafe worker.stored.bytes(count: bytes.count)
-      try unsafe update.read(rows, into: tile)
-      try unsafe update.apply(to: tile, rows: rows, worker.scratch)
+    }
+    var place = first
+    while place < plan.runs.count, plan.runs[place].range.lowerBound < block.upperBound {
+      let range = plan.runs[place].range.clamped(to: block)
+      let start = Int(range.lowerBound - block.lowerBound)
+      let memory = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: worker.block[start..<start + range.count])
+      try unsafe fill(memory, from: place, at: range.lowerBound, worker)
+      place += 1
+    }
+    try storing { () throws(StorageError) in
+      try unsafe output.write(
+        UnsafeRawBufferPointer(rebasing: worker.block[..<block.count]), block: index)
+    }
+  }
+
+  /// The first run that ends after a place.
+  private func firstRun(after place: UInt64) -> Int {
+    var (low, high) = (0, plan.runs.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if plan.runs[middle].range.upperBound <= place { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  /// Fills memory with a part of a run, from a place of the file on.
+  private func fill(
+    _ memory: UnsafeMutableRawBufferPointer, from place: Int, at start: UInt64,
+    _ worker: BlockWorker
+  ) throws(RuntimeError) {
+    let offset = start - plan.runs[place].range.lowerBound
+    switch plan.runs[place].contents {
+    case .bytes(let bytes):
+      let first = Int(offset)
+      let count = memory.count
+      unsafe memory.copyBytes(from: bytes[first..<first + count])
+    case .stored(let file, let first):
       try storing { () throws(StorageError) in
-        try unsafe output.write(
-          UnsafeRawBufferPointer(tile), at: pending.offset + UInt64(bytes.lowerBound))
+        try unsafe file.read(at: first + offset, into: memory)
       }
-      pending.finishTile()
-      report(bytes.count)
+    case .adapted:
+      guard let change = changes[place] else { return }
+      let update = try change.update(in: view)
+      worker.tiles.survival = Survival()
+      let first = Int(offset)
+      let count = memory.count
+      try unsafe update.read(first..<first + count, into: memory, worker.tiles)
+      change.finishBlock(worker.tiles.survival)
     }
   }
 }
 
-/// A change whose operands are loaded when its first tile is due, and dropped after its last.
+/// A tensor that is being changed. Its operands are loaded when the first block needs them and
+/// released after the last.
 private final class PendingChange: Sendable {
-  /// Where the tensor begins in the file.
-  let offset: UInt64
-  private let tensor: AdaptedTensor
+  let tensor: AdaptedTensor
   private let state: Guarded<State>
 
   private struct State {
     var remaining: Int
     var update: TensorUpdate?
+    var survival = Survival()
   }
 
-  init(_ tensor: AdaptedTensor, offset: UInt64, tileCount: Int) {
+  init(_ tensor: AdaptedTensor, blockCount: Int) {
     self.tensor = tensor
-    self.offset = offset
-    state = Guarded(State(remaining: tileCount))
+    state = Guarded(State(remaining: blockCount))
   }
+
+  var survival: Survival { state.withLock { $0.survival } }
 
   func update(in view: AdaptedCheckpoint) throws(RuntimeError) -> TensorUpdate {
     let result = state.withLock { state in
@@ -150,16 +151,25 @@ private final class PendingChange: Sendable {
     return try result.get()
   }
 
-  func finishTile() {
+  func finishBlock(_ survival: Survival) {
     state.withLock { state in
+      state.survival += survival
       state.remaining -= 1
       if state.remaining == 0 { state.update = nil }
     }
   }
 }
 
-/// One thread's memory: a tile's bytes as stored, and its values.
-private final class TileBuffer {
-  let stored = ScratchMemory()
-  let scratch = TileScratch()
+/// One thread's memory: a block, and what it takes to make it.
+@safe private final class BlockWorker {
+  let block = unsafe BlockOutput.makeBuffer()
+  let tiles: TileMemory
+
+  init(measuringEvery stride: Int) {
+    tiles = TileMemory(measuringEvery: stride)
+  }
+
+  deinit {
+    unsafe block.deallocate()
+  }
 }

@@ -45,7 +45,7 @@ public struct TensorReader: Sendable {
   public func read(
     _ rows: Range<Int>, into memory: UnsafeMutableRawBufferPointer
   ) throws(RuntimeError) {
-    try unsafe read(rows, into: memory, TileScratch())
+    try unsafe read(rows, into: memory, TileMemory())
   }
 
   /// The bytes of rows.
@@ -68,13 +68,40 @@ public struct TensorReader: Sendable {
   public func forEachTile(
     _ body: (_ rows: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws -> Void
   ) throws {
-    let (memory, scratch) = (ScratchMemory(), TileScratch())
+    let (memory, worker) = (ScratchMemory(), TileMemory())
     let step = tileRowCount
     for start in stride(from: 0, to: rowCount, by: step) {
       let rows = start..<min(rowCount, start + step)
       let tile = unsafe memory.bytes(count: rows.count * rowByteCount)
-      try unsafe read(rows, into: tile, scratch)
+      try unsafe read(rows, into: tile, worker)
       try unsafe body(rows, UnsafeRawBufferPointer(tile))
+    }
+  }
+
+  /// The digest of all of its bytes.
+  func digest() throws(RuntimeError) -> Digest {
+    var hasher = DigestHasher()
+    try unsafe readAll(TileMemory()) { unsafe hasher.update($0) }
+    return hasher.finish()
+  }
+
+  /// What rounding leaves of its change.
+  func survival() throws(RuntimeError) -> Survival {
+    let worker = TileMemory(measuringEvery: 1)
+    try unsafe readAll(worker) { _ in }
+    return worker.survival
+  }
+
+  private func readAll(
+    _ worker: TileMemory, _ body: (UnsafeRawBufferPointer) -> Void
+  ) throws(RuntimeError) {
+    let memory = ScratchMemory()
+    let step = tileRowCount
+    for start in stride(from: 0, to: rowCount, by: step) {
+      let rows = start..<min(rowCount, start + step)
+      let tile = unsafe memory.bytes(count: rows.count * rowByteCount)
+      try unsafe read(rows, into: tile, worker)
+      unsafe body(UnsafeRawBufferPointer(tile))
     }
   }
 
@@ -88,43 +115,21 @@ public struct TensorReader: Sendable {
   }
 
   private func read(
-    _ rows: Range<Int>, into memory: UnsafeMutableRawBufferPointer, _ scratch: TileScratch
+    _ rows: Range<Int>, into memory: UnsafeMutableRawBufferPointer, _ worker: TileMemory
   ) throws(RuntimeError) {
     let count = memory.count
     precondition(
       rows.lowerBound >= 0 && rows.upperBound <= rowCount && count == rows.count * rowByteCount,
       "rows or memory out of bounds")
     guard count > 0 else { return }
+    let start = rows.lowerBound * rowByteCount
     switch source {
     case .stored(let stored):
-      let offset = stored.offset + UInt64(rows.lowerBound * rowByteCount)
       try storing { () throws(StorageError) in
-        try unsafe stored.file.read(at: offset, into: memory)
+        try unsafe stored.file.read(at: stored.offset + UInt64(start), into: memory)
       }
     case .adapted(let update):
-      // A stack of matrices is cut into rows of the matrices.
-      let factor = update.grid.rows / max(1, rowCount)
-      let wanted = rows.lowerBound * factor..<rows.upperBound * factor
-      let start = update.byteRange(of: wanted).lowerBound
-      let room = ScratchMemory()
-      for part in update.parts(holding: wanted) {
-        let overlap = part.clamped(to: wanted)
-        let target = update.byteRange(of: overlap)
-        let place = unsafe UnsafeMutableRawBufferPointer(
-          rebasing: memory[target.lowerBound - start..<target.upperBound - start])
-        guard overlap != part else {
-          try unsafe update.read(part, into: place)
-          try unsafe update.apply(to: place, rows: part, scratch)
-          continue
-        }
-        let whole = update.byteRange(of: part)
-        let tile = unsafe room.bytes(count: whole.count)
-        try unsafe update.read(part, into: tile)
-        try unsafe update.apply(to: tile, rows: part, scratch)
-        let first = target.lowerBound - whole.lowerBound
-        unsafe place.copyMemory(
-          from: UnsafeRawBufferPointer(rebasing: tile[first..<first + target.count]))
-      }
+      try unsafe update.read(start..<start + count, into: memory, worker)
     }
   }
 }

@@ -93,6 +93,34 @@ public struct Adapter: Sendable {
     }
   }
 
+  /// Some bytes of a tensor. Of an `.adp` file the checksums of what is decoded for them are checked, and not the
+  /// tensor's digest.
+  ///
+  /// - Throws: `FormatError` where they cannot be read, or are damaged.
+  package func contents(of name: Name, _ range: Range<Int>) throws(FormatError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: range.count)
+    switch origin {
+    case .file(let file, let index):
+      try unsafe bytes.withUnsafeMutableBytesThrowing { buffer throws(FormatError) in
+        try unsafe file.read(name, adapter: index, at: range.lowerBound, into: buffer)
+      }
+    case .contents(let contents):
+      guard let tensor = contents[name] else { throw .manifest("no tensor \(name)") }
+      try rethrowing(as: FormatError.storage) { () throws(StorageError) in
+        try unsafe bytes.withUnsafeMutableBytesThrowing { buffer throws(StorageError) in
+          try unsafe tensor.bytes.read(
+            at: tensor.offset + UInt64(range.lowerBound), into: buffer)
+        }
+      }
+    }
+    return bytes
+  }
+
+  /// The recorded digest of a tensor; nil where the adapter is not from an `.adp` file.
+  package func digest(of name: Name) -> Digest? {
+    file.flatMap { $0.file.digest(of: name, adapter: $0.index) }
+  }
+
   /// Refuses to hold a tensor in memory that takes far more there than in its file.
   private func checkHeld(_ name: Name) throws(FormatError) {
     guard let file = file?.file, let info = tensor(name) else { return }
@@ -173,10 +201,16 @@ extension Adapter {
   ///
   /// - Throws: `FormatError` of the rule that is broken.
   package func checkExpressible() throws(FormatError) {
-    let manifest = Manifest(generator: nil, metadata: [], base: base, adapters: [record])
-    for record in try Manifest(unpacked: manifest.text).adapters {
+    for record in try Manifest(unpacked: try manifestText()).adapters {
       try record.check(against: tensors)
     }
+  }
+
+  /// The manifest of a file of it alone, without streams.
+  ///
+  /// - Throws: `FormatError` where it cannot be written down.
+  package func manifestText() throws(FormatError) -> [UInt8] {
+    Manifest(generator: nil, metadata: [], base: base, adapters: [record]).text
   }
 
   /// As the manifest lists it, without streams.

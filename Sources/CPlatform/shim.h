@@ -65,8 +65,23 @@ static inline void platform_join_quadruples(void *units, const void *a, const vo
 static inline void platform_end_streaming(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 #if defined(__linux__)
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/vfs.h>
+
+// O_DIRECT, which the processors do not agree upon.
+#if defined(__aarch64__) || defined(__arm__)
+enum { platform_open_direct = 0200000 };
+#else
+enum { platform_open_direct = 040000 };
+#endif
+
+// What the file system of an open file is called in <linux/magic.h>; 0 where that cannot be told.
+static inline unsigned long platform_file_system(int file) {
+  struct statfs status;
+  return fstatfs(file, &status) == 0 ? (unsigned long)status.f_type : 0;
+}
 
 ssize_t copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, size_t count,
                         unsigned flags);

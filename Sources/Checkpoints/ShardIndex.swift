@@ -7,7 +7,7 @@ package struct ShardIndex {
   /// Tensor → name of its shard, a file beside the index.
   package let shards: [Name: String]
 
-  static let fileName = "model.safetensors.index.json"
+  package static let fileName = "model.safetensors.index.json"
   private static let maximumByteCount = 128 << 20
 
   init(_ path: FilePath) throws(CheckpointError) {

@@ -17,26 +17,65 @@ package enum ConcurrentWork {
     _ count: Int, _ body: @Sendable (_ index: Int, _ worker: Int) throws(Failure) -> Void
   ) throws(Failure) {
     let workers = min(count, workers)
-    guard workers > 1 else {
-      for index in 0..<count { try body(index, 0) }
-      return
+    let failure = withoutActuallyEscaping(body) { body in
+      let work = SharedWork(count, body)
+      DispatchQueue.concurrentPerform(iterations: workers) { work.run($0) }
+      return work.failure
     }
-    let next = Atomic<Int>(0)
-    let hasFailed = Atomic<Bool>(false)
-    let failure = Guarded<(index: Int, error: Failure)?>(nil)
-    DispatchQueue.concurrentPerform(iterations: workers) { worker in
-      while !hasFailed.load(ordering: .relaxed) {
-        let index = next.add(1, ordering: .relaxed).oldValue
-        guard index < count else { return }
-        do throws(Failure) {
-          try body(index, worker)
-        } catch {
-          hasFailed.store(true, ordering: .relaxed)
-          failure.withLock { if index < $0?.index ?? .max { $0 = (index, error) } }
-        }
+    if let failure { throw failure }
+  }
+
+  /// The same on threads of its own, of which there may be more than processors: for work that waits.
+  ///
+  /// - Parameters:
+  ///   - count: how many calls.
+  ///   - threads: how many threads.
+  ///   - body: takes the index, and the number of the thread that calls it, below `threads`.
+  /// - Throws: as the other does.
+  package static func perform<Failure: Error>(
+    _ count: Int, threads: Int,
+    _ body: @Sendable (_ index: Int, _ thread: Int) throws(Failure) -> Void
+  ) throws(Failure) {
+    let failure = withoutActuallyEscaping(body) { body in
+      let work = SharedWork(count, body)
+      let group = DispatchGroup()
+      for number in 0..<min(count, threads) {
+        DispatchQueue(label: "adapter.work.\(number)").async(group: group) { work.run(number) }
+      }
+      group.wait()
+      return work.failure
+    }
+    if let failure { throw failure }
+  }
+}
+
+/// Calls that several threads share: each makes the next one, until there is none or one has failed.
+private final class SharedWork<Failure: Error>: Sendable {
+  private let count: Int
+  private let body: @Sendable (Int, Int) throws(Failure) -> Void
+  private let next = Atomic<Int>(0)
+  private let hasFailed = Atomic<Bool>(false)
+  private let first = Guarded<(index: Int, error: Failure)?>(nil)
+
+  init(_ count: Int, _ body: @escaping @Sendable (Int, Int) throws(Failure) -> Void) {
+    self.count = count
+    self.body = body
+  }
+
+  /// Of the calls that have failed, the error of the lowest index.
+  var failure: Failure? { first.withLock { $0?.error } }
+
+  func run(_ worker: Int) {
+    while !hasFailed.load(ordering: .relaxed) {
+      let index = next.add(1, ordering: .relaxed).oldValue
+      guard index < count else { return }
+      do throws(Failure) {
+        try body(index, worker)
+      } catch {
+        hasFailed.store(true, ordering: .relaxed)
+        first.withLock { if index < $0?.index ?? .max { $0 = (index, error) } }
       }
     }
-    if let failure = failure.withLock({ $0 }) { throw failure.error }
   }
 }
 

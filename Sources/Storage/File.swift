@@ -104,6 +104,14 @@ public final class File: RandomAccessBytes {
     }
   }
 
+  /// Holds the file against what it was when it was opened.
+  ///
+  /// - Throws: `changed` where its size or the time of its last change is another.
+  package func checkUnchanged() throws(StorageError) {
+    let now = try FileStatus(of: descriptor, path: path)
+    guard now.size == status.size, now.modified == status.modified else { throw .changed(path) }
+  }
+
   /// The whole contents, where they are at most `limit` bytes; nil where they are more.
   public func contents(limit: Int) throws(StorageError) -> [UInt8]? {
     count <= UInt64(limit) ? try bytes(at: 0, count: Int(count)) : nil

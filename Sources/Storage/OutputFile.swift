@@ -111,6 +111,9 @@ public final class OutputFile: ByteSink, Sendable {
     try Platform.allocate(descriptor, size: size, path: target)
   }
 
+  /// Opens it for `BlockOutput` once more, past the page cache.
+  func openPastCache() -> FileDescriptor? { Platform.openPastCache(temporary) }
+
   /// Syncs the bytes to the disk and gives the file its name.
   public func commit() throws(StorageError) {
     try Platform.synchronise(descriptor, path: target)

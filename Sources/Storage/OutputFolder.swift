@@ -8,7 +8,27 @@ public final class OutputFolder {
   public let temporary: FilePath
   private let names: [String]
   private let replaces: Bool
+  private let lifetime: Lifetime
   private var isCommitted = false
+
+  /// How long the folder may take to be filled.
+  package enum Lifetime: Hashable, Sendable {
+    /// Until this process ends.
+    case process
+    /// Until a process of this job ends well or with an error; one that is killed leaves finished files, and
+    /// the next one goes on from there.
+    case job(String)
+    /// As long as it takes several processes of this job, each of which leaves what it has finished.
+    case shared(String)
+
+    /// The name that the processes of a job give it.
+    fileprivate var tag: String? {
+      switch self {
+      case .process: nil
+      case .job(let tag), .shared(let tag): tag
+      }
+    }
+  }
 
   /// Makes the temporary folder.
   ///
@@ -19,18 +39,41 @@ public final class OutputFolder {
   ///     anything else: nothing is deleted that is not written anew. An empty one always may.
   /// - Throws: `outputExists`, `outputHoldsOther`, `outputIsLink`, or `system` where the parent
   ///   cannot be written to.
-  public init(
+  public convenience init(
     _ target: FilePath, names: [String], replacing: Bool
+  ) throws(StorageError) {
+    try self.init(target, names: names, replacing: replacing, lifetime: .process)
+  }
+
+  /// The same with another lifetime: a folder of the same job that is there is gone on with.
+  package init(
+    _ target: FilePath, names: [String], replacing: Bool, lifetime: Lifetime
   ) throws(StorageError) {
     self.target = target
     self.names = names
+    self.lifetime = lifetime
     replaces = FileStatus(ofLink: target) != nil
     if replaces { try Self.check(target, names: Set(names), replacing: replacing) }
-    let temporary = target.temporarySibling
-    try TemporaryPaths.make(temporary) { () throws(StorageError) in
-      try Platform.makeFolder(temporary, for: target)
+    let temporary =
+      lifetime.tag.map {
+        target.parent.appending(".\(target.lastComponent?.string ?? "output").\($0).tmp")
+      }
+      ?? target.temporarySibling
+    let isThere = lifetime.tag != nil && FileStatus(ofLink: temporary)?.isFolder == true
+    if !isThere {
+      try TemporaryPaths.make(temporary) { () throws(StorageError) in
+        do throws(StorageError) {
+          try Platform.makeFolder(temporary, for: target)
+        } catch {
+          // Another process of the job may have been faster.
+          guard lifetime.tag != nil, FileStatus(ofLink: temporary)?.isFolder == true else {
+            throw error
+          }
+        }
+      }
     }
     self.temporary = temporary
+    if case .shared = lifetime { TemporaryPaths.forget(temporary) }
     for folder in Self.folders(of: names) {
       try Platform.makeFolder(temporary.appending(folder), for: target)
     }
@@ -43,8 +86,25 @@ public final class OutputFolder {
 
   deinit {
     guard !isCommitted else { return }
-    OutputFolder.remove(temporary)
+    if case .shared = lifetime {
+      Platform.removeEmptyFolder(temporary)
+    } else {
+      OutputFolder.remove(temporary)
+    }
     TemporaryPaths.forget(temporary)
+  }
+
+  /// Lets a process that is interrupted leave the folder as it is: there is something in it to go on from.
+  package func keepWhenInterrupted() {
+    if lifetime.tag != nil { TemporaryPaths.forget(temporary) }
+  }
+
+  /// Removes what killed processes of the job may have left in the folder: nothing with a name of its own.
+  private func removeLeftovers() {
+    for name in (try? Platform.list(temporary)) ?? []
+    where name.hasPrefix(".") && name.hasSuffix(".tmp") && !names.contains(name) {
+      Platform.removeFile(temporary.appending(name))
+    }
   }
 
   private static func check(
@@ -75,6 +135,7 @@ public final class OutputFolder {
   /// Gives the folder its name. One that was there changes places with it, in one step, and is
   /// removed then.
   public func commit() throws(StorageError) {
+    if lifetime.tag != nil { removeLeftovers() }
     try Platform.rename(temporary, to: target, replaces ? .exchange : .refuse)
     isCommitted = true
     if replaces { removeReplaced() }

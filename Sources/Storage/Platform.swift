@@ -13,6 +13,8 @@ package struct FileStatus: Hashable, Sendable {
   package let device: UInt64
   package let inode: UInt64
   package let size: UInt64
+  /// When its bytes were changed last, in nanoseconds.
+  package let modified: Int64
   package let isRegular: Bool
   package let isFolder: Bool
   package let isLink: Bool
@@ -21,6 +23,12 @@ package struct FileStatus: Hashable, Sendable {
     device = UInt64(status.st_dev)
     inode = UInt64(status.st_ino)
     size = UInt64(max(status.st_size, 0))
+    #if canImport(Darwin)
+      let time = status.st_mtimespec
+    #else
+      let time = status.st_mtim
+    #endif
+    modified = Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
     isRegular = status.st_mode & S_IFMT == S_IFREG
     isFolder = status.st_mode & S_IFMT == S_IFDIR
     isLink = status.st_mode & S_IFMT == S_IFLNK
@@ -151,6 +159,32 @@ package enum Platform {
       var (from, to) = (Int(sourceOffset), Int(targetOffset))
       let copied = unsafe copy_file_range(source.rawValue, &from, target.rawValue, &to, count, 0)
       return copied > 0 ? copied : nil
+    #else
+      return nil
+    #endif
+  }
+
+  /// Whether the file system of an open file copies between its files without moving bytes through this machine's
+  /// memory: it shares them, or its server copies.
+  static func copiesByItself(_ descriptor: FileDescriptor) -> Bool {
+    #if os(Linux)
+      // Btrfs, XFS, bcachefs, OCFS2; NFS, Ceph, CIFS, SMB2.
+      let kinds: Set<UInt> = [
+        0x9123_683E, 0x5846_5342, 0xCA45_1A4E, 0x7461_636F, 0x6969, 0xC3_6400, 0xFF53_4D42,
+        0xFE53_4D42,
+      ]
+      return kinds.contains(platform_file_system(descriptor.rawValue))
+    #else
+      return false
+    #endif
+  }
+
+  /// Opens a file for writing past the page cache, in aligned blocks; nil where the system cannot do that.
+  static func openPastCache(_ path: FilePath) -> FileDescriptor? {
+    #if os(Linux)
+      let flags = Int32(platform_open_direct)
+      return try? FileDescriptor.open(
+        path, .writeOnly, options: [.closeOnExec, .init(rawValue: flags)])
     #else
       return nil
     #endif

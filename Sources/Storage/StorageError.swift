@@ -7,6 +7,8 @@ public enum StorageError: Error, Hashable, Sendable {
   case system(operation: String, path: FilePath, code: Errno)
   /// The file is shorter than it was when it was opened.
   case truncated(path: FilePath, offset: UInt64, count: Int)
+  /// The file has another size or time than when it was opened.
+  case changed(FilePath)
   /// The path names a folder, a pipe or a device.
   case notRegularFile(FilePath)
   /// The output is there already, and replacing it was not asked for.
@@ -30,6 +32,7 @@ extension StorageError: CustomStringConvertible {
         + code.description.lowercasedFirst
     case .truncated(let path, let offset, let count):
       "\(path) became shorter while it was read: \(count) bytes at \(offset) are not there"
+    case .changed(let path): "\(path) was changed while it was read"
     case .notRegularFile(let path): "\(path) is not a regular file"
     case .outputExists(let path): "\(path) exists"
     case .outputHoldsOther(let path, let name):

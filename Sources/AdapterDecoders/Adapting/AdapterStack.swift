@@ -1,3 +1,5 @@
+internal import AdapterFormat
+internal import AdapterRuntime
 internal import AdapterMath
 internal import Adapters
 internal import Storage
@@ -59,8 +61,12 @@ public struct AdapterStack: Sendable {
             "\(entry.adapter.name) replaces \(vector.name): no adapter before it may change that, and "
               + "its weight can only be 1")
         }
-        vectors[vector.index] = change.update.apply(
-          to: vectors[vector.index] ?? vector.values, weight: Float(entry.weight))
+        vectors[vector.index] = try rethrowing(
+          as: { DecoderError.runtime(adapter: entry.adapter.name, .format($0)) }
+        ) { () throws(FormatError) in
+          try change.update.apply(
+            to: vectors[vector.index] ?? vector.values, weight: Float(entry.weight))
+        }
       }
     }
     self.entries = entries
@@ -101,10 +107,12 @@ public struct AdapterStack: Sendable {
 
 extension ParameterUpdate {
   /// v + w · (f(v) − v); for weight 1, f(v).
-  fileprivate func apply(to values: [Float], weight: Float) -> [Float] {
+  fileprivate func apply(
+    to values: [Float], weight: Float
+  ) throws(FormatError) -> [Float] {
     var changed = values
-    unsafe changed.withUnsafeMutableBytes { bytes in
-      unsafe apply(to: bytes, rows: 0..<grid.rows, scratch: TileScratch())
+    try unsafe changed.withUnsafeMutableBytesThrowing { bytes throws(FormatError) in
+      try unsafe apply(to: bytes, rows: 0..<grid.rows, scratch: TileScratch())
     }
     guard weight != 1 else { return changed }
     return zip(values, changed).map { $0 + weight * ($1 - $0) }

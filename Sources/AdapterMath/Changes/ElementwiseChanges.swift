@@ -57,26 +57,25 @@ extension Multiply {
 
 /// p ← p + scale · δ.
 struct AddChange<Scalar: ComputeScalar>: TileChange {
-  let delta: [Scalar]
+  let delta: OperandRun
   let scale: Scalar
 
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  func apply(to tile: inout Tile<Scalar>) {
+  func apply(to tile: inout Tile<Scalar>) throws(FormatError) {
     let start = tile.rows.lowerBound * tile.columns
-    for index in 0..<tile.count { tile.values[index] += scale * delta[start + index] }
+    try delta.widen(start..<start + tile.count, into: &tile.product)
+    for index in 0..<tile.count { tile.values[index] += scale * tile.product[index] }
   }
 }
 
 /// p ← value.
 struct ReplaceChange<Scalar: ComputeScalar>: TileChange {
-  let value: [Scalar]
+  let value: OperandRun
 
-  @specialized(where Scalar == Float)
-  @specialized(where Scalar == Double)
-  func apply(to tile: inout Tile<Scalar>) {
+  func apply(to tile: inout Tile<Scalar>) throws(FormatError) {
     let start = tile.rows.lowerBound * tile.columns
-    for index in 0..<tile.count { tile.values[index] = value[start + index] }
+    try value.widen(start..<start + tile.count, into: &tile.values)
   }
 }
 

@@ -80,7 +80,7 @@ struct AdditiveChange: Sendable {
         // Zeros, changed.
         let bytes = unsafe memory.bytes(count: count)
         unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
-        unsafe update.apply(to: bytes, rows: rows, scratch: scratch)
+        try unsafe update.apply(to: bytes, rows: rows, scratch: scratch)
         unsafe tiles.append(UnsafeBufferPointer(bytes.assumingMemoryBound(to: Double.self)))
       }
       unsafe body(tiles)

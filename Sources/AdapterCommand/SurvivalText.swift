@@ -1,0 +1,116 @@
+internal import AdapterMath
+internal import AdapterRuntime
+internal import Storage
+internal import StrictJSON
+
+extension [Name: Survival] {
+  /// Of all tensors together; nil where nothing was measured.
+  func total(of receipt: Receipt) -> TotalSurvival? {
+    guard !isEmpty else { return nil }
+    var total = Survival()
+    for survival in values { total += survival }
+    return TotalSurvival(survival: total)
+  }
+
+  /// The key `survival` of a document: of each tensor, by name.
+  func write(of receipt: Receipt, to writer: inout JSONWriter) {
+    writer.key("survival")
+    writer.array { writer in
+      for (name, survival) in sorted(by: { $0.key < $1.key }) {
+        writer.object { writer in
+          writer.member("tensor", name.text)
+          writer.member("elements", UInt64(survival.elementCount))
+          writer.key("changed_share")
+          writer.number(survival.changedShare)
+          writer.key("kept_energy")
+          writer.number(survival.keptEnergy)
+        }
+      }
+    }
+  }
+}
+
+/// What rounding leaves of a whole change.
+struct TotalSurvival {
+  let survival: Survival
+
+  /// Below this a user should know of it.
+  private static let smallest = 0.5
+  /// From here on there is nothing to say.
+  private static let allButAll = 0.9999
+
+  /// A note, or a warning where most of the change is gone; nothing where it is all there.
+  var lines: [(kind: String, text: String)] {
+    guard survival.keptEnergy < Self.allButAll else { return [] }
+    let text =
+      "rounding keeps \(survival.keptEnergy.percent) of the change's energy, and changes "
+      + "\(survival.changedShare.percent) of the elements"
+    guard survival.keptEnergy < Self.smallest else { return [("note", text)] }
+    return [("warning", text + ": --dtype f32 keeps it")]
+  }
+}
+
+/// What a merge would do, for people and for programs.
+struct SurveyReport {
+  let survey: MergeSurvey
+  let seconds: Double
+
+  private static let shownCount = 12
+
+  /// The tensors of which rounding leaves least.
+  var text: String {
+    let applied = survey.applied
+    var lines = [
+      "\(applied.changed.count.of("tensor")) would change "
+        + "(\(applied.changedParameters.grouped) parameters), "
+        + "\(applied.untouchedCount.grouped) would not"
+    ]
+    let sorted = survey.survival.sorted {
+      ($0.value.keptEnergy, $0.key) < ($1.value.keptEnergy, $1.key)
+    }
+    if !sorted.isEmpty {
+      lines += [""]
+      lines += TextColumn.table(
+        [
+          TextColumn("energy kept", .right), TextColumn("changed", .right),
+          TextColumn("tensor", .tail),
+        ],
+        sorted.prefix(Self.shownCount).map { name, survival in
+          [survival.keptEnergy.percent, survival.changedShare.percent, name.text.escaped]
+        }, indent: 2)
+      let rest = sorted.count - Self.shownCount
+      if rest > 0 { lines.append("  and \(rest.grouped) more, of which more is kept") }
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  var lines: [(kind: String, text: String)] {
+    let total = survey.survival.total(of: survey.applied)?.lines ?? []
+    return total + survey.applied.adapters.flatMap { $0.lines(in: survey.applied) }
+  }
+
+  /// The document `adapter.merge-survey/1` of Spec/cli.md.
+  var json: String {
+    var writer = JSONWriter(style: .indented)
+    writer.object { writer in
+      writer.member("schema", "adapter.merge-survey/1")
+      writer.key("adapters")
+      writer.array { writer in
+        for entry in survey.applied.adapters { writer.object { entry.write(to: &$0) } }
+      }
+      writer.member("changed", survey.applied.changed.map(\.text))
+      writer.member("created", survey.applied.created.map(\.text))
+      writer.member("resized", survey.applied.resized.map(\.text))
+      writer.member("untouched", UInt64(survey.applied.untouchedCount))
+      survey.survival.write(of: survey.applied, to: &writer)
+      writer.key("seconds")
+      writer.number(seconds)
+    }
+    return String(decoding: writer.bytes, as: UTF8.self) + "\n"
+  }
+}
+
+extension Double {
+  /// A share of 1, with three digits.
+  fileprivate var percent: String { (self * 100).short + " %" }
+}

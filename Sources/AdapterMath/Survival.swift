@@ -1,0 +1,94 @@
+internal import Storage
+
+/// How much of a change is left when the changed values are rounded to the type that they are stored in.
+///
+/// A value of BF16 has eight significant bits: a change below half of its last one is gone.
+public struct Survival: Sendable, Hashable {
+  /// Elements that were looked at.
+  public private(set) var elementCount = 0
+  /// Those that are other values after rounding than before the change.
+  public private(set) var changedCount = 0
+  /// Σ (exact − before)²: the energy of the change.
+  private var energy = 0.0
+  /// Σ (rounded − exact)²: the energy of what rounding does to it.
+  private var lost = 0.0
+
+  package init() {}
+
+  /// The share of elements that are changed, 0…1.
+  public var changedShare: Double {
+    elementCount == 0 ? 0 : Double(changedCount) / Double(elementCount)
+  }
+
+  /// The share of the change's energy that is kept, 0…1: 1 − ‖rounded − exact‖² / ‖exact − before‖², and 1 for a
+  /// change of nothing.
+  public var keptEnergy: Double {
+    energy > 0 ? max(0, 1 - lost / energy) : 1
+  }
+
+  /// Both together.
+  package static func += (left: inout Survival, right: Survival) {
+    left.elementCount += right.elementCount
+    left.changedCount += right.changedCount
+    left.energy += right.energy
+    left.lost += right.lost
+  }
+
+  /// Adds a tile: its values and originals, and what they were rounded to.
+  mutating func add<Scalar: ComputeScalar>(
+    _ tile: inout Tile<Scalar>, _ rounded: UnsafeRawBufferPointer, _ type: ElementType
+  ) {
+    let count = tile.count
+    tile.makeRoomForProducts()
+    unsafe tile.product.withUnsafeMutableBufferPointer {
+      unsafe Scalar.widen(
+        rounded, of: type, into: UnsafeMutableBufferPointer(rebasing: $0[..<count]))
+    }
+    unsafe tile.values.withUnsafeBufferPointer { values in
+      unsafe tile.original.withUnsafeBufferPointer { original in
+        unsafe tile.product.withUnsafeBufferPointer { rounded in
+          unsafe tile.secondProduct.withUnsafeMutableBufferPointer { room in
+            changedCount += unsafe differences(original, rounded, count)
+            energy += unsafe squaredDistance(values, original, room, count)
+            lost += unsafe squaredDistance(rounded, values, room, count)
+          }
+        }
+      }
+    }
+    elementCount += count
+  }
+}
+
+// Loops without a branch or a sum of floats in them, which the compiler turns into vector code.
+
+@specialized(where Scalar == Float)
+@specialized(where Scalar == Double)
+private func differences<Scalar: ComputeScalar>(
+  _ left: UnsafeBufferPointer<Scalar>, _ right: UnsafeBufferPointer<Scalar>, _ count: Int
+) -> Int {
+  var result = 0
+  for index in 0..<count { result &+= unsafe left[index] == right[index] ? 0 : 1 }
+  return result
+}
+
+/// Σ (left − right)²: each square in its place of `room`, then the upper half added to the lower until a few are left.
+@specialized(where Scalar == Float)
+@specialized(where Scalar == Double)
+private func squaredDistance<Scalar: ComputeScalar>(
+  _ left: UnsafeBufferPointer<Scalar>, _ right: UnsafeBufferPointer<Scalar>,
+  _ room: UnsafeMutableBufferPointer<Scalar>, _ count: Int
+) -> Double {
+  for index in 0..<count {
+    let difference = unsafe left[index] - right[index]
+    unsafe room[index] = difference * difference
+  }
+  var rest = count
+  while rest > 16 {
+    let half = rest / 2
+    for index in 0..<half { unsafe room[index] += room[rest &- half &+ index] }
+    rest -= half
+  }
+  var result = 0.0
+  for index in 0..<rest { result += unsafe Double(room[index]) }
+  return result
+}

@@ -1,0 +1,82 @@
+// F32 from and to the 16-bit floats, eight at a time: once for any processor, and once for those with registers of
+// 256 bits, which are told of at run time. Both do the same integer arithmetic, so that every bit is the same on all
+// machines, those of a NaN too. Swift makes vectors of its own loops, but not wider than any processor has.
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef float platform_floats __attribute__((ext_vector_type(8)));
+typedef uint32_t platform_words __attribute__((ext_vector_type(8)));
+typedef int32_t platform_masks __attribute__((ext_vector_type(8)));
+typedef uint16_t platform_units __attribute__((ext_vector_type(8)));
+
+#define PLATFORM_INLINE static inline __attribute__((always_inline))
+
+// Vectors are handed over in memory: in what registers is not the same for all processors.
+#define PLATFORM_CHOOSE(where, these, others) (((platform_words)(where) & (these)) | (~(platform_words)(where) & (others)))
+
+// To nearest even; a NaN stays a NaN.
+PLATFORM_INLINE void platform_bf16(const platform_floats *values, platform_units *units) {
+  platform_words bits = (platform_words)*values, upper = bits >> 16;
+  platform_words rounded = (bits + 0x7FFF + (upper & 1)) >> 16;
+  platform_masks isNaN = (platform_masks)(bits & 0x7FFFFFFF) > 0x7F800000;
+  *units = __builtin_convertvector(PLATFORM_CHOOSE(isNaN, upper | 0x40, rounded), platform_units);
+}
+
+// To nearest even; a NaN stays a NaN.
+PLATFORM_INLINE void platform_f16(const platform_floats *values, platform_units *units) {
+  platform_words bits = (platform_words)*values, size = bits & 0x7FFFFFFF;
+  // Normal results: rebias the exponent by 15 - 127 and round 13 bits away.
+  platform_words normal = (size - 0x38000000 + 0xFFF + (size >> 13 & 1)) >> 13;
+  // Subnormal results: adding 0.5 aligns the last bit of a half with the last bit of the sum, and the addition rounds.
+  platform_words subnormal = (platform_words)((platform_floats)size + 0.5f) - 0x3F000000;
+  platform_masks isNaN = (platform_masks)size > 0x7F800000;
+  platform_words special = PLATFORM_CHOOSE(isNaN, (platform_words)0x7E00, (platform_words)0x7C00);
+  platform_words small = PLATFORM_CHOOSE((platform_masks)size < 0x38800000, subnormal, normal);
+  platform_words result = PLATFORM_CHOOSE((platform_masks)size >= 0x47800000, special, small);
+  *units = __builtin_convertvector(result | (bits >> 16 & 0x8000), platform_units);
+}
+
+PLATFORM_INLINE void platform_from_bf16(const platform_units *units, platform_floats *values) {
+  *values = (platform_floats)(__builtin_convertvector(*units, platform_words) << 16);
+}
+
+PLATFORM_INLINE void platform_from_f16(const platform_units *units, platform_floats *values) {
+  platform_words bits = __builtin_convertvector(*units, platform_words), size = bits & 0x7FFF;
+  platform_words scaled = (platform_words)((platform_floats)(size << 13) * 0x1p112f);
+  platform_words special = (platform_words)((platform_masks)size >= 0x7C00) & 0x7F800000;
+  *values = (platform_floats)(scaled | special | (bits & 0x8000) << 16);
+}
+
+// A function of `count` elements: eight at a time, and what is left in the lower part of eight.
+#define PLATFORM_LOOP(name, attributes, from, from_vector, to, to_vector, body)  \
+  static inline attributes void name(const from *source, to *target, size_t count) { \
+    from_vector before = 0;                                                       \
+    to_vector after;                                                              \
+    size_t index = 0;                                                             \
+    for (; index + 8 <= count; index += 8) {                                      \
+      memcpy(&before, (const char *)source + sizeof before / 8 * index, sizeof before); \
+      body(&before, &after);                                                       \
+      memcpy((char *)target + sizeof after / 8 * index, &after, sizeof after);    \
+    }                                                                             \
+    if (index == count) return;                                                   \
+    memcpy(&before, (const char *)source + sizeof before / 8 * index, sizeof before / 8 * (count - index)); \
+    body(&before, &after);                                                         \
+    memcpy((char *)target + sizeof after / 8 * index, &after, sizeof after / 8 * (count - index)); \
+  }
+
+#define PLATFORM_CONVERSIONS(name, attributes)                                                                      \
+  PLATFORM_LOOP(platform_widen_bf16_##name, attributes, void, platform_units, float, platform_floats, platform_from_bf16) \
+  PLATFORM_LOOP(platform_widen_f16_##name, attributes, void, platform_units, float, platform_floats, platform_from_f16) \
+  PLATFORM_LOOP(platform_round_bf16_##name, attributes, float, platform_floats, void, platform_units, platform_bf16) \
+  PLATFORM_LOOP(platform_round_f16_##name, attributes, float, platform_floats, void, platform_units, platform_f16)
+
+PLATFORM_CONVERSIONS(any, )
+
+#if defined(__x86_64__)
+PLATFORM_CONVERSIONS(wide, __attribute__((target("avx2"))))
+static inline int platform_is_wide(void) { return __builtin_cpu_supports("avx2") != 0; }
+#else
+PLATFORM_CONVERSIONS(wide, )
+static inline int platform_is_wide(void) { return 0; }
+#endif
