@@ -39,26 +39,11 @@ struct MergeCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: "The file or folder to write.", completion: .file())
   var output: String
 
-  @Option(help: "How square weights are stored that nothing else decides, of all adapters.")
-  var layout: LayoutChoice?
+  @OptionGroup
+  var policyOptions: MergePolicyOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "The base's tensor that a target of an adapter means.", valueName: "target=stored"))
-  var map: [NamePair] = []
-
-  @Flag(help: "Makes biases that an adapter changes and the base does not have, from zeros.")
-  var addMissingBias = false
-
-  @Flag(
-    help: "Gives parameters that share a tensor one each, where an adapter changes them apart.")
-  var untie = false
-
-  @Flag(help: "Merges NaN and infinity as they come.")
-  var allowNonFinite = false
-
-  @Flag(help: "Merges into a base that differs where an adapter does not change it.")
-  var allowOtherBase = false
+  @OptionGroup
+  var progressOptions: ProgressOptions
 
   @Flag(help: "Writes a receipt as JSON to standard output (Spec/cli.md).")
   var json = false
@@ -85,8 +70,8 @@ struct MergeCommand: ParsableCommand {
     let checkpoint = try openCheckpoint(base, notFor: output)
     let receipt: MergeReceipt
     do throws(RuntimeError) {
-      let view = try AdaptedCheckpoint(checkpoint, applying: stack, policy: policy)
-      let bar = ProgressBar("merging")
+      let view = try AdaptedCheckpoint(checkpoint, applying: stack, policy: policyOptions.policy)
+      let bar = ProgressBar("merging", progressOptions.progress)
       defer { bar.finish() }
       receipt = try Merge(view).write(to: FilePath(output), replacing: force) {
         bar.advance($0, of: $1)
@@ -125,14 +110,5 @@ struct MergeCommand: ParsableCommand {
     } catch {
       throw Failure(error, in: reference.adapter.path)
     }
-  }
-
-  private var policy: AdaptedCheckpoint.Policy {
-    .init(
-      nonFiniteValues: allowNonFinite ? .allow : .refuse,
-      otherBase: allowOtherBase ? .allow : .refuse,
-      choices: BindingChoices(
-        layout: layout?.layout, names: map.names, missingBias: addMissingBias ? .create : .refuse,
-        ties: untie ? .untie : .refuse))
   }
 }
