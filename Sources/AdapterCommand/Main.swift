@@ -8,8 +8,8 @@ struct AdapterTool: ParsableCommand {
     commandName: "adapter",
     abstract: "Packs, inspects, merges and converts adapters of fine-tuned models.",
     discussion: """
-      Exit status: 0 done; 1 the answer is no (diff: they differ; verify: the file is damaged); 2 could not \
-      do it; 64 wrong usage. Results go to standard output, everything else to standard error.
+      Exit status: 0 done; 1 the answer is no (diff: they differ; verify: the file is damaged, or \
+      no such merge); 2 could not do it; 64 wrong usage. Results go to standard output, everything else to standard error.
       """,
     version: toolVersion,
     subcommands: [

@@ -71,26 +71,11 @@ struct MergeCommand: ParsableCommand {
     completion: .file())
   var undo: String?
 
-  @Option(help: "How square weights are stored that nothing else decides, of all adapters.")
-  var layout: LayoutChoice?
+  @OptionGroup
+  var policyOptions: MergePolicyOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "The base's tensor that a target of an adapter means.", valueName: "target=stored"))
-  var map: [NamePair] = []
-
-  @Flag(help: "Makes biases that an adapter changes and the base does not have, from zeros.")
-  var addMissingBias = false
-
-  @Flag(
-    help: "Gives parameters that share a tensor one each, where an adapter changes them apart.")
-  var untie = false
-
-  @Flag(help: "Merges NaN and infinity as they come.")
-  var allowNonFinite = false
-
-  @Flag(help: "Merges into a base that differs where an adapter does not change it.")
-  var allowOtherBase = false
+  @OptionGroup
+  var progressOptions: ProgressOptions
 
   @Flag(help: "Writes a receipt as JSON to standard output (Spec/cli.md).")
   var json = false
@@ -116,26 +101,25 @@ struct MergeCommand: ParsableCommand {
   }
 
   func run() throws {
-    let references = try weightedReferences()
-    let start = ContinuousClock.now
-    var stack: [WeightedAdapter] = []
-    for reference in references {
-      let adapter = try reference.adapter.open()
-      try reportWarnings(adapter, reference)
-      stack.append(
-        WeightedAdapter(adapter, weight: reference.weight, label: reference.label))
+    let stack = try WeightedStack(adapters)
+    for path in [output, undo].compactMap(\.self) {
+      for reference in stack.references {
+        try checkDistinct(path, from: reference.adapter.inputs)
+      }
     }
+    let start = ContinuousClock.now
+    let opened = try stack.open()
     let checkpoint = try openCheckpoint(base, notFor: output)
     do throws(RuntimeError) {
       let view = try AdaptedCheckpoint(
-        checkpoint, applying: stack, as: dtype?.type, policy: policy)
+        checkpoint, applying: opened, as: dtype?.type, policy: policyOptions.policy)
       if let output {
         try merge(view, to: FilePath(output), start)
       } else {
         try survey(view, start)
       }
     } catch {
-      throw Failure(error, adapter: references[0].adapter.path)
+      throw Failure(error, adapter: stack.references[0].adapter.path)
     }
   }
 
@@ -145,7 +129,7 @@ struct MergeCommand: ParsableCommand {
     let journal = try undo.map { path throws(RuntimeError) in
       try UndoFile(path, for: view, replacing: force)
     }
-    let bar = ProgressBar("merging")
+    let bar = ProgressBar("merging", progressOptions.progress)
     defer { bar.finish() }
     let receipt = try Merge(view, shardByteCount: shardSize?.byteCount).write(
       to: output, scope, replacing: force
@@ -168,51 +152,12 @@ struct MergeCommand: ParsableCommand {
   private func survey(
     _ view: AdaptedCheckpoint, _ start: ContinuousClock.Instant
   ) throws(RuntimeError) {
-    let bar = ProgressBar("working out")
+    let bar = ProgressBar("working out", progressOptions.progress)
     let survey = try MergeSurvey(view) { bar.advance($0, of: $1) }
     bar.finish()
     let report = SurveyReport(
       survey: survey, seconds: (ContinuousClock.now - start) / .seconds(1))
     Terminal.write(json ? report.json : report.text)
     for line in report.lines { Terminal.report(line.kind, line.text) }
-  }
-
-  private func weightedReferences() throws(Failure) -> [WeightedReference] {
-    var references: [WeightedReference] = []
-    for argument in adapters {
-      let reference = try WeightedReference(argument)
-      for path in [output, undo].compactMap(\.self) {
-        try checkDistinct(path, from: reference.adapter.inputs)
-      }
-      references.append(reference)
-    }
-    guard references.count(where: \.adapter.isStandardInput) <= 1 else {
-      throw Failure("standard input can be one adapter only", hint: "name the files")
-    }
-    return references
-  }
-
-  /// An adapter that changes nothing, or not what one thinks, is worth a word before the work.
-  private func reportWarnings(
-    _ adapter: Adapter, _ reference: WeightedReference
-  ) throws(Failure) {
-    do throws(FormatError) {
-      for warning in try Warning.all(of: adapter) {
-        if case .unresolvedLayout = warning { continue }
-        let prefix = adapters.count > 1 ? "\(reference.label): " : ""
-        Terminal.report("warning", prefix + warning.sentence)
-      }
-    } catch {
-      throw Failure(error, in: reference.adapter.path)
-    }
-  }
-
-  private var policy: AdaptedCheckpoint.Policy {
-    .init(
-      nonFiniteValues: allowNonFinite ? .allow : .refuse,
-      otherBase: allowOtherBase ? .allow : .refuse,
-      choices: BindingChoices(
-        layout: layout?.layout, names: map.names, missingBias: addMissingBias ? .create : .refuse,
-        ties: untie ? .untie : .refuse))
   }
 }

@@ -1,60 +1,56 @@
+internal import ArgumentParser
 internal import Storage
 
-/// A bar on standard error for work that takes longer than a second; silent where that is no
-/// terminal.
+/// Says on standard error how far work is that takes longer than a second, if anyone is to see it.
 final class ProgressBar: Sendable {
-  private struct State {
-    var written: UInt64 = 0
-    var shown: ContinuousClock.Instant?
-  }
-
-  /// What is counted.
-  enum Unit {
-    case bytes
-    case targets
-  }
-
-  private let label: String
-  private let unit: Unit
   private let start = ContinuousClock.now
-  private let state = Guarded(State())
+  /// Nil where nothing is shown.
+  private let meter: Guarded<ProgressMeter?>
 
-  init(_ label: String, counting unit: Unit = .bytes) {
-    self.label = label
-    self.unit = unit
+  init(
+    _ label: String, _ choice: ProgressChoice, counting unit: ProgressMeter.Unit = .bytes
+  ) {
+    meter = Guarded(choice.form.map { ProgressMeter(label, counting: unit, as: $0) })
   }
 
   /// Takes what was done since the last call; from any thread.
   func advance(_ count: Int, of total: UInt64) {
-    guard Terminal.showsProgress else { return }
-    state.withLock { state in
-      state.written += UInt64(count)
-      let now = ContinuousClock.now
-      guard now - start > .seconds(1), now - (state.shown ?? start) > .milliseconds(100) else {
-        return
+    meter.withLock { meter in
+      if let text = meter?.advance(count, of: total, at: ContinuousClock.now - start) {
+        Terminal.writeError(text)
       }
-      state.shown = now
-      draw(state.written, total, now - start)
     }
   }
 
-  /// Removes the bar.
+  /// Removes the bar, or writes the last line.
   func finish() {
-    state.withLock { state in
-      if state.shown != nil { Terminal.writeError("\r\u{1B}[K") }
+    meter.withLock { meter in
+      if let text = meter?.finish(at: ContinuousClock.now - start) { Terminal.writeError(text) }
     }
   }
+}
 
-  private func draw(_ written: UInt64, _ total: UInt64, _ elapsed: Duration) {
-    let share = total == 0 ? 1 : Double(written) / Double(total)
-    let filled = min(30, Int(share * 30))
-    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
-    let seconds = elapsed / .seconds(1)
-    let rest = share > 0 ? seconds / share - seconds : 0
-    let speed = Double(written) / seconds
-    let amount = unit == .bytes ? "\(ByteCount(UInt64(speed)))" : "\(speed.short) targets"
-    Terminal.writeError(
-      "\r\(label) [\(bar)] \(Int(share * 100)) %  \(amount)/s  \(Int(rest.rounded(.up))) s left\u{1B}[K"
-    )
+/// How progress is shown, as an option.
+enum ProgressChoice: String, CaseIterable, ExpressibleByArgument {
+  case auto
+  case plain
+  case none
+
+  fileprivate var form: ProgressMeter.Form? {
+    switch self {
+    case .auto: Terminal.showsProgress ? .bar : nil
+    case .plain: .lines
+    case .none: nil
+    }
   }
+}
+
+/// The option of a command that may take long.
+struct ProgressOptions: ParsableArguments {
+  @Option(
+    help: """
+      How progress is shown on standard error: a bar on a terminal, a line every ten seconds, or \
+      nothing.
+      """)
+  var progress = ProgressChoice.auto
 }

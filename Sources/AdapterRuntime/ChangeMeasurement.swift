@@ -132,7 +132,7 @@ private struct TileSums {
 
 extension AdaptedCheckpoint {
   /// The change of a tensor in F64 from end to end.
-  fileprivate func exactUpdate(of tensor: AdaptedTensor) throws(RuntimeError) -> ParameterUpdate {
+  func exactUpdate(of tensor: AdaptedTensor) throws(RuntimeError) -> ParameterUpdate {
     var update = try decoding { () throws(FormatError) in
       try ParameterUpdate(
         tensor.changes, type: .f64, shape: tensor.info.shape)

@@ -87,6 +87,8 @@ enum Help {
       for name in old new dora french german; do cp lora.adp $name.adp; done
       adapter pack french.adp german.adp -o languages.adp
       adapter unpack lora.adp -o folder
+      adapter merge path/to/model lora.adp -o path/to/merged-model
+      adapter merge path/to/model lora.adp:0.7 dora.adp:-0.3 -o mixed-model
       """
     let result = try Command.shell(lines, in: folder.path)
     #expect(result.status == 0, "\(result.errors)")

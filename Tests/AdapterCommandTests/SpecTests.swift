@@ -30,7 +30,7 @@ import Testing
     #expect(
       Set(documents.map(\.schema)) == [
         "adapter.inspect/1", "adapter.inspect-checkpoint/1", "adapter.diff/1",
-        "adapter.diff-checkpoint/1", "adapter.merge/1", "adapter.run/1",
+        "adapter.diff-checkpoint/1", "adapter.merge/1", "adapter.run/1", "adapter.verify-merge/1",
       ])
     for (schema, keys) in documents {
       let section = try #require(try Self.section(schema), "\(schema)")
@@ -54,12 +54,13 @@ import Testing
     }
   }
 
-  /// The verdicts of `diff` and the findings of `inspect`, as the sources have them.
+  /// The verdicts of `diff` and of `verify --merge`, and the findings of `inspect`, as the sources have them.
   @Test(arguments: [
     "same", "same_weights", "same_effect", "undecided", "differs", "within_tolerance", "only_left",
     "only_right", "other_kind",
     "other_dtype", "other_shape", "untrained", "concentrated", "unused_rank", "wider_than_needed",
-    "unusual_scale", "whole_parameters",
+    "unusual_scale", "whole_parameters", "identical", "within_one_rounding", "untouched", "changed",
+    "missing", "additional",
   ])
   func everyWordIsDescribed(_ word: String) throws {
     let text = String(

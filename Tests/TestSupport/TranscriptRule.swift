@@ -17,6 +17,7 @@ package enum TranscriptRule: CaseIterable {
     case .seconds:
       return text.replacing(#/\ in [0-9.e-]+ s\n/#, with: " in … s\n")
         .replacing(#/\ in [0-9.e-]+ s, [0-9.]+ tokens\/s\n/#, with: " in … s, … tokens/s\n")
+        .replacing(#/(progress: .*), [^,]+\/s, [0-9]+ s left\n/#) { "\($0.1), …/s, … s left\n" }
         .replacing(#/"([a-z_]*seconds)": [0-9.e-]+/#) { "\"\($0.1)\": …" }
     case .compressed:
       let isFixture = command.contains(#/\b(in)?valid\//#)

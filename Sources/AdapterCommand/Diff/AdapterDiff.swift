@@ -21,6 +21,7 @@ struct AdapterDiff {
     let detail: EffectComparison.Detail
     let base: String?
     let binding: BindingChoices
+    let progress: ProgressChoice
   }
 
   init(
@@ -28,7 +29,7 @@ struct AdapterDiff {
   ) throws(Failure) {
     self.name = name
     tolerance = choices.tolerance
-    let bar = ProgressBar("comparing", counting: .targets)
+    let bar = ProgressBar("comparing", choices.progress, counting: .targets)
     defer { bar.finish() }
     difference = try rethrowing(as: { Failure($0, in: path) }) { () throws(FormatError) in
       try AdapterDifference(left, right, choices.detail) { bar.advance(1, of: UInt64($0)) }
@@ -41,15 +42,15 @@ struct AdapterDiff {
           + count.of("change"))
     }
     measurement = try choices.base.map { base throws(Failure) in
-      try Self.measure(left, right, at: path, on: base, choices.binding)
+      try Self.measure(left, right, at: path, on: base, choices)
     }
   }
 
   private static func measure(
     _ left: Adapter, _ right: Adapter, at path: FilePath, on base: String,
-    _ choices: BindingChoices
+    _ choices: Choices
   ) throws(Failure) -> ChangeMeasurement {
-    let bar = ProgressBar("comparing")
+    let bar = ProgressBar("comparing", choices.progress)
     defer { bar.finish() }
     // Prompts and prefixes are compared by themselves.
     let (left, right) = (left.onWeights, right.onWeights)
@@ -57,7 +58,7 @@ struct AdapterDiff {
       let checkpoint = try rethrowing(as: RuntimeError.checkpoint) { () throws(CheckpointError) in
         try Checkpoint(FilePath(base))
       }
-      let policy = AdaptedCheckpoint.Policy.looking(choices)
+      let policy = AdaptedCheckpoint.Policy.looking(choices.binding)
       return try ChangeMeasurement(
         try AdaptedCheckpoint(checkpoint, applying: left, policy: policy),
         try AdaptedCheckpoint(checkpoint, applying: right, policy: policy)

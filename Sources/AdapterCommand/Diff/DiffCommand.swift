@@ -56,6 +56,9 @@ struct DiffCommand: ParsableCommand {
   var json = false
 
   @OptionGroup
+  var progressOptions: ProgressOptions
+
+  @OptionGroup
   var report: ReportOptions
 
   func validate() throws {
@@ -86,7 +89,7 @@ struct DiffCommand: ParsableCommand {
     try report.check(inputs: mine.reference.inputs + theirs.reference.inputs, base: base)
     let choices = AdapterDiff.Choices(
       tolerance: tolerance ?? 1e-6, detail: angles ? .angles : .distances, base: base,
-      binding: binding.choices)
+      binding: binding.choices, progress: progressOptions.progress)
     let answer = try SideDiff(mine, theirs, choices)
     try report.write(DiffReport(answer).page)
     if json {
@@ -99,7 +102,7 @@ struct DiffCommand: ParsableCommand {
 
   private func compare(_ mine: Checkpoint, _ theirs: Checkpoint) throws {
     try report.check(inputs: mine.inputs + theirs.inputs)
-    let bar = ProgressBar("comparing")
+    let bar = ProgressBar("comparing", progressOptions.progress)
     let comparison: CheckpointComparison
     do throws(RuntimeError) {
       defer { bar.finish() }

@@ -54,6 +54,9 @@ struct InspectCommand: ParsableCommand {
   var json = false
 
   @OptionGroup
+  var progressOptions: ProgressOptions
+
+  @OptionGroup
   var report: ReportOptions
 
   func validate() throws {
@@ -109,11 +112,12 @@ struct InspectCommand: ParsableCommand {
         "note", "\(adapter.name) acts at run time only: it changes nothing of \(base)")
     } else if let base {
       change = try InspectedAdapter.BaseChange(
-        of: adapter, at: reference.path, on: base, binding.choices)
+        of: adapter, at: reference.path, on: base, binding.choices, progressOptions.progress)
     }
     do throws(FormatError) {
       return summary
-        ? try InspectedAdapter(summaryOf: adapter) : try InspectedAdapter(adapter, change)
+        ? try InspectedAdapter(summaryOf: adapter)
+        : try InspectedAdapter(adapter, change, progressOptions.progress)
     } catch {
       throw Failure(error, in: reference.path)
     }

@@ -40,7 +40,9 @@ struct InspectedAdapter {
   }
 
   /// Looks at all values, and at the base where there is one.
-  init(_ adapter: Adapter, _ change: BaseChange?) throws(FormatError) {
+  init(
+    _ adapter: Adapter, _ change: BaseChange?, _ progress: ProgressChoice
+  ) throws(FormatError) {
     inspection = try Inspection(adapter)
     self.change = change
     var statistics: [[ValueStatistics]] = []
@@ -49,7 +51,7 @@ struct InspectedAdapter {
       statistics.append(
         areWorthwhile ? try ValueStatistics.all(of: group.operations, in: adapter) : [])
     }
-    let bar = ProgressBar("measuring", counting: .targets)
+    let bar = ProgressBar("measuring", progress, counting: .targets)
     defer { bar.finish() }
     let effects = try AdapterEffects(of: adapter) { bar.advance(1, of: UInt64($0)) }
     bar.finish()
@@ -70,13 +72,14 @@ extension InspectedAdapter.BaseChange {
   ///
   /// - Throws: `Failure` where it cannot be applied to this base.
   init(
-    of adapter: Adapter, at adapterPath: FilePath, on base: String, _ choices: BindingChoices
+    of adapter: Adapter, at adapterPath: FilePath, on base: String, _ choices: BindingChoices,
+    _ progress: ProgressChoice
   ) throws(Failure) {
     let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
       try Checkpoint(FilePath(base))
     }
     path = checkpoint.path
-    let bar = ProgressBar("measuring")
+    let bar = ProgressBar("measuring", progress)
     defer { bar.finish() }
     do throws(RuntimeError) {
       let view = try AdaptedCheckpoint(

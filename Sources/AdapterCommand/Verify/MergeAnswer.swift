@@ -1,0 +1,134 @@
+internal import AdapterMath
+internal import AdapterRuntime
+internal import Storage
+internal import StrictJSON
+
+/// What `adapter verify --merge` found out, for people.
+struct MergeAnswer {
+  let base: String
+  /// The adapters with their weights, as given.
+  let adapters: [String]
+  let merged: String
+  let verification: MergeVerification
+
+  private static let maximumRows = 20
+
+  /// A line with the answer, how many tensors are what, and those that are not as they should be.
+  var text: String {
+    let relation = verification.isConfirmed ? "ok," : "not"
+    let answer = "\(merged): \(relation) \(base) with \(adapters.joined(separator: ", "))"
+    let counts = MergeVerification.Kind.allCases.compactMap { kind -> String? in
+      let tensors = tensors(kind)
+      guard !tensors.isEmpty else { return nil }
+      return "  \(tensors.count.of("tensor")) \(kind.words)" + (Self.distance(tensors) ?? "")
+    }
+    let blocks = [[answer.escaped] + counts] + MergeVerification.Kind.allCases.map(list)
+    return blocks.filter { !$0.isEmpty }.joined(separator: [""]).joined(separator: "\n") + "\n"
+  }
+
+  private func tensors(_ kind: MergeVerification.Kind) -> [MergeVerification.Tensor] {
+    verification.tensors.filter { $0.kind == kind }
+  }
+
+  /// How far the farthest element of tensors that are as they should be is from its exact value.
+  private static func distance(_ tensors: [MergeVerification.Tensor]) -> String? {
+    guard tensors.allSatisfy(\.kind.isConfirmed),
+      let largest = tensors.compactMap({ $0.difference?.largest }).max()
+    else { return nil }
+    return ", at most \(largest.short) units in the last place from the exact value"
+  }
+
+  /// The tensors that are not as they should be.
+  private func list(_ kind: MergeVerification.Kind) -> [String] {
+    let tensors = tensors(kind).sorted(by: Self.isBefore)
+    guard !kind.isConfirmed, !tensors.isEmpty else { return [] }
+    let shown = Array(tensors.prefix(Self.maximumRows))
+    let lines: [String] =
+      switch kind {
+      case .differs, .changed: Self.table(shown)
+      case .otherShape, .otherType: shown.map { "    " + $0.isAndShouldBe.cutStart(to: 76) }
+      default: shown.map { "    " + $0.name.text.escaped.cutStart(to: 76) }
+      }
+    let rest = tensors.count - shown.count
+    return ["  \(kind.words):"] + lines + (rest > 0 ? ["    and \(rest.grouped) more"] : [])
+  }
+
+  /// Those that are farthest off come first.
+  private static func isBefore(
+    _ left: MergeVerification.Tensor, _ right: MergeVerification.Tensor
+  ) -> Bool {
+    let (x, y) = (left.place, right.place)
+    return x == y ? left.name < right.name : x > y
+  }
+
+  private static func table(_ tensors: [MergeVerification.Tensor]) -> [String] {
+    let isMeasured = tensors.contains { $0.difference?.change != nil }
+    let columns: [TextColumn] =
+      [.init("elements", .right), .init("units", .right)]
+      + (isMeasured ? [.init("of change", .right)] : []) + [.init("tensor", .tail)]
+    let cells = tensors.map { tensor in
+      let difference = tensor.difference
+      return [difference?.count.grouped ?? "", difference?.largest?.short ?? ""]
+        + (isMeasured ? [difference?.change?.relativeDistance.short ?? ""] : [])
+        + [tensor.name.text.escaped]
+    }
+    return TextColumn.table(columns, cells, indent: 4)
+  }
+}
+
+extension MergeAnswer {
+  /// Up to which relative distance other last bits of sums are the likely reason.
+  private static let likelyRounding = 1e-4
+
+  /// What there is to know besides.
+  var notes: [String] {
+    let entries = verification.receipt.adapters
+    var notes = entries.map { entry in
+      (entries.count == 1 ? "" : "\(entry.label): ") + "base: \(entry.verdict.sentence)"
+    }
+    let near = verification.tensors.filter { tensor in
+      tensor.kind == .differs && tensor.found?.type == .f32
+        && tensor.difference?.change.map { $0.relativeDistance <= Self.likelyRounding } ?? false
+    }
+    if !near.isEmpty {
+      notes.append(
+        "\(near.count.of("F32 tensor")) may differ only in how sums were rounded, as another program "
+          + "or processor does: --tolerance 1e-4 accepts that")
+    }
+    return notes
+  }
+}
+
+extension MergeVerification.Tensor {
+  /// What rows are sorted by: which share of the change is wrong, or how many units. Rounded, so that the last
+  /// digits, in which processors differ, do not decide; what is no number comes first.
+  fileprivate var place: Double {
+    guard let difference else { return 0 }
+    let number = difference.change?.relativeDistance ?? difference.largest ?? .infinity
+    return number.isFinite ? (number * 1e6).rounded() : .infinity
+  }
+
+  /// `w: F32 [3], not BF16 [4]`.
+  fileprivate var isAndShouldBe: String {
+    let infos = [found, expected].compactMap { $0.map { "\($0.type.rawValue) \($0.shape)" } }
+    return (name.text + ": " + infos.joined(separator: ", not ")).escaped
+  }
+}
+
+extension MergeVerification.Kind {
+  /// The kind for people.
+  var words: String {
+    switch self {
+    case .identical: "identical"
+    case .withinOneRounding: "within one rounding"
+    case .withinTolerance: "within the tolerance"
+    case .untouched: "untouched"
+    case .differs: "different"
+    case .changed: "changed and should not have"
+    case .otherShape: "of another shape"
+    case .otherType: "of another kind of number"
+    case .missing: "missing"
+    case .additional: "additional"
+    }
+  }
+}

@@ -1,0 +1,65 @@
+internal import AdapterRuntime
+internal import ArgumentParser
+internal import Checkpoints
+internal import Storage
+internal import SystemPackage
+
+/// The options of `adapter verify --merge`, and its work.
+struct MergeVerificationOptions: ParsableArguments {
+  @OptionGroup
+  var policyOptions: MergePolicyOptions
+
+  @Option(
+    help: """
+      Up to which relative distance from the exact change a changed tensor is accepted, beyond one \
+      rounding: 0 unless given.
+      """)
+  var tolerance: Double?
+
+  @OptionGroup
+  var progressOptions: ProgressOptions
+
+  @Flag(help: "Writes JSON (Spec/cli.md).")
+  var json = false
+
+  /// Whether any of them is given.
+  var isUsed: Bool {
+    policyOptions.isUsed || tolerance != nil || progressOptions.progress != .auto || json
+  }
+
+  func validate() throws {
+    guard (tolerance ?? 0) >= 0, tolerance?.isFinite ?? true else {
+      throw ValidationError("--tolerance is a share, such as 1e-5")
+    }
+  }
+
+  /// Computes a merge again, compares, and says what came out.
+  func verify(base: String, adapters: [String], merged: String) throws(Failure) {
+    let stack = try WeightedStack(adapters)
+    let opened = try stack.open()
+    let (checkpoint, result) = (try open(base), try open(merged))
+    let verification: MergeVerification
+    do throws(RuntimeError) {
+      let view = try AdaptedCheckpoint(
+        checkpoint, applying: opened, policy: policyOptions.policy)
+      let bar = ProgressBar("verifying", progressOptions.progress)
+      defer { bar.finish() }
+      verification = try MergeVerification(of: result, as: view, tolerance: tolerance ?? 0) {
+        bar.advance($0, of: $1)
+      }
+    } catch {
+      throw Failure(error, adapter: stack.references[0].adapter.path)
+    }
+    let answer = MergeAnswer(
+      base: base, adapters: adapters, merged: merged, verification: verification)
+    Terminal.write(json ? answer.json : answer.text)
+    for note in answer.notes { Terminal.report("note", note) }
+    if !verification.isConfirmed { Terminal.exit(1) }
+  }
+
+  private func open(_ path: String) throws(Failure) -> Checkpoint {
+    try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
+      try Checkpoint(FilePath(path))
+    }
+  }
+}
