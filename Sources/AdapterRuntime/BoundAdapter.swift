@@ -32,7 +32,12 @@ public struct BoundAdapter: Sendable {
     _ adapter: Adapter, to checkpoint: Checkpoint, choices: BindingChoices = BindingChoices()
   ) throws(RuntimeError) {
     let parameters = try Self.parameters(of: adapter)
-    let binding = try ParameterBinding(parameters, in: checkpoint, choices: choices)
+    let quantised = QuantisedTargets(parameters, in: checkpoint)
+    try quantised.refuseNamed(choices)
+    let binding = try rethrowing(as: quantised.reason) { () throws(RuntimeError) in
+      try ParameterBinding(parameters, in: checkpoint, choices: choices)
+    }
+    try quantised.refuseBound(binding)
     var builder = BindingBuilder(checkpoint, binding, userLayout: choices.layout)
     for operation in adapter.operations { try builder.append(operation) }
     guard builder.undecided.isEmpty else { throw .undecidedLayout(builder.undecided) }

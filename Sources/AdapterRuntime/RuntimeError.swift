@@ -78,7 +78,7 @@ extension RuntimeError: CustomStringConvertible {
     case .tied(let name, let other):
       "\(name) shares its tensor with \(other): a merge would change both, which is not what was "
         + "trained"
-    case .otherBase(let verdict): "wrong base: \(verdict.sentence)"
+    case .otherBase(let verdict): verdict.refusal
     case .nonfiniteAdapter(let name): "tensor \(name) of the adapter holds a NaN or an infinity"
     case .notSameModel(let what): "not a base and its fine-tuned copy: \(what)"
     case .otherChanges(let names):
@@ -108,8 +108,7 @@ extension RuntimeError: CustomStringConvertible {
     case .undecidedLayout:
       "GPT-2 stores them so: --layout in_out; most models do not: --layout out_in"
     case .nonfiniteAdapter, .overflow: "to merge all the same: --allow-non-finite"
-    case .otherBase(let verdict):
-      verdict.isOverridable ? "to use it all the same: --allow-other-base" : nil
+    case .otherBase(let verdict): verdict.hint
     case .otherChanges: "to leave them behind: --only-bias"
     case .weight(.notFinite, _, _): nil
     case .weight: "it takes weight 1, or 0 to leave it out"
@@ -120,6 +119,18 @@ extension RuntimeError: CustomStringConvertible {
       "where the base's layers have no bias: --add-missing-bias"
     case .binding(.unbound): "inspect BASE lists the names it has; to name one: --map TARGET=STORED"
     default: nil
+    }
+  }
+}
+
+extension RuntimeError {
+  /// Whether it is the base that speaks against a merge: another base, or a decision of the user, could make it
+  /// go.
+  public var isOfBase: Bool {
+    switch self {
+    case .binding, .shape, .type, .undecidedLayout, .layoutConflict, .tied, .otherBase: true
+    case .inStack(_, let error): error.isOfBase
+    default: false
     }
   }
 }
