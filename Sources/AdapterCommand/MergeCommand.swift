@@ -39,26 +39,8 @@ struct MergeCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: "The file or folder to write.", completion: .file())
   var output: String
 
-  @Option(help: "How square weights are stored that nothing else decides, of all adapters.")
-  var layout: LayoutChoice?
-
-  @Option(
-    help: ArgumentHelp(
-      "The base's tensor that a target of an adapter means.", valueName: "target=stored"))
-  var map: [NamePair] = []
-
-  @Flag(help: "Makes biases that an adapter changes and the base does not have, from zeros.")
-  var addMissingBias = false
-
-  @Flag(
-    help: "Gives parameters that share a tensor one each, where an adapter changes them apart.")
-  var untie = false
-
-  @Flag(help: "Merges NaN and infinity as they come.")
-  var allowNonFinite = false
-
-  @Flag(help: "Merges into a base that differs where an adapter does not change it.")
-  var allowOtherBase = false
+  @OptionGroup
+  var options: PolicyOptions
 
   @Flag(help: "Writes a receipt as JSON to standard output (Spec/cli.md).")
   var json = false
@@ -73,19 +55,14 @@ struct MergeCommand: ParsableCommand {
   }
 
   func run() throws {
-    let references = try weightedReferences()
+    let references = try WeightedReference.all(adapters)
+    for reference in references { try checkDistinct(output, from: reference.adapter.inputs) }
     let start = ContinuousClock.now
-    var stack: [WeightedAdapter] = []
-    for reference in references {
-      let adapter = try reference.adapter.open()
-      try reportWarnings(adapter, reference)
-      stack.append(
-        WeightedAdapter(adapter, weight: reference.weight, label: reference.label))
-    }
+    let stack = try references.open()
     let checkpoint = try openCheckpoint(base, notFor: output)
     let receipt: MergeReceipt
     do throws(RuntimeError) {
-      let view = try AdaptedCheckpoint(checkpoint, applying: stack, policy: policy)
+      let view = try AdaptedCheckpoint(checkpoint, applying: stack, policy: options.policy)
       let bar = ProgressBar("merging")
       defer { bar.finish() }
       receipt = try Merge(view).write(to: FilePath(output), replacing: force) {
@@ -97,42 +74,5 @@ struct MergeCommand: ParsableCommand {
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     if json { Terminal.write(receipt.json(seconds: seconds)) }
     for line in receipt.lines(seconds: seconds) { Terminal.report(line.kind, line.text) }
-  }
-
-  private func weightedReferences() throws(Failure) -> [WeightedReference] {
-    var references: [WeightedReference] = []
-    for argument in adapters {
-      let reference = try WeightedReference(argument)
-      try checkDistinct(output, from: reference.adapter.inputs)
-      references.append(reference)
-    }
-    guard references.count(where: \.adapter.isStandardInput) <= 1 else {
-      throw Failure("standard input can be one adapter only", hint: "name the files")
-    }
-    return references
-  }
-
-  /// An adapter that changes nothing, or not what one thinks, is worth a word before the work.
-  private func reportWarnings(
-    _ adapter: Adapter, _ reference: WeightedReference
-  ) throws(Failure) {
-    do throws(FormatError) {
-      for warning in try Warning.all(of: adapter) {
-        if case .unresolvedLayout = warning { continue }
-        let prefix = adapters.count > 1 ? "\(reference.label): " : ""
-        Terminal.report("warning", prefix + warning.sentence)
-      }
-    } catch {
-      throw Failure(error, in: reference.adapter.path)
-    }
-  }
-
-  private var policy: AdaptedCheckpoint.Policy {
-    .init(
-      nonFiniteValues: allowNonFinite ? .allow : .refuse,
-      otherBase: allowOtherBase ? .allow : .refuse,
-      choices: BindingChoices(
-        layout: layout?.layout, names: map.names, missingBias: addMissingBias ? .create : .refuse,
-        ties: untie ? .untie : .refuse))
   }
 }

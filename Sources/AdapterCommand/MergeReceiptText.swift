@@ -100,7 +100,7 @@ extension MergeReceipt {
 
 extension Double {
   /// All digits, without a point where it is whole.
-  fileprivate var exact: String {
+  var exact: String {
     self == rounded() && magnitude < 1e6 ? "\(Int(self))" : "\(self)"
   }
 }
