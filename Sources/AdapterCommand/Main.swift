@@ -8,12 +8,13 @@ struct AdapterTool: ParsableCommand {
     commandName: "adapter",
     abstract: "Packs, inspects, merges and converts adapters of fine-tuned models.",
     discussion: """
-      Exit status: 0 done; 1 the answer is no (diff: they differ; verify: the file is damaged, or \
-      no such merge); 2 could not do it; 64 wrong usage. Results go to standard output, everything else to standard error.
+      Exit status: 0 done; 1 the answer is no (check: the base is refused; diff: they differ; verify: the \
+      file is damaged, or no such merge); 2 could not do it; 64 wrong usage. Results go to standard output, everything else to standard error.
       """,
     version: toolVersion,
     subcommands: [
-      ConvertCommand.self, DiffCommand.self, ExtractCommand.self, InspectCommand.self,
+      CheckCommand.self, ConvertCommand.self, DiffCommand.self, ExtractCommand.self,
+      InspectCommand.self,
       MergeCommand.self, PackCommand.self, RunCommand.self, UnpackCommand.self, VerifyCommand.self,
     ])
 }

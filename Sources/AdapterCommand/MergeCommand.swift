@@ -72,7 +72,7 @@ struct MergeCommand: ParsableCommand {
   var undo: String?
 
   @OptionGroup
-  var policyOptions: MergePolicyOptions
+  var options: PolicyOptions
 
   @OptionGroup
   var progressOptions: ProgressOptions
@@ -101,25 +101,23 @@ struct MergeCommand: ParsableCommand {
   }
 
   func run() throws {
-    let stack = try WeightedStack(adapters)
+    let references = try WeightedReference.all(adapters)
     for path in [output, undo].compactMap(\.self) {
-      for reference in stack.references {
-        try checkDistinct(path, from: reference.adapter.inputs)
-      }
+      for reference in references { try checkDistinct(path, from: reference.adapter.inputs) }
     }
     let start = ContinuousClock.now
-    let opened = try stack.open()
+    let stack = try references.open()
     let checkpoint = try openCheckpoint(base, notFor: output)
     do throws(RuntimeError) {
       let view = try AdaptedCheckpoint(
-        checkpoint, applying: opened, as: dtype?.type, policy: policyOptions.policy)
+        checkpoint, applying: stack, as: dtype?.type, policy: options.policy)
       if let output {
         try merge(view, to: FilePath(output), start)
       } else {
         try survey(view, start)
       }
     } catch {
-      throw Failure(error, adapter: stack.references[0].adapter.path)
+      throw Failure(error, adapter: references[0].adapter.path)
     }
   }
 

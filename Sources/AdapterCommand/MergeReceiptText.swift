@@ -115,7 +115,7 @@ extension MergeReport {
 
 extension Double {
   /// All digits, without a point where it is whole.
-  fileprivate var exact: String {
+  var exact: String {
     self == rounded() && magnitude < 1e6 ? "\(Int(self))" : "\(self)"
   }
 }

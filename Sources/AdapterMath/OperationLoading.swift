@@ -43,6 +43,7 @@ extension ParameterChange {
       return try rotation.load(&loader) as RotateOutputChange<Scalar>
     case .addSpectral(let spectrum):
       return try spectrum.load(&loader, shape.dimensions) as LowRankChange<Scalar>
+    case .restore: throw .unsupported("restore beside another operation on its parameter")
     default: throw .unsupported("\(operation.name) changes no parameter")
     }
   }

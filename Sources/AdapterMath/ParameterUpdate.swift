@@ -19,6 +19,8 @@ package struct ParameterUpdate: Sendable {
   private enum Program: Sendable {
     /// The parameter's own bytes, whatever they mean.
     case bytes(OperandRun)
+    /// Its bits before a change.
+    case bits(BitRestoration)
     case single(TileProgram<Float>)
     case double(TileProgram<Double>)
   }
@@ -44,6 +46,12 @@ package struct ParameterUpdate: Sendable {
       (program, nonfiniteOperands) = (
         .bytes(run), run.isFinite ? [] : [replace.value.operand.tensor]
       )
+    } else if changes.count == 1, case .restore(let restore) = changes[0].operation {
+      guard storedType ?? type == type, restore.difference.type.bitWidth == type.bitWidth else {
+        throw .unsupported("restore of elements of another type")
+      }
+      let bits = try BitRestoration(restore, of: changes[0].adapter)
+      (program, nonfiniteOperands) = (.bits(bits), bits.nonfiniteOperands)
     } else if [type, storedType].contains(.f64) || changes.contains(where: \.needsDouble) {
       let program = try TileProgram<Double>(changes, shape)
       (self.program, nonfiniteOperands) = (.double(program), program.nonfiniteOperands)
@@ -56,7 +64,7 @@ package struct ParameterUpdate: Sendable {
   /// Whether it needs to see all of the parameter before it can change any of it.
   package var needsMeasuring: Bool {
     switch program {
-    case .bytes: false
+    case .bytes, .bits: false
     case .single(let program): program.needsMeasuring
     case .double(let program): program.needsMeasuring
     }
@@ -75,7 +83,7 @@ package struct ParameterUpdate: Sendable {
   ) throws(Failure) {
     let scratch = TileScratch()
     switch program {
-    case .bytes: break
+    case .bytes, .bits: break
     case .single(var program):
       try program.measure(grid, storedType, tiles: tiles, &scratch.single, failing, read)
       self.program = .single(program)
@@ -128,6 +136,7 @@ package struct ParameterUpdate: Sendable {
         rebasing: result[start * widths.result..<end * widths.result])
       switch program {
       case .bytes: break
+      case .bits(let bits): try unsafe bits.apply(source, to: target, type, grid, part)
       case .single(let program):
         try unsafe program.apply(
           source, storedType, to: target, type, grid, part, &scratch.single, &survival)
@@ -221,7 +230,7 @@ extension Adapters.Operation {
   /// Whether it gives values, whatever was there.
   package var isReplacement: Bool {
     switch self {
-    case .replace, .replaceRows: true
+    case .replace, .replaceRows, .restore: true
     default: false
     }
   }

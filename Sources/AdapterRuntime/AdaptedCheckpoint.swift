@@ -41,20 +41,31 @@ public struct AdaptedCheckpoint: Sendable {
       case allow
     }
 
+    /// An adapter that records no samples of its base.
+    public enum MissingFingerprint: Sendable {
+      /// It ends the work with an error.
+      case refuse
+      /// The base is trusted by its names and shapes.
+      case allow
+    }
+
     /// What happens to values that are not finite.
     public var nonFiniteValues: NonFiniteValues
     /// What happens on another base.
     public var otherBase: OtherBase
+    /// What happens where nothing says which base is meant.
+    public var missingFingerprint: MissingFingerprint
     /// What the user decides where a base leaves a question open.
     public var choices: BindingChoices
 
     /// Refuses everything doubtful, but for what is given.
     public init(
       nonFiniteValues: NonFiniteValues = .refuse, otherBase: OtherBase = .refuse,
-      choices: BindingChoices = BindingChoices()
+      missingFingerprint: MissingFingerprint = .allow, choices: BindingChoices = BindingChoices()
     ) {
       self.nonFiniteValues = nonFiniteValues
       self.otherBase = otherBase
+      self.missingFingerprint = missingFingerprint
       self.choices = choices
     }
   }
@@ -83,7 +94,9 @@ public struct AdaptedCheckpoint: Sendable {
       let applied = try rethrowing(
         as: { stack.count > 1 ? .inStack(weighted.label, $0) : $0 }
       ) { () throws(RuntimeError) in
-        try AppliedAdapter(weighted, to: checkpoint, policy)
+        let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices)
+        if let refusal = applied.refusal(policy) { throw refusal }
+        return applied
       }
       adapters.append(applied)
     }
@@ -191,6 +204,11 @@ public struct AdaptedCheckpoint: Sendable {
 
   /// The change of a tensor with its operands loaded.
   func update(of adapted: AdaptedTensor) throws(RuntimeError) -> TensorUpdate {
+    try TensorUpdate(adapted, operands(of: adapted), nonFiniteValues: policy.nonFiniteValues)
+  }
+
+  /// The operands of a tensor's change, which have to be there and, unless the policy says otherwise, finite.
+  func operands(of adapted: AdaptedTensor) throws(RuntimeError) -> ParameterUpdate {
     let update: ParameterUpdate
     do throws(FormatError) {
       update = try ParameterUpdate(
@@ -204,7 +222,7 @@ public struct AdaptedCheckpoint: Sendable {
         (try? load($0, of: adapted))?.nonfiniteOperands.isEmpty == false
       }
     }
-    return try TensorUpdate(adapted, update, nonFiniteValues: policy.nonFiniteValues)
+    return update
   }
 
   private func load(

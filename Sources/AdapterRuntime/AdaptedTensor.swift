@@ -62,6 +62,7 @@ public struct AdaptedTensor: Sendable {
     return switch last.operation {
     case .add(let add): add.result
     case .replace(let replace): replace.result
+    case .restore(let restore): restore.result
     default: nil
     }
   }

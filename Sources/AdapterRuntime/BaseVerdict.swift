@@ -1,6 +1,4 @@
-public import AdapterFormat
 public import Checkpoints
-internal import Storage
 public import StrictJSON
 
 /// What a base's samples say about the base that an adapter was made for.
@@ -10,24 +8,51 @@ public enum BaseVerdict: Sendable, Hashable {
   case exact
   /// Every sampled value is the same, in another element type.
   case sameValues
-  /// The tensors that the adapter changes are the same; others are not.
-  case othersDiffer([Name])
-  /// Tensors that the adapter changes hold other values.
-  case targetsDiffer([Name])
-  /// The adapter records samples, but none of these tensors, which it changes.
-  case targetsNotSampled([Name])
+  /// Tensors that the adapter leaves alone have more rows; the samples of those that were there are the same.
+  case padded([Name])
   /// The adapter records no samples: its base is trusted by name.
   case unknown
+  /// The adapter records samples, but none of these tensors, which it changes.
+  case targetsNotSampled([Name])
+  /// The tensors that the adapter changes are the same; others are not.
+  case othersDiffer([Name])
+  /// Tensors that the adapter changes have more rows than it was made for.
+  case targetsPadded([Name])
+  /// Tensors that the adapter changes hold other values, the worst first.
+  case targetsDiffer([Name])
+  /// They hold what they would hold after a merge of this very adapter.
+  case alreadyMerged([Name])
+  /// Tensors of the adapter's base that are not there, or have another shape.
+  case structureDiffers(missing: [Name], otherShape: [Name])
+  /// Parameters that the adapter changes are stored in so few values that they cannot be changed.
+  case quantised(QuantisationScheme, [Name])
 
   /// The verdict's name for programs.
   public var code: String {
     switch self {
     case .exact: "exact"
     case .sameValues: "same_values"
-    case .othersDiffer: "others_differ"
-    case .targetsDiffer: "targets_differ"
-    case .targetsNotSampled: "targets_not_sampled"
+    case .padded: "padded"
     case .unknown: "no_fingerprint"
+    case .targetsNotSampled: "targets_not_sampled"
+    case .othersDiffer: "others_differ"
+    case .targetsPadded: "targets_padded"
+    case .targetsDiffer: "targets_differ"
+    case .alreadyMerged: "already_merged"
+    case .structureDiffers: "structure_differs"
+    case .quantised: "quantised"
+    }
+  }
+
+  /// The tensors that are not as they were recorded.
+  public var names: [Name] {
+    switch self {
+    case .exact, .sameValues, .unknown: []
+    case .padded(let names), .targetsNotSampled(let names), .othersDiffer(let names),
+      .targetsPadded(let names), .targetsDiffer(let names), .alreadyMerged(let names),
+      .quantised(_, let names):
+      names
+    case .structureDiffers(let missing, let otherShape): missing + otherShape
     }
   }
 
@@ -36,31 +61,46 @@ public enum BaseVerdict: Sendable, Hashable {
     switch self {
     case .exact: "matches in every sample"
     case .sameValues: "matches in every sample, in another element type"
-    case .othersDiffer(let names):
-      "the adapter's targets match, but \(Self.list(names)) not"
-    case .targetsDiffer(let names): "\(Self.list(names)) other values than the adapter's base"
-    case .targetsNotSampled(let names): "\(Self.list(names)) no sample in the adapter's fingerprint"
+    case .padded(let names):
+      "matches in every sample; \(Self.list(names, "has", "have")) more rows, which the adapter leaves alone"
     case .unknown: "no fingerprint in the adapter: the base is trusted by name only"
+    case .targetsNotSampled(let names):
+      "\(Self.list(names, "has", "have")) no sample in the adapter's fingerprint"
+    case .othersDiffer(let names):
+      "the adapter's targets match, but \(Self.list(names, "has", "have")) not"
+    case .targetsPadded(let names):
+      "\(Self.list(names, "has", "have")) more rows than in the adapter's base, and the adapter sizes "
+        + (names.count == 1 ? "it" : "them")
+    case .targetsDiffer(let names):
+      "\(Self.list(names, "has", "have")) other values than the adapter's base"
+    case .alreadyMerged(let names):
+      "this adapter is already merged into it: \(Self.list(names, "holds", "hold")) the result"
+    case .structureDiffers(let missing, []): "the base has no \(Self.list(missing, "", ""))"
+    case .structureDiffers([], let names):
+      "\(Self.list(names, "has", "have")) another shape than in the adapter's base"
+    case .structureDiffers(let missing, let names):
+      "the base has no \(Self.list(missing, "", "")), and \(Self.list(names, "has", "have")) another shape"
+    case .quantised(let scheme, let names):
+      "\(Self.list(names, "is", "are")) quantised (\(scheme.rawValue)), in too few values to hold the change"
     }
   }
 
-  /// Whether a merge goes on.
+  private static func list(_ names: [Name], _ singular: String, _ plural: String) -> String {
+    let shown = names.prefix(3).map(\.text).joined(separator: ", ")
+    let rest = names.count > 3 ? " and \(names.count - 3) more" : ""
+    let verb = names.count == 1 ? singular : plural
+    return shown + rest + (verb.isEmpty ? "" : " " + verb)
+  }
+}
+
+// MARK: - Policy
+
+extension BaseVerdict {
+  /// Whether a merge goes on, unless a user asks for a fingerprint.
   public var isAccepted: Bool {
     switch self {
-    case .exact, .sameValues, .unknown: true
-    case .othersDiffer, .targetsDiffer, .targetsNotSampled: false
-    }
-  }
-
-  /// How much it speaks against the base.
-  var doubt: Int {
-    switch self {
-    case .exact: 0
-    case .sameValues: 1
-    case .unknown: 2
-    case .targetsNotSampled: 3
-    case .othersDiffer: 4
-    case .targetsDiffer: 5
+    case .exact, .sameValues, .padded, .unknown: true
+    default: false
     }
   }
 
@@ -72,129 +112,40 @@ public enum BaseVerdict: Sendable, Hashable {
     }
   }
 
-  private static func list(_ names: [Name]) -> String {
-    let shown = names.prefix(3).map(\.text).joined(separator: ", ")
-    let rest = names.count > 3 ? " and \(names.count - 3) more" : ""
-    return shown + rest + (names.count == 1 ? " has" : " have")
-  }
-}
-
-// MARK: - Taking and comparing samples
-
-extension FingerprintRecord {
-  /// How many tensors a fingerprint samples at most, beyond the adapter's targets.
-  private static let maximumTensors = 4096
-
-  /// Samples a base.
-  ///
-  /// - Parameters:
-  ///   - checkpoint: the base.
-  ///   - targets: the stored tensors that the adapter changes, which are always sampled.
-  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
-  public init(of checkpoint: Checkpoint, targets: [Name]) throws(RuntimeError) {
-    let chosen = Self.choose(checkpoint, targets: Set(targets))
-    var tensors: [TensorFingerprint] = []
-    var sketches: [Sketch] = []
-    for tensor in chosen {
-      let sample = try checking { () throws(CheckpointError) in try TensorSample(tensor) }
-      tensors.append(
-        TensorFingerprint(
-          name: tensor.info.name, type: tensor.info.type, shape: tensor.info.shape,
-          exact: sample.exact, value: sample.value))
-      if let sketch = sample.sketch, sketches.count < FingerprintRecord.maximumSketchCount {
-        sketches.append(Sketch(name: tensor.info.name, bytes: sketch))
-      }
-    }
-    self.init(tensors: tensors, sketch: sketches)
-  }
-
-  /// All tensors that are no integers; of very many, the targets and 1,024 evenly chosen others.
-  private static func choose(_ checkpoint: Checkpoint, targets: Set<Name>) -> [StoredTensor] {
-    let all = checkpoint.tensors.filter { isSampled($0.info) }
-      .sorted { $0.info.name < $1.info.name }
-    guard all.count > maximumTensors else { return all }
-    let others = all.filter { !targets.contains($0.info.name) }
-    let count = min(1024, others.count)
-    let evenly = (0..<count).map { others[$0 * others.count / count] }
-    return all.filter { targets.contains($0.info.name) } + evenly
-  }
-
-  private static func isSampled(_ info: TensorInfo) -> Bool {
-    switch info.type {
-    case .bool, .i8, .i16, .u16, .i32, .u32, .i64, .u64: false
-    default: info.shape.dimensions.count <= Limits.dimensions
+  /// How much it speaks against the base.
+  var doubt: Int {
+    switch self {
+    case .exact: 0
+    case .sameValues: 1
+    case .padded: 2
+    case .unknown: 3
+    case .targetsNotSampled: 4
+    case .othersDiffer: 5
+    case .targetsPadded: 6
+    case .targetsDiffer: 7
+    case .alreadyMerged: 8
+    case .structureDiffers: 9
+    case .quantised: 10
     }
   }
 
-  /// Holds a base against the samples.
-  ///
-  /// - Parameters:
-  ///   - checkpoint: the base.
-  ///   - targets: the stored tensors that the adapter changes, by the names they were recorded under.
-  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
-  /// - Returns: the verdict.
-  func verdict(
-    on checkpoint: Checkpoint, targets: [Name: Name]
-  ) throws(RuntimeError) -> BaseVerdict {
-    guard !tensors.isEmpty else { return .unknown }
-    var isExact = true
-    var different: [Name] = []
-    let names = storedNames(in: checkpoint, targets: targets)
-    let targets = Set(targets.values)
-    let unsampled = targets.subtracting(names.values).filter { name in
-      checkpoint.tensor(name).map { Self.isSampled($0.info) } ?? true
-    }
-    guard unsampled.isEmpty else { return .targetsNotSampled(unsampled.sorted()) }
-    for recorded in tensors {
-      guard let tensor = names[recorded.name].flatMap(checkpoint.tensor) else {
-        different.append(recorded.name)
-        continue
-      }
-      let digest = try checking { () throws(CheckpointError) in
-        try checkpoint.sampleDigest(of: tensor)
-      }
-      if digest == recorded.exact { continue }
-      let sample = try checking { () throws(CheckpointError) in try TensorSample(tensor) }
-      isExact = false
-      let isSame = sample.value != nil && sample.value == recorded.value
-      if !isSame, !isClose(sample, recorded) { different.append(tensor.info.name) }
-    }
-    let wrongTargets = different.filter(targets.contains)
-    if !wrongTargets.isEmpty { return .targetsDiffer(wrongTargets) }
-    if !different.isEmpty { return .othersDiffer(different) }
-    return isExact ? .exact : .sameValues
+  /// Why a merge does not go on.
+  var refusal: String {
+    if case .unknown = self { return "the adapter has no fingerprint of its base" }
+    return "wrong base: \(sentence)"
   }
 
-  /// Rounding to F16 on the way may move a value by more than BF16's last bit: then the sketch
-  /// decides, with |a − b| ≤ 2^−8 · max(|a|, |b|) + 2^−24.
-  private func isClose(_ sample: TensorSample, _ recorded: TensorFingerprint) -> Bool {
-    guard sample.type != recorded.type, [sample.type, recorded.type].contains(.f16),
-      sample.shape == recorded.shape, let now = sample.sketch,
-      let then = sketch.first(where: { $0.name == recorded.name })?.bytes
-    else { return false }
-    return zip(Self.floats(now), Self.floats(then)).allSatisfy { now, then in
-      abs(now - then) <= 0x1p-8 * max(abs(now), abs(then)) + 0x1p-24
+  /// What to do about it; nil where nothing can be done with this base.
+  var hint: String? {
+    switch self {
+    case .othersDiffer, .targetsNotSampled: "to use it all the same: --allow-other-base"
+    case .unknown:
+      "to record one: adapter convert ADAPTER -o NEW.adp --base BASE, with the base it was trained on"
+    case .targetsPadded: "merge into the base as it was before its vocabulary was padded"
+    case .alreadyMerged:
+      "merge into the base as it was before: a second time the change would be doubled"
+    case .quantised: "merge into the unquantised original"
+    default: nil
     }
-  }
-
-  private static func floats(_ bytes: [UInt8]) -> [Float] {
-    stride(from: 0, to: bytes.count, by: 4).map { start in
-      Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
-    }
-  }
-
-  /// Where the recorded tensors are now: found as an adapter's targets are, since a base's names may
-  /// have another prefix. Where that does not find them all, by their own names, and the targets
-  /// where the adapter's binding has found them.
-  private func storedNames(
-    in checkpoint: Checkpoint, targets: [Name: Name]
-  ) -> [Name: Name] {
-    let shapes = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.shape) })
-    let binding = try? NameBinding(tensors.map(\.name), hints: [:], in: checkpoint) {
-      checkpoint.tensor($1)?.info.shape == shapes[$0]
-    }
-    if let binding { return binding.stored }
-    return Dictionary(
-      uniqueKeysWithValues: tensors.map { ($0.name, targets[$0.name] ?? $0.name) })
   }
 }

@@ -32,7 +32,12 @@ public struct BoundAdapter: Sendable {
     _ adapter: Adapter, to checkpoint: Checkpoint, choices: BindingChoices = BindingChoices()
   ) throws(RuntimeError) {
     let parameters = try Self.parameters(of: adapter)
-    let binding = try ParameterBinding(parameters, in: checkpoint, choices: choices)
+    let quantised = QuantisedTargets(parameters, in: checkpoint)
+    try quantised.refuseNamed(choices)
+    let binding = try rethrowing(as: quantised.reason) { () throws(RuntimeError) in
+      try ParameterBinding(parameters, in: checkpoint, choices: choices)
+    }
+    try quantised.refuseBound(binding)
     var builder = BindingBuilder(checkpoint, binding, userLayout: choices.layout)
     for operation in adapter.operations { try builder.append(operation) }
     guard builder.undecided.isEmpty else { throw .undecidedLayout(builder.undecided) }
@@ -66,7 +71,10 @@ public struct BoundAdapter: Sendable {
       }
     }
     let isReplaced = tensor.changes.contains {
-      if case .replace = $0.operation { true } else { false }
+      switch $0.operation {
+      case .replace, .restore: true
+      default: false
+      }
     }
     guard isReplaced || tensor.info.type.isFloat else {
       throw .type(tensor.info.name, tensor.info.type, by: nil)

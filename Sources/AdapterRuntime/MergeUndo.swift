@@ -7,22 +7,24 @@ internal import StrictJSON
 internal import SystemPackage
 
 /// An adapter that takes a merge back: merged into the result, it gives the base's tensors, bit for bit, and proves it
-/// by their digests.
+/// by their digests (Spec/adp-v1.md, section 8.22).
 ///
-/// For a tensor that only low-rank changes were added to, it holds their factors with the scale turned round, and
-/// what rounding had lost, which is nearly nothing; for any other the difference, or the base's own bytes.
+/// For a tensor that only low-rank changes were added to, it holds their factors, and the differences that are left of
+/// its bits when they are taken away: nearly none. For any other it holds the differences.
 public struct MergeUndo: Sendable {
   /// The adapter, for the merged checkpoint as its base.
   public let adapter: Adapter
 
   /// Refuses a merge that it could not take back.
   ///
-  /// - Parameters:
-  ///   - view: what is to be merged.
+  /// - Parameter view: what is to be merged.
   /// - Throws: `RuntimeError.notUndoable`.
   public static func check(_ view: AdaptedCheckpoint) throws(RuntimeError) {
     if view.resultType != nil { throw .notUndoable("all tensors get another element type") }
     for tensor in view.tensors {
+      guard tensor.info.type.bitWidth.isMultiple(of: 8) else {
+        throw .notUndoable("\(tensor.info.name) has elements that are parts of bytes")
+      }
       switch tensor.kind {
       case .changed, .converted: break
       case .created: throw .notUndoable("\(tensor.info.name) is new")
@@ -39,119 +41,125 @@ public struct MergeUndo: Sendable {
   /// - Throws: `RuntimeError` where either cannot be read.
   public init(of view: AdaptedCheckpoint, in merged: Checkpoint) throws(RuntimeError) {
     try Self.check(view)
-    var builder = UndoBuilder(view)
-    for tensor in view.tensors {
-      guard let before = view.checkpoint.tensor(tensor.info.name),
-        let after = merged.tensor(tensor.info.name), before.info == after.info
-      else { throw .notSameModel("\(tensor.info.name) is not as it was merged") }
-      try builder.append(tensor, before, after)
+    let undone = try view.tensors.concurrentMap { tensor throws(RuntimeError) in
+      try UndoneTensor(tensor, in: view.checkpoint, merged)
     }
+    var operations: [Adapters.Operation] = []
+    for tensor in undone { operations.append(try tensor.operation) }
     let plain = Adapter(
-      name: "undo", method: "undo", operations: builder.operations, inert: [], source: nil,
-      files: [],
+      name: "undo", method: "undo", operations: operations, inert: [], source: nil, files: [],
       base: BaseRecord(
         name: merged.path.lastComponent?.string, revision: nil, architecture: nil,
-        fingerprint: nil), tensors: builder.tensors)
+        fingerprint: nil), tensors: undone.flatMap(\.contents))
     adapter = try BoundAdapter(plain, to: merged).recordingBase(merged)
   }
 }
 
-/// The operations and tensors of an undo, one tensor of the base after the other.
-private struct UndoBuilder {
-  private let view: AdaptedCheckpoint
-  private(set) var operations: [Adapters.Operation] = []
-  private(set) var tensors: [TensorContents] = []
-  private var names: Set<Name> = []
-
-  init(_ view: AdaptedCheckpoint) {
-    self.view = view
-  }
-
-  mutating func append(
-    _ tensor: AdaptedTensor, _ before: StoredTensor, _ after: StoredTensor
-  ) throws(RuntimeError) {
-    let undo = try TensorUndo(before, after, inverse: try inverse(of: tensor))
-    for change in undo.inverse { try append(change) }
-    let contents = try undo.contents
-    tensors.append(contents)
-    let (operand, target) = (TypedOperand(contents.info), Target(before.info.name))
-    operations.append(
-      try decoding { () throws(FormatError) in
-        undo.residualType == nil
-          ? try Operation(Replace(parameter: target, value: operand, result: undo.digest))
-          : try Operation(Add(parameter: target, delta: operand, scale: 1, result: undo.digest))
-      })
-  }
-
-  /// The factors' tensors, and the operation.
-  private mutating func append(_ change: ParameterChange) throws(RuntimeError) {
-    operations.append(change.operation)
-    for operand in change.operation.operands where names.insert(operand.tensor).inserted {
-      guard let info = change.adapter.tensor(operand.tensor) else { continue }
-      let bytes = try decoding { () throws(FormatError) in
-        try change.adapter.contents(of: operand.tensor)
-      }
-      tensors.append(TensorContents(info, bytes: MemoryBytes(bytes), offset: 0))
-    }
-  }
-
-  /// Low-rank changes with the scale turned round, of operands with names of their own; empty where the tensor is
-  /// changed in any other way.
-  private func inverse(of tensor: AdaptedTensor) throws(RuntimeError) -> [ParameterChange] {
-    var all: [ParameterChange] = []
-    for (change, owner) in zip(tensor.changes, tensor.owners) {
-      guard case .addLowRank(var low) = change.operation, case .whole = change.part,
-        low.magnitude == nil, low.experts == nil
-      else { return [] }
-      var copies: [TensorContents] = []
-      func copy(_ operand: TypedOperand, widened: Bool = false) throws(RuntimeError) -> TypedOperand
-      {
-        let copy = try FactorCopy(operand, of: change.adapter, owner: owner, isDouble: widened)
-        copies.append(copy.contents)
-        return copy.operand
-      }
-      // One operand of F64 makes all of the arithmetic so: what F32 values need.
-      low.a = try copy(low.a, widened: tensor.info.type == .f32)
-      low.b = try copy(low.b)
-      low.diagonal = try low.diagonal.map { operand throws(RuntimeError) in try copy(operand) }
-      low.rowScale = try low.rowScale.map { operand throws(RuntimeError) in try copy(operand) }
-      low.scale = -low.scale * change.weight
-      low.weight = Target(tensor.info.name, layout: low.weight.layout)
-      let operation = try decoding { () throws(FormatError) in try Operation(low) }
-      let adapter = Adapter(
-        name: "undo", method: "undo", operations: [operation], inert: [], source: nil, files: [],
-        base: nil, tensors: copies)
-      all.append(ParameterChange(operation, of: adapter, part: .whole))
-    }
-    return all.reversed()
-  }
-}
-
-/// A factor of a change, under a name of its own.
-private struct FactorCopy {
-  let operand: TypedOperand
-  let contents: TensorContents
+/// One merged tensor, and what makes it the base's again.
+private struct UndoneTensor: Sendable {
+  private let difference: BitDifferences
+  private let digest: Digest
 
   init(
-    _ source: TypedOperand, of adapter: Adapter, owner: Int, isDouble: Bool
+    _ tensor: AdaptedTensor, in base: Checkpoint, _ merged: Checkpoint
   ) throws(RuntimeError) {
-    let name = source.operand.tensor
-    guard let info = adapter.tensor(name) else { throw .format(.unsupported("tensor \(name)")) }
-    let isWidened = isDouble && info.type != .f64
-    let bytes = try decoding { () throws(FormatError) in
-      let bytes = try adapter.contents(of: name)
-      return isWidened ? bytes.doubles(of: info.type).flatMap(\.littleEndianBytes) : bytes
+    let name = tensor.info.name
+    guard let before = base.tensor(name), let after = merged.tensor(name),
+      before.info == after.info
+    else { throw .notSameModel("\(name) is not as it was merged") }
+    let factors = try decoding { () throws(FormatError) in
+      before.info.type.isFloat ? try BitFactors(tensor.changes, shape: before.info.shape) : nil
     }
-    let copy = TensorInfo(
-      name: Name("\(owner)\(isWidened ? ".f64" : "").\(name)"), type: isWidened ? .f64 : info.type,
-      shape: info.shape)
-    operand = TypedOperand(Operand(copy.name, window: source.operand.window), in: copy)
-    contents = TensorContents(copy, bytes: MemoryBytes(bytes), offset: 0)
+    difference = BitDifferences(base: before, merged: after, factors: factors)
+    digest = try TensorReader(before).digest()
+  }
+
+  private var name: Name { difference.base.info.name }
+
+  private var infos: (difference: TensorInfo, left: TensorInfo?, right: TensorInfo?) {
+    let info = difference.base.info
+    let bits = TensorInfo(name: name, type: info.type.unsigned, shape: info.shape)
+    guard let factors = difference.factors, factors.rank > 0 else { return (bits, nil, nil) }
+    let (left, right) = (factors.left.count / factors.rank, factors.right.count / factors.rank)
+    return (
+      bits, matrix(".left", left, factors.rank), matrix(".right", factors.rank, right)
+    )
+  }
+
+  private func matrix(_ suffix: String, _ rows: Int, _ columns: Int) -> TensorInfo? {
+    Shape([UInt64(rows), UInt64(columns)]).map {
+      TensorInfo(name: Name(name.text + suffix), type: .f32, shape: $0)
+    }
+  }
+
+  var operation: Adapters.Operation {
+    get throws(RuntimeError) {
+      let (bits, left, right) = infos
+      return try decoding { () throws(FormatError) in
+        try Operation(
+          Restore(
+            parameter: Target(name), difference: TypedOperand(bits),
+            left: left.map(TypedOperand.init), right: right.map(TypedOperand.init), result: digest))
+      }
+    }
+  }
+
+  var contents: [TensorContents] {
+    let (bits, left, right) = infos
+    let factors = [(left, difference.factors?.left), (right, difference.factors?.right)]
+    return [TensorContents(bits, bytes: difference, offset: 0)]
+      + factors.compactMap { info, values in
+        guard let info, let values else { return nil }
+        return TensorContents(info, bytes: MemoryBytes(values.littleEndianBytes), offset: 0)
+      }
   }
 }
 
-extension Double {
+/// The differences of a tensor's bits, worked out when they are read.
+private struct BitDifferences: RandomAccessBytes {
+  let base: StoredTensor
+  let merged: StoredTensor
+  let factors: BitFactors?
+
+  var count: UInt64 { UInt64(base.info.byteCount) }
+
+  func read(
+    at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(StorageError) {
+    let width = base.info.type.bitWidth / 8
+    let (start, end) = (Int(offset), Int(offset) + buffer.count)
+    let elements = start / width..<(end + width - 1) / width
+    guard !elements.isEmpty else { return }
+    let original = try base.bytes(ofElements: elements.lowerBound, elements.count)
+    var predicted = try merged.bytes(ofElements: elements.lowerBound, elements.count)
+    if let factors, factors.rank > 0 {
+      let columns = base.info.shape.dimensions.dropFirst().reduce(1, *)
+      unsafe predicted.withUnsafeMutableBytes { bytes in
+        unsafe factors.subtract(
+          from: UnsafeRawBufferPointer(bytes), into: bytes, base.info.type, elements,
+          columns: columns)
+      }
+    }
+    let bytes = BitDifference.make(from: predicted, to: original, of: base.info.type)
+    let first = start - elements.lowerBound * width
+    unsafe buffer.copyBytes(from: bytes[first..<first + buffer.count])
+  }
+}
+
+extension ElementType {
+  /// The unsigned integer of as many bits, at least eight.
+  fileprivate var unsigned: ElementType {
+    switch bitWidth {
+    case 16: .u16
+    case 32: .u32
+    case 64: .u64
+    default: .u8
+    }
+  }
+}
+
+extension [Float] {
   fileprivate var littleEndianBytes: [UInt8] {
-    (0..<8).map { UInt8(truncatingIfNeeded: bitPattern >> (8 * $0)) }
+    flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }
   }
 }

@@ -62,6 +62,8 @@ extension RuntimeError {
     case rotation
     /// What is replaced is not blended with what was there.
     case replacement
+    /// Bits are restored or not.
+    case restoration
   }
 }
 
@@ -84,7 +86,7 @@ extension RuntimeError: CustomStringConvertible {
     case .tied(let name, let other):
       "\(name) shares its tensor with \(other): a merge would change both, which is not what was "
         + "trained"
-    case .otherBase(let verdict): "wrong base: \(verdict.sentence)"
+    case .otherBase(let verdict): verdict.refusal
     case .nonfiniteAdapter(let name): "tensor \(name) of the adapter holds a NaN or an infinity"
     case .notSameModel(let what): "not a base and its fine-tuned copy: \(what)"
     case .otherChanges(let names):
@@ -100,6 +102,8 @@ extension RuntimeError: CustomStringConvertible {
     case .weight(.replacement, let weight, let name):
       "weight \(weight): \(name?.text ?? "a parameter") is replaced, and not blended with what was "
         + "there"
+    case .weight(.restoration, let weight, let name):
+      "weight \(weight): \(name?.text ?? "a parameter") is restored bit for bit, which has no parts"
     case .conflict(let conflict): conflict.description
     case .notSharded: "the base is one file: there is nothing to share"
     case .notUndoable(let why): "the merge could not be taken back: \(why)"
@@ -123,8 +127,7 @@ extension RuntimeError: CustomStringConvertible {
     case .partsMissing:
       "each --part with the same base, adapters and options writes its share; without --part or --finish all are "
         + "written"
-    case .otherBase(let verdict):
-      verdict.isOverridable ? "to use it all the same: --allow-other-base" : nil
+    case .otherBase(let verdict): verdict.hint
     case .otherChanges: "to leave them behind: --only-bias"
     case .weight(.notFinite, _, _): nil
     case .weight: "it takes weight 1, or 0 to leave it out"
@@ -135,6 +138,18 @@ extension RuntimeError: CustomStringConvertible {
       "where the base's layers have no bias: --add-missing-bias"
     case .binding(.unbound): "inspect BASE lists the names it has; to name one: --map TARGET=STORED"
     default: nil
+    }
+  }
+}
+
+extension RuntimeError {
+  /// Whether it is the base that speaks against a merge: another base, or a decision of the user, could make it
+  /// go.
+  public var isOfBase: Bool {
+    switch self {
+    case .binding, .shape, .type, .undecidedLayout, .layoutConflict, .tied, .otherBase: true
+    case .inStack(_, let error): error.isOfBase
+    default: false
     }
   }
 }

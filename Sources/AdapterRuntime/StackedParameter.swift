@@ -117,6 +117,9 @@ struct StackedParameter {
       guard change.weight == 1 else { throw weightError(.rotation, owner) }
       rotation = owner
     }
+    if case .restore = change.operation, change.weight != 1 {
+      throw weightError(.restoration, owner)
+    }
     lastChange = owner
     keep(change, owner)
   }

@@ -39,9 +39,9 @@ public struct AppliedAdapter: Sendable {
 
   /// Binds an adapter to a base, and holds the base against its fingerprint.
   ///
-  /// - Throws: `RuntimeError` where it cannot be applied, or not to this base or with this weight.
+  /// - Throws: `RuntimeError` where it cannot be applied to this base, whatever it holds, or with this weight.
   init(
-    _ weighted: WeightedAdapter, to checkpoint: Checkpoint, _ policy: AdaptedCheckpoint.Policy
+    _ weighted: WeightedAdapter, to checkpoint: Checkpoint, _ choices: BindingChoices
   ) throws(RuntimeError) {
     let adapter = weighted.adapter
     guard weighted.weight.isFinite else { throw .weight(.notFinite, weighted.weight) }
@@ -51,15 +51,27 @@ public struct AppliedAdapter: Sendable {
     }
     (label, weight) = (weighted.label, weighted.weight)
     // What is said of names is said to all adapters, and is for those that have them.
-    var choices = policy.choices
+    var choices = choices
     let targets = Set(adapter.operations.compactMap(\.target?.name))
     choices.names = choices.names.filter { targets.contains($0.key) }
-    bound = try BoundAdapter(adapter, to: checkpoint, choices: choices)
-    verdict =
-      try adapter.base?.fingerprint?.verdict(
-        on: checkpoint, targets: bound.targets(recordedBy: adapter)) ?? .unknown
-    guard verdict.isAccepted || (verdict.isOverridable && policy.otherBase == .allow) else {
-      throw .otherBase(verdict)
+    let fingerprint = adapter.base?.fingerprint
+    let bound: BoundAdapter
+    do throws(RuntimeError) {
+      bound = try BoundAdapter(adapter, to: checkpoint, choices: choices)
+    } catch {
+      throw try fingerprint?.padding(behind: error, of: adapter, in: checkpoint) ?? error
     }
+    self.bound = bound
+    verdict = try fingerprint?.verdict(on: checkpoint, of: adapter, bound) ?? .unknown
+  }
+
+  /// Why a merge does not go on; nil where it does.
+  func refusal(_ policy: AdaptedCheckpoint.Policy) -> RuntimeError? {
+    let isAccepted =
+      switch verdict {
+      case .unknown: policy.missingFingerprint == .allow
+      default: verdict.isAccepted || (verdict.isOverridable && policy.otherBase == .allow)
+      }
+    return isAccepted ? nil : .otherBase(verdict)
   }
 }

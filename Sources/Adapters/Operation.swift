@@ -48,6 +48,8 @@ public indirect enum Operation: Sendable, Hashable {
   case rotateOutput(RotateOutput)
   /// W ← W + an inverse Fourier transform.
   case addSpectral(AddSpectral)
+  /// Elements of p ← their bits before a change.
+  case restore(Restore)
   /// An operation that this version carries and cannot apply, and why.
   case unsupported(OperationRecord, reason: String)
 
@@ -57,7 +59,7 @@ public indirect enum Operation: Sendable, Hashable {
     PrependEmbeddings.self, PrependKV.self, AddHadamard.self, AddKronecker.self, AddSparse.self,
     AddBlocks.self, AddCirculant.self, AddGroupedLowRank.self, AddNormalisedLowRank.self,
     ScaleLowRank.self, RotateInput.self, RotateButterfly.self, ReflectInput.self, RotateOutput.self,
-    AddSpectral.self,
+    AddSpectral.self, Restore.self,
   ]
 
   /// The payload; nil for an operation that this version does not know.
@@ -83,6 +85,7 @@ public indirect enum Operation: Sendable, Hashable {
     case .reflectInput(let payload): payload
     case .rotateOutput(let payload): payload
     case .addSpectral(let payload): payload
+    case .restore(let payload): payload
     case .unsupported: nil
     }
   }

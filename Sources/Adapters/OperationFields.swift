@@ -122,7 +122,13 @@ package struct OperationFields {
     return word
   }
 
-  /// A digest in hexadecimal, where it is there.
+  /// A required SHA-256.
+  func digest(_ key: Name) throws(FormatError) -> Digest {
+    guard let digest = try optionalDigest(key) else { throw refuse("no \"\(key)\"") }
+    return digest
+  }
+
+  /// A SHA-256, where it is there.
   func optionalDigest(_ key: Name) throws(FormatError) -> Digest? {
     guard let value = value(key) else { return nil }
     guard case .string(let text) = value, let digest = Digest(hexadecimal: text) else {

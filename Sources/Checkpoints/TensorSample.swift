@@ -18,9 +18,19 @@ public struct TensorSample: Sendable, Hashable {
   ///
   /// - Throws: `CheckpointError.storage` where the file cannot be read.
   public init(_ tensor: StoredTensor) throws(CheckpointError) {
-    info = tensor.info
+    try self.init(tensor, as: tensor.info.shape)
+  }
+
+  /// Takes the samples of a tensor's first rows, as those of a tensor that has no others.
+  ///
+  /// - Parameters:
+  ///   - tensor: a tensor.
+  ///   - shape: a shape of no more elements.
+  /// - Throws: `CheckpointError.storage` where the file cannot be read.
+  package init(_ tensor: StoredTensor, as shape: Shape) throws(CheckpointError) {
+    info = TensorInfo(name: tensor.info.name, type: tensor.info.type, shape: shape)
     let width = tensor.info.type.bitWidth
-    let ranges = Self.ranges(count: info.shape.count).map {
+    let ranges = Self.ranges(count: shape.count).map {
       $0.lowerBound * width / 8..<$0.upperBound * width / 8
     }
     var sampled = [UInt8](repeating: 0, count: ranges.reduce(0) { $0 + $1.count })
@@ -61,6 +71,13 @@ public struct TensorSample: Sendable, Hashable {
       : Array((values + Array(repeating: 0, count: Self.block)).prefix(Self.block))
     // Every NaN is one NaN.
     return chosen.flatMap { littleEndian($0.isNaN ? 0x7FC0_0000 : Float($0).bitPattern) }
+  }
+
+  /// Which elements of a tensor of `count` its sketch holds, in order; of one of less than 32 elements, all.
+  package static func sketchPositions(count: Int) -> [Int] {
+    guard count > whole else { return Array(0..<min(count, block)) }
+    let ranges = ranges(count: count)
+    return stride(from: 0, to: 128, by: 4).map { ranges[$0].lowerBound }
   }
 
   private var encodedShape: [UInt8] {

@@ -65,6 +65,7 @@ import Testing
       commands.append(["convert", path, "-o", output()])
       commands.append(["pack", path, "-o", output(), "--license", "mit"])
       commands.append(["merge", base, path, "-o", output()])
+      commands.append(["check", base, path])
       if FilePath(path).lastComponent?.string.hasPrefix("m_") == true, !path.contains("m_adapters")
       {
         commands.append(["unpack", path, "-o", output()])
@@ -78,6 +79,7 @@ import Testing
     for path in try inputs("bases") {
       commands += [["inspect", path], ["diff", path, path]]
       commands.append(["merge", path, many, "-o", output()])
+      commands.append(["check", path, many])
       commands.append(["extract", path, path, "-o", output(), "--method", "bitfit"])
       commands.append(["run", path, "--token-ids", "1", "--max-new-tokens", "1"])
     }

@@ -30,7 +30,8 @@ import Testing
     #expect(
       Set(documents.map(\.schema)) == [
         "adapter.inspect/1", "adapter.inspect-checkpoint/1", "adapter.diff/1",
-        "adapter.diff-checkpoint/1", "adapter.merge/1", "adapter.run/1", "adapter.verify-merge/1",
+        "adapter.diff-checkpoint/1", "adapter.merge/1", "adapter.check/1", "adapter.run/1",
+        "adapter.verify-merge/1", "adapter.merge-survey/1",
       ])
     for (schema, keys) in documents {
       let section = try #require(try Self.section(schema), "\(schema)")
@@ -54,8 +55,10 @@ import Testing
     }
   }
 
-  /// The verdicts of `diff` and of `verify --merge`, and the findings of `inspect`, as the sources have them.
+  /// The verdicts of `check`, `diff` and `verify --merge` and the findings of `inspect`, as the sources have them.
   @Test(arguments: [
+    "exact", "same_values", "padded", "no_fingerprint", "targets_not_sampled", "others_differ",
+    "targets_padded", "targets_differ", "already_merged", "structure_differs", "quantised",
     "same", "same_weights", "same_effect", "undecided", "differs", "within_tolerance", "only_left",
     "only_right", "other_kind",
     "other_dtype", "other_shape", "untrained", "concentrated", "unused_rank", "wider_than_needed",

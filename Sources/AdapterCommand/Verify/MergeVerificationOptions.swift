@@ -7,7 +7,7 @@ internal import SystemPackage
 /// The options of `adapter verify --merge`, and its work.
 struct MergeVerificationOptions: ParsableArguments {
   @OptionGroup
-  var policyOptions: MergePolicyOptions
+  var policyOptions: PolicyOptions
 
   @Option(
     help: """
@@ -35,20 +35,20 @@ struct MergeVerificationOptions: ParsableArguments {
 
   /// Computes a merge again, compares, and says what came out.
   func verify(base: String, adapters: [String], merged: String) throws(Failure) {
-    let stack = try WeightedStack(adapters)
-    let opened = try stack.open()
+    let references = try WeightedReference.all(adapters)
+    let stack = try references.open()
     let (checkpoint, result) = (try open(base), try open(merged))
     let verification: MergeVerification
     do throws(RuntimeError) {
       let view = try AdaptedCheckpoint(
-        checkpoint, applying: opened, policy: policyOptions.policy)
+        checkpoint, applying: stack, policy: policyOptions.policy)
       let bar = ProgressBar("verifying", progressOptions.progress)
       defer { bar.finish() }
       verification = try MergeVerification(of: result, as: view, tolerance: tolerance ?? 0) {
         bar.advance($0, of: $1)
       }
     } catch {
-      throw Failure(error, adapter: stack.references[0].adapter.path)
+      throw Failure(error, adapter: references[0].adapter.path)
     }
     let answer = MergeAnswer(
       base: base, adapters: adapters, merged: merged, verification: verification)

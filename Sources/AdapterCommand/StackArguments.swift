@@ -1,38 +1,41 @@
 internal import AdapterFormat
 internal import AdapterRuntime
 internal import Adapters
+internal import Storage
 
-/// The adapters of a stack as the command line names them, from left to right.
-struct WeightedStack {
-  let references: [WeightedReference]
-
-  init(_ arguments: [String]) throws(Failure) {
+extension WeightedReference {
+  /// The adapters of a stack as the command line names them; standard input is one of them at most.
+  static func all(_ arguments: [String]) throws(Failure) -> [WeightedReference] {
     var references: [WeightedReference] = []
     for argument in arguments { references.append(try WeightedReference(argument)) }
     guard references.count(where: \.adapter.isStandardInput) <= 1 else {
       throw Failure("standard input can be one adapter only", hint: "name the files")
     }
-    self.references = references
+    return references
   }
+}
 
-  /// Opens them. One that changes nothing, or not what one thinks, is worth a word before the work.
+extension [WeightedReference] {
+  /// Opens all of them, and reports what is worth a word before the work.
   func open() throws(Failure) -> [WeightedAdapter] {
     var stack: [WeightedAdapter] = []
-    for reference in references {
+    for reference in self {
       let adapter = try reference.adapter.open()
       try reportWarnings(adapter, reference)
-      stack.append(WeightedAdapter(adapter, weight: reference.weight, label: reference.label))
+      stack.append(
+        WeightedAdapter(adapter, weight: reference.weight, label: reference.label))
     }
     return stack
   }
 
+  /// An adapter that changes nothing, or not what one thinks, is worth a word.
   private func reportWarnings(
     _ adapter: Adapter, _ reference: WeightedReference
   ) throws(Failure) {
     do throws(FormatError) {
       for warning in try Warning.all(of: adapter) {
         if case .unresolvedLayout = warning { continue }
-        let prefix = references.count > 1 ? "\(reference.label): " : ""
+        let prefix = count > 1 ? "\(reference.label): " : ""
         Terminal.report("warning", prefix + warning.sentence)
       }
     } catch {

@@ -1,9 +1,8 @@
 internal import AdapterRuntime
 internal import ArgumentParser
-internal import Checkpoints
 
-/// What a merge accepts that it normally refuses, and what its user decides where a base leaves a question open.
-struct MergePolicyOptions: ParsableArguments {
+/// What a user decides of a merge where a base leaves a question open, and what is to be accepted or refused.
+struct PolicyOptions: ParsableArguments {
   @Option(help: "How square weights are stored that nothing else decides, of all adapters.")
   var layout: LayoutChoice?
 
@@ -19,15 +18,19 @@ struct MergePolicyOptions: ParsableArguments {
     help: "Gives parameters that share a tensor one each, where an adapter changes them apart.")
   var untie = false
 
-  @Flag(help: "Merges NaN and infinity as they come.")
+  @Flag(help: "Accepts NaN and infinity as they come.")
   var allowNonFinite = false
 
-  @Flag(help: "Merges into a base that differs where an adapter does not change it.")
+  @Flag(help: "Accepts a base that differs where an adapter does not change it.")
   var allowOtherBase = false
+
+  @Flag(help: "Refuses an adapter that has no fingerprint of its base.")
+  var requireFingerprint = false
 
   /// Whether any of them is given.
   var isUsed: Bool {
     layout != nil || !map.isEmpty || addMissingBias || untie || allowNonFinite || allowOtherBase
+      || requireFingerprint
   }
 
   /// What they say together.
@@ -35,6 +38,7 @@ struct MergePolicyOptions: ParsableArguments {
     .init(
       nonFiniteValues: allowNonFinite ? .allow : .refuse,
       otherBase: allowOtherBase ? .allow : .refuse,
+      missingFingerprint: requireFingerprint ? .refuse : .allow,
       choices: BindingChoices(
         layout: layout?.layout, names: map.names, missingBias: addMissingBias ? .create : .refuse,
         ties: untie ? .untie : .refuse))

@@ -1,0 +1,55 @@
+internal import AdapterRuntime
+internal import ArgumentParser
+internal import Checkpoints
+internal import Storage
+internal import SystemPackage
+
+/// `adapter check`.
+struct CheckCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check",
+    abstract: "Says whether a base is the one that adapters were made for.",
+    usage: "adapter check <base> <adapter>[:<weight>] ... [<options>]",
+    discussion: """
+      Everything that a merge decides before it writes, and nothing is written: how the base's samples \
+      compare with those that an adapter recorded, how its names were found, how many tensors would \
+      change. Exit status 0 where a merge would go, 1 where the base is refused, 2 for trouble.
+
+      Examples:
+        adapter check base.safetensors lora.adp
+        adapter check path/to/model lora.adp:0.7 dora.adp:-0.3
+        adapter check path/to/model lora.adp --json
+      """)
+
+  @Argument(
+    help: "The base: a safetensors file, or a folder or index of shards.", completion: .file())
+  var base: String
+
+  @Argument(
+    help: """
+      The adapters: .adp files, FILE#NAME, - for standard input, or PEFT folders; each may end in \
+      :WEIGHT.
+      """, completion: .file())
+  var adapters: [String]
+
+  @OptionGroup
+  var options: PolicyOptions
+
+  @Flag(help: "Writes JSON (Spec/cli.md).")
+  var json = false
+
+  func run() throws {
+    let references = try WeightedReference.all(adapters)
+    let stack = try references.open()
+    let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
+      try Checkpoint(FilePath(base))
+    }
+    let check = try rethrowing(as: { Failure($0, adapter: references[0].adapter.path) }) {
+      () throws(RuntimeError) in
+      try BaseCheck(checkpoint, applying: stack, policy: options.policy)
+    }
+    let answer = CheckAnswer(base: base, check: check)
+    Terminal.write(json ? answer.json : answer.text)
+    if !check.isAccepted { Terminal.exit(1) }
+  }
+}

@@ -1,0 +1,51 @@
+public import AdapterFormat
+public import Checkpoints
+internal import Storage
+public import StrictJSON
+
+extension FingerprintRecord {
+  /// How many tensors a fingerprint samples at most, beyond the adapter's targets.
+  private static let maximumTensors = 4096
+
+  /// Samples a base.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the base.
+  ///   - targets: the stored tensors that the adapter changes, which are always sampled.
+  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
+  public init(of checkpoint: Checkpoint, targets: [Name]) throws(RuntimeError) {
+    let chosen = Self.choose(checkpoint, targets: Set(targets))
+    var tensors: [TensorFingerprint] = []
+    var sketches: [Sketch] = []
+    for tensor in chosen {
+      let sample = try checking { () throws(CheckpointError) in try TensorSample(tensor) }
+      tensors.append(
+        TensorFingerprint(
+          name: tensor.info.name, type: tensor.info.type, shape: tensor.info.shape,
+          exact: sample.exact, value: sample.value))
+      if let sketch = sample.sketch, sketches.count < FingerprintRecord.maximumSketchCount {
+        sketches.append(Sketch(name: tensor.info.name, bytes: sketch))
+      }
+    }
+    self.init(tensors: tensors, sketch: sketches)
+  }
+
+  /// All tensors that are no integers; of very many, the targets and 1,024 evenly chosen others.
+  private static func choose(_ checkpoint: Checkpoint, targets: Set<Name>) -> [StoredTensor] {
+    let all = checkpoint.tensors.filter { isSampled($0.info) }
+      .sorted { $0.info.name < $1.info.name }
+    guard all.count > maximumTensors else { return all }
+    let others = all.filter { !targets.contains($0.info.name) }
+    let count = min(1024, others.count)
+    let evenly = (0..<count).map { others[$0 * others.count / count] }
+    return all.filter { targets.contains($0.info.name) } + evenly
+  }
+
+  /// Whether a fingerprint has a place for a tensor.
+  static func isSampled(_ info: TensorInfo) -> Bool {
+    switch info.type {
+    case .bool, .i8, .i16, .u16, .i32, .u32, .i64, .u64: false
+    default: info.shape.dimensions.count <= Limits.dimensions
+    }
+  }
+}

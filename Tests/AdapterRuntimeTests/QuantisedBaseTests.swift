@@ -1,0 +1,138 @@
+import AdapterRuntime
+import Adapters
+import Checkpoints
+import Storage
+import StrictJSON
+import SystemPackage
+import TestSupport
+import Testing
+
+/// A base that stores what an adapter changes in too few values is refused for that.
+@Suite struct QuantisedBaseTests {
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func lora(_ target: Name) throws -> Adapter {
+    var made = HandMadeAdapter()
+    let a = made.operand("a", [2, 8], (0..<16).map { Float($0) / 8 - 1 })
+    let b = made.operand("b", [8, 2], (0..<16).map { Float($0) / 16 - 0.5 })
+    try made.append(AddLowRank(weight: Target(target, layout: .outIn), a: a, b: b, scale: 1))
+    return made.adapter
+  }
+
+  /// A base with a quantised `q_proj` and an `o_proj` of floats.
+  private func base(
+    _ scheme: QuantisationScheme, prefix: String = "model."
+  ) throws -> Checkpoint {
+    var made = HandMadeCheckpoint()
+    made.add(quantised: "\(prefix)layers.0.self_attn.q_proj", scheme)
+    made.add(
+      Name("\(prefix)layers.0.self_attn.o_proj.weight"), [8, 8], (0..<64).map { Float($0) })
+    return try made.write(to: folder)
+  }
+
+  private func refusal(_ target: Name, _ base: Checkpoint) throws -> RuntimeError {
+    try #require(
+      throws: RuntimeError.self,
+      performing: { try AdaptedCheckpoint(base, applying: try lora(target)) })
+  }
+
+  /// Under its own name, and under one with another prefix.
+  @Test(
+    arguments: QuantisationScheme.allCases,
+    ["model.layers.0.self_attn.q_proj.weight", "layers.0.self_attn.q_proj.weight"])
+  func aTargetIsRefusedByItsScheme(_ scheme: QuantisationScheme, _ target: String) throws {
+    let error = try refusal(Name(target), try base(scheme))
+    guard case .otherBase(.quantised(let found, let names)) = error else {
+      return #expect(Bool(false), "\(error)")
+    }
+    #expect(found == scheme)
+    #expect(names == ["model.layers.0.self_attn.q_proj.weight"])
+    #expect(error.description.contains(scheme.rawValue))
+    #expect(error.hint == "merge into the unquantised original")
+    #expect(error.isOfBase)
+  }
+
+  /// A change of all experts at once, of which the base has each by itself.
+  @Test func aStackOfQuantisedExpertsIsRefused() throws {
+    var made = HandMadeCheckpoint()
+    for expert in 0..<2 {
+      made.add(quantised: "model.layers.0.mlp.experts.\(expert).down_proj", .gptq)
+    }
+    let error = try refusal("model.layers.0.mlp.experts.down_proj", made.write(to: folder))
+    guard case .otherBase(.quantised(.gptq, let names)) = error else {
+      return #expect(Bool(false), "\(error)")
+    }
+    #expect(names.count == 2)
+  }
+
+  /// What no adapter changes is copied, bytes and all.
+  @Test(arguments: QuantisationScheme.allCases)
+  func whatIsNotChangedStaysAsItIs(_ scheme: QuantisationScheme) throws {
+    let base = try base(scheme)
+    let view = try AdaptedCheckpoint(
+      base, applying: try lora("model.layers.0.self_attn.o_proj.weight"))
+    let output = folder.appending("merged")
+    let receipt = try Merge(view).write(to: output, replacing: false)
+    #expect(receipt.changed == ["model.layers.0.self_attn.o_proj.weight"])
+    let (before, after) = (try EditedBase(base), try EditedBase(Checkpoint(output)))
+    #expect(before.tensors.keys == after.tensors.keys)
+    for (name, tensor) in before.tensors where name != receipt.changed[0] {
+      #expect(
+        after.tensors[name]?.bytes == tensor.bytes && after.tensors[name]?.type == tensor.type)
+    }
+  }
+
+  /// One quantised target is enough: nothing is merged by halves.
+  @Test func oneOfTwoTargetsIsEnough() throws {
+    var made = HandMadeAdapter()
+    for (place, name) in ["o_proj", "q_proj"].enumerated() {
+      let delta = made.operand(
+        Name("d\(place)"), [8, 8], Array(repeating: 1, count: 64))
+      let target = Target(Name("model.layers.0.self_attn.\(name).weight"))
+      try made.append(Replace(parameter: target, value: delta, absent: .refuse))
+    }
+    let base = try base(.gptq)
+    let adapter = made.adapter
+    let error = #expect(throws: RuntimeError.self) {
+      try AdaptedCheckpoint(base, applying: adapter)
+    }
+    guard case .otherBase(.quantised(.gptq, _)) = error else { return #expect(Bool(false)) }
+  }
+
+  /// Floats of eight bits without scales, and integers, are what they are.
+  @Test func withoutWhatBelongsToAScheme() throws {
+    var made = HandMadeCheckpoint()
+    made.add("a.weight", .f8E4M3, [8, 8], Array(repeating: 0, count: 64))
+    made.add("b.weight", .u8, [8, 8], Array(repeating: 0, count: 64))
+    made.add("c.weight", .i8, [8, 8], Array(repeating: 0, count: 64))
+    made.add("d_packed", [1], [0])
+    let base = try made.write(to: folder)
+    for name: Name in ["a.weight", "b.weight", "c.weight", "d"] {
+      #expect(base.quantisation(of: name) == nil)
+    }
+    guard case .type(_, .f8E4M3, by: nil) = try refusal("a.weight", base) else {
+      return #expect(Bool(false))
+    }
+  }
+
+  /// A base that was quantised where the adapter leaves it alone is another one, that one may insist on.
+  @Test func aBaseThatWasQuantisedElsewhere() throws {
+    var made = HandMadeCheckpoint()
+    let (query, output): (Name, Name) = (
+      "model.layers.0.self_attn.q_proj.weight", "model.layers.0.self_attn.o_proj.weight"
+    )
+    for name in [query, output] { made.add(name, [8, 8], (0..<64).map { Float($0) }) }
+    let original = try made.write(to: try TemporaryFolder())
+    let adapter = try BoundAdapter(try lora(output), to: original).recordingBase(original)
+    let quantised = try base(.gptq)
+    let error = #expect(throws: RuntimeError.self) {
+      try AdaptedCheckpoint(quantised, applying: adapter)
+    }
+    guard case .otherBase(.othersDiffer([query])) = error else { return #expect(Bool(false)) }
+    _ = try AdaptedCheckpoint(quantised, applying: adapter, policy: .init(otherBase: .allow))
+    let own = try BoundAdapter(try lora(output), to: quantised).recordingBase(quantised)
+    #expect(try AdaptedCheckpoint(quantised, applying: own).verdict == .exact)
+  }
+}
