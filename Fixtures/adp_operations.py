@@ -53,6 +53,7 @@ BUTTERFLY = op("rotate_butterfly", {"r": [2, 2, 2, 2], "s": [2, 1]})
 REFLECT = op("reflect_input", {"u": [2, 1]})
 TURN = op("rotate_output", {"theta": [2], "alpha": [2]}, variant="road_1", group=2)
 SPECTRAL = op("add_spectral", {"spectrum": [1]}, seed=5, scale=1, layout="out_in")
+RESTORE = op("restore", {"difference": ("U16", [2, 2]), "left": [2, 1], "right": [1, 2]}, result="5" * 64)
 
 # One of each: the name that its vectors have, the rule of its operands, itself.
 ALL = [
@@ -76,7 +77,10 @@ ALL = [
     ("reflect", "REF-1", REFLECT),
     ("rotate_output", "TUR-1", TURN),
     ("spectral", "SPE-1", SPECTRAL),
+    ("restore", "RES-1", RESTORE),
 ]
+# What is wrong without a role, where it is not that a required one is missing.
+WITHOUT = {"kronecker": {"w1": "KRO-1", "w2": "KRO-1"}, "restore": {"left": "RES-1", "right": "RES-1"}}
 
 VALID = {
     "add_low_rank_kernel": (
@@ -221,6 +225,14 @@ VALID = {
         "a seed over 32 bits; an unresolved layout",
         [other(SPECTRAL, seed=2**32 + 5, shape=[2, 2]), other(SPECTRAL, layout="unresolved")],
     ),
+    "restore": (
+        "factors; none, of every width; a kernel; a vector",
+        [
+            other(RESTORE, shape=[2, 2]),
+            *[other(RESTORE, {"difference": (f"U{w}", [3]), "left": None, "right": None}, shape=[3, 1]) for w in (8, 16, 32, 64)],
+            other(RESTORE, {"difference": ("U32", [2, 1, 3]), "right": [1, 3]}, shape=[2, 1, 3]),
+        ],
+    ),
     "prepend_target": (
         "a target, a shape and names bound to, which mean nothing there",
         [other(PROMPT, target="x", shape=[9], bound=["x"]), other(KV, target="x", shape=[0], bound=[])],
@@ -299,10 +311,10 @@ def systematic():
         for role, shape in operation["tensors"].items():
             if name != "low_rank":
                 without = other(operation, {role: None})
-                broken = "KRO-1" if name == "kronecker" else "MAN-1"
+                broken = WITHOUT.get(name, {}).get(role, "MAN-1")
                 yield f"manifest/missing_{name}_{role}", broken, f"{operation['op']} without {role}", without
             if rule and role != "indices" and (name, role) != ("add", "delta"):
-                narrow = other(operation, {role: ("I8", shape)})
+                narrow = other(operation, {role: ("I8", shape[1] if isinstance(shape, tuple) else shape)})
                 yield f"manifest/integer_{name}_{role}", rule, f"{role} of {operation['op']} is of type I8", narrow
         for key in operation:
             if name != "low_rank" and key not in ("op", "tensors"):
@@ -499,6 +511,11 @@ INVALID = [
         other(TURN, {"theta": [3], "alpha": [3]}, group=4),
     ),
     ("manifest/rotate_output_large", "TUR-1", "groups of 2^53 - 2", other(TURN, variant="road_4", group=2**53 - 2)),
+    ("manifest/restore_inner", "RES-1", "left has r = 2, right r = 1", other(RESTORE, {"left": [2, 2]})),
+    ("manifest/restore_kernel", "RES-1", "left has three dimensions", other(RESTORE, {"left": [2, 1, 1]})),
+    ("manifest/restore_count", "RES-1", "left and right are of 2 x 3 elements, difference of 2 x 2", other(RESTORE, {"right": [1, 3]})),
+    ("manifest/restore_shape", "OPS-5", "shape has as many elements, in other rows", other(RESTORE, shape=[4, 1])),
+    ("manifest/restore_vector", "OPS-5", "a vector of other elements", other(RESTORE, {"left": None, "right": None}, shape=[5])),
     ("manifest/spectral_scalar", "SPE-1", "spectrum has no dimensions", other(SPECTRAL, {"spectrum": []})),
     ("manifest/spectral_matrix", "SPE-1", "spectrum is a matrix", other(SPECTRAL, {"spectrum": [1, 1]})),
 ]

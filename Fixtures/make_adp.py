@@ -203,14 +203,14 @@ def example_manifest():
     return manifest_of(stream, method="lora", operations=[low_rank(layout_from="name")])
 
 
-FORMATS = {"F32": "f", "F64": "d", "I8": "b", "I32": "i", "I64": "q"}
+FORMATS = {"F32": "f", "F64": "d", "I8": "b", "I32": "i", "I64": "q", "U8": "B", "U16": "H", "U32": "I", "U64": "Q"}
 
 
 def numbers(dtype, count):
     """The bytes of 1, 2, 3, …; of 0, 1, 2, … where they are integers."""
     if dtype == "BF16":
         return b"".join(f32(value + 1)[2:] for value in range(count))
-    return struct.pack(f"<{count}{FORMATS[dtype]}", *range(*(0, count) if dtype[0] == "I" else (1, count + 1)))
+    return struct.pack(f"<{count}{FORMATS[dtype]}", *range(*(0, count) if dtype[0] in "IU" else (1, count + 1)))
 
 
 def operations_manifest(*operations):

@@ -29,7 +29,7 @@ def low_rank(o, p, s):
 def multiply(o, p, s):
     own = not (o.bias and o.side == "input")
     if o.side == "output" or o.layout != "out_in" or len(o.shape or ()) < 3:
-        return own, fits(o, s.n) if o.side == "output" else fits(o, None, s.n)
+        return own, fits(o, *([s.n] if o.side == "output" else [None, s.n]))
     out, into = o.shape[:2]
     return own, s.n == into or s.n > into > 0 == s.n % into and out % (s.n // into) == 0
 
@@ -57,16 +57,14 @@ def kronecker(o, p, s):
     return own, own and fits(o, one[0] * two[0], one[1] * prod(two[1:]), kernel)
 
 def blocks(o, p, s):
-    own = 0 not in p.m.shape
     if len(p.m.shape) != 3:
-        return own and len(p.m.shape) == 2, fits(o, None if o.tiled else s.q, flat=True)
-    own &= p.m.shape[1] == p.m.shape[2] and not o.tiled
+        return 0 not in p.m.shape and len(p.m.shape) == 2, fits(o, None if o.tiled else s.q, flat=True)
+    own = 0 not in p.m.shape and p.m.shape[1] == p.m.shape[2] and not o.tiled
     return own, own and fits(o, s.r * s.q, lambda into: into % s.q == 0, flat=True)
 
 def rotate(o, p, s):
     b = (1 + isqrt(1 + 8 * s.m)) // 2
-    own = b > 1 and b * (b - 1) == 2 * s.m and (o.radius or 0) >= 0 and s.n in (1, o.shared or s.n)
-    own &= (o.terms or 0) <= 64
+    own = b * (b - 1) == 2 * s.m > 0 <= (o.radius or 0) and (o.terms or 0) <= 64 and s.n in (1, o.shared or s.n)
     into = (lambda into: into % b == 0) if o.shared else s.n * b
     return own, own and fits(o, None, into, flat=True)
 
@@ -74,8 +72,8 @@ SCALE, DIGEST, STREAM = {"scale*": float}, "[0-9a-f]{64}", {"stream*": "decoder|
 LAYOUT = {"layout*": "out_in|in_out|unresolved",
           "layout_from": "base|kind|name|flag|siblings|model_type|user"}
 COUNTS = "experts a_blocks b_blocks heads head_dim terms group".split()  # integers from 1 on
-# op: its rules' prefix; its roles, * where required, with dimensions; its keys and their types; its
-# rules. A letter is one size throughout, ~ makes a vector, + is for more dimensions.
+# op: its rules' prefix; its roles, * where required, with dimensions; its keys and their types; its rules.
+# A letter is one size throughout, ~ makes a vector, + is for more dimensions.
 SECTIONS = {
     "add_low_rank": ("LOW", "a*: x y +, b*: o z +, diagonal: ~q, row_scale: ~o, magnitude: ~o", {
         **SCALE, **LAYOUT, "experts": int, "wide": bool, "a_blocks": int, "b_blocks": int},
@@ -90,7 +88,7 @@ SECTIONS = {
     "replace_rows": ("ROW", "values*: n +", {"rows*": [int]}, lambda o, p, s: (
         len(o.rows) == len({*o.rows}) == s.n, o.shape is None or o.shape != [] and
         o.shape[1:] == p["values"].shape[1:] and o.shape[0] > max(o.rows, default=-1))),
-    "prepend_embeddings": ("PRE", "values*: n d", STREAM, lambda o, p, s: (True, True)),
+    "prepend_embeddings": ("PRE", "values*: n d", STREAM, lambda *_: (True, True)),
     "prepend_kv": ("PKV", "values*: n w", {
         **STREAM, "heads*": int, "head_dim*": int, "slots*": [[int, int]]}, lambda o, p, s: (
         s.w % (o.heads * o.head_dim) == 0 and
@@ -111,14 +109,16 @@ SECTIONS = {
     "rotate_butterfly": ("BUT", "r*: f n b b, s*: ~o", {}, lambda o, p, s: (
         s.f * s.n * s.b and (s.f == 1 or s.b % 2 == 0 == s.n % 2**min(s.f - 1, 64)),
         fits(o, s.o, s.n * s.b))),
-    "reflect_input": ("REF", "u*: i r", {"orthogonal": bool}, lambda o, p, s: (
-        True, fits(o, None, s.i))),
-    "rotate_output": ("TUR", "theta*: n, alpha*: n", {
-        "variant*": "road_1|road_2|road_4", "group*": int}, lambda o, p, s: (
+    "reflect_input": ("REF", "u*: i r", {"orthogonal": bool}, lambda o, p, s: (True, fits(o, None, s.i))),
+    "rotate_output": ("TUR", "theta*: n, alpha*: n", {"variant*": "road_[124]", "group*": int}, lambda o, p, s: (
         o.group % 2 == 0 == s.n % (o.group * int(o.variant[-1]) // 2),
         fits(o, s.n // int(o.variant[-1]) * 2))),
-    "add_spectral": ("SPE", "spectrum*: n", {**SCALE, **LAYOUT, "seed*": int}, lambda o, p, s: (
-        True, fits(o, flat=True)))}
+    "add_spectral": ("SPE", "spectrum*: n", {**SCALE, **LAYOUT, "seed*": int},
+                     lambda o, p, s: (True, fits(o, flat=True))),
+    "restore": ("RES", "difference*, left: i r, right: r j", {"result*": DIGEST}, lambda o, p, s: (
+        len(p) != 2 and (len(p) < 2 or s.i * s.j == prod(p.difference.shape)),
+        fits(o, s.i, s.j) if len(p) > 2 else o.shape is None or prod(o.shape) == prod(p.difference.shape)))}
+TYPES = {"indices*": "I32 I64", "difference*": "U8 U16 U32 U64", "left": "F32", "right": "F32"}  # no floats, or one
 
 def fit(shape, pattern, sizes):
     """Whether a shape has the form of a pattern, whose letters get their sizes."""
@@ -143,7 +143,7 @@ def section_rules(o, p):
     check_type(o, types)
     need(all(o[key] > 0 for key in COUNTS if key in o), "MAN-1")
     for role, pattern in roles.items():
-        part, types = p.get(role.rstrip("*")), {"I32", "I64"} if role == "indices*" else FLOATS
+        part, types = p.get(role.rstrip("*")), TYPES.get(role, " ".join(FLOATS)).split()
         need(part is None or o.op == "replace" or part.dtype in types, prefix)
         need(part is None or not pattern or fit(part.shape, pattern, sizes), prefix)
     any(need(*pair) for pair in zip(rule(o, p, sizes), [prefix, "OPS-5"]))

@@ -83,8 +83,8 @@ private let invalid = Repository.fixtures.appending("invalid")
     for rule in silent {
       #expect(descriptions.contains { $0.contains(rule) }, "\(rule) has no valid file")
     }
-    // No file breaks those of stacks, which are about adapters that are applied together: tests of these cite them.
-    let ofStacks = rules.filter { $0.hasPrefix("STK-") }
+    // No file breaks those of applying, alone or in a stack: tests of it cite them.
+    let ofStacks = rules.filter { $0.hasPrefix("STK-") || $0 == "RES-2" }
     let folder = Repository.root.appending("Tests").appending("AdapterRuntimeTests")
     let tests = try Repository.files(below: folder, suffix: ".swift").map {
       String(decoding: try $0.contents, as: UTF8.self)

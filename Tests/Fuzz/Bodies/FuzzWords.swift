@@ -49,7 +49,7 @@ enum FuzzWords {
     """
     add_low_rank multiply add replace replace_rows prepend_embeddings prepend_kv add_hadamard
     add_kronecker add_sparse add_blocks add_circulant add_grouped_low_rank add_normalised_low_rank
-    scale_low_rank rotate_input rotate_butterfly reflect_input rotate_output add_spectral add_new
+    scale_low_rank rotate_input rotate_butterfly reflect_input rotate_output add_spectral restore add_new
     """)
 
   /// Methods of PEFT, one of them refused.
