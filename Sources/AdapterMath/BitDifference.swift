@@ -31,19 +31,20 @@ extension BitFactors {
     _ low: AddLowRank, _ change: ParameterChange, columns: Int
   ) throws(FormatError) {
     var loader = OperandLoader(change.adapter)
-    var factors: LowRankFactors<Float> = try low.factors(&loader)
+    // Operands may be F64.
+    var factors: LowRankFactors<Double> = try low.factors(&loader)
     let layout = try low.weight.decidedLayout()
     if low.isWide {
       factors = factors.columns(0..<(layout == .outIn ? columns : factors.inputCount))
     }
-    let scale = Float(low.scale * change.weight)
-    let b = factors.b.map { $0 * scale }
+    let scale = low.scale * change.weight
+    let (a, b) = (factors.a.map(Float.init), factors.b.map { Float($0 * scale) })
     let (rank, inputs, outputs) = (factors.rank, factors.inputCount, low.outputCount)
     if layout == .outIn {
-      self.init(left: b, right: factors.a, rank: rank)
+      self.init(left: b, right: a, rank: rank)
     } else {
       self.init(
-        left: transposed(factors.a, rank, inputs), right: transposed(b, outputs, rank), rank: rank)
+        left: transposed(a, rank, inputs), right: transposed(b, outputs, rank), rank: rank)
     }
   }
 }
@@ -54,13 +55,13 @@ private func transposed(_ values: [Float], _ rows: Int, _ columns: Int) -> [Floa
 
 /// The differences of bits that restore elements.
 package enum BitDifference {
-  /// Works them out: z for each element.
+  /// Works them out: z for each element, in as many bytes.
   ///
   /// - Parameters:
-  ///   - original: the elements' bytes before a change.
-  ///   - predicted: those that are to be restored, after factors were taken away.
+  ///   - predicted: the elements that are to be restored, after factors were taken away.
+  ///   - original: what they are to be.
   ///   - type: of the elements.
-  /// - Returns: as many bytes.
+  /// - Returns: the differences.
   package static func make(
     from predicted: [UInt8], to original: [UInt8], of type: ElementType
   ) -> [UInt8] {

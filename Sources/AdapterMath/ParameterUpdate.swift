@@ -99,6 +99,7 @@ package struct ParameterUpdate: Sendable {
   ///   - tile: the stored bytes of the rows, in the type of the result.
   ///   - rows: which rows of the stored matrix they are.
   ///   - scratch: the thread's own memory.
+  /// - Throws: `FormatError` where an operand that is not in memory cannot be read.
   package func apply(
     to tile: UnsafeMutableRawBufferPointer, rows: Range<Int>, scratch: TileScratch
   ) throws(FormatError) {
@@ -115,6 +116,7 @@ package struct ParameterUpdate: Sendable {
   ///   - rows: which rows of the stored matrix they are.
   ///   - scratch: the thread's own memory.
   ///   - survival: adds up what rounding leaves of the change, where it is wanted.
+  /// - Throws: `FormatError` where an operand that is not in memory cannot be read.
   package func apply(
     _ stored: UnsafeRawBufferPointer, to result: UnsafeMutableRawBufferPointer, rows: Range<Int>,
     scratch: TileScratch, _ survival: inout Survival?

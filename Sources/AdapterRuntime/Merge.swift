@@ -47,6 +47,7 @@ public struct Merge: Sendable {
   ///   - progress: takes the bytes written since the last call and the total; called from any thread.
   /// - Throws: `RuntimeError`; then nothing is left behind, but for parts that are finished.
   /// - Returns: what was done.
+  @discardableResult
   public func write(
     to target: FilePath, _ scope: Scope = .all, replacing: Bool,
     progress: @escaping @Sendable (_ written: Int, _ total: UInt64) -> Void = { _, _ in }

@@ -30,6 +30,7 @@ struct MergeFiles {
   ///   - view: what is merged.
   ///   - plans: the files with weights.
   ///   - isResharded: whether these are others than the base's.
+  /// - Throws: `RuntimeError` where the folder or a file that is to be mended cannot be read.
   init(_ view: AdaptedCheckpoint, _ plans: [ShardPlan], isResharded: Bool) throws(RuntimeError) {
     self.view = view
     self.plans = plans

@@ -58,6 +58,7 @@ struct TensorUpdate: Sendable {
   ///   - bytes: which.
   ///   - memory: takes them.
   ///   - worker: the thread's own memory.
+  /// - Throws: `RuntimeError` where base or adapters cannot be read, or a value is not finite.
   func read(
     _ bytes: Range<Int>, into memory: UnsafeMutableRawBufferPointer, _ worker: TileMemory
   ) throws(RuntimeError) {

@@ -33,7 +33,7 @@ func fencedBlocks(_ language: String, of path: FilePath) throws -> [String] {
       to: "path/to/tuned-model")
     let lines = try readmeBlocks("sh").flatMap { $0.split(separator: "\n") }
       .filter { $0.hasPrefix("adapter ") }
-    #expect(lines.count == 14)
+    #expect(lines.count == 20)
     for line in lines {
       let base = line.hasPrefix("adapter extract") ? "to/biased" : "to/model"
       let typed = String(line).replacing("to/model", with: base)
@@ -41,6 +41,33 @@ func fencedBlocks(_ language: String, of path: FilePath) throws -> [String] {
       #expect(result.status == 0, "\(line): \(result.errors)")
     }
     #expect(folder.appending("path").appending("to").appending("merged-model").exists)
+  }
+
+  /// What GNU parallel and Slurm are told to run, as they run it.
+  @Test func theSchedulersLinesWork() throws {
+    let folder = try TemporaryFolder()
+    try FileManager.default.createDirectory(
+      atPath: folder.appending("path").appending("to").string, withIntermediateDirectories: true)
+    let speaking = Repository.fixtures.appending("speaking")
+    try folder.copy(speaking.appending("base"), to: "path/to/model")
+    let made = try Command.shell(
+      "adapter convert '\(speaking.appending("lora"))' -o lora.adp", in: folder.path)
+    #expect(made.status == 0)
+    let lines = try readmeBlocks("sh").flatMap { $0.split(separator: "\n") }
+      .filter { $0.hasPrefix("seq ") || $0.hasPrefix("sbatch ") }
+    #expect(lines.count == 2)
+    for line in lines {
+      let command = try #require(line.split(at: "adapter ")?.1)
+        .replacing("'", with: "").replacing("{}", with: "$i")
+      let result = try Command.shell(
+        """
+        set -e; export SLURM_ARRAY_TASK_COUNT=8
+        for i in $(seq 8); do SLURM_ARRAY_TASK_ID=$i; adapter \(command); done
+        adapter merge path/to/model lora.adp -o path/to/shared-model --finish
+        rm -r path/to/shared-model
+        """, in: folder.path)
+      #expect(result.status == 0, "\(line): \(result.errors)")
+    }
   }
 
   /// The answers are what the command writes.
