@@ -20,7 +20,8 @@ struct MergeCommand: ParsableCommand {
       leave it out, below 0 to take it away. What would undo the change of another is refused.
 
       A merge of shards that was killed goes on where it was, when the same command is given again. With \
-      --part, several processes on one file system share the shards, and --finish completes the folder.
+      --part 1/8, 2/8, …, several processes on one file system share the shards, and --finish completes the \
+      folder. What --undo writes is merged into the result to take the merge back.
 
       Examples:
         adapter merge base.safetensors lora.adp -o merged.safetensors
@@ -28,8 +29,7 @@ struct MergeCommand: ParsableCommand {
         adapter merge path/to/model lora.adp:0.7 dora.adp:-0.3 -o path/to/mixed-model
         adapter merge path/to/model lora.adp --dry-run
         adapter merge path/to/model lora.adp -o path/to/merged-model --undo undo.adp
-        adapter merge path/to/merged-model undo.adp -o path/to/the-same-model
-        adapter merge path/to/model lora.adp -o path/to/merged-model --part 2/8
+        adapter merge path/to/model lora.adp -o path/to/merged-model --shard-size 5GB
       """)
 
   @Argument(

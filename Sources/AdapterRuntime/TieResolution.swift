@@ -6,7 +6,7 @@ internal import Storage
 internal import StrictJSON
 
 /// Decides what happens to parameters that share one stored tensor (Spec/adp-v1.md, section 8): the
-/// same change on both ends is one change; rows that are replaced follow on both; anything else is
+/// same change on both ends is one change; rows that are replaced, and bits that are restored, follow on both; anything else is
 /// refused, or each end gets a tensor of its own.
 struct TieResolution {
   private(set) var tensors: [AdaptedTensor] = []
@@ -51,7 +51,7 @@ struct TieResolution {
     let copies = names.filter { $0 != name && checkpoint.tensor($0) != nil }
     let areEqual = try Self.areEqual(ends, adapter)
     let isOfEmbedding = ends.contains { !TiedNames.isHead($0.name) }
-    let followsOnBoth = first.replacesRowsOnly && isOfEmbedding && copies.isEmpty
+    let followsOnBoth = first.isForAllNames && isOfEmbedding && copies.isEmpty
     if areEqual, ends.count == names.count || followsOnBoth {
       for copy in [name] + copies.sorted() {
         tensors.append(first.tensor(named: copy, checkpoint.tensor(copy), of: adapter))
@@ -104,8 +104,14 @@ struct TieResolution {
 }
 
 extension ChangeSlot {
-  fileprivate var replacesRowsOnly: Bool {
-    changes.allSatisfy { if case .replaceRows = $0.operation { true } else { false } }
+  /// Whether what it does to one of the names of a tensor is meant for the others too.
+  fileprivate var isForAllNames: Bool {
+    changes.allSatisfy {
+      switch $0.operation {
+      case .replaceRows, .restore: true
+      default: false
+      }
+    }
   }
 
   fileprivate func tensor(

@@ -57,13 +57,10 @@ import Testing
 
   /// What cannot be taken back is refused before anything is written.
   @Test func whatCannotBeTakenBackIsNotMerged() throws {
-    for (adapter, base, options) in [
-      ("llama_all", "tiny-llama", "--dtype f16"), ("llama_resized", "tiny-llama", ""),
-    ] {
-      let path = Repository.peft(adapter)
-      guard FileManager.default.fileExists(atPath: path.string) else { continue }
+    for (name, options) in [("llama_all", "--dtype f16"), ("llama_resized", "")] {
+      let fixture = try #require(PEFTCase.all.first { $0.name == name })
       let result = try Command.shell(
-        "adapter merge '\(Repository.base(base))' '\(path)' -o out --undo undo.adp \(options)",
+        "adapter merge '\(fixture.basePath)' '\(fixture.path)' -o out --undo undo.adp \(options)",
         in: folder.path)
       #expect(
         result.status == 2 && result.errors.contains("could not be taken back"), "\(result.errors)")

@@ -57,7 +57,7 @@ func fencedBlocks(_ language: String, of path: FilePath) throws -> [String] {
       .filter { $0.hasPrefix("seq ") || $0.hasPrefix("sbatch ") }
     #expect(lines.count == 2)
     for line in lines {
-      let command = try #require(line.split(at: "adapter ")?.1)
+      let command = try #require(String(line).split(at: "adapter ")?.1)
         .replacing("'", with: "").replacing("{}", with: "$i")
       let result = try Command.shell(
         """
