@@ -9,14 +9,16 @@ public final class OutputFolder {
   private let names: [String]
   private let replaces: Bool
   private let lifetime: Lifetime
+  /// Whether an earlier process of the job had made the folder: then nothing of it is thrown away.
+  private let isContinued: Bool
   private var isCommitted = false
 
   /// How long the folder may take to be filled.
   package enum Lifetime: Hashable, Sendable {
     /// Until this process ends.
     case process
-    /// Until a process of this job ends well or with an error; one that is killed leaves finished files, and
-    /// the next one goes on from there.
+    /// Until a process of this job ends well; one that is killed leaves finished files, and the next one goes on
+    /// from there. The first one leaves nothing if it fails.
     case job(String)
     /// As long as it takes several processes of this job, each of which leaves what it has finished.
     case shared(String)
@@ -59,8 +61,8 @@ public final class OutputFolder {
         target.parent.appending(".\(target.lastComponent?.string ?? "output").\($0).tmp")
       }
       ?? target.temporarySibling
-    let isThere = lifetime.tag != nil && FileStatus(ofLink: temporary)?.isFolder == true
-    if !isThere {
+    isContinued = lifetime.tag != nil && FileStatus(ofLink: temporary)?.isFolder == true
+    if !isContinued {
       try TemporaryPaths.make(temporary) { () throws(StorageError) in
         do throws(StorageError) {
           try Platform.makeFolder(temporary, for: target)
@@ -86,10 +88,10 @@ public final class OutputFolder {
 
   deinit {
     guard !isCommitted else { return }
-    if case .shared = lifetime {
-      Platform.removeEmptyFolder(temporary)
-    } else {
-      OutputFolder.remove(temporary)
+    switch lifetime {
+    case .process: OutputFolder.remove(temporary)
+    case .job where !isContinued: OutputFolder.remove(temporary)
+    case .job, .shared: Platform.removeEmptyFolder(temporary)
     }
     TemporaryPaths.forget(temporary)
   }

@@ -217,6 +217,49 @@ private struct WritingCommand: CustomTestStringConvertible, Sendable {
     }
   }
 
+  /// A file so large that it is written past the page cache, of which most is a hole in the base.
+  @Test func aLargeMergeIsWholeOrNotThere() throws {
+    let command = WritingCommand(
+      "a large merge",
+      """
+      python3 - <<'end'
+      import json, struct
+      def write(path, tensors, size):
+          text = json.dumps(tensors).encode()
+          with open(path, "wb") as file:
+              file.write(struct.pack("<Q", len(text)) + text)
+              file.truncate(8 + len(text) + size)
+      import os
+      os.makedirs("in/f")
+      count = 1 << 25
+      write("in/base.safetensors", {"w": {"dtype": "BF16", "shape": [1 << 13, 1 << 12], "data_offsets": [0, 2 * count]},
+            "x": {"dtype": "U8", "shape": [9_000_001], "data_offsets": [2 * count, 2 * count + 9_000_001]}}, 2 * count + 9_000_001)
+      write("in/f/tensors.safetensors", {"d": {"dtype": "F32", "shape": [1 << 13, 1 << 12], "data_offsets": [0, 4 * count]}}, 4 * count)
+      add = {"op": "add", "target": "w", "tensors": {"delta": "d"}, "scale": 1}
+      json.dump({"adapters": [{"name": "a", "method": "test", "operations": [add]}]}, open("in/f/manifest.json", "w"))
+      end
+      adapter pack in/f -o in/a.adp; rm -r in/f
+      """, "merge in/base.safetensors in/a.adp -o out")
+    let prepared = try prepare(command)
+    let count = try faults.count(.writes, of: prepared.arguments)
+    #expect(count > 18)
+    for fault in [
+      Fault.Kind.kill, .error(.noSpace), .error(.ioError), .error(.invalidArgument), .short,
+    ] {
+      for number in places(count, atMost: 5) {
+        try clear()
+        let result = try faults.run(
+          prepared.arguments, Fault(fault, .writes, at: number, stays: true))
+        let present = try files(in: "work").filter { !$0.key.hasPrefix("/.out.") }
+        if result.status == 0 {
+          #expect(present == prepared.result, "\(fault) at call \(number)")
+        } else {
+          #expect(present == [:], "\(fault) at call \(number)")
+        }
+      }
+    }
+  }
+
   @Test(arguments: WritingCommand.all)
   fileprivate func anInputThatShrinksIsAnError(_ command: WritingCommand) throws {
     let prepared = try prepare(command)

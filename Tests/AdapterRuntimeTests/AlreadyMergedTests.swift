@@ -72,11 +72,12 @@ import Testing
   /// Half of the change, twice the change, or that of another adapter is another base, and no more.
   @Test(arguments: [0.5, 2, -1])
   func otherChangesAreNotThisOne(_ weight: Double) throws {
+    // Each writes its base in the place of the one before.
+    let (other, _) = try large(.f32, seed: 5)
     let (adapter, base) = try large(.f32)
     guard
       case .targetsDiffer = try verdict(adapter, on: try merge(adapter, into: base, weight: weight))
     else { return #expect(Bool(false)) }
-    let (other, _) = try large(.f32, seed: 5)
     guard case .targetsDiffer = try verdict(adapter, on: try merge(other, into: base, weight: 1))
     else { return #expect(Bool(false)) }
   }
