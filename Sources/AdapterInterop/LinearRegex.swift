@@ -144,7 +144,7 @@ struct LinearRegex {
 /// its limits.
 final class MatchingWork {
   /// Steps that are left: some seconds.
-  private var rest = 1 << 27
+  private var rest = 1 << 26
 
   /// Takes steps away; false where there are no more.
   func spend(_ steps: Int) -> Bool {

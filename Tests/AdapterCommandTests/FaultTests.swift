@@ -243,19 +243,15 @@ private struct WritingCommand: CustomTestStringConvertible, Sendable {
     let prepared = try prepare(command)
     let count = try faults.count(.writes, of: prepared.arguments)
     #expect(count > 18)
-    for fault in [
-      Fault.Kind.kill, .error(.noSpace), .error(.ioError), .error(.invalidArgument), .short,
-    ] {
-      for number in places(count, atMost: 5) {
+    for fault in [Fault.Kind.kill, .error(.noSpace), .error(.invalidArgument), .short] {
+      for number in places(count, atMost: 3) {
         try clear()
         let result = try faults.run(
           prepared.arguments, Fault(fault, .writes, at: number, stays: true))
         let present = try files(in: "work").filter { !$0.key.hasPrefix("/.out.") }
-        if result.status == 0 {
-          #expect(present == prepared.result, "\(fault) at call \(number)")
-        } else {
-          #expect(present == [:], "\(fault) at call \(number)")
-        }
+        // The last call comes after the file has its name.
+        let isWhole = present == prepared.result
+        #expect(isWhole || (present.isEmpty && result.status != 0), "\(fault) at call \(number)")
       }
     }
   }
