@@ -1,6 +1,7 @@
 internal import AdapterFormat
 internal import Adapters
 internal import ArgumentParser
+internal import Storage
 
 /// The command `adapter`.
 struct AdapterTool: ParsableCommand {
@@ -23,6 +24,7 @@ struct AdapterTool: ParsableCommand {
 enum Main {
   static func main() {
     Interruption.install()
+    Platform.keepLittleFreedMemory()
     do {
       var command = try AdapterTool.parseAsRoot()
       try command.run()

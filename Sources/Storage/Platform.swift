@@ -228,6 +228,12 @@ package enum Platform {
     #endif
   }
 
+  /// Has the C library keep little of the memory that is freed: with a pool for every thread, each keeps its largest
+  /// need, and memory grows with the number of adapters.
+  package static func keepLittleFreedMemory() {
+    platform_keep_little_freed_memory()
+  }
+
   /// Waits for a moment, in a loop that looks for what another thread does.
   @inline(__always)
   package static func pause() { platform_pause() }

@@ -13,7 +13,7 @@ import numpy as np
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ADAPTER = os.environ.get("ADAPTER", os.path.join(ROOT, ".build", "release", "adapter"))
 ROWS, WIDTH, LAYERS, RANK = 131_072, 8_192, 12, 16
-TENSORS = {"model.embed_tokens.weight": (ROWS, WIDTH), "model.head.weight": (ROWS // 2, WIDTH)}
+TENSORS = {"model.table.weight": (ROWS, WIDTH), "model.head.weight": (ROWS // 2, WIDTH)}
 TENSORS |= {f"model.layers.{layer}.up.weight": (4 * WIDTH, WIDTH) for layer in range(LAYERS)}
 
 
@@ -62,7 +62,7 @@ def low_rank(target, layout, **roles):
 
 def make():
     safetensors("base.safetensors", {name: ("BF16", shape) for name, shape in TENSORS.items()}, lambda file, entry: None)
-    embed, head = "model.embed_tokens.weight", "model.head.weight"
+    embed, head = "model.table.weight", "model.head.weight"
     # Of an embedding the rows are inputs: stored in_out.
     factors = {"a": ("F32", (RANK, ROWS)), "b": ("F32", (WIDTH, RANK))}
     adapter("embedding.adp", [low_rank(embed, "in_out")], factors)
