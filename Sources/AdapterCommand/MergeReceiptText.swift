@@ -15,7 +15,7 @@ struct MergeReport {
   /// The receipt for people, line by line.
   var lines: [(kind: String, text: String)] {
     var lines = [("done", summary)]
-    if let share = receipt.survival.total(of: receipt.applied) { lines += share.lines }
+    if let share = receipt.survival.total { lines += share.lines }
     for entry in receipt.applied.adapters { lines += entry.lines(in: receipt.applied) }
     if let undo, let undoByteCount {
       lines.append(("note", "to take it back: \(undo), \(ByteCount(undoByteCount))"))
@@ -93,7 +93,7 @@ extension MergeReceipt {
     writer.member("omitted_files", omittedFiles)
     writer.member("resumed_files", resumedShards)
     writer.member("notes", (only?.notes ?? []) + notes)
-    survival.write(of: applied, to: &writer)
+    survival.write(to: &writer)
   }
 }
 

@@ -5,7 +5,7 @@ internal import StrictJSON
 
 extension [Name: Survival] {
   /// Of all tensors together; nil where nothing was measured.
-  func total(of receipt: Receipt) -> TotalSurvival? {
+  var total: TotalSurvival? {
     guard !isEmpty else { return nil }
     var total = Survival()
     for survival in values { total += survival }
@@ -13,7 +13,7 @@ extension [Name: Survival] {
   }
 
   /// The key `survival` of a document: of each tensor, by name.
-  func write(of receipt: Receipt, to writer: inout JSONWriter) {
+  func write(to writer: inout JSONWriter) {
     writer.key("survival")
     writer.array { writer in
       for (name, survival) in sorted(by: { $0.key < $1.key }) {
@@ -85,7 +85,7 @@ struct SurveyReport {
   }
 
   var lines: [(kind: String, text: String)] {
-    let total = survey.survival.total(of: survey.applied)?.lines ?? []
+    let total = survey.survival.total?.lines ?? []
     return total + survey.applied.adapters.flatMap { $0.lines(in: survey.applied) }
   }
 
@@ -102,7 +102,7 @@ struct SurveyReport {
       writer.member("created", survey.applied.created.map(\.text))
       writer.member("resized", survey.applied.resized.map(\.text))
       writer.member("untouched", UInt64(survey.applied.untouchedCount))
-      survey.survival.write(of: survey.applied, to: &writer)
+      survey.survival.write(to: &writer)
       writer.key("seconds")
       writer.number(seconds)
     }

@@ -69,16 +69,17 @@ public struct Merge: Sendable {
     for (index, plan) in plans.enumerated() where try !isFinished(plan, in: output.temporary) {
       missing.append(index)
     }
+    receipt.resumedShards = plans.indices.filter { !missing.contains($0) }.map { plans[$0].name }
     switch scope {
     case .finish:
       guard missing.isEmpty else { throw .partsMissing(missing.map { plans[$0].name }) }
     case .part(let number, let count):
+      precondition((1...count).contains(number), "part \(number) of \(count)")
       let share = MergeJob.shares(of: plans, count: count)[number - 1]
       missing = missing.filter(share.contains)
     case .all:
       break
     }
-    receipt.resumedShards = plans.indices.filter { !missing.contains($0) }.map { plans[$0].name }
     receipt.proven = try proveResults(of: missing.map { plans[$0] })
     try write(missing, in: output, progress, &receipt)
     if case .part = scope { return receipt }
