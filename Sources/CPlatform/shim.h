@@ -69,11 +69,11 @@ static inline void platform_end_streaming(void) { __atomic_thread_fence(__ATOMIC
 #include <malloc.h>
 #endif
 
-// Two pools for all threads, of which what is free at the end goes back from 8 MiB on.
+// Two pools for all threads. When pools give memory back is left to the C library: told to, it asks the system for every
+// larger piece anew.
 static inline void platform_keep_little_freed_memory(void) {
 #if defined(__GLIBC__)
   mallopt(M_ARENA_MAX, 2);
-  mallopt(M_TRIM_THRESHOLD, 8 << 20);
 #endif
 }
 
