@@ -41,9 +41,7 @@ struct CheckCommand: ParsableCommand {
   func run() throws {
     let references = try WeightedReference.all(adapters)
     let stack = try references.open()
-    let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
-      try Checkpoint(FilePath(base))
-    }
+    let checkpoint = try openCheckpoint(base)
     let check = try rethrowing(as: { Failure($0, adapter: references[0].adapter.path) }) {
       () throws(RuntimeError) in
       try BaseCheck(checkpoint, applying: stack, policy: options.policy)

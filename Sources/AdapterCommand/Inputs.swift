@@ -10,8 +10,8 @@ func checkDistinct(_ output: String, from inputs: [FilePath]) throws(Failure) {
   }
 }
 
-/// Opens a base, no file of which may be the output.
-func openCheckpoint(_ path: String, notFor output: String?) throws(Failure) -> Checkpoint {
+/// Opens a base, no file of which may be the output, where there is one.
+func openCheckpoint(_ path: String, notFor output: String? = nil) throws(Failure) -> Checkpoint {
   let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
     try Checkpoint(FilePath(path))
   }

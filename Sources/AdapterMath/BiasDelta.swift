@@ -16,14 +16,14 @@ package struct BiasDelta {
     let (before, after): ([Double], [Double]) = (
       Self.widen(old, type, count), Self.widen(new, type, count)
     )
-    bytes = Self.round(zip(after, before).map { $0 - $1 }, deltaType)
+    bytes = zip(after, before).map { $0 - $1 }.rounded(to: deltaType)
     if type == .f64 || deltaType == .f64 {
       let sum = zip(before, Self.widen(bytes, deltaType, count) as [Double]).map { $0 + $1 }
-      restored = Self.round(sum, type)
+      restored = sum.rounded(to: type)
     } else {
       let first: [Float] = Self.widen(old, type, count)
       let sum = zip(first, Self.widen(bytes, deltaType, count) as [Float]).map { $0 + $1 }
-      restored = Self.round(sum, type)
+      restored = sum.rounded(to: type)
     }
   }
 
@@ -36,21 +36,6 @@ package struct BiasDelta {
           stored, of: type, into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
       }
       initialized = count
-    }
-  }
-
-  private static func round<Scalar: ComputeScalar>(
-    _ values: [Scalar], _ type: ElementType
-  ) -> [UInt8] {
-    let size = values.count * type.bitWidth / 8
-    return unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, initialized in
-      unsafe values.withUnsafeBufferPointer { values in
-        unsafe Scalar.round(
-          values, to: type,
-          into: UnsafeMutableRawBufferPointer(
-            UnsafeMutableBufferPointer(rebasing: buffer[..<size])))
-      }
-      initialized = size
     }
   }
 }

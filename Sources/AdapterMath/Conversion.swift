@@ -19,6 +19,22 @@ package protocol ComputeScalar: BinaryFloatingPoint, Sendable {
     into c: UnsafeMutablePointer<Self>)
 }
 
+extension Array where Element: ComputeScalar {
+  /// Rounded once to a float type, to nearest even.
+  package func rounded(to type: ElementType) -> [UInt8] {
+    let size = count * type.bitWidth / 8
+    return unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, initialized in
+      unsafe withUnsafeBufferPointer { values in
+        unsafe Element.round(
+          values, to: type,
+          into: UnsafeMutableRawBufferPointer(
+            UnsafeMutableBufferPointer(rebasing: buffer[..<size])))
+      }
+      initialized = size
+    }
+  }
+}
+
 // Plain loops over one unit at a time, which the compiler turns into vector code: the element type is
 // chosen outside of them. Between F32 and the 16-bit floats there are wider ones, in C.
 

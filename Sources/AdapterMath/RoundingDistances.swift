@@ -65,14 +65,3 @@ package struct RoundingDistances: Sendable {
     return isSame ? 0 : .infinity
   }
 }
-
-extension [Double] {
-  /// The bytes of the values, rounded to a type once, to nearest even.
-  package func rounded(to type: ElementType) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count * type.bitWidth / 8)
-    unsafe bytes.withUnsafeMutableBytes { bytes in
-      unsafe withUnsafeBufferPointer { unsafe Double.round($0, to: type, into: bytes) }
-    }
-    return bytes
-  }
-}

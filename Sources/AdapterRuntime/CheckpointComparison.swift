@@ -103,11 +103,7 @@ private struct ComparisonPass {
       if isFloat {
         add(mine, theirs, length)
       } else if mine != theirs {
-        let width = max(1, left.info.type.bitWidth / 8)
-        changedCount += stride(from: 0, to: mine.count, by: width).count { place in
-          mine[place..<min(place + width, mine.count)]
-            != theirs[place..<min(place + width, theirs.count)]
-        }
+        changedCount += mine.differences(from: theirs, of: left.info.type).count
       }
     }
   }
@@ -130,10 +126,25 @@ private struct ComparisonPass {
 }
 
 extension StoredTensor {
+  /// Where some elements are among its bytes.
+  private func place(_ first: Int, _ count: Int) -> Range<Int> {
+    first * info.type.bitWidth / 8..<(first + count) * info.type.bitWidth / 8
+  }
+
   /// The bytes of some elements.
   func bytes(ofElements first: Int, _ count: Int) throws(StorageError) -> [UInt8] {
-    let (start, end) = (first * info.type.bitWidth / 8, (first + count) * info.type.bitWidth / 8)
-    return try file.bytes(at: offset + UInt64(start), count: end - start)
+    let place = place(first, count)
+    return try file.bytes(at: offset + UInt64(place.lowerBound), count: place.count)
+  }
+
+  /// The same, in memory that is used again.
+  func bytes(
+    ofElements first: Int, _ count: Int, in memory: ScratchMemory
+  ) throws(StorageError) -> UnsafeRawBufferPointer {
+    let place = place(first, count)
+    let bytes = unsafe memory.bytes(count: place.count)
+    try unsafe file.read(at: offset + UInt64(place.lowerBound), into: bytes)
+    return UnsafeRawBufferPointer(bytes)
   }
 }
 

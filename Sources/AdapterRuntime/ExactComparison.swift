@@ -19,7 +19,7 @@ struct ExactComparison {
     let (grid, scratch) = (update.grid, TileScratch())
     for rows in grid.tiles(of: Self.blockCount) {
       let base = try TensorUpdate.original(of: adapted, rows, grid)
-        .doubles(of: adapted.origin?.info.type ?? adapted.info.type)
+        .doubles(of: adapted.storedType)
       var exact = base
       try decoding { () throws(FormatError) in
         try unsafe exact.withUnsafeMutableBytesThrowing { values throws(FormatError) in

@@ -35,23 +35,7 @@ struct MergeFiles {
     self.view = view
     self.plans = plans
     folder = view.checkpoint.folder
-    let index = isResharded ? nil : view.checkpoint.indexPath?.lastComponent?.string
-    var copied: [String] = []
-    var omitted: [String] = []
-    if let folder {
-      let shards = Set(view.checkpoint.shards.map(\.name))
-      let names = try storing { () throws(StorageError) in try Platform.list(folder) }
-      for name in names where !shards.contains(name) {
-        let isWeights = Self.weightSuffixes.contains { name.hasSuffix($0) }
-        let isFile = FileStatus(of: folder.appending(name))?.isRegular == true
-        if isFile, name == index || !isWeights, !name.hasPrefix(".") {
-          copied.append(name)
-        } else if !isResharded || name != view.checkpoint.indexPath?.lastComponent?.string {
-          omitted.append(name)
-        }
-      }
-    }
-    (self.copied, self.omitted) = (copied, omitted)
+    (copied, omitted) = try Self.others(in: view.checkpoint, keepingIndex: !isResharded)
     if let folder {
       for name in copied {
         guard let contents = try mended(name, folder.appending(name)) else { continue }
@@ -60,7 +44,28 @@ struct MergeFiles {
     }
     if isResharded, plans.count > 1 { edited.append((ShardIndex.fileName, try newIndex())) }
     let names = Set(edited.map(\.name))
-    self.copied.removeAll(where: names.contains)
+    copied.removeAll(where: names.contains)
+  }
+
+  /// The files of the base's folder that are none of its shards; an index that is not kept has another in its place.
+  private static func others(
+    in checkpoint: Checkpoint, keepingIndex: Bool
+  ) throws(RuntimeError) -> (copied: [String], omitted: [String]) {
+    guard let folder = checkpoint.folder else { return ([], []) }
+    let index = checkpoint.indexPath?.lastComponent?.string
+    let shards = Set(checkpoint.shards.map(\.name))
+    var (copied, omitted): ([String], [String]) = ([], [])
+    let names = try storing { () throws(StorageError) in try Platform.list(folder) }
+    for name in names where !shards.contains(name) && (keepingIndex || name != index) {
+      let isWeights = name != index && weightSuffixes.contains { name.hasSuffix($0) }
+      let isFile = FileStatus(of: folder.appending(name))?.isRegular == true
+      if isFile, !isWeights, !name.hasPrefix(".") {
+        copied.append(name)
+      } else {
+        omitted.append(name)
+      }
+    }
+    return (copied, omitted)
   }
 
   /// Writes them into a folder.

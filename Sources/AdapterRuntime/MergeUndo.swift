@@ -110,7 +110,7 @@ private struct UndoneTensor: Sendable {
     return [TensorContents(bits, bytes: difference, offset: 0)]
       + factors.compactMap { info, values in
         guard let info, let values else { return nil }
-        return TensorContents(info, bytes: MemoryBytes(values.littleEndianBytes), offset: 0)
+        return TensorContents(info, bytes: MemoryBytes(values.rounded(to: .f32)), offset: 0)
       }
   }
 }
@@ -155,11 +155,5 @@ extension ElementType {
     case 64: .u64
     default: .u8
     }
-  }
-}
-
-extension [Float] {
-  fileprivate var littleEndianBytes: [UInt8] {
-    flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }
   }
 }

@@ -68,40 +68,49 @@ public struct TensorReader: Sendable {
   public func forEachTile(
     _ body: (_ rows: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws -> Void
   ) throws {
-    let (memory, worker) = (ScratchMemory(), TileMemory())
-    let step = tileRowCount
-    for start in stride(from: 0, to: rowCount, by: step) {
-      let rows = start..<min(rowCount, start + step)
-      let tile = unsafe memory.bytes(count: rows.count * rowByteCount)
-      try unsafe read(rows, into: tile, worker)
-      try unsafe body(rows, UnsafeRawBufferPointer(tile))
+    try unsafe readTiles(TileMemory(), failing: { $0 as any Error }) { rows, bytes in
+      try unsafe body(rows, bytes)
+      return true
     }
   }
 
   /// The digest of all of its bytes.
   func digest() throws(RuntimeError) -> Digest {
     var hasher = DigestHasher()
-    try unsafe readAll(TileMemory()) { unsafe hasher.update($0) }
+    try unsafe forEachTile { _, bytes throws(RuntimeError) in
+      unsafe hasher.update(bytes)
+      return true
+    }
     return hasher.finish()
   }
 
   /// What rounding leaves of its change.
   func survival() throws(RuntimeError) -> Survival {
     let worker = TileMemory(measuringEvery: 1)
-    try unsafe readAll(worker) { _ in }
+    try unsafe readTiles(worker, failing: { $0 }) { _, _ throws(RuntimeError) in true }
     return worker.survival
   }
 
-  private func readAll(
-    _ worker: TileMemory, _ body: (UnsafeRawBufferPointer) -> Void
+  /// The same as the public one, as long as `body` returns true.
+  func forEachTile(
+    _ body: (_ rows: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws(RuntimeError) -> Bool
   ) throws(RuntimeError) {
+    try unsafe readTiles(TileMemory(), failing: { $0 }, body)
+  }
+
+  private func readTiles<Failure: Error>(
+    _ worker: TileMemory, failing: (RuntimeError) -> Failure,
+    _ body: (Range<Int>, UnsafeRawBufferPointer) throws(Failure) -> Bool
+  ) throws(Failure) {
     let memory = ScratchMemory()
     let step = tileRowCount
     for start in stride(from: 0, to: rowCount, by: step) {
       let rows = start..<min(rowCount, start + step)
       let tile = unsafe memory.bytes(count: rows.count * rowByteCount)
-      try unsafe read(rows, into: tile, worker)
-      unsafe body(UnsafeRawBufferPointer(tile))
+      try rethrowing(as: failing) { () throws(RuntimeError) in
+        try unsafe read(rows, into: tile, worker)
+      }
+      guard try unsafe body(rows, UnsafeRawBufferPointer(tile)) else { return }
     }
   }
 

@@ -28,8 +28,8 @@ struct UntouchedComparison {
     let memories = [ScratchMemory(), ScratchMemory()]
     for start in stride(from: 0, to: stored.info.shape.count, by: Self.blockCount) {
       let length = min(Self.blockCount, stored.info.shape.count - start)
-      let mine = try unsafe stored.read(start, length, memories[0])
-      let theirs = try unsafe found.read(start, length, memories[1])
+      let mine = try unsafe stored.bytes(ofElements: start, length, in: memories[0])
+      let theirs = try unsafe found.bytes(ofElements: start, length, in: memories[1])
       report(mine.count)
       if stored.info.type == found.info.type, unsafe mine.isEqual(to: theirs) { continue }
       unsafe compare(Array(mine), Array(theirs))
@@ -53,17 +53,5 @@ struct UntouchedComparison {
     unsafe values.withUnsafeBufferPointer { values in
       unsafe exact.withUnsafeBufferPointer { unsafe distances?.add(values, $0) }
     }
-  }
-}
-
-extension StoredTensor {
-  /// Some elements, in memory that is used again.
-  fileprivate func read(
-    _ first: Int, _ count: Int, _ memory: ScratchMemory
-  ) throws(StorageError) -> UnsafeRawBufferPointer {
-    let (start, end) = (first * info.type.bitWidth / 8, (first + count) * info.type.bitWidth / 8)
-    let bytes = unsafe memory.bytes(count: end - start)
-    try unsafe file.read(at: offset + UInt64(start), into: bytes)
-    return UnsafeRawBufferPointer(bytes)
   }
 }

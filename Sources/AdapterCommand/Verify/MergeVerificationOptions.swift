@@ -37,7 +37,7 @@ struct MergeVerificationOptions: ParsableArguments {
   func verify(base: String, adapters: [String], merged: String) throws(Failure) {
     let references = try WeightedReference.all(adapters)
     let stack = try references.open()
-    let (checkpoint, result) = (try open(base), try open(merged))
+    let (checkpoint, result) = (try openCheckpoint(base), try openCheckpoint(merged))
     let verification: MergeVerification
     do throws(RuntimeError) {
       let view = try AdaptedCheckpoint(
@@ -55,11 +55,5 @@ struct MergeVerificationOptions: ParsableArguments {
     Terminal.write(json ? answer.json : answer.text)
     for note in answer.notes { Terminal.report("note", note) }
     if !verification.isConfirmed { Terminal.exit(1) }
-  }
-
-  private func open(_ path: String) throws(Failure) -> Checkpoint {
-    try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
-      try Checkpoint(FilePath(path))
-    }
   }
 }
