@@ -17,12 +17,8 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     .executable(name: "adapter", targets: ["AdapterCommand"]),
-    .library(
-      name: "Adapters",
-      targets: [
-        "Adapters", "AdapterDecoders", "AdapterRuntime", "AdapterInterop", "AdapterFormat",
-        "AdapterMath", "Checkpoints", "Storage", "StrictJSON",
-      ]),
+    .library(name: "Adapters", targets: ["Adapters"]),
+    .library(name: "AdapterModels", targets: ["AdapterModels"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -55,35 +51,45 @@ let package = Package(
     .target(
       name: "Checkpoints", dependencies: ["Storage", "StrictJSON", system], swiftSettings: settings),
     .target(
-      name: "Adapters", dependencies: ["AdapterFormat", "Storage", "StrictJSON", system],
+      name: "Operations",
+      dependencies: [
+        "AdapterFormat", "Storage", "StrictJSON", "COpenBLAS", "CPlatform", system,
+      ],
       swiftSettings: settings),
     .target(
-      name: "AdapterMath",
-      dependencies: [
-        "Adapters", "AdapterFormat", "Storage", "StrictJSON", "COpenBLAS", "CPlatform",
-      ],
+      name: "AdapterInsight",
+      dependencies: ["Operations", "AdapterFormat", "Storage", "StrictJSON", "COpenBLAS"],
       swiftSettings: settings),
     .target(
       name: "AdapterRuntime",
       dependencies: [
-        "AdapterMath", "Adapters", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system,
+        "AdapterInsight", "Operations", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON",
+        system,
       ],
       swiftSettings: settings),
     .target(
-      name: "AdapterDecoders",
+      name: "AdapterInterop",
       dependencies: [
-        "CPlatform", "AdapterRuntime", "AdapterMath", "Adapters", "AdapterFormat", "Checkpoints",
-        "Storage",
+        "Operations", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system,
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "Adapters",
+      dependencies: [
+        "AdapterRuntime", "AdapterInterop", "AdapterInsight", "Operations", "AdapterFormat",
+        "Checkpoints", "Storage", "StrictJSON",
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "AdapterModels",
+      dependencies: [
+        "CPlatform", "AdapterRuntime", "Operations", "AdapterFormat", "Checkpoints", "Storage",
         "StrictJSON", system,
       ], swiftSettings: settings),
-    .target(
-      name: "AdapterInterop",
-      dependencies: ["Adapters", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],
-      swiftSettings: settings),
     .executableTarget(
       name: "AdapterCommand",
       dependencies: [
-        "AdapterDecoders", "AdapterRuntime", "AdapterInterop", "AdapterMath", "Adapters",
+        "AdapterModels", "AdapterRuntime", "AdapterInterop", "AdapterInsight", "Operations",
         "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Mustache", package: "swift-mustache"),
@@ -92,7 +98,9 @@ let package = Package(
       resources: [.embedInCode("Report/Templates")], swiftSettings: settings),
     .executableTarget(
       name: "container-benchmark",
-      dependencies: ["AdapterFormat", "Adapters", "Checkpoints", "Storage", "StrictJSON", system],
+      dependencies: [
+        "AdapterFormat", "Operations", "Checkpoints", "Storage", "StrictJSON", system,
+      ],
       path: "Tests/Benchmarks/Container", swiftSettings: settings),
     .target(
       name: "TestSupport",
@@ -101,7 +109,7 @@ let package = Package(
     .target(
       name: "Fuzzing",
       dependencies: [
-        "AdapterFormat", "AdapterInterop", "Adapters", "Checkpoints", "Storage", "StrictJSON",
+        "AdapterFormat", "AdapterInterop", "Operations", "Checkpoints", "Storage", "StrictJSON",
         "TestSupport", system,
       ], path: "Tests/Fuzz/Bodies", swiftSettings: settings),
     .testTarget(
@@ -110,31 +118,34 @@ let package = Package(
     .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: settings),
     .testTarget(
       name: "AdapterFormatTests",
-      dependencies: ["AdapterFormat", "Adapters", "Storage", "StrictJSON", "TestSupport", system],
+      dependencies: [
+        "AdapterFormat", "Operations", "Storage", "StrictJSON", "TestSupport", system,
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "CheckpointsTests",
       dependencies: ["Checkpoints", "Storage", "StrictJSON", "TestSupport", system],
       swiftSettings: settings),
     .testTarget(
-      name: "AdapterMathTests", dependencies: ["AdapterMath", "Storage", "TestSupport"],
+      name: "OperationsTests",
+      dependencies: ["Operations", "Storage", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "AdapterDecodersTests",
+      name: "AdapterModelsTests",
       dependencies: [
-        "AdapterDecoders", "AdapterFormat", "AdapterInterop", "AdapterRuntime", "Adapters",
+        "AdapterModels", "AdapterFormat", "AdapterInterop", "AdapterRuntime", "Operations",
         "Checkpoints", "Storage", "StrictJSON", "TestSupport", system,
       ], swiftSettings: settings),
     .testTarget(
       name: "AdapterInteropTests",
       dependencies: [
-        "AdapterFormat", "AdapterInterop", "Adapters", "Checkpoints", "Storage", "StrictJSON",
+        "AdapterFormat", "AdapterInterop", "Operations", "Checkpoints", "Storage", "StrictJSON",
         "TestSupport", system,
       ], swiftSettings: settings),
     .testTarget(
       name: "AdapterRuntimeTests",
       dependencies: [
-        "AdapterFormat", "AdapterInterop", "AdapterMath", "AdapterRuntime", "Adapters",
+        "AdapterFormat", "AdapterInterop", "AdapterInsight", "AdapterRuntime", "Operations",
         "Checkpoints", "Storage",
         "StrictJSON", "TestSupport", system,
       ], swiftSettings: settings),
@@ -142,8 +153,8 @@ let package = Package(
     .testTarget(
       name: "ReadmeTests",
       dependencies: [
-        "AdapterDecoders", "AdapterInterop", "AdapterRuntime", "Adapters", "Checkpoints", "Storage",
-        "TestSupport", system,
+        "AdapterModels", "Adapters", "AdapterInterop", "AdapterRuntime", "Operations",
+        "Checkpoints", "Storage", "TestSupport", system,
       ]),
     .testTarget(
       name: "AdapterCommandTests",

@@ -1,5 +1,5 @@
 internal import AdapterRuntime
-internal import Adapters
+internal import Operations
 internal import Checkpoints
 internal import Storage
 internal import StrictJSON

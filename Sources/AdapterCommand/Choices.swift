@@ -1,7 +1,7 @@
 internal import AdapterFormat
 internal import AdapterInterop
 internal import AdapterRuntime
-internal import Adapters
+internal import Operations
 internal import ArgumentParser
 internal import StrictJSON
 

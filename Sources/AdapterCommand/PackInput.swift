@@ -1,6 +1,6 @@
 internal import AdapterFormat
 internal import AdapterInterop
-internal import Adapters
+internal import Operations
 internal import Storage
 internal import StrictJSON
 internal import SystemPackage

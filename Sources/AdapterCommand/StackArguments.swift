@@ -1,6 +1,6 @@
 internal import AdapterFormat
 internal import AdapterRuntime
-internal import Adapters
+internal import Operations
 internal import Storage
 
 extension WeightedReference {

@@ -1,5 +1,5 @@
 package import AdapterFormat
-package import Adapters
+package import Operations
 package import Storage
 package import StrictJSON
 package import SystemPackage

@@ -1,5 +1,5 @@
 internal import AdapterFormat
-public import Adapters
+public import Operations
 public import Checkpoints
 internal import Storage
 internal import StrictJSON
@@ -26,13 +26,13 @@ public struct BiasTensors: Sendable {
   ///
   /// - Throws: `InteropError.format` where a tensor breaks a rule of the format.
   public init(_ file: SafetensorsFile) throws(InteropError) {
-    var operations: [Adapters.Operation] = []
+    var operations: [Operation] = []
     var tensors: [TensorContents] = []
     for tensor in file.header.tensors {
       let replace = Replace(parameter: Target(tensor.info.name), value: TypedOperand(tensor.info))
       operations.append(
         try rethrowing(as: InteropError.format) { () throws(FormatError) in
-          try Adapters.Operation(replace)
+          try Operation(replace)
         })
       tensors.append(
         TensorContents(tensor.info, bytes: file.file, offset: file.offset(of: tensor)))

@@ -1,5 +1,5 @@
 import AdapterFormat
-import Adapters
+import Operations
 import Storage
 import StrictJSON
 import SystemPackage

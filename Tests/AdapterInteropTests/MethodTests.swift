@@ -1,6 +1,6 @@
 import AdapterFormat
 import AdapterInterop
-import Adapters
+import Operations
 import Checkpoints
 import Foundation
 import Storage

@@ -1,9 +1,9 @@
 import AdapterFormat
+import AdapterInsight
 import AdapterInterop
-import AdapterMath
 import AdapterRuntime
-import Adapters
 import Checkpoints
+import Operations
 import Storage
 import StrictJSON
 import SystemPackage

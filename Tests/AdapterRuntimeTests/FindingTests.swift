@@ -1,5 +1,5 @@
-import AdapterMath
-import Adapters
+import AdapterInsight
+import Operations
 import StrictJSON
 import TestSupport
 import Testing

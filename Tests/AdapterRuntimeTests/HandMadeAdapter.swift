@@ -1,12 +1,12 @@
 import AdapterFormat
-import Adapters
+import Operations
 import Storage
 import StrictJSON
 import TestSupport
 
 /// An adapter made by hand, of F32 tensors.
 struct HandMadeAdapter {
-  private var operations: [Adapters.Operation] = []
+  private var operations: [Operation] = []
   private var tensors: [TensorContents] = []
 
   /// Adds a tensor, for operations to use.
@@ -21,7 +21,7 @@ struct HandMadeAdapter {
   }
 
   mutating func append(_ payload: some OperationPayload) throws {
-    operations.append(try Adapters.Operation(payload))
+    operations.append(try Operation(payload))
   }
 
   var adapter: Adapter {

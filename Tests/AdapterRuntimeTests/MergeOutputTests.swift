@@ -1,9 +1,9 @@
 import AdapterFormat
-import AdapterMath
+import AdapterInsight
 import AdapterRuntime
-import Adapters
 import Checkpoints
 import Foundation
+import Operations
 import Storage
 import StrictJSON
 import SystemPackage

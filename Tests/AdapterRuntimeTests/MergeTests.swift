@@ -1,7 +1,7 @@
 import AdapterFormat
 import AdapterInterop
 import AdapterRuntime
-import Adapters
+import Operations
 import Checkpoints
 import Storage
 import StrictJSON

@@ -1,7 +1,7 @@
-import AdapterMath
+import AdapterInsight
 import AdapterRuntime
-import Adapters
 import Checkpoints
+import Operations
 import Storage
 import StrictJSON
 import SystemPackage

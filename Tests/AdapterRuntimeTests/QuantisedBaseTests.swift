@@ -1,5 +1,5 @@
 import AdapterRuntime
-import Adapters
+import Operations
 import Checkpoints
 import Storage
 import StrictJSON

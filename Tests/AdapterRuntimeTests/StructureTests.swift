@@ -1,6 +1,6 @@
 import AdapterFormat
 import AdapterRuntime
-import Adapters
+import Operations
 import Checkpoints
 import Storage
 import StrictJSON
@@ -287,7 +287,7 @@ import Testing
     let info = TensorInfo(name: "v", type: .i64, shape: shape)
     let names: [Name] = ["model.embed_tokens.weight", "lm_head.weight"]
     let operations = try names.map { name in
-      try Adapters.Operation(Replace(parameter: Target(name), value: TypedOperand(info)))
+      try Operation(Replace(parameter: Target(name), value: TypedOperand(info)))
     }
     let bytes = (1...8).map { UInt8($0) }
     let adapter = Adapter(
@@ -317,7 +317,7 @@ import Testing
     let shape = try #require(Shape([2, 4]))
     let info = TensorInfo(name: "v", type: .f4, shape: shape)
     let bytes: [UInt8] = [0x11, 0x22, 0x33, 0x44]
-    let replace = try Adapters.Operation(
+    let replace = try Operation(
       Replace(parameter: Target("x"), value: TypedOperand(info)))
     let adapter = Adapter(
       name: "default", method: "test", operations: [replace], inert: [], source: nil, files: [],
@@ -340,7 +340,7 @@ import Testing
     base.add("x", .i64, [1], [UInt8](repeating: 0, count: 8))
     let shape = try #require(Shape([3]))
     let info = TensorInfo(name: "v", type: .i64, shape: shape)
-    let replace = try Adapters.Operation(
+    let replace = try Operation(
       Replace(
         parameter: Target("x"), value: TypedOperand(Operand("v", window: [1..<2]), in: info)))
     let values = (0..<24).map { UInt8($0) }

@@ -1,6 +1,6 @@
 import AdapterInterop
 import AdapterRuntime
-import Adapters
+import Operations
 import Checkpoints
 import Storage
 import StrictJSON

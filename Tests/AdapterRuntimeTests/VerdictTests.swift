@@ -1,8 +1,8 @@
 import AdapterFormat
-import AdapterMath
+import AdapterInsight
 import AdapterRuntime
-import Adapters
 import Checkpoints
+import Operations
 import StrictJSON
 import SystemPackage
 import TestSupport

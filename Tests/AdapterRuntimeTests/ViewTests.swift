@@ -1,6 +1,6 @@
 import AdapterFormat
 import AdapterRuntime
-import Adapters
+import Operations
 import Checkpoints
 import Storage
 import StrictJSON

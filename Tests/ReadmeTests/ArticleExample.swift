@@ -1,9 +1,5 @@
-import AdapterDecoders
-import AdapterInterop
-import AdapterRuntime
+import AdapterModels
 import Adapters
-import Checkpoints
-import Storage
 import SystemPackage
 
 /// The code of the article, piece after piece, but for the indentation: it is compiled, and run.

@@ -1,7 +1,4 @@
-import AdapterInterop
-import AdapterRuntime
 import Adapters
-import Checkpoints
 
 /// The README's example, word for word but for the indentation: it is compiled, and run.
 func readmeExample() throws {

@@ -1,8 +1,8 @@
 internal import AdapterFormat
-internal import AdapterMath
+internal import AdapterInsight
 internal import AdapterRuntime
-internal import Adapters
 internal import Checkpoints
+internal import Operations
 internal import Storage
 internal import StrictJSON
 internal import SystemPackage

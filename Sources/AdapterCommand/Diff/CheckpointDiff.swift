@@ -1,6 +1,7 @@
-internal import AdapterMath
+internal import AdapterInsight
 internal import AdapterRuntime
 internal import Checkpoints
+internal import Operations
 internal import Storage
 internal import StrictJSON
 

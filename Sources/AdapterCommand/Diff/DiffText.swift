@@ -1,4 +1,5 @@
-internal import AdapterMath
+internal import AdapterInsight
+internal import Operations
 internal import StrictJSON
 
 /// A comparison of adapters for people.

@@ -1,7 +1,7 @@
 internal import AdapterFormat
-internal import AdapterMath
+internal import AdapterInsight
 internal import AdapterRuntime
-internal import Adapters
+internal import Operations
 internal import Storage
 internal import StrictJSON
 

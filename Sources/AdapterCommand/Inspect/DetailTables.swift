@@ -1,6 +1,6 @@
 internal import AdapterFormat
-internal import AdapterMath
-internal import Adapters
+internal import AdapterInsight
+internal import Operations
 internal import Storage
 internal import StrictJSON
 

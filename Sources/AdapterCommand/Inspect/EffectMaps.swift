@@ -1,5 +1,6 @@
+internal import AdapterInsight
 internal import AdapterRuntime
-internal import AdapterMath
+internal import Operations
 internal import StrictJSON
 
 extension InspectedAdapter {

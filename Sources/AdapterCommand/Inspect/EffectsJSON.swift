@@ -1,6 +1,6 @@
-internal import AdapterMath
+internal import AdapterInsight
 internal import AdapterRuntime
-internal import Adapters
+internal import Operations
 internal import Storage
 internal import StrictJSON
 internal import SystemPackage

@@ -1,8 +1,9 @@
-internal import AdapterMath
+internal import AdapterInsight
+internal import Operations
 internal import Storage
 internal import StrictJSON
 
-extension AdapterMath.Finding {
+extension AdapterInsight.Finding {
   /// The finding for people.
   var sentence: String {
     switch self {

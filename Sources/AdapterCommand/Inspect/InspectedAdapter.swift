@@ -1,8 +1,8 @@
 internal import AdapterFormat
-internal import AdapterMath
+internal import AdapterInsight
 internal import AdapterRuntime
-internal import Adapters
 internal import Checkpoints
+internal import Operations
 internal import Storage
 internal import StrictJSON
 internal import SystemPackage
@@ -20,7 +20,7 @@ struct InspectedAdapter {
     /// For each group of operations what their values are like.
     let statistics: [[ValueStatistics]]
     let effects: AdapterEffects
-    let findings: [AdapterMath.Finding]
+    let findings: [AdapterInsight.Finding]
   }
 
   /// What an adapter changes in one base.
@@ -63,7 +63,7 @@ struct InspectedAdapter {
     }
     values = Values(
       statistics: statistics, effects: effects,
-      findings: try AdapterMath.Finding.all(of: adapter, effects, layer: \.layerLabel))
+      findings: try AdapterInsight.Finding.all(of: adapter, effects, layer: \.layerLabel))
   }
 }
 

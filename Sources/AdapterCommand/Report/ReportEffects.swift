@@ -1,5 +1,5 @@
-internal import AdapterMath
-internal import Adapters
+internal import AdapterInsight
+internal import Operations
 internal import StrictJSON
 
 extension HeatMap {

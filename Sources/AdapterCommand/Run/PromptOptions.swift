@@ -1,4 +1,4 @@
-internal import AdapterDecoders
+internal import AdapterModels
 internal import ArgumentParser
 internal import Checkpoints
 internal import Storage

@@ -1,6 +1,6 @@
-internal import AdapterDecoders
+internal import AdapterModels
 internal import AdapterRuntime
-internal import Adapters
+internal import Operations
 internal import Checkpoints
 internal import Storage
 internal import SystemPackage

@@ -1,4 +1,4 @@
-internal import AdapterDecoders
+internal import AdapterModels
 internal import Storage
 internal import StrictJSON
 

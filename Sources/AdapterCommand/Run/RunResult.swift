@@ -1,4 +1,4 @@
-internal import AdapterDecoders
+internal import AdapterModels
 
 /// What a model said, and how long it took.
 struct RunResult {

@@ -1,5 +1,5 @@
 internal import AdapterFormat
-public import Adapters
+public import Operations
 internal import Checkpoints
 internal import Storage
 internal import StrictJSON
@@ -179,9 +179,9 @@ extension Adapter {
   ) throws(FormatError) {
     let infos = Dictionary(
       tensors.map { ($0.info.name, $0.info) }, uniquingKeysWith: { first, _ in first })
-    var operations: [Adapters.Operation] = []
+    var operations: [Operation] = []
     for operation in record.operations {
-      operations.append(try Adapters.Operation(operation) { infos[$0] })
+      operations.append(try Operation(operation) { infos[$0] })
     }
     self.init(
       name: record.name, method: record.method, operations: operations, inert: record.inert,

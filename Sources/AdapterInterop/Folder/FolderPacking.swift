@@ -1,5 +1,5 @@
 package import AdapterFormat
-internal import Adapters
+internal import Operations
 package import Storage
 internal import StrictJSON
 

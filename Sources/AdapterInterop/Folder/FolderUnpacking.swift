@@ -1,5 +1,5 @@
 package import AdapterFormat
-internal import Adapters
+internal import Operations
 internal import Checkpoints
 internal import Storage
 internal import StrictJSON

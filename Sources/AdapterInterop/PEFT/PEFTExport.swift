@@ -1,5 +1,5 @@
 package import AdapterFormat
-public import Adapters
+public import Operations
 package import Checkpoints
 internal import Storage
 internal import StrictJSON
@@ -159,7 +159,7 @@ extension Adapter {
   }
 }
 
-extension Adapters.Operation {
+extension Operation {
   /// What the operation does, whatever a base has decided since.
   fileprivate var effect: OperationRecord {
     guard let target else { return record }

@@ -1,5 +1,5 @@
 internal import AdapterFormat
-public import Adapters
+public import Operations
 package import Checkpoints
 internal import Storage
 public import StrictJSON
@@ -122,7 +122,7 @@ public struct PEFTImport: Sendable {
 struct PEFTMeaning {
   let config: PEFTConfig
   var tensors: PEFTTensors
-  private(set) var operations: [Adapters.Operation] = []
+  private(set) var operations: [Operation] = []
   var notes: [String] = []
 
   init(_ config: PEFTConfig, _ tensors: PEFTTensors) {
@@ -135,7 +135,7 @@ struct PEFTMeaning {
   mutating func append(_ payload: some OperationPayload) throws(InteropError) {
     operations.append(
       try rethrowing(as: InteropError.format) { () throws(FormatError) in
-        try Adapters.Operation(payload)
+        try Operation(payload)
       })
   }
 

@@ -1,5 +1,5 @@
 internal import AdapterFormat
-internal import Adapters
+internal import Operations
 internal import Storage
 internal import StrictJSON
 

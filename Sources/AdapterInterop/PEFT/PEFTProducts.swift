@@ -1,4 +1,4 @@
-internal import Adapters
+internal import Operations
 internal import StrictJSON
 
 // Methods whose change is made of products: LoHa, LoKr, VeRA, PVeRA, GraLoRA, DeLoRA, HiRA.

@@ -1,4 +1,4 @@
-internal import Adapters
+internal import Operations
 internal import Checkpoints
 internal import Storage
 internal import StrictJSON

@@ -1,4 +1,4 @@
-internal import Adapters
+internal import Operations
 internal import StrictJSON
 
 // Methods that rotate: OFT, BOFT, HRA, RoAd.

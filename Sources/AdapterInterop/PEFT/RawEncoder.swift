@@ -1,5 +1,5 @@
 internal import AdapterFormat
-public import Adapters
+public import Operations
 public import Checkpoints
 internal import Storage
 internal import StrictJSON

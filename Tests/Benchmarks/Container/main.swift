@@ -7,7 +7,7 @@
 //   container-benchmark digest                         SHA-256 of memory, on one thread
 // Each prints numbers: seconds, and bytes.
 import AdapterFormat
-import Adapters
+import Operations
 import Checkpoints
 import Storage
 import StrictJSON

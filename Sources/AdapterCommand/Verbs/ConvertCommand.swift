@@ -1,0 +1,146 @@
+internal import AdapterFormat
+internal import AdapterInterop
+internal import AdapterRuntime
+internal import Operations
+internal import ArgumentParser
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// `adapter convert`.
+struct ConvertCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "convert",
+    abstract: "Converts a PEFT adapter to .adp, and back.",
+    usage: "adapter convert <source> -o <output> [--base <base>] [<options>]",
+    discussion: """
+      The direction follows from what SOURCE is. From .adp to PEFT the two files come back byte for \
+      byte.
+
+      With --base the file also records which base it is for, and how that base stores its weights.
+
+      SOURCE may also be a safetensors file: the biases of a fine-tuned model (BitFit), or a training \
+      checkpoint that still holds the encoder of a soft prompt, beside its adapter_config.json; the \
+      encoder is run once.
+
+      Examples:
+        adapter convert path/to/peft-adapter -o lora.adp
+        adapter convert path/to/peft-adapter -o lora.adp --base path/to/model
+        adapter convert path/to/peft-adapter -o small.adp --level max
+        adapter convert lora.adp -o path/to/peft-adapter
+      """)
+
+  @Argument(
+    help: """
+      A PEFT folder, a safetensors file, or an .adp file (FILE#NAME for one of several adapters, - for \
+      standard input).
+      """, completion: .file())
+  var source: String
+
+  @Option(
+    name: .shortAndLong,
+    help: "The .adp file or PEFT folder to write; - writes an .adp file to standard output.",
+    completion: .file())
+  var output: String
+
+  @Option(
+    help: "The base model: a safetensors file, or a folder or index of shards.",
+    completion: .file())
+  var base: String?
+
+  @Option(help: "How square weights are stored that nothing else decides.")
+  var layout: LayoutChoice?
+
+  @Option(
+    help: ArgumentHelp(
+      "The base's tensor that a target of the adapter means.", valueName: "target=stored"))
+  var map: [NamePair] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A field of adapter_config.json that is not known, and means nothing.", valueName: "field"))
+  var ignoreField: [String] = []
+
+  @Option(help: "How a prefix for BLOOM is laid out that cannot say.")
+  var prefixOrder: PrefixOrderChoice?
+
+  @Option(help: "How hard to compress an .adp file. Any reader reads every level.")
+  var level: LevelChoice?
+
+  @Flag(help: "Replaces what is there.")
+  var force = false
+
+  func validate() throws {
+    guard base != nil || (layout == nil && map.isEmpty) else {
+      throw ValidationError("--layout and --map have no effect without --base")
+    }
+  }
+
+  func run() throws {
+    let reference = try AdapterReference(source)
+    try checkDistinct(output, from: reference.inputs)
+    switch reference.kind {
+    case .peft, .tensors: try convertToADP(reference)
+    case .adp:
+      guard base == nil, ignoreField.isEmpty, prefixOrder == nil, level == nil else {
+        throw ValidationError(
+          "--base, --layout, --ignore-field, --prefix-order and --level have no effect on an .adp file"
+        )
+      }
+      let adapter = try reference.open()
+      guard !AdapterOutput.isStandardOutput(output) else {
+        throw ValidationError("a PEFT folder cannot go to standard output: name it")
+      }
+      try convertToPEFT(adapter, reference)
+    }
+  }
+
+  /// What only a merge has to decide is left open.
+  private var bindingChoices: BindingChoices {
+    .init(layout: layout?.layout, names: map.names, missingBias: .create, ties: .untie)
+  }
+
+  private var importChoices: PEFTImport.Choices {
+    .init(ignoredFields: ignoreField.map { Name($0) }, prefixOrder: prefixOrder?.order)
+  }
+
+  private func convertToADP(_ reference: AdapterReference) throws(Failure) {
+    let checkpoint: Checkpoint? =
+      if let base { try openCheckpoint(base, notFor: output) } else { nil }
+    var adapter =
+      reference.kind == .peft
+      ? try reference.importPEFT(importChoices)
+      : try reference.importTensors(base: checkpoint, importChoices)
+    if let checkpoint { adapter = try bind(adapter, to: checkpoint) }
+    try write(adapter, to: output, replacing: force, level: (level ?? .default).level)
+  }
+
+  /// Records what the base decides: names, layouts, and its fingerprint.
+  private func bind(_ adapter: Adapter, to checkpoint: Checkpoint) throws(Failure) -> Adapter {
+    do throws(RuntimeError) {
+      let bound = try BoundAdapter(
+        adapter, to: checkpoint, choices: bindingChoices)
+      for note in bound.notes { Terminal.report("note", note) }
+      return try bound.recordingBase(checkpoint)
+    } catch {
+      throw Failure(error, adapter: checkpoint.path)
+    }
+  }
+
+  private func convertToPEFT(
+    _ adapter: Adapter, _ reference: AdapterReference
+  ) throws(Failure) {
+    do throws(InteropError) {
+      try PEFTExport.write(adapter, to: FilePath(output), replacing: force)
+    } catch {
+      throw Failure(error, in: reference.path)
+    }
+    let names =
+      ["adapter_config.json", "adapter_model.safetensors"]
+      + adapter.files.compactMap {
+        $0.tensor == nil ? nil : $0.path.text
+      }
+    Terminal.report("done", "\(output): " + names.joined(separator: ", "))
+  }
+}

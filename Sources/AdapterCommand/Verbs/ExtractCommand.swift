@@ -1,0 +1,86 @@
+internal import AdapterFormat
+internal import AdapterRuntime
+internal import Operations
+internal import ArgumentParser
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// `adapter extract`.
+struct ExtractCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "extract",
+    abstract: "Makes an adapter of the difference between two checkpoints.",
+    usage: "adapter extract <base> <tuned> -o <output> --method <method> [<options>]",
+    discussion: """
+      The method bitfit takes the biases. Merging the adapter into the base gives the biases of the tuned \
+      model back, bit for bit. Each is held as a difference where that restores it, else as its value. \
+      Changes of other tensors are refused, and named.
+
+      Examples:
+        adapter extract path/to/base path/to/tuned -o biases.adp --method bitfit
+        adapter extract base.safetensors tuned.safetensors -o b.adp --method bitfit
+        adapter extract base tuned -o biases.adp --method bitfit --only-bias
+      """)
+
+  @Argument(
+    help: "The base: a safetensors file, or a folder or index of shards.", completion: .file())
+  var base: String
+
+  @Argument(
+    help: "The same model, fine-tuned; or a safetensors file of its biases alone.",
+    completion: .file())
+  var tuned: String
+
+  @Option(
+    name: .shortAndLong, help: "The .adp file to write, or - for standard output.",
+    completion: .file(extensions: ["adp"]))
+  var output: String
+
+  @Option(help: "What to look for.")
+  var method: Method
+
+  @Flag(help: "Leaves changes of other tensors behind.")
+  var onlyBias = false
+
+  @Flag(help: "Holds the biases' values, not differences.")
+  var absolute = false
+
+  @Flag(help: "Replaces what is there.")
+  var force = false
+
+  /// What an extraction looks for.
+  enum Method: String, ExpressibleByArgument, CaseIterable {
+    case bitfit
+  }
+
+  func run() throws {
+    let (before, after) = (
+      try openCheckpoint(base, notFor: output), try openCheckpoint(tuned, notFor: output)
+    )
+    let extraction: BiasExtraction
+    do throws(RuntimeError) {
+      extraction = try BiasExtraction(
+        from: before, to: after,
+        options: .init(leavesOthers: onlyBias, holdsValues: absolute))
+    } catch {
+      throw Failure(error, adapter: FilePath(tuned))
+    }
+    guard !extraction.forms.isEmpty else {
+      throw Failure("\(tuned): no bias differs from \(base)", hint: nil)
+    }
+    try write(extraction.adapter, to: output, replacing: force)
+    for form in BiasExtraction.Form.allCases {
+      let count = extraction.forms.filter { $0.form == form }.count
+      if count > 0 {
+        Terminal.report("note", "\(count.of("bias", plural: "biases")) as \(form.rawValue)")
+      }
+    }
+    if !extraction.left.isEmpty {
+      let names = extraction.left.prefix(3).map(\.text).joined(separator: ", ")
+      Terminal.report(
+        "note", "left behind: \(extraction.left.count.of("changed tensor")), as \(names)")
+    }
+  }
+}

@@ -1,0 +1,142 @@
+internal import AdapterFormat
+internal import AdapterInterop
+internal import AdapterRuntime
+internal import Operations
+internal import ArgumentParser
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// `adapter inspect`.
+struct InspectCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "inspect",
+    abstract: "Shows what an adapter does, how much, and to which base.",
+    usage: "adapter inspect <path> [<options>]",
+    discussion: """
+      The sizes of the changes are those of the products that the factors stand for, and never take \
+      more memory than the factors do. With --base they are measured on the base itself, for every \
+      method.
+
+      Examples:
+        adapter inspect lora.adp
+        adapter inspect lora.adp --base path/to/model
+        adapter inspect lora.adp --html report.html
+        adapter inspect lora.adp --spectrum
+        adapter inspect path/to/peft-adapter --json
+        adapter inspect model.safetensors
+      """)
+
+  @Argument(
+    help: "An .adp file, - for one on standard input, a PEFT folder, or a safetensors checkpoint.",
+    completion: .file())
+  var path: String
+
+  @Option(
+    help: "The base model: also shows how much of each of its tensors changes.",
+    completion: .file())
+  var base: String?
+
+  @OptionGroup(title: "With --base")
+  var binding: BindingOptions
+
+  @Flag(help: "Reads the manifest alone, and shows what it says.")
+  var summary = false
+
+  @Flag(help: "Lists every tensor.")
+  var tensors = false
+
+  @Flag(help: "Lists the singular values of every change.")
+  var spectrum = false
+
+  @Flag(help: "Writes JSON (Spec/cli.md).")
+  var json = false
+
+  @OptionGroup
+  var progressOptions: ProgressOptions
+
+  @OptionGroup
+  var report: ReportOptions
+
+  func validate() throws {
+    guard base != nil || !binding.isUsed else {
+      throw ValidationError("--layout and --map have no effect without --base")
+    }
+    guard !summary || (base == nil && !report.isWanted && !spectrum) else {
+      throw ValidationError("--summary leaves out what --base, --html and --spectrum show")
+    }
+  }
+
+  func run() throws {
+    let checkpoint = FilePath(path)
+    if path != "-", isCheckpoint(checkpoint) {
+      guard base == nil, !report.isWanted, !spectrum else {
+        throw ValidationError("--base, --html and --spectrum are for adapters")
+      }
+      return try showCheckpoint(checkpoint)
+    }
+    let reference = try AdapterReference(path)
+    try report.check(inputs: reference.inputs, base: base)
+    switch reference.kind {
+    case .peft: try show(nil, [try reference.importPEFT()], reference)
+    case .tensors: try show(nil, [try reference.importTensors(base: nil)], reference)
+    case .adp:
+      let (file, adapters) = try reference.openFile()
+      try show(file, adapters, reference)
+    }
+  }
+
+  private func show(
+    _ file: AdapterFile?, _ adapters: [Adapter], _ reference: AdapterReference
+  ) throws(Failure) {
+    var inspected: [InspectedAdapter] = []
+    for adapter in adapters { inspected.append(try inspect(adapter, reference)) }
+    let listing = AdapterListing(
+      path: path, file: file, adapters: inspected,
+      details: .init(tensors: tensors, spectra: spectrum))
+    try report.write(InspectReport(listing).page)
+    if json {
+      Terminal.write(listing.json)
+    } else if !report.isWanted {
+      Terminal.write(listing.text(isColoured: Terminal.showsColours))
+    }
+  }
+
+  private func inspect(
+    _ adapter: Adapter, _ reference: AdapterReference
+  ) throws(Failure) -> InspectedAdapter {
+    var change: InspectedAdapter.BaseChange?
+    if let base, adapter.onWeights.operations.isEmpty {
+      Terminal.report(
+        "note", "\(adapter.name) acts at run time only: it changes nothing of \(base)")
+    } else if let base {
+      change = try InspectedAdapter.BaseChange(
+        of: adapter, at: reference.path, on: base, binding.choices, progressOptions.progress)
+    }
+    do throws(FormatError) {
+      return summary
+        ? try InspectedAdapter(summaryOf: adapter)
+        : try InspectedAdapter(adapter, change, progressOptions.progress)
+    } catch {
+      throw Failure(error, in: reference.path)
+    }
+  }
+
+  private func showCheckpoint(_ path: FilePath) throws(Failure) {
+    do throws(CheckpointError) {
+      let listing = CheckpointListing(try Checkpoint(path))
+      Terminal.write(json ? listing.json : listing.text)
+    } catch {
+      throw Failure(error)
+    }
+  }
+}
+
+/// Whether a path is a safetensors file, an index of shards, or a folder that is no adapter's.
+func isCheckpoint(_ path: FilePath) -> Bool {
+  let name = path.lastComponent?.string ?? ""
+  if FileStatus(of: path)?.isFolder == true { return !PEFTFolder.isPlausible(path) }
+  return name != PEFTFolder.weightsName
+    && (name.hasSuffix(".safetensors") || name.hasSuffix(".index.json"))
+}

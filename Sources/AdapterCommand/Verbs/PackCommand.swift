@@ -1,0 +1,123 @@
+internal import AdapterFormat
+internal import AdapterInterop
+internal import Operations
+internal import ArgumentParser
+internal import Storage
+internal import SystemPackage
+
+/// `adapter pack`.
+struct PackCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "pack",
+    abstract: "Makes an .adp file of a folder, of several .adp files, or with other metadata.",
+    usage: "adapter pack <inputs> ... -o <output> [<options>]",
+    discussion: """
+      A folder holds manifest.json and tensors.safetensors (Spec/folder.md): unpack makes one, and any \
+      program can. Adapters of .adp files are copied as they are stored, unless --level is given; they \
+      must be for one base.
+
+      Examples:
+        adapter pack folder -o lora.adp
+        adapter pack lora.adp -o licensed.adp --license apache-2.0 --tag poetry
+        adapter pack lora.adp -o smaller.adp --level max
+        adapter pack french.adp german.adp -o languages.adp
+        adapter pack fr=french.adp de=german.adp#default -o languages.adp
+      """)
+
+  @Argument(
+    help: """
+      A folder; or .adp files, each FILE, FILE#ADAPTER, NAME=FILE to rename, or - for standard input.
+      """, completion: .file())
+  var inputs: [String]
+
+  @Option(
+    name: .shortAndLong, help: "The .adp file to write, or - for standard output.",
+    completion: .file(extensions: ["adp"]))
+  var output: String
+
+  @OptionGroup(title: "Metadata")
+  var metadata: MetadataOptions
+
+  @Option(help: "How hard to compress. Any reader reads every level.")
+  var level: LevelChoice?
+
+  @Flag(help: "Replaces what is there.")
+  var force = false
+
+  func run() throws {
+    var inputs: [PackInput] = []
+    for argument in self.inputs { inputs.append(try PackInput(argument)) }
+    if inputs.count == 1, case .folder(let path) = inputs[0] { return try pack(path) }
+    var members: [AdapterBundle.Member] = []
+    for input in inputs {
+      guard case .adapter(let reference, _) = input else {
+        throw ValidationError("a folder is packed alone; its .adp file can go with others")
+      }
+      try checkDistinct(output, from: reference.inputs)
+      members += try input.members()
+    }
+    if level == nil, let file = whole(inputs, members) {
+      try rewrite(file, members)
+    } else {
+      try bundle(members)
+    }
+  }
+
+  private func pack(_ path: FilePath) throws(Failure) {
+    let folder = try rethrowing(as: { Failure($0, in: path) }) { () throws(InteropError) in
+      try AdapterFolder(path)
+    }
+    try checkDistinct(output, from: folder.inputs)
+    metadata.reportMissing(in: folder.metadata)
+    try write(folder.adapters, of: path) { sink throws(InteropError) in
+      try folder.write(metadata.edit, to: sink, level: (level ?? .default).level)
+    }
+  }
+
+  /// The file, where all of one is taken as it is: then only its metadata can change.
+  private func whole(
+    _ inputs: [PackInput], _ members: [AdapterBundle.Member]
+  ) -> AdapterFile? {
+    guard inputs.count == 1, let file = members.first?.file else { return nil }
+    return members.map(\.name) == file.manifest.adapters.map(\.name) ? file : nil
+  }
+
+  private func rewrite(
+    _ file: AdapterFile, _ members: [AdapterBundle.Member]
+  ) throws(Failure) {
+    metadata.reportMissing(in: file.manifest.metadata)
+    let path = members.first?.label ?? FilePath(output)
+    let adapters = try rethrowing(as: { Failure($0, in: path) }) { () throws(FormatError) in
+      try Adapter.adapters(of: file)
+    }
+    try write(adapters, of: path) { sink throws(InteropError) in
+      try AdapterBundle.rewrite(file, metadata.edit, to: sink)
+    }
+  }
+
+  private func bundle(_ members: [AdapterBundle.Member]) throws(Failure) {
+    let (bundle, adapters) = try rethrowing(as: { Failure($0, in: FilePath(output)) }) {
+      () throws(InteropError) in
+      let bundle = try AdapterBundle(members, metadata.edit)
+      return (bundle, try bundle.adapters())
+    }
+    for note in bundle.notes { Terminal.report("note", note) }
+    metadata.reportMissing(in: members.flatMap(\.file.manifest.metadata))
+    try write(adapters, of: FilePath(output)) { sink throws(InteropError) in
+      try bundle.write(to: sink, level: level?.level)
+    }
+  }
+
+  private func write(
+    _ adapters: [Adapter], of source: FilePath,
+    _ body: (any ByteSink) throws(InteropError) -> Void
+  ) throws(Failure) {
+    let output = try AdapterOutput(output, replacing: force)
+    do throws(InteropError) {
+      try body(output.sink)
+    } catch {
+      throw Failure(error, in: source)
+    }
+    try output.finish(adapters)
+  }
+}

@@ -1,0 +1,117 @@
+internal import AdapterModels
+internal import AdapterRuntime
+internal import ArgumentParser
+internal import Storage
+
+/// `adapter run`.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Runs a model with adapters, to see them work.",
+    usage: "adapter run <base> [<adapter>[:<weight>] …] --prompt <text> [<options>]",
+    discussion: """
+      The base is a folder with config.json (of type gpt2, bloom, llama or qwen2), weights in \
+      safetensors, and, for text, tokenizer.json. It is loaded as it is stored; adapters act beside it. \
+      The text goes to standard output as it comes.
+
+      Examples:
+        adapter run path/to/model --prompt "Once upon a time"
+        adapter run path/to/model lora.adp --chat --prompt "Who are you?"
+        adapter run path/to/model lora.adp:0.5 other.adp --prompt "Hello"
+        adapter run path/to/model --prompt "Hello" --temperature 0.8 --seed 7
+        adapter run path/to/model prompt.adp --prompt "Hello" --compare
+        adapter run path/to/model lora.adp --token-ids 1,2,3 --logits l.safetensors
+      """)
+
+  @Argument(help: "The base model's folder.", completion: .directory)
+  var base: String
+
+  @Argument(
+    help:
+      "Adapters, left to right: .adp files, FILE#NAME, or PEFT folders, each with a weight after a colon or none.",
+    completion: .file())
+  var adapters: [String] = []
+
+  @OptionGroup(title: "The prompt")
+  var prompt: PromptOptions
+
+  @OptionGroup(title: "The text")
+  var sampling: SamplingOptions
+
+  @Flag(help: "Shows what the base alone says beside what it says with the adapters.")
+  var compare = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Writes the next token's logits (F32, key logits) to this file, and generates nothing.",
+      valueName: "file"), completion: .file(extensions: ["safetensors"]))
+  var logits: String?
+
+  @Flag(help: "Writes JSON (Spec/cli.md).")
+  var json = false
+
+  @Flag(help: "Says on standard error how long it took.")
+  var stats = false
+
+  @Flag(help: "Runs on a base that differs where an adapter does not change it.")
+  var allowOtherBase = false
+
+  @Flag(help: "Replaces the file of logits that is there.")
+  var force = false
+
+  func validate() throws {
+    try prompt.check()
+    try sampling.check()
+    guard logits == nil || !(compare || json || stats || sampling.isGiven) else {
+      throw ValidationError("--logits generates no text: options for one have no effect")
+    }
+    guard !force || logits != nil else { throw ValidationError("--force is for --logits") }
+    guard !compare || !adapters.isEmpty else {
+      throw ValidationError("--compare compares the base with adapters: name one")
+    }
+  }
+
+  func run() throws {
+    let start = ContinuousClock.now
+    let references = try adapters.map { argument throws(Failure) in try WeightedReference(argument)
+    }
+    let file = try logits.map { path throws(Failure) in try LogitsFile(path, replacing: force) }
+    let model = try RunModel(base, references, allowOtherBase ? .allow : .refuse)
+    let input = try prompt.input(for: model)
+    if let file { return try write(file, model, input) }
+    let options = sampling.generation(endTokens: input.endTokens)
+    var runs: [RunResult] = []
+    for kind in compare ? [RunResult.Kind.base, .adapted] : [.adapted] {
+      let streams = !compare && !json
+      runs.append(
+        try RunResult(kind, model, input, options) { if streams { Terminal.write($0) } })
+    }
+    let report = RunReport(
+      base: base, references: references, model: model, input: input, runs: runs,
+      seconds: (ContinuousClock.now - start) / .seconds(1))
+    if json {
+      Terminal.write(report.json)
+    } else if compare {
+      Terminal.write(report.columns)
+    } else {
+      Terminal.write("\n")
+    }
+    if stats { for line in report.statistics { Terminal.report("stats", line) } }
+  }
+
+  private func write(_ file: LogitsFile, _ model: RunModel, _ input: RunInput) throws(Failure) {
+    try checkDistinct(file.path, from: model.inputs)
+    let values = try running { () throws(DecoderError) in
+      let sequence = try DecodingSequence(
+        model.model, with: model.stack, capacity: input.tokens.count)
+      return try model.model.logits(after: [.init(sequence, input.tokens)])[0]
+    }
+    try file.write(values)
+    Terminal.report("done", "\(file.path): \(values.count) logits")
+  }
+}
+
+/// An error of a model is one of the command, with what to do about it.
+func running<Value>(_ body: () throws(DecoderError) -> Value) throws(Failure) -> Value {
+  try rethrowing(as: { Failure($0.description, hint: $0.hint) }, body)
+}

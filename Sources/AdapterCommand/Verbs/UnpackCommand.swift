@@ -1,0 +1,57 @@
+internal import AdapterFormat
+internal import AdapterInterop
+internal import Operations
+internal import ArgumentParser
+internal import Storage
+internal import SystemPackage
+
+/// `adapter unpack`.
+struct UnpackCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "unpack",
+    abstract: "Writes an .adp file as a folder of JSON and safetensors, to look at and to edit.",
+    usage: "adapter unpack <source> -o <output> [--force]",
+    discussion: """
+      The folder holds manifest.json and tensors.safetensors, of several adapters one in a sub-folder \
+      each (Spec/folder.md). pack makes an .adp file of it again.
+
+      Examples:
+        adapter unpack lora.adp -o folder
+        adapter unpack languages.adp#german -o folder
+      """)
+
+  @Argument(
+    help: "An .adp file, FILE#NAME for one of several adapters, or - for standard input.",
+    completion: .file(extensions: ["adp"]))
+  var source: String
+
+  @Option(name: .shortAndLong, help: "The folder to write.", completion: .directory)
+  var output: String
+
+  @Flag(help: "Replaces what is there.")
+  var force = false
+
+  func validate() throws {
+    guard !AdapterOutput.isStandardOutput(output) else {
+      throw ValidationError("a folder cannot go to standard output: name it")
+    }
+  }
+
+  func run() throws {
+    let reference = try AdapterReference(source)
+    guard reference.kind == .adp else { throw Failure("\(reference.path) is no .adp file") }
+    try checkDistinct(output, from: reference.inputs)
+    let (file, adapters) = try reference.openFile()
+    let names: [String]
+    do throws(InteropError) {
+      names = try AdapterFolder.unpack(
+        file, adapters: adapters.compactMap(\.file?.index), to: FilePath(output),
+        replacing: force)
+    } catch {
+      throw Failure(error, in: reference.path)
+    }
+    let tensors = adapters.reduce(0) { $0 + $1.tensors.count }
+    Terminal.report(
+      "done", "\(output): \(tensors.of("tensor")), " + names.joined(separator: ", "))
+  }
+}

@@ -1,0 +1,89 @@
+internal import AdapterFormat
+internal import Operations
+internal import ArgumentParser
+internal import Storage
+internal import SystemPackage
+
+/// `adapter verify`.
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Checks every digest and every rule of an .adp file, or a merged checkpoint.",
+    usage: """
+      adapter verify <adapter>
+      adapter verify --merge <base> <adapter>[:<weight>] ... <merged>
+      """,
+    discussion: """
+      With --merge, whether a checkpoint is a base with adapters applied: the merge is computed again, \
+      and every tensor compared, whatever the shards. What an adapter changes must be within one unit in \
+      the last place of the exact value; all else must be the base's, in another element type rounded once.
+
+      Exit status 0 where all is well, 1 where the file is damaged or the checkpoint is another, 2 where it \
+      cannot be told.
+
+      Examples:
+        adapter verify lora.adp
+        curl -s https://example.org/lora.adp | adapter verify -
+        adapter verify --merge path/to/model lora.adp path/to/merged-model
+        adapter verify --merge path/to/model lora.adp:0.7 dora.adp:-0.3 mixed-model
+      """)
+
+  @Argument(
+    help: ArgumentHelp(
+      """
+      An .adp file, or - for standard input; with --merge the base, the adapters as merge takes \
+      them, and the merged checkpoint.
+      """, valueName: "path"), completion: .file())
+  var paths: [String]
+
+  @Flag(help: "Checks a merged checkpoint.")
+  var merge = false
+
+  @OptionGroup(title: "With --merge")
+  var mergeOptions: MergeVerificationOptions
+
+  func validate() throws {
+    guard merge || paths.count == 1 else {
+      throw ValidationError("one .adp file at a time; a merged checkpoint with --merge")
+    }
+    guard !merge || paths.count > 2 else {
+      throw ValidationError("--merge takes a base, one adapter or more, and the merged checkpoint")
+    }
+    guard merge || !mergeOptions.isUsed else {
+      throw ValidationError("options have an effect with --merge only")
+    }
+  }
+
+  func run() throws {
+    guard !merge else {
+      return try mergeOptions.verify(
+        base: paths[0], adapters: Array(paths[1..<paths.count - 1]), merged: paths[paths.count - 1])
+    }
+    try verifyFile(paths[0])
+  }
+
+  private func verifyFile(_ argument: String) throws {
+    let isStandardInput = argument == "-"
+    if isStandardInput { try checkStandardInput() }
+    let path = isStandardInput ? StandardInput.name : FilePath(argument)
+    do throws(FormatError) {
+      let file = try isStandardInput ? AdapterFile.standardInput() : AdapterFile.open(path)
+      _ = try Adapter.adapters(of: file)
+      try file.verify()
+      Terminal.write("\(argument.escaped): ok, manifest \(file.digest)\n")
+    } catch {
+      let failure = Failure(error, in: path)
+      throw Failure(failure.message, hint: failure.hint, status: error.isDamage ? 1 : 2)
+    }
+  }
+}
+
+extension FormatError {
+  /// Whether it says that an `.adp` file is damaged, not that it is none, or of another version.
+  fileprivate var isDamage: Bool {
+    switch self {
+    case .notAdapter, .version, .requires, .unsupported, .excess, .storage: false
+    default: true
+    }
+  }
+}

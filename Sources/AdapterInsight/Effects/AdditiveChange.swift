@@ -1,0 +1,155 @@
+internal import AdapterFormat
+internal import Operations
+internal import Storage
+
+/// A sum of changes of one weight that do not depend on it: ΔW, by its factors where it has any, else
+/// tile by tile.
+struct AdditiveChange: Sendable {
+  /// [out, in], [experts, out, in], or as stored.
+  let shape: Shape
+  /// ΔW, or that of each expert, as products of low rank; nil where it is none.
+  let factors: [FactoredMatrix]?
+  private let changes: [ParameterChange]
+  /// A convolution's [in, k, …]; empty where the operands do not show one.
+  private let kernel: [Int]
+
+  /// Beyond this many elements a matrix that is no product is not written out.
+  static let maximumDenseCount = 1 << 21
+  /// Beyond this many it is not worked out at all: a few bytes of a file can stand for very many.
+  private static let maximumCount = 1 << 31
+
+  init(
+    _ operations: [Operation], of shape: Shape, in adapter: Adapter
+  ) throws(FormatError) {
+    self.shape = shape
+    kernel =
+      operations.lazy.map(\.kernel).first { !$0.isEmpty } ?? []
+    changes = operations.map { ParameterChange($0.inLogicalLayout, of: adapter, part: .whole) }
+    factors = try Self.factors(of: changes, shape)
+  }
+
+  /// The shape as a matrix; experts lie one below the other.
+  var matrixShape: (rows: Int, columns: Int) {
+    (shape.dimensions.dropLast().reduce(1, *), shape.dimensions.last ?? 1)
+  }
+
+  /// Whether both may be of one convolution.
+  func hasSameKernel(as other: AdditiveChange) -> Bool {
+    kernel.isEmpty || other.kernel.isEmpty || kernel == other.kernel
+  }
+
+  private static func factors(
+    of changes: [ParameterChange], _ shape: Shape
+  ) throws(FormatError) -> [FactoredMatrix]? {
+    guard shape.dimensions.count >= 2, let smallest = shape.dimensions.suffix(2).min() else {
+      return nil
+    }
+    var sum: [FactoredMatrix]?
+    for change in changes {
+      guard let factors = try change.factors(shape, below: smallest) else { return nil }
+      guard let sofar = sum else {
+        sum = factors
+        continue
+      }
+      guard sofar.count == factors.count else { return nil }
+      sum = zip(sofar, factors).map { $0.adding($1) }
+    }
+    return sum
+  }
+
+  /// Calls `body` with runs of values of ΔW, row by row, and of other changes of the same shape.
+  ///
+  /// - Throws: `FormatError` where operands cannot be read, or the weight is too large.
+  private static func forEachTile(
+    _ all: [AdditiveChange], _ body: ([UnsafeBufferPointer<Double>]) -> Void
+  ) throws(FormatError) {
+    guard let shape = all.first?.shape, shape.count <= maximumCount else {
+      throw .unsupported("a weight of more than \(maximumCount) elements")
+    }
+    var updates: [(ParameterUpdate, ScratchMemory)] = []
+    for change in all {
+      let update = try ParameterUpdate(change.changes, type: .f64, shape: shape)
+      updates.append((update, ScratchMemory()))
+    }
+    let scratch = TileScratch()
+    guard let grid = updates.first?.0.grid else { return }
+    for rows in grid.tiles(of: 1 << 16) {
+      let count = rows.count * grid.columns * MemoryLayout<Double>.size
+      var tiles: [UnsafeBufferPointer<Double>] = unsafe []
+      for (update, memory) in updates {
+        // Zeros, changed.
+        let bytes = unsafe memory.bytes(count: count)
+        unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
+        try unsafe update.apply(to: bytes, rows: rows, scratch: scratch)
+        unsafe tiles.append(UnsafeBufferPointer(bytes.assumingMemoryBound(to: Double.self)))
+      }
+      unsafe body(tiles)
+    }
+  }
+
+  /// ‖ΔW‖_F, tile by tile.
+  ///
+  /// - Throws: `FormatError` as `forEachTile` does.
+  func norm() throws(FormatError) -> Double {
+    var norm = 0.0
+    try unsafe Self.forEachTile([self]) { tiles in
+      norm = unsafe hypotenuse(norm, euclideanNorm(tiles[0]))
+    }
+    return norm
+  }
+
+  /// All of ΔW, where it is small.
+  ///
+  /// - Throws: `FormatError` as `forEachTile` does.
+  func dense() throws(FormatError) -> DenseMatrix? {
+    let (rows, columns) = matrixShape
+    guard shape.dimensions.count == 2, shape.count <= Self.maximumDenseCount else { return nil }
+    var values: [Double] = []
+    try unsafe Self.forEachTile([self]) { unsafe values.append(contentsOf: $0[0]) }
+    return DenseMatrix(rows: rows, columns: columns, byRows: values)
+  }
+
+  /// The sums of a comparison with another change of the same shape.
+  ///
+  /// - Throws: `FormatError` as `forEachTile` does.
+  func compared(to other: AdditiveChange) throws(FormatError) -> PairSums {
+    var sums = PairSums()
+    try unsafe Self.forEachTile([self, other]) { tiles in
+      unsafe sums.add(tiles[0], tiles[1])
+    }
+    return sums
+  }
+}
+
+extension ParameterChange {
+  /// The change as products of low rank, one for each expert; nil where it is none, or one of no lower
+  /// rank than the weight.
+  fileprivate func factors(
+    _ shape: Shape, below smallest: Int
+  ) throws(FormatError) -> [FactoredMatrix]? {
+    if case .addSpectral = operation, shape.count > 1 << 26 {
+      // Its places are a shuffle of all elements.
+      throw .unsupported("a spectrum over \(shape.count) elements")
+    }
+    switch operation {
+    case .addLowRank, .addGroupedLowRank, .addNormalisedLowRank, .addSpectral:
+      var loader = OperandLoader(adapter)
+      let loaded: [any TileChange<Double>] = try load(&loader, shape)
+      var products: [FactoredMatrix] = []
+      for case let low as LowRankChange<Double> in loaded {
+        products.append(FactoredMatrix(low.factors, scale: low.scale))
+      }
+      let isLow = products.count == loaded.count && products.allSatisfy { $0.rank <= 2 * smallest }
+      return isLow ? products : nil
+    case .addHadamard(let hadamard):
+      guard hadamard.first.rank * hadamard.second.rank <= smallest / 2 else { return nil }
+      var loader = OperandLoader(adapter)
+      let change: HadamardChange<Double> = try hadamard.load(&loader)
+      return [
+        FactoredMatrix(change.first, scale: change.scale)
+          .hadamard(FactoredMatrix(change.second, scale: 1))
+      ]
+    default: return nil
+    }
+  }
+}

@@ -1,0 +1,94 @@
+internal import Operations
+
+/// A change of a weight as a product: ΔW = B · A, [out, in], never written out.
+///
+/// With B = Q_B · R_B and Aᵀ = Q_A · R_A (QR), ΔW = Q_B · (R_B · R_Aᵀ) · Q_Aᵀ: its norms and singular values
+/// are those of the small core R_B · R_Aᵀ. The work is linear in out + in.
+struct FactoredMatrix: Sendable {
+  /// B, [out, k].
+  let b: DenseMatrix
+  /// Aᵀ, [in, k].
+  let a: DenseMatrix
+
+  /// The factors of `scale` · B · A.
+  init(_ factors: LowRankFactors<Double>, scale: Double) {
+    let outputCount = factors.rank == 0 ? 0 : factors.b.count / factors.rank
+    b = DenseMatrix(rows: outputCount, columns: factors.rank, byRows: factors.b)
+    // A by rows is Aᵀ by columns.
+    var transposed = DenseMatrix(
+      rows: factors.inputCount, columns: factors.rank, values: factors.a)
+    if scale != 1 { transposed.scale(by: scale) }
+    a = transposed
+  }
+
+  private init(b: DenseMatrix, a: DenseMatrix) {
+    self.b = b
+    self.a = a
+  }
+
+  /// k.
+  var rank: Int { b.columns }
+
+  /// Whether both are changes of the same weight. One of rank 0 fits any.
+  func hasSameShape(as other: FactoredMatrix) -> Bool {
+    rank == 0 || other.rank == 0 || (b.rows == other.b.rows && a.rows == other.a.rows)
+  }
+
+  /// The sum of both changes.
+  func adding(_ other: FactoredMatrix) -> FactoredMatrix {
+    guard rank > 0 else { return other }
+    guard other.rank > 0 else { return self }
+    return FactoredMatrix(b: b.beside(other.b), a: a.beside(other.a))
+  }
+
+  /// R_B · R_Aᵀ.
+  var core: DenseMatrix { b.triangle.times(a.triangle, otherTransposed: true) }
+
+  /// Element by element the product with another: the rows of B, and the columns of A, become all
+  /// products of pairs (Khatri and Rao).
+  func hadamard(_ other: FactoredMatrix) -> FactoredMatrix {
+    FactoredMatrix(b: Self.pairs(b, other.b), a: Self.pairs(a, other.a))
+  }
+
+  private static func pairs(_ left: DenseMatrix, _ right: DenseMatrix) -> DenseMatrix {
+    var result = DenseMatrix(rows: left.rows, columns: left.columns * right.columns)
+    for p in 0..<left.columns {
+      for q in 0..<right.columns {
+        for row in 0..<left.rows {
+          result[row, p * right.columns + q] = left[row, p] * right[row, q]
+        }
+      }
+    }
+    return result
+  }
+}
+
+/// Two changes of one weight in bases that they share: as small as their ranks together, and with all
+/// norms, products and angles of the large matrices.
+struct SharedCores {
+  let left: DenseMatrix
+  let right: DenseMatrix
+
+  /// By QR of the factors side by side.
+  init(_ left: FactoredMatrix, _ right: FactoredMatrix) {
+    let sum = left.adding(right)
+    let (outputs, inputs) = (sum.b.triangle, sum.a.triangle)
+    func core(_ columns: Range<Int>) -> DenseMatrix {
+      outputs.columns(columns).times(inputs.columns(columns), otherTransposed: true)
+    }
+    self.left = core(0..<left.rank)
+    self.right = core(left.rank..<left.rank + right.rank)
+  }
+
+  /// Of matrices as they are.
+  init(left: DenseMatrix, right: DenseMatrix) {
+    self.left = left
+    self.right = right
+  }
+
+  /// ‖left − right‖_F.
+  var distance: Double { (left - right).norm }
+
+  /// Σ left ⊙ right.
+  var product: Double { zip(left.values, right.values).reduce(0) { $0 + $1.0 * $1.1 } }
+}

@@ -1,0 +1,145 @@
+internal import AdapterFormat
+internal import Operations
+internal import Storage
+
+/// How far apart two parts of effects on one parameter are.
+public struct PartComparison: Sendable, Hashable {
+  /// What was compared.
+  public let space: EffectSpace
+  /// ‖left‖_F.
+  public let leftNorm: Double
+  /// ‖right‖_F.
+  public let rightNorm: Double
+  /// ‖left − right‖_F.
+  public let distance: Double
+  /// ⟨left, right⟩ / (‖left‖ · ‖right‖); nil where either is zero.
+  public let cosine: Double?
+  /// Between what both add to the outputs (column spaces), where that was asked for.
+  public let outputAngles: PrincipalAngles?
+  /// Between the inputs that both look at (row spaces), where that was asked for.
+  public let inputAngles: PrincipalAngles?
+
+  /// The distance as a share of the larger norm: 0 for two zeros.
+  public var relativeDistance: Double {
+    let larger = max(leftNorm, rightNorm)
+    return distance == 0 ? 0 : larger.isFinite ? distance / larger : .nan
+  }
+
+  package init(_ space: EffectSpace, _ sums: PairSums) {
+    self.init(space, sums, angles: nil)
+  }
+
+  /// Several changes of weights as one; nil where there are none.
+  package init?(summing parts: [PartComparison]) {
+    guard !parts.isEmpty else { return nil }
+    var sums = PairSums()
+    for part in parts { sums.add(part) }
+    self.init(.weight, sums)
+  }
+
+  init(_ space: EffectSpace, _ sums: PairSums, angles: PairAngles?) {
+    self.space = space
+    leftNorm = sums.left.squareRoot()
+    rightNorm = sums.right.squareRoot()
+    // Squares that vanish, or overflow, say nothing of what they are squares of.
+    let isKnown = sums.difference.isFinite && (sums.difference > 1e-290 || !sums.hasDifference)
+    distance = isKnown ? sums.difference.squareRoot() : .nan
+    let size = leftNorm * rightNorm
+    // Rounding may carry it a little beyond 1.
+    cosine = size > 0 ? max(-1, min(1, sums.product / size)) : nil
+    outputAngles = angles?.outputs
+    inputAngles = angles?.inputs
+  }
+}
+
+/// The angles between the column spaces, and between the row spaces, of two matrices.
+struct PairAngles {
+  let outputs: PrincipalAngles
+  let inputs: PrincipalAngles
+
+  /// Singular values below this share of the largest are rounding.
+  private static let threshold = 1e-9
+
+  init?(_ cores: SharedCores) {
+    guard let left = Self.bases(cores.left), let right = Self.bases(cores.right),
+      let outputs = PrincipalAngles(left.outputs, right.outputs),
+      let inputs = PrincipalAngles(left.inputs, right.inputs)
+    else { return nil }
+    self.outputs = outputs
+    self.inputs = inputs
+  }
+
+  private static func bases(
+    _ core: DenseMatrix
+  ) -> (outputs: DenseMatrix, inputs: DenseMatrix)? {
+    guard let (u, values, vt) = core.decomposition, let largest = values.first, largest > 0 else {
+      return nil
+    }
+    let rank = values.prefix { $0 > threshold * largest }.count
+    return (u.columns(0..<rank), vt.transposed.columns(0..<rank))
+  }
+}
+
+extension EffectPart {
+  /// The comparison with another part; nil where they are of different kinds or shapes.
+  ///
+  /// - Throws: `FormatError` where operands cannot be read.
+  func compared(
+    to other: EffectPart, _ detail: EffectComparison.Detail
+  ) throws(FormatError) -> PartComparison? {
+    guard space == other.space, signature == other.signature else { return nil }
+    switch (form, other.form) {
+    case (.product(let left), .product(let right)):
+      return Self.compare([left], [right], space, detail)
+    case (.change(let left), .change(let right)):
+      guard left.shape == right.shape, left.hasSameKernel(as: right) else { return nil }
+      if let mine = left.factors, let theirs = right.factors, mine.count == theirs.count {
+        return Self.compare(mine, theirs, space, detail)
+      }
+      let sums = try left.compared(to: right)
+      guard detail == .angles, let mine = try left.dense(), let theirs = try right.dense() else {
+        return PartComparison(space, sums)
+      }
+      return PartComparison(space, sums, angles: PairAngles(SharedCores(left: mine, right: theirs)))
+    case (.vectors(let left), .vectors(let right)):
+      return try Self.compare(left, right).map { PartComparison(space, $0) }
+    default: return nil
+    }
+  }
+
+  private static func compare(
+    _ left: [FactoredMatrix], _ right: [FactoredMatrix], _ space: EffectSpace,
+    _ detail: EffectComparison.Detail
+  ) -> PartComparison? {
+    var sums = PairSums()
+    var angles: PairAngles?
+    for (left, right) in zip(left, right) {
+      guard left.hasSameShape(as: right) else { return nil }
+      if detail == .distances, let quick = GramSums(left, right) {
+        sums.add(quick.sums)
+        continue
+      }
+      let cores = SharedCores(left, right)
+      sums.add(PairSums(left: cores.left, right: cores.right))
+      if detail == .angles { angles = PairAngles(cores) }
+    }
+    return PartComparison(space, sums, angles: left.count == 1 ? angles : nil)
+  }
+
+  private static func compare(
+    _ left: [OperandVector], _ right: [OperandVector]
+  ) throws(FormatError) -> PairSums? {
+    guard left.count == right.count else { return nil }
+    var sums = PairSums()
+    for (left, right) in zip(left, right) {
+      guard left.count == right.count, left.hasSameShape(as: right) else { return nil }
+      guard left.operand.type.isFloat, right.operand.type.isFloat else {
+        // Places are the same, or the operations are two different things.
+        guard try left.hasSameBytes(as: right) else { return nil }
+        continue
+      }
+      sums.add(try left.compared(to: right))
+    }
+    return sums
+  }
+}

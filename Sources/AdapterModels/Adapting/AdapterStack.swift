@@ -1,0 +1,119 @@
+internal import AdapterFormat
+internal import AdapterRuntime
+internal import Operations
+internal import Storage
+internal import StrictJSON
+
+/// The adapters that a sequence runs with, left to right, each with a weight. It is a value: whoever has one
+/// sees all of it, whatever is attached or detached elsewhere.
+public struct AdapterStack: Sendable {
+  /// The adapters and their weights.
+  public let entries: [Entry]
+  let model: ModelIdentity
+  /// For each layer of the model what happens to its outputs; empty where nothing does.
+  let programs: [LayerProgram?]
+  /// For each vector of the model the values in its place.
+  let vectors: [[Float]?]
+
+  /// One adapter of a stack.
+  public struct Entry: Sendable {
+    /// The adapter.
+    public let adapter: PreparedAdapter
+    /// What its changes are multiplied with: 1 for the adapter as trained, 0 for nothing.
+    public let weight: Double
+
+    /// Pairs an adapter with its weight.
+    public init(_ adapter: PreparedAdapter, weight: Double = 1) {
+      self.adapter = adapter
+      self.weight = weight
+    }
+  }
+
+  /// Puts adapters on each other. Costs what the scalings and vectors of the adapters cost; factors are not
+  /// copied.
+  ///
+  /// - Parameters:
+  ///   - entries: left to right.
+  ///   - model: the model that the adapters were prepared for.
+  /// - Throws: `DecoderError.conflict` where they do not go together.
+  public init(_ entries: [Entry], for model: LanguageModel) throws(DecoderError) {
+    var programs = [LayerProgram?](repeating: nil, count: model.layers.count)
+    var vectors = [[Float]?](repeating: nil, count: model.vectors.count)
+    for entry in entries {
+      guard entry.adapter.model == model.identity else {
+        throw .conflict("\(entry.adapter.name) was prepared for another model")
+      }
+      guard Float(entry.weight).isFinite else {
+        throw .conflict("\(entry.adapter.name): a weight is a finite number")
+      }
+    }
+    for entry in entries where entry.weight != 0 {
+      for (index, changes) in entry.adapter.layers {
+        var program = programs[index] ?? LayerProgram()
+        for change in changes { program.append(change, weight: Float(entry.weight)) }
+        programs[index] = program
+      }
+      for vector in model.vectors.values {
+        guard let change = entry.adapter.vectors[vector.index] else { continue }
+        guard !change.isReplacement || (vectors[vector.index] == nil && entry.weight == 1) else {
+          throw .conflict(
+            "\(entry.adapter.name) replaces \(vector.name): no adapter before it may change that, and "
+              + "its weight can only be 1")
+        }
+        vectors[vector.index] = try rethrowing(
+          as: { DecoderError.runtime(adapter: entry.adapter.name, .format($0)) }
+        ) { () throws(FormatError) in
+          try change.update.apply(
+            to: vectors[vector.index] ?? vector.values, weight: Float(entry.weight))
+        }
+      }
+    }
+    self.entries = entries
+    self.model = model.identity
+    self.programs = programs
+    self.vectors = vectors
+    try checkVirtualTokens()
+  }
+
+  /// A stack without adapters.
+  init(emptyFor model: ModelIdentity, layerCount: Int, vectorCount: Int) {
+    self.model = model
+    entries = []
+    programs = Array(repeating: nil, count: layerCount)
+    vectors = Array(repeating: nil, count: vectorCount)
+  }
+
+  /// The soft prompt, if one of the adapters has one.
+  var prompt: PreparedAdapter.SoftPrompt? { active.lazy.compactMap(\.adapter.prompt).first }
+
+  /// The prefix, if one of the adapters has one.
+  var prefix: PreparedAdapter.Prefix? { active.lazy.compactMap(\.adapter.prefix).first }
+
+  private var active: [Entry] { entries.filter { $0.weight != 0 } }
+
+  private func checkVirtualTokens() throws(DecoderError) {
+    let all = active.filter { $0.adapter.prompt != nil || $0.adapter.prefix != nil }
+    if all.count > 1 {
+      throw .conflict(
+        "\(all[0].adapter.name) and \(all[1].adapter.name) both put tokens before the text: there is "
+          + "no order in which they were trained")
+    }
+    if let entry = all.first, entry.weight != 1 {
+      throw .conflict("\(entry.adapter.name) puts tokens before the text: its weight can only be 1")
+    }
+  }
+}
+
+extension ParameterUpdate {
+  /// v + w · (f(v) − v); for weight 1, f(v).
+  fileprivate func apply(
+    to values: [Float], weight: Float
+  ) throws(FormatError) -> [Float] {
+    var changed = values
+    try unsafe changed.withUnsafeMutableBytesThrowing { bytes throws(FormatError) in
+      try unsafe apply(to: bytes, rows: 0..<grid.rows, scratch: TileScratch())
+    }
+    guard weight != 1 else { return changed }
+    return zip(values, changed).map { $0 + weight * ($1 - $0) }
+  }
+}

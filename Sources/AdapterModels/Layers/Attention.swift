@@ -1,0 +1,117 @@
+internal import Operations
+
+/// Attention of rows to the positions before them and to themselves (arXiv:1706.03762, section 3.2.1), with
+/// heads that may share keys and values (arXiv:2305.13245).
+struct Attention {
+  /// Heads of the queries.
+  let headCount: Int
+  /// What scores are multiplied with.
+  let scale: Float
+  /// ALiBi's slopes, one for each head (arXiv:2108.12409); nil for none.
+  let slopes: [Float]?
+
+  /// Queries that are worked on together when there are many.
+  private static let blockSize = 64
+  /// Below so many multiplications, threads cost more than they save.
+  private static let worthSharing = 20_000
+
+  /// Fills `result` with what the queries see.
+  ///
+  /// - Parameters:
+  ///   - queries: [rows, heads · head dimension].
+  ///   - cache: keys and values, those of these rows included, not yet counted.
+  ///   - layer: whose keys and values.
+  ///   - result: [rows, heads · head dimension].
+  func run(_ queries: FloatRows, _ cache: KeyValueCache, layer: Int, into result: FloatRows) {
+    let length = cache.count + queries.count
+    let blocks = (queries.count + Self.blockSize - 1) / Self.blockSize
+    func body(_ place: Int) {
+      let start = place / headCount * Self.blockSize
+      let rows = start..<min(start + Self.blockSize, queries.count)
+      if rows.count <= 4 {
+        runSingly(rows, head: place % headCount, queries, cache, layer, result)
+      } else {
+        runBlock(rows, head: place % headCount, queries, cache, layer, result)
+      }
+    }
+    if queries.count * headCount * length * cache.headDimension < Self.worthSharing {
+      for place in 0..<blocks * headCount { body(place) }
+    } else {
+      WorkerPool.shared.run(blocks * headCount, body)
+    }
+  }
+
+  private func runSingly(
+    _ rows: Range<Int>, head: Int, _ queries: FloatRows, _ cache: KeyValueCache, _ layer: Int,
+    _ result: FloatRows
+  ) {
+    let size = cache.headDimension
+    let shared = head / (headCount / cache.headCount)
+    let keys = cache.keys(layer, head: shared)
+    let values = cache.values(layer, head: shared)
+    let length = cache.count + rows.upperBound
+    unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: length) { scores in
+      for row in rows {
+        let seen = cache.count + row + 1
+        guard let query = unsafe queries[row].baseAddress,
+          let output = unsafe result[row].baseAddress,
+          let key = unsafe keys.elements.baseAddress, let value = unsafe values.elements.baseAddress
+        else { return }
+        let own = unsafe query + head * size
+        for place in 0..<seen {
+          unsafe scores[place] = scale * DotProducts.dot(own, key + place * size, size)
+        }
+        let weights = unsafe UnsafeMutableBufferPointer(rebasing: scores[..<seen])
+        unsafe addSlope(of: head, to: weights)
+        unsafe Functions.softmax(weights)
+        let target = unsafe output + head * size
+        unsafe target.update(repeating: 0, count: size)
+        for place in 0..<seen {
+          unsafe DotProducts.add(value + place * size, times: weights[place], to: target, size)
+        }
+      }
+    }
+  }
+
+  private func addSlope(of head: Int, to scores: UnsafeMutableBufferPointer<Float>) {
+    guard let slope = slopes?[head] else { return }
+    for place in 0..<scores.count { unsafe scores[place] += slope * Float(place) }
+  }
+
+  /// Two matrix products, and what is not seen yet set to zero in between.
+  private func runBlock(
+    _ rows: Range<Int>, head: Int, _ queries: FloatRows, _ cache: KeyValueCache, _ layer: Int,
+    _ result: FloatRows
+  ) {
+    let size = cache.headDimension
+    let shared = head / (headCount / cache.headCount)
+    let length = cache.count + rows.upperBound
+    guard let query = unsafe queries[rows].elements.baseAddress,
+      let output = unsafe result[rows].elements.baseAddress,
+      let keys = unsafe cache.keys(layer, head: shared).elements.baseAddress,
+      let values = unsafe cache.values(layer, head: shared).elements.baseAddress
+    else { return }
+    unsafe TileMemory.withTile(of: rows.count * length) { scores in
+      guard let start = scores.baseAddress else { return }
+      unsafe scores.update(repeating: 0)
+      let products = MatrixProduct(
+        rows: rows.count, columns: length, inner: size, a: (false, queries.width),
+        b: (true, size), resultStride: length)
+      unsafe Float.multiplyAdd(products, query + head * size, keys, scale: scale, into: start)
+      for (index, row) in rows.enumerated() {
+        let all = unsafe UnsafeMutableBufferPointer(start: start + index * length, count: length)
+        let seen = cache.count + row + 1
+        let weights = unsafe UnsafeMutableBufferPointer(rebasing: all[..<seen])
+        unsafe addSlope(of: head, to: weights)
+        unsafe Functions.softmax(weights)
+        unsafe all[seen...].update(repeating: 0)
+        let target = unsafe output + index * result.width + head * size
+        unsafe target.update(repeating: 0, count: size)
+      }
+      let sums = MatrixProduct(
+        rows: rows.count, columns: size, inner: length, a: (false, length), b: (false, size),
+        resultStride: result.width)
+      unsafe Float.multiplyAdd(sums, start, values, scale: 1, into: output + head * size)
+    }
+  }
+}

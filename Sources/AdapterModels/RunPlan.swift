@@ -1,0 +1,135 @@
+public import AdapterRuntime
+public import Checkpoints
+public import Operations
+internal import Storage
+internal import StrictJSON
+
+/// How a stack of adapters runs on a base: what acts beside its weights, and what has to be made part of
+/// them when the model is loaded, such as changed embeddings, rotations, or modules that were trained in full.
+///
+/// A weight that one adapter of the stack has to be made part of gets the changes of all: their order counts.
+public struct RunPlan: Sendable {
+  /// The base.
+  public let checkpoint: Checkpoint
+  /// What has to be made part of the weights, in order; empty where nothing has to.
+  public let folded: [WeightedAdapter]
+  /// What acts beside the weights or before the text, in order.
+  public let beside: [WeightedAdapter]
+  private let policy: AdaptedCheckpoint.Policy
+
+  /// Divides a stack, parameter by parameter.
+  ///
+  /// - Parameters:
+  ///   - stack: the adapters, left to right.
+  ///   - checkpoint: their base.
+  ///   - policy: what is accepted that is normally refused.
+  /// - Throws: `DecoderError` where the base cannot be run, or an adapter cannot be applied to it, not after
+  ///   another, or not with this weight.
+  public init(
+    _ stack: [WeightedAdapter], on checkpoint: Checkpoint,
+    policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
+  ) throws(DecoderError) {
+    let kind = try DecoderKind(DecoderConfig(checkpoint.configPath))
+    let onWeights = stack.map { entry in
+      WeightedAdapter(entry.adapter.onWeights, weight: entry.weight, label: entry.label)
+    }
+    let view = try rethrowing(as: { Self.error($0, of: stack) }) { () throws(RuntimeError) in
+      try AdaptedCheckpoint(checkpoint, applying: onWeights, policy: policy)
+    }
+    let division = Division(view.tensors, kind)
+    self.checkpoint = checkpoint
+    self.policy = policy
+    folded = Self.parts(of: stack) { place, target in
+      target.map { !division.runsBeside($0, of: place) } ?? false
+    }
+    beside = Self.parts(of: stack) { place, target in
+      target.map { division.runsBeside($0, of: place) } ?? true
+    }
+  }
+
+  /// Divides one adapter.
+  ///
+  /// - Parameters:
+  ///   - adapter: the adapter.
+  ///   - checkpoint: its base.
+  ///   - policy: what is accepted that is normally refused.
+  /// - Throws: `DecoderError` where the base cannot be run, or the adapter is not for it.
+  public init(
+    _ adapter: Adapter, on checkpoint: Checkpoint,
+    policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
+  ) throws(DecoderError) {
+    try self.init([WeightedAdapter(adapter)], on: checkpoint, policy: policy)
+  }
+
+  /// Loads the model with what has to be part of its weights, and prepares what acts beside them.
+  ///
+  /// - Throws: `DecoderError` where the model cannot be loaded, or an adapter does not fit it.
+  /// - Returns: the model, and the stack with which its sequences run.
+  public func load() throws(DecoderError) -> (model: LanguageModel, stack: AdapterStack) {
+    let view = try rethrowing(as: { Self.error($0, of: folded) }) { () throws(RuntimeError) in
+      try AdaptedCheckpoint(checkpoint, applying: folded, policy: policy)
+    }
+    let model = try LanguageModel(view)
+    var entries: [AdapterStack.Entry] = []
+    for part in beside {
+      let prepared = try PreparedAdapter(part.adapter, for: model, policy: policy)
+      entries.append(.init(prepared, weight: part.weight))
+    }
+    return (model, try AdapterStack(entries, for: model))
+  }
+
+  private static func parts(
+    of stack: [WeightedAdapter], _ isKept: (_ place: Int, _ target: Name?) -> Bool
+  ) -> [WeightedAdapter] {
+    stack.enumerated().compactMap { place, entry in
+      var part = entry
+      part.adapter = entry.adapter.keeping { isKept(place, $0.target?.name) }
+      part.adapter.name = Name(entry.label)
+      return part.adapter.operations.isEmpty ? nil : part
+    }
+  }
+
+  private static func error(_ error: RuntimeError, of stack: [WeightedAdapter]) -> DecoderError {
+    stack.count == 1 ? .runtime(adapter: Name(stack[0].label), error) : .weights(error)
+  }
+}
+
+/// Which targets run beside the weights: those all of whose tensors do, with all that the stack does to them.
+private struct Division {
+  private var beside: Set<Target> = []
+
+  private struct Target: Hashable {
+    let place: Int
+    let name: Name
+  }
+
+  init(_ tensors: [AdaptedTensor], _ kind: DecoderKind) {
+    let all = tensors.map { tensor in
+      (
+        runsBeside: Self.runsBeside(tensor, kind),
+        targets: Set(
+          zip(tensor.owners, tensor.changes).compactMap { owner, change in
+            change.operation.target.map { Target(place: owner, name: $0.name) }
+          })
+      )
+    }
+    var folded = Set(all.filter { !$0.runsBeside }.flatMap(\.targets))
+    // A target may reach several tensors: one that is folded takes all others of its tensors with it.
+    while let more = all.first(where: {
+      !$0.targets.isDisjoint(with: folded) && !$0.targets.isSubset(of: folded)
+    }) {
+      folded.formUnion(more.targets)
+    }
+    beside = Set(all.flatMap(\.targets)).subtracting(folded)
+  }
+
+  func runsBeside(_ name: Name, of place: Int) -> Bool {
+    beside.contains(Target(place: place, name: name))
+  }
+
+  private static func runsBeside(_ tensor: AdaptedTensor, _ kind: DecoderKind) -> Bool {
+    if kind.isLayer(tensor.info.name) { return tensor.actsBesideLayer }
+    return tensor.kind == .changed && tensor.info.shape.dimensions.count == 1
+      && tensor.info.type.bitWidth <= 32
+  }
+}

@@ -1,0 +1,82 @@
+internal import Operations
+public import Checkpoints
+public import StrictJSON
+
+/// What a merge of a stack of adapters would decide, adapter by adapter: nothing is written for it.
+public struct BaseCheck: Sendable {
+  /// The adapters, in order.
+  public let adapters: [Entry]
+  /// What would be applied; nil where a merge would be refused.
+  public let receipt: Receipt?
+
+  /// One adapter of the stack.
+  public struct Entry: Sendable {
+    /// The adapter.
+    public let adapter: WeightedAdapter
+    /// How it stands to the base; nil where its targets are not found there.
+    public let applied: AppliedAdapter?
+    /// Why the base is none for it; nil where it is one.
+    public let refusal: RuntimeError?
+  }
+
+  /// Whether a merge would go.
+  public var isAccepted: Bool { receipt != nil }
+
+  /// Holds a base against a stack of adapters.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the base.
+  ///   - stack: the adapters, from left to right.
+  ///   - policy: what is accepted that is normally refused.
+  /// - Throws: `RuntimeError` where an adapter can be applied to no base, or not beside the others.
+  public init(
+    _ checkpoint: Checkpoint, applying stack: [WeightedAdapter],
+    policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
+  ) throws(RuntimeError) {
+    adapters = try stack.map { weighted throws(RuntimeError) in
+      do throws(RuntimeError) {
+        let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices)
+        return Entry(adapter: weighted, applied: applied, refusal: applied.refusal(policy))
+      } catch {
+        guard error.isOfBase else {
+          throw stack.count > 1 ? .inStack(weighted.label, error) : error
+        }
+        return Entry(adapter: weighted, applied: nil, refusal: error)
+      }
+    }
+    guard adapters.allSatisfy({ $0.refusal == nil }) else {
+      receipt = nil
+      return
+    }
+    let view = try AdaptedCheckpoint(checkpoint, applying: stack, policy: policy)
+    for tensor in view.tensors { _ = try view.operands(of: tensor) }
+    receipt = view.receipt
+  }
+}
+
+extension BaseCheck.Entry {
+  /// What the base's samples say; nil where they were not looked at, because a target is not there or of another
+  /// shape.
+  public var verdict: BaseVerdict? {
+    if case .otherBase(let verdict) = refusal { return verdict }
+    return applied?.verdict
+  }
+
+  /// The tensors that are not as they were recorded.
+  public var differing: [Name] { verdict?.names ?? [] }
+
+  /// How many tensors it would change or make, alone; nil where its targets are not found.
+  public var changedCount: Int? {
+    applied.map { $0.weight == 0 ? 0 : $0.bound.tensors.count }
+  }
+
+  /// How many of them the base does not have.
+  public var createdCount: Int? {
+    applied.map { $0.weight == 0 ? 0 : $0.bound.tensors.count { $0.kind == .created } }
+  }
+
+  /// Decisions and doubts that a user should know of.
+  public var notes: [String] {
+    applied.map { $0.weight == 0 ? ["weight 0: it is left out"] : $0.bound.notes } ?? []
+  }
+}

@@ -1,0 +1,134 @@
+internal import AdapterFormat
+internal import Operations
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+/// A base held against the samples that were taken of the one an adapter was made for.
+struct BaseComparison {
+  private let fingerprint: FingerprintRecord
+  private let checkpoint: Checkpoint
+  private var isExact = true
+  private var missing: [Name] = []
+  private var otherShape: [Name] = []
+  private var padded: [Name] = []
+  private var different: [DifferentTensor] = []
+
+  /// Compares every tensor that was recorded.
+  ///
+  /// - Parameters:
+  ///   - fingerprint: the samples.
+  ///   - names: recorded name → name in the base, for those that are there.
+  ///   - checkpoint: the base.
+  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
+  init(
+    _ fingerprint: FingerprintRecord, _ names: [Name: Name], in checkpoint: Checkpoint
+  ) throws(RuntimeError) {
+    self.fingerprint = fingerprint
+    self.checkpoint = checkpoint
+    for recorded in fingerprint.tensors {
+      let name = names[recorded.name] ?? recorded.name
+      let tensor = checkpoint.tensor(name)
+      // What was quantised since is there, in another form.
+      if tensor?.info.type != recorded.type, checkpoint.quantisation(of: name) != nil {
+        different.append(DifferentTensor(name))
+      } else if let tensor {
+        try compare(tensor, recorded)
+      } else {
+        missing.append(name)
+      }
+    }
+  }
+
+  private mutating func compare(
+    _ tensor: StoredTensor, _ recorded: FingerprintRecord.TensorFingerprint
+  ) throws(RuntimeError) {
+    let (name, shape) = (tensor.info.name, tensor.info.shape)
+    if shape == recorded.shape {
+      let digest = try checking { () throws(CheckpointError) in
+        try checkpoint.sampleDigest(of: tensor)
+      }
+      if digest == recorded.exact { return }
+    } else if !shape.isPadded(recorded.shape) {
+      return otherShape.append(name)
+    }
+    let sample = try checking { () throws(CheckpointError) in
+      try TensorSample(tensor, as: recorded.shape)
+    }
+    guard fingerprint.matches(sample, recorded) else {
+      guard shape == recorded.shape else { return otherShape.append(name) }
+      return different.append(
+        DifferentTensor(name, then: fingerprint.sketch(of: recorded.name), now: sample.sketch))
+    }
+    if shape != recorded.shape { padded.append(name) }
+    if sample.type != recorded.type { isExact = false }
+  }
+
+  /// What it comes to.
+  ///
+  /// - Parameters:
+  ///   - bound: the adapter, bound to the base.
+  ///   - targets: the tensors of the base that it changes.
+  ///   - unsampled: those of which there are no samples.
+  /// - Throws: `RuntimeError` where the adapter or the base cannot be read.
+  /// - Returns: what speaks most against the base.
+  func verdict(
+    for bound: BoundAdapter, targets: Set<Name>, unsampled: [Name]
+  ) throws(RuntimeError) -> BaseVerdict {
+    guard missing.isEmpty, otherShape.isEmpty else {
+      return .structureDiffers(missing: missing.sorted(), otherShape: otherShape.sorted())
+    }
+    let wrong = different.filter { targets.contains($0.name) }
+    guard wrong.isEmpty else {
+      let names = wrong.sorted(by: DifferentTensor.isWorse).map(\.name)
+      return try MergedChange.explains(wrong, bound) ? .alreadyMerged(names) : .targetsDiffer(names)
+    }
+    let sized = padded.filter(targets.contains)
+    if !sized.isEmpty { return .targetsPadded(sized.sorted()) }
+    if !different.isEmpty {
+      return .othersDiffer(different.sorted(by: DifferentTensor.isWorse).map(\.name))
+    }
+    if !unsampled.isEmpty { return .targetsNotSampled(unsampled) }
+    if !padded.isEmpty { return .padded(padded.sorted()) }
+    return isExact ? .exact : .sameValues
+  }
+}
+
+/// A tensor whose samples are not those that were recorded.
+struct DifferentTensor {
+  let name: Name
+  /// Some values as they were recorded, and as they are; nil where there are none.
+  let values: (then: [Float], now: [Float])?
+
+  init(_ name: Name, then: [UInt8]? = nil, now: [UInt8]? = nil) {
+    self.name = name
+    values =
+      if let then, let now { (FingerprintRecord.floats(then), FingerprintRecord.floats(now)) } else
+      { nil }
+  }
+
+  /// How far these values are from what they were, in relation to that; nil where that cannot be said.
+  private var distance: Double? {
+    guard let values else { return nil }
+    var (change, size) = (0.0, 0.0)
+    for (then, now) in zip(values.then, values.now) {
+      change += (Double(now) - Double(then)) * (Double(now) - Double(then))
+      size += Double(then) * Double(then)
+    }
+    return change.isFinite && size > 0 ? change / size : nil
+  }
+
+  /// The farthest first; those of which it is not known last, by name.
+  static func isWorse(_ left: DifferentTensor, _ right: DifferentTensor) -> Bool {
+    let (mine, its) = (left.distance ?? -1, right.distance ?? -1)
+    return mine == its ? left.name < right.name : mine > its
+  }
+}
+
+extension Shape {
+  /// Whether it is the other one with more rows.
+  func isPadded(_ other: Shape) -> Bool {
+    guard let rows = dimensions.first, let otherRows = other.dimensions.first else { return false }
+    return rows > otherRows && dimensions.dropFirst() == other.dimensions.dropFirst()
+  }
+}

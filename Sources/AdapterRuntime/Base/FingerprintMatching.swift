@@ -1,0 +1,111 @@
+internal import AdapterFormat
+internal import Operations
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+extension FingerprintRecord {
+  /// Holds a base against the samples.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the base.
+  ///   - adapter: the adapter that recorded them.
+  ///   - bound: the same, bound to the base.
+  /// - Throws: `RuntimeError` where the base or the adapter cannot be read.
+  /// - Returns: the verdict.
+  func verdict(
+    on checkpoint: Checkpoint, of adapter: Adapter, _ bound: BoundAdapter
+  ) throws(RuntimeError) -> BaseVerdict {
+    guard !tensors.isEmpty else { return .unknown }
+    let recorded = bound.targets(recordedBy: adapter)
+    let names = storedNames(in: checkpoint, targets: recorded)
+    let targets = Set(recorded.values)
+    let unsampled = targets.subtracting(names.values).filter { name in
+      checkpoint.tensor(name).map { Self.isSampled($0.info) } ?? true
+    }
+    return try BaseComparison(self, names, in: checkpoint)
+      .verdict(for: bound, targets: targets, unsampled: unsampled.sorted())
+  }
+
+  /// What to say instead of an error of a shape that does not fit, where the base's tensor is the recorded one with
+  /// more rows; nil where it is not.
+  ///
+  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
+  func padding(
+    behind error: RuntimeError, of adapter: Adapter, in checkpoint: Checkpoint
+  ) throws(RuntimeError) -> RuntimeError? {
+    guard case .shape(let parameter, _, _) = error else { return nil }
+    let bound = adapter.operations.first { $0.target?.name == parameter }?.target?.bound ?? []
+    for name in [parameter] + bound {
+      guard let tensor = checkpoint.tensor(name),
+        let recorded = tensors.first(where: { $0.name == name || bound.contains($0.name) }),
+        tensor.info.shape.isPadded(recorded.shape)
+      else { continue }
+      let sample = try checking { () throws(CheckpointError) in
+        try TensorSample(tensor, as: recorded.shape)
+      }
+      if matches(sample, recorded) { return .otherBase(.targetsPadded([name])) }
+    }
+    return nil
+  }
+
+  /// Where the recorded tensors are now: found as an adapter's targets are, since a base's names may have another
+  /// prefix. Where some are not there, the targets say how the others are called.
+  private func storedNames(in checkpoint: Checkpoint, targets: [Name: Name]) -> [Name: Name] {
+    let shapes = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0.shape) })
+    func bind(_ names: [Name]) -> NameBinding? {
+      try? NameBinding(names, hints: [:], in: checkpoint) { recorded, name in
+        guard let stored = checkpoint.tensor(name)?.info.shape, let shape = shapes[recorded] else {
+          return false
+        }
+        return stored == shape || stored.isPadded(shape)
+      }
+    }
+    if let binding = bind(tensors.map(\.name)) { return binding.stored }
+    let rule = bind(targets.keys.filter { shapes[$0] != nil }.sorted())
+    return Dictionary(
+      uniqueKeysWithValues: tensors.map { tensor in
+        let renamed = rule?.renamed(tensor.name) ?? tensor.name
+        let isTied = checkpoint.tensor(renamed) == nil
+        let tied = isTied ? TiedNames.stored(for: renamed, in: checkpoint) : nil
+        return (tensor.name, targets[tensor.name] ?? tied ?? renamed)
+      })
+  }
+
+  // MARK: - One tensor
+
+  /// Whether samples are those that were recorded: the same bytes, or in another type the same values.
+  func matches(_ sample: TensorSample, _ recorded: TensorFingerprint) -> Bool {
+    guard sample.type != recorded.type else { return sample.exact == recorded.exact }
+    let hasSameValues = sample.value != nil && sample.value == recorded.value
+    return hasSameValues || isClose(sample, recorded)
+  }
+
+  /// Rounding to F16 on the way may move a value by more than BF16's last bit: then the sketch
+  /// decides, with |a − b| ≤ 2^−8 · max(|a|, |b|) + 2^−24.
+  private func isClose(_ sample: TensorSample, _ recorded: TensorFingerprint) -> Bool {
+    guard [sample.type, recorded.type].contains(.f16), sample.shape == recorded.shape,
+      let now = sample.sketch, let then = sketch(of: recorded.name)
+    else { return false }
+    return zip(Self.floats(now), Self.floats(then)).allSatisfy { now, then in
+      abs(now - then) <= 0x1p-8 * max(abs(now), abs(then)) + 0x1p-24
+    }
+  }
+
+  /// The recorded values of a tensor; nil where there are none.
+  func sketch(of name: Name) -> [UInt8]? {
+    // They are sorted, and a file may hold many.
+    var (low, high) = (0, sketch.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if sketch[middle].name < name { low = middle + 1 } else { high = middle }
+    }
+    return low < sketch.count && sketch[low].name == name ? sketch[low].bytes : nil
+  }
+
+  static func floats(_ bytes: [UInt8]) -> [Float] {
+    stride(from: 0, to: bytes.count, by: 4).map { start in
+      Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
+    }
+  }
+}

@@ -1,0 +1,196 @@
+internal import AdapterInsight
+internal import Checkpoints
+internal import Operations
+internal import Storage
+internal import StrictJSON
+
+/// Changes that meet in one parameter of a base, under one of the names it has there.
+struct ChangeSlot {
+  /// The parameter's name in the base.
+  let name: Name
+  /// The stored tensor; nil where the base has none.
+  let stored: StoredTensor?
+  /// What the tensor will be, before a replacement sizes it anew.
+  var type: ElementType
+  var shape: Shape
+  /// What changes it, in order.
+  var changes: [(operation: Operation, part: ParameterChange.Part)] = []
+}
+
+extension ChangeSlot {
+  /// A parameter as the base stores it.
+  init(_ name: Name, _ stored: StoredTensor) {
+    self.init(name: name, stored: stored, type: stored.info.type, shape: stored.info.shape)
+  }
+}
+
+/// Goes through an adapter's operations, decides what a base decides of each, and collects what
+/// changes which tensor.
+struct BindingBuilder {
+  private let checkpoint: Checkpoint
+  private let binding: ParameterBinding
+  private let layouts: LayoutResolution
+  private(set) var operations: [Operation] = []
+  private(set) var slots: [ChangeSlot] = []
+  private(set) var undecided: [Name] = []
+  private(set) var notes: [String] = []
+  private var places: [Name: Int] = [:]
+
+  init(_ checkpoint: Checkpoint, _ binding: ParameterBinding, userLayout: Layout?) {
+    self.checkpoint = checkpoint
+    self.binding = binding
+    layouts = LayoutResolution(checkpoint, userLayout: userLayout)
+  }
+
+  mutating func append(_ operation: Operation) throws(RuntimeError) {
+    guard let target = operation.target else { return operations.append(operation) }
+    switch binding[target.name] {
+    case .stored(let stored, let name): try change(ChangeSlot(name, stored), by: operation)
+    case .undecidedParts: undecided.append(target.name)
+    case .parts(let parts, let layout):
+      let bound = record(operation, layout, shape: nil, bound: parts.map(\.tensor.info.name))
+      for (tensor, part) in parts {
+        try add(
+          bound, .expert(part.expert, rows: part.rows), to: ChangeSlot(tensor.info.name, tensor))
+      }
+    case .region(let stored, let rows):
+      let bound = record(operation, .outIn, shape: nil, bound: [stored.info.name])
+      try add(bound, .region(rows: rows), to: ChangeSlot(stored.info.name, stored))
+    case .absent(let name): try create(name, by: operation)
+    }
+  }
+
+  /// Changes a parameter that the base stores, or that another operation makes.
+  private mutating func change(
+    _ fresh: ChangeSlot, by operation: Operation
+  ) throws(RuntimeError) {
+    guard let target = operation.target, let extent = operation.payload?.extent else { return }
+    // What came before may have sized it anew.
+    let slot = places[fresh.name].map { slots[$0] } ?? fresh
+    let bound = fresh.stored.map { [$0.info.name] } ?? []
+    let stored = fresh.stored?.info.name ?? fresh.name
+    let recorded: Operation
+    if target.layout == nil {
+      guard extent.fits(slot.shape.dimensions, .outIn) else {
+        throw .shape(target.name, expected: extent.description(.outIn), found: slot.shape)
+      }
+      let shape = operation.isReplacement ? target.shape : slot.shape
+      recorded = record(operation, nil, shape: shape, bound: bound)
+    } else {
+      guard let (layout, source) = try layouts.layout(of: target, extent, slot.shape, stored)
+      else { return undecided.append(target.name) }
+      if let before = target.layout, before != .unresolved, before != layout {
+        notes.append(
+          "\(target.name): stored as \(layout.rawValue), recorded as \(before.rawValue) by "
+            + (target.layoutSource?.rawValue ?? "its writer"))
+      }
+      let isNews = target.layout != layout || target.layoutSource == nil
+      recorded = record(
+        operation, layout, isNews ? source : nil, shape: slot.shape, bound: bound)
+    }
+    try add(recorded, .whole, to: fresh)
+    if let stored = fresh.stored { try changeBias(beside: stored, by: recorded) }
+  }
+
+  private mutating func changeBias(
+    beside stored: StoredTensor, by operation: Operation
+  ) throws(RuntimeError) {
+    guard let count = operation.biasCount, let name = Target.bias(beside: stored.info.name),
+      let bias = checkpoint.tensor(name)
+    else { return }
+    let shape = places[name].map { slots[$0].shape } ?? bias.info.shape
+    guard shape.dimensions == [count] else {
+      throw .shape(name, expected: "[\(count)]", found: shape)
+    }
+    try add(operation, .bias, to: ChangeSlot(name, bias))
+  }
+
+  /// The operation with what the base has decided.
+  private mutating func record(
+    _ operation: Operation, _ layout: Layout?, _ source: LayoutSource? = nil,
+    shape: Shape?, bound: [Name]
+  ) -> Operation {
+    guard var target = operation.target else { return operation }
+    target.layout = layout
+    target.layoutSource = source ?? target.layoutSource
+    target.shape = shape
+    target.bound = bound
+    let result = operation.with(target)
+    operations.append(result)
+    return result
+  }
+
+  private mutating func create(
+    _ name: Name, by operation: Operation
+  ) throws(RuntimeError) {
+    guard let target = operation.target else { return }
+    switch operation {
+    case .replace(let replace) where replace.absent == .skip:
+      notes.append("\(target.name): the base has none, and it is left out")
+      operations.append(operation)
+    case .replace(let replace):
+      guard let shape = Shape(replace.value.shape.map(UInt64.init)) else { return }
+      operations.append(operation)
+      try add(
+        operation, .whole,
+        to: ChangeSlot(name: name, stored: nil, type: replace.value.type, shape: shape))
+    case .add(let add) where places[name] == nil:
+      let weight = Name(name.dropLast("bias".utf8.count).text + "weight")
+      guard let info = checkpoint.tensor(weight)?.info,
+        let shape = Shape([UInt64(add.delta.count)])
+      else { throw .binding(.unbound([target.name: []])) }
+      // As long as the weight's output, which is at one end of its shape or at the other.
+      let dimensions = info.shape.dimensions
+      guard [dimensions.first, dimensions.last].contains(add.delta.count) else {
+        throw .shape(target.name, expected: "[\(add.delta.count)]", found: info.shape)
+      }
+      let type = info.type
+      operations.append(operation)
+      try self.add(
+        operation, .whole, to: ChangeSlot(name: name, stored: nil, type: type, shape: shape))
+    default:
+      // Only after a replacement that makes the parameter.
+      guard let place = places[name] else { throw .binding(.unbound([target.name: []])) }
+      try change(slots[place], by: operation)
+    }
+  }
+
+  private mutating func add(
+    _ operation: Operation, _ part: ParameterChange.Part, to slot: ChangeSlot
+  ) throws(RuntimeError) {
+    guard slot.shape.dimensions.allSatisfy({ Int32(exactly: $0) != nil }) else {
+      throw .notMergeable("\(slot.name) has a dimension over 2^31 - 1")
+    }
+    // A change that was pruned away: its target must be there, and stays as it is.
+    if case .addLowRank(let low) = operation, low.rank == 0, low.magnitude == nil { return }
+    let place = places[slot.name, default: slots.count]
+    if place == slots.count {
+      places[slot.name] = place
+      slots.append(slot)
+    }
+    let before = slots[place].changes.map(\.operation)
+    if operation.isReplacement, !before.allSatisfy(\.isReplacement) {
+      throw .notMergeable("\(slot.name) is replaced after another change, which would be lost")
+    }
+    if case .replace = operation, !before.isEmpty {
+      throw .notMergeable("\(slot.name) is replaced twice")
+    }
+    if case .replace(let replace) = operation,
+      let shape = Shape(replace.value.shape.map(UInt64.init))
+    {
+      slots[place].shape = shape
+    }
+    slots[place].changes.append((operation, part))
+  }
+}
+
+extension Operation {
+  /// How long the bias beside its target is, where it changes that too; nil where it does not.
+  fileprivate var biasCount: Int? {
+    switch self {
+    case .multiply(let multiply): multiply.scalesBias ? multiply.vector.count : nil
+    case .rotateOutput(let rotation): rotation.outputCount
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,41 @@
+public import Operations
+public import StrictJSON
+
+/// What the user decides where a base leaves a question open.
+public struct BindingChoices: Sendable, Hashable {
+  /// How square weights are stored that nothing else decides.
+  public var layout: Layout?
+  /// For targets that are not found, or not where they should be, the stored tensor that is meant.
+  public var names: [Name: Name]
+  /// What happens to a change of a bias that the base does not have.
+  public var missingBias: MissingBias
+  /// What happens where parameters that share a tensor get different changes.
+  public var ties: Ties
+
+  /// A change of a bias that the base does not have.
+  public enum MissingBias: Sendable, Hashable {
+    /// It ends the work with an error.
+    case refuse
+    /// The bias is made, from zeros.
+    case create
+  }
+
+  /// Different changes of parameters that share a tensor.
+  public enum Ties: Sendable, Hashable {
+    /// They end the work with an error.
+    case refuse
+    /// Each parameter gets a tensor of its own.
+    case untie
+  }
+
+  /// Leaves everything to the base.
+  public init(
+    layout: Layout? = nil, names: [Name: Name] = [:], missingBias: MissingBias = .refuse,
+    ties: Ties = .refuse
+  ) {
+    self.layout = layout
+    self.names = names
+    self.missingBias = missingBias
+    self.ties = ties
+  }
+}

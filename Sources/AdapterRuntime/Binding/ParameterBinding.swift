@@ -1,0 +1,203 @@
+internal import Operations
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+/// Where the parameters that an adapter names are in a base (Spec/adp-v1.md, section 8).
+struct ParameterBinding {
+  /// How they were found.
+  let rule: NameBinding.Rule
+  private let places: [Name: Place]
+
+  /// Where one parameter is.
+  enum Place {
+    /// It is a stored tensor; `name` is the parameter's own name in the base, which is another for
+    /// one that is tied to it.
+    case stored(StoredTensor, name: Name)
+    /// It is a stack of stored tensors, each an expert's or a part of one.
+    case parts([(tensor: StoredTensor, part: ExpertViews.Part)], Layout)
+    /// It is a stack of stored tensors, and nothing says whether the stack is stored transposed.
+    case undecidedParts
+    /// It is some rows of a stored stack.
+    case region(StoredTensor, rows: Range<Int>)
+    /// The base does not have it; this would be its name.
+    case absent(Name)
+  }
+
+  /// The operations on one parameter.
+  struct Parameter {
+    let name: Name
+    var operations: [Operation] = []
+
+    /// The one tensor that was recorded for it.
+    var hint: Name? {
+      let bound = operations.first?.target?.bound ?? []
+      return bound.count == 1 ? bound.first : nil
+    }
+
+    /// Whether a base may lack it.
+    func canBeAbsent(_ choices: BindingChoices) -> Bool {
+      switch operations.first {
+      case .replace(let replace): replace.absent != .refuse
+      case .add: choices.missingBias == .create && name.hasSuffix("bias")
+      default: false
+      }
+    }
+
+    /// Whether the operations fit a stored tensor, one after the other.
+    func fits(_ shape: [Int]) -> Bool {
+      var shape = shape
+      for operation in operations {
+        guard let payload = operation.payload else { return false }
+        let layouts: [Layout] = operation.target?.layout == nil ? [.outIn] : [.outIn, .inOut]
+        guard layouts.contains(where: { payload.extent.fits(shape, $0) }) else { return false }
+        if case .replace(let replace) = operation { shape = replace.value.shape }
+      }
+      return true
+    }
+  }
+
+  private let checkpoint: Checkpoint
+
+  init(
+    _ parameters: [Parameter], in checkpoint: Checkpoint, choices: BindingChoices
+  ) throws(RuntimeError) {
+    self.checkpoint = checkpoint
+    let byName = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0) })
+    for name in choices.names.keys.sorted() where byName[name] == nil {
+      throw .notMergeable("--map \(name): the adapter does not change it")
+    }
+    try Self.checkShapes(parameters.filter { choices.names[$0.name] == nil }, checkpoint)
+    let required = parameters.filter { !$0.canBeAbsent(choices) }
+    let binding: NameBinding
+    do throws(NameBinding.Failure) {
+      binding = try Self.bind(required, byName, checkpoint, choices)
+    } catch {
+      throw .binding(error)
+    }
+    var places: [Name: Place] = [:]
+    var rule = binding.rule
+    for parameter in parameters {
+      // What may be absent says nothing of the others, but where nothing else is there it is all there
+      // is to go by.
+      guard required.isEmpty, let own = try? Self.bind([parameter], byName, checkpoint, choices)
+      else {
+        places[parameter.name] = Self.place(of: parameter, binding, checkpoint, choices)
+        continue
+      }
+      if own.rule != .exact { rule = own.rule }
+      places[parameter.name] = Self.place(of: parameter, own, checkpoint, choices)
+    }
+    self.rule = rule
+    self.places = places
+  }
+
+  subscript(_ name: Name) -> Place { places[name] ?? .absent(name) }
+
+  private static func bind(
+    _ parameters: [Parameter], _ byName: [Name: Parameter], _ checkpoint: Checkpoint,
+    _ choices: BindingChoices
+  ) throws(NameBinding.Failure) -> NameBinding {
+    let hints = Dictionary(
+      uniqueKeysWithValues: parameters.compactMap { parameter in
+        parameter.hint.map { (parameter.name, $0) }
+      })
+    return try NameBinding(
+      parameters.map(\.name).sorted(), hints: hints, given: choices.names, in: checkpoint
+    ) { target, name in
+      guard let parameter = byName[target] else { return false }
+      if let stored = checkpoint.tensor(name) {
+        return parameter.fits(stored.info.shape.dimensions)
+      }
+      return view(of: parameter, name, checkpoint, choices) != nil
+    }
+  }
+
+  /// A target that is there under its own name has been found: if its shape is another, the base is
+  /// the wrong one, and no other name can mend that.
+  private static func checkShapes(
+    _ parameters: [Parameter], _ checkpoint: Checkpoint
+  ) throws(RuntimeError) {
+    for parameter in parameters {
+      guard let stored = checkpoint.tensor(parameter.name)?.info,
+        !parameter.fits(stored.shape.dimensions), let first = parameter.operations.first,
+        let extent = first.payload?.extent
+      else { continue }
+      throw .shape(
+        parameter.name, expected: extent.description(first.target?.layout ?? .outIn),
+        found: stored.shape)
+    }
+  }
+
+  private static func place(
+    of parameter: Parameter, _ binding: NameBinding, _ checkpoint: Checkpoint,
+    _ choices: BindingChoices
+  ) -> Place {
+    let own = binding.renamed(parameter.name)
+    // A name that the rung does not make is one that the user gave.
+    let isGiven =
+      binding.stored[parameter.name].map { name in
+        name != own && TiedNames.stored(for: own, in: checkpoint) != name
+      } ?? false
+    let candidates = [
+      binding.stored[parameter.name], own, parameter.hint,
+      TiedNames.stored(for: own, in: checkpoint), parameter.name,
+    ]
+    for name in candidates.compactMap(\.self) {
+      if let stored = checkpoint.tensor(name), parameter.fits(stored.info.shape.dimensions) {
+        let isOwn = binding.rule == .bound || isGiven || name == parameter.name
+        return .stored(stored, name: isOwn ? name : own)
+      }
+    }
+    return view(of: parameter, own, checkpoint, choices) ?? .absent(newName(parameter, binding))
+  }
+
+  /// What a parameter is called that is made. A prefix that the base has more says where a model lies in
+  /// it, not that a head lies there too.
+  private static func newName(_ parameter: Parameter, _ binding: NameBinding) -> Name {
+    if case .prefix(let from, _) = binding.rule, from.text.isEmpty { return parameter.name }
+    return binding.renamed(parameter.name)
+  }
+
+  /// Where experts are stacked in one and lie one by one in the other.
+  private static func view(
+    of parameter: Parameter, _ name: Name, _ checkpoint: Checkpoint, _ choices: BindingChoices
+  ) -> Place? {
+    guard parameter.operations.count == 1, case .addLowRank(let low) = parameter.operations[0],
+      low.magnitude == nil, !low.isWide
+    else { return nil }
+    guard low.experts != nil else {
+      guard low.weight.layout != .inOut,
+        let (stored, rows) = ExpertViews.region(
+          of: name, rows: low.outputCount, columns: low.inputCount, in: checkpoint),
+        let tensor = checkpoint.tensor(stored)
+      else { return nil }
+      return .region(tensor, rows: rows)
+    }
+    return parts(of: low, name, checkpoint, choices)
+  }
+
+  /// The parts of a stack, by the layout that their shapes show; of square ones, by what is recorded, or
+  /// the user says.
+  private static func parts(
+    of low: AddLowRank, _ name: Name, _ checkpoint: Checkpoint, _ choices: BindingChoices
+  ) -> Place? {
+    let recorded = low.weight.layout == .unresolved ? choices.layout : low.weight.layout
+    let isSquare = low.outputCount == low.inputCount
+    var found: (parts: [ExpertViews.Part], layout: Layout)?
+    for layout in [Layout.outIn, .inOut] where !isSquare || layout == recorded ?? .outIn {
+      let (rows, columns) =
+        layout == .outIn
+        ? (low.outputCount, low.inputCount) : (low.inputCount, low.outputCount)
+      let parts = ExpertViews.parts(
+        of: name, experts: low.experts ?? 1, rows: rows, columns: columns, in: checkpoint)
+      if let parts { found = (parts, layout) }
+    }
+    guard let found else { return nil }
+    guard !isSquare || recorded != nil else { return .undecidedParts }
+    let tensors = found.parts.compactMap { part in
+      checkpoint.tensor(part.stored).map { (tensor: $0, part: part) }
+    }
+    return .parts(tensors, found.layout)
+  }
+}

@@ -1,0 +1,170 @@
+internal import AdapterFormat
+internal import AdapterInsight
+public import Checkpoints
+public import Operations
+internal import Storage
+public import StrictJSON
+internal import SystemPackage
+
+/// An adapter of the biases that a fine-tuning changed (BitFit, arXiv:2106.10199), such that a merge
+/// gives the tuned biases back bit for bit.
+///
+/// For every bias the first of these is taken that restores it: a difference in F32, one in F64, the
+/// value itself. A difference can be weighed, summed with other adapters, and moved to a base that is
+/// slightly different; a value cannot.
+public struct BiasExtraction: Sendable {
+  /// The adapter, with the base's fingerprint.
+  public let adapter: Adapter
+  /// Changed tensors that are no biases, which the adapter does not hold.
+  public let left: [Name]
+  /// How each bias is held.
+  public let forms: [(name: Name, form: Form)]
+
+  /// How a bias is held.
+  public enum Form: String, Sendable, Hashable, CaseIterable {
+    /// As a difference in F32.
+    case single = "F32 difference"
+    /// As a difference in F64.
+    case double = "F64 difference"
+    /// As its value.
+    case value
+  }
+
+  /// What is wanted of an extraction.
+  public struct Options: Sendable, Hashable {
+    /// Whether changes of other tensors are left behind instead of refused.
+    public var leavesOthers: Bool
+    /// Whether values are held even where a difference would do.
+    public var holdsValues: Bool
+
+    /// Refuses other changes, and holds differences, unless told otherwise.
+    public init(leavesOthers: Bool = false, holdsValues: Bool = false) {
+      self.leavesOthers = leavesOthers
+      self.holdsValues = holdsValues
+    }
+  }
+
+  /// Compares a fine-tuned model with its base.
+  ///
+  /// - Parameters:
+  ///   - base: the base.
+  ///   - tuned: the fine-tuned model; or its biases alone, if it holds nothing else.
+  ///   - options: what is wanted.
+  /// - Throws: `RuntimeError` where the two do not belong together, or differ in more than biases.
+  public init(
+    from base: Checkpoint, to tuned: Checkpoint, options: Options = Options()
+  ) throws(RuntimeError) {
+    try Self.checkPair(base, tuned)
+    var left: [Name] = []
+    var forms: [(name: Name, form: Form)] = []
+    var operations: [Operation] = []
+    var tensors: [TensorContents] = []
+    for tensor in tuned.tensors.sorted(by: { $0.info.name < $1.info.name }) {
+      guard let before = base.tensor(tensor.info.name), try Self.differ(before, tensor) else {
+        continue
+      }
+      guard Self.isBias(tensor.info) else {
+        left.append(tensor.info.name)
+        continue
+      }
+      let change = try BiasChange(before, tensor, holdsValue: options.holdsValues)
+      operations.append(try decoding { () throws(FormatError) in try change.operation() })
+      tensors.append(change.tensor)
+      forms.append((tensor.info.name, change.form))
+    }
+    guard left.isEmpty || options.leavesOthers else { throw .otherChanges(left) }
+    self.left = left
+    self.forms = forms
+    let plain = Adapter(
+      name: "default", method: "bitfit", operations: operations, inert: [], source: nil, files: [],
+      base: BaseRecord(
+        name: base.path.lastComponent?.string, revision: nil, architecture: nil, fingerprint: nil),
+      tensors: tensors)
+    adapter = try BoundAdapter(plain, to: base).recordingBase(base)
+  }
+
+  /// A bias is a vector; GPT-2's causal masks, which are called so too, are not.
+  private static func isBias(_ info: TensorInfo) -> Bool {
+    (info.name == "bias" || info.name.hasSuffix(".bias") || info.name.hasSuffix("_bias"))
+      && info.type.isFloat && info.shape.dimensions.count <= 1
+  }
+
+  /// Both have the same tensors; of a model's biases alone, none that the base lacks.
+  private static func checkPair(
+    _ base: Checkpoint, _ tuned: Checkpoint
+  ) throws(RuntimeError) {
+    for tensor in tuned.tensors {
+      guard let before = base.tensor(tensor.info.name) else {
+        throw .notSameModel("\(tensor.info.name) is not in the base")
+      }
+      guard before.info == tensor.info else {
+        throw .notSameModel(
+          "\(tensor.info.name) is \(before.info.type.rawValue) \(before.info.shape) in the base, "
+            + "\(tensor.info.type.rawValue) \(tensor.info.shape) in the other")
+      }
+    }
+    guard !tuned.tensors.allSatisfy({ isBias($0.info) }) else { return }
+    for name in base.names where tuned.tensor(name) == nil {
+      throw .notSameModel("\(name) is in the base only")
+    }
+  }
+
+  private static func differ(
+    _ left: StoredTensor, _ right: StoredTensor
+  ) throws(RuntimeError) -> Bool {
+    let piece = 1 << 22
+    for start in stride(from: 0, to: left.info.byteCount, by: piece) {
+      let count = min(piece, left.info.byteCount - start)
+      let isEqual = try storing { () throws(StorageError) in
+        let first = try left.file.bytes(at: left.offset + UInt64(start), count: count)
+        return first == (try right.file.bytes(at: right.offset + UInt64(start), count: count))
+      }
+      if !isEqual { return true }
+    }
+    return false
+  }
+}
+
+/// The change of one bias, in the first form that restores it.
+private struct BiasChange {
+  let name: Name
+  let form: BiasExtraction.Form
+  let tensor: TensorContents
+  let result: Digest
+
+  init(
+    _ before: StoredTensor, _ after: StoredTensor, holdsValue: Bool
+  ) throws(RuntimeError) {
+    let info = before.info
+    let (old, new) = try storing { () throws(StorageError) in
+      (
+        try before.file.bytes(at: before.offset, count: info.byteCount),
+        try after.file.bytes(at: after.offset, count: info.byteCount)
+      )
+    }
+    name = info.name
+    result = Digest(of: new)
+    if !holdsValue {
+      for (form, type) in [(BiasExtraction.Form.single, ElementType.f32), (.double, .f64)] {
+        let delta = BiasDelta(from: old, to: new, of: info.type, as: type)
+        guard delta.restored == new else { continue }
+        self.form = form
+        let shape = TensorInfo(name: name, type: type, shape: info.shape)
+        tensor = TensorContents(shape, bytes: MemoryBytes(delta.bytes), offset: 0)
+        return
+      }
+    }
+    form = .value
+    tensor = TensorContents(info, bytes: MemoryBytes(new), offset: 0)
+  }
+
+  func operation() throws(FormatError) -> Operation {
+    let operand = TypedOperand(tensor.info)
+    if form == .value {
+      return try Operation(
+        Replace(parameter: Target(name), value: operand, result: result))
+    }
+    return try Operation(
+      Add(parameter: Target(name), delta: operand, scale: 1, result: result))
+  }
+}

@@ -1,0 +1,95 @@
+internal import AdapterFormat
+internal import Operations
+package import Storage
+
+extension BitFactors {
+  /// The factors of a change that only adds products of low rank, everything that stands between and before them
+  /// multiplied in; nil for any other change.
+  ///
+  /// - Parameters:
+  ///   - changes: all changes of a tensor.
+  ///   - shape: the tensor's.
+  /// - Throws: `FormatError` where operands cannot be read.
+  init?(_ changes: [ParameterChange], shape: Shape) throws(FormatError) {
+    let grid = TileGrid(shape, of: .f32, changes: changes)
+    var parts: [BitFactors] = []
+    for change in changes {
+      guard case .addLowRank(let low) = change.operation, case .whole = change.part,
+        low.magnitude == nil, low.experts == nil
+      else { return nil }
+      parts.append(try BitFactors(low, change, columns: grid.columns))
+    }
+    guard !parts.isEmpty else { return nil }
+    let left = (0..<grid.rows).flatMap { row in
+      parts.flatMap { $0.left[row * $0.rank..<(row + 1) * $0.rank] }
+    }
+    self.init(
+      left: left, right: parts.flatMap(\.right), rank: parts.reduce(0) { $0 + $1.rank })
+  }
+
+  private init(
+    _ low: AddLowRank, _ change: ParameterChange, columns: Int
+  ) throws(FormatError) {
+    var loader = OperandLoader(change.adapter)
+    // Operands may be F64.
+    var factors: LowRankFactors<Double> = try low.factors(&loader)
+    let layout = try low.weight.decidedLayout()
+    if low.isWide {
+      factors = factors.columns(0..<(layout == .outIn ? columns : factors.inputCount))
+    }
+    let scale = low.scale * change.weight
+    let (a, b) = (factors.a.map(Float.init), factors.b.map { Float($0 * scale) })
+    let (rank, inputs, outputs) = (factors.rank, factors.inputCount, low.outputCount)
+    if layout == .outIn {
+      self.init(left: b, right: a, rank: rank)
+    } else {
+      self.init(
+        left: transposed(a, rank, inputs), right: transposed(b, outputs, rank), rank: rank)
+    }
+  }
+}
+
+private func transposed(_ values: [Float], _ rows: Int, _ columns: Int) -> [Float] {
+  (0..<columns).flatMap { column in (0..<rows).map { values[$0 * columns + column] } }
+}
+
+/// The differences of bits that restore elements.
+package enum BitDifference {
+  /// Works them out: z for each element, in as many bytes.
+  ///
+  /// - Parameters:
+  ///   - predicted: the elements that are to be restored, after factors were taken away.
+  ///   - original: what they are to be.
+  ///   - type: of the elements.
+  /// - Returns: the differences.
+  package static func make(
+    from predicted: [UInt8], to original: [UInt8], of type: ElementType
+  ) -> [UInt8] {
+    var result = predicted
+    unsafe result.withUnsafeMutableBytes { result in
+      unsafe original.withUnsafeBytes { original in
+        switch type.bitWidth {
+        case 8: unsafe subtract(result, from: original, UInt8.self)
+        case 16: unsafe subtract(result, from: original, UInt16.self)
+        case 32: unsafe subtract(result, from: original, UInt32.self)
+        default: unsafe subtract(result, from: original, UInt64.self)
+        }
+      }
+    }
+    return result
+  }
+
+  private static func subtract<Unit: FixedWidthInteger & UnsignedInteger>(
+    _ units: UnsafeMutableRawBufferPointer, from original: UnsafeRawBufferPointer, _: Unit.Type
+  ) {
+    let sign = Unit(Unit.bitWidth - 1)
+    for place in stride(from: 0, to: units.count, by: MemoryLayout<Unit>.size) {
+      let now = unsafe Unit(littleEndian: units.loadUnaligned(fromByteOffset: place, as: Unit.self))
+      let then = unsafe Unit(
+        littleEndian: original.loadUnaligned(fromByteOffset: place, as: Unit.self))
+      let difference = then &- now
+      let z = difference &<< 1 ^ (0 &- (difference &>> sign))
+      unsafe units.storeBytes(of: z.littleEndian, toByteOffset: place, as: Unit.self)
+    }
+  }
+}

@@ -1,0 +1,178 @@
+internal import AdapterFormat
+internal import AdapterInsight
+internal import Checkpoints
+internal import Operations
+internal import Storage
+internal import StrictJSON
+public import SystemPackage
+
+/// Writes an adapted checkpoint to disk: the base's files, with the bytes of the changed tensors
+/// replaced. Headers, order, metadata and untouched tensors stay as they are, byte for byte, unless another element
+/// type or other shards are asked for.
+public struct Merge: Sendable {
+  private let view: AdaptedCheckpoint
+  private let plans: [ShardPlan]
+  private let isResharded: Bool
+
+  /// How much of a merge one call does.
+  public enum Scope: Sendable, Hashable {
+    /// All of it, or what an earlier call that was killed has left.
+    case all
+    /// The files that are the share of one process of several, from 1 to `count`; they wait beside the target.
+    case part(Int, of: Int)
+    /// What is left when all parts are there: the other files, and the folder's name.
+    case finish
+  }
+
+  /// Prepares to write a view.
+  ///
+  /// - Parameters:
+  ///   - view: what is written.
+  ///   - shardByteCount: the size up to which tensors share a file; nil for the base's files.
+  public init(_ view: AdaptedCheckpoint, shardByteCount: UInt64? = nil) {
+    self.view = view
+    isResharded = shardByteCount != nil
+    plans = ShardPlan.all(of: view, shardByteCount: shardByteCount)
+  }
+
+  /// Whether the result is a folder.
+  public var writesFolder: Bool { isResharded || view.checkpoint.isFolder }
+
+  /// Writes a file for a base that is a file, a folder for one that is a folder or gets other shards.
+  ///
+  /// - Parameters:
+  ///   - target: where the result will be; it appears whole or not at all.
+  ///   - scope: how much of it.
+  ///   - replacing: whether what is there may be replaced.
+  ///   - progress: takes the bytes written since the last call and the total; called from any thread.
+  /// - Throws: `RuntimeError`; then nothing is left behind, but for parts that are finished.
+  /// - Returns: what was done.
+  @discardableResult
+  public func write(
+    to target: FilePath, _ scope: Scope = .all, replacing: Bool,
+    progress: @escaping @Sendable (_ written: Int, _ total: UInt64) -> Void = { _, _ in }
+  ) throws(RuntimeError) -> MergeReceipt {
+    try storing { () throws(StorageError) in
+      try target.checkDistinct(from: view.checkpoint.inputs)
+    }
+    let files = try MergeFiles(view, plans, isResharded: isResharded)
+    var receipt = MergeReceipt(output: target, applied: view.receipt, notes: files.notes)
+    guard writesFolder else {
+      guard scope == .all else { throw .notSharded }
+      receipt.proven = try proveResults(of: plans)
+      let total = plans[0].byteCount
+      try write(plans[0], to: target, replacing: replacing, { progress($0, total) }, &receipt)
+      return receipt
+    }
+    let output = try folder(target, scope, files, replacing)
+    var missing: [Int] = []
+    for (index, plan) in plans.enumerated() where try !isFinished(plan, in: output.temporary) {
+      missing.append(index)
+    }
+    receipt.resumedShards = plans.indices.filter { !missing.contains($0) }.map { plans[$0].name }
+    switch scope {
+    case .finish:
+      guard missing.isEmpty else { throw .partsMissing(missing.map { plans[$0].name }) }
+    case .part(let number, let count):
+      precondition((1...count).contains(number), "part \(number) of \(count)")
+      let share = MergeJob.shares(of: plans, count: count)[number - 1]
+      missing = missing.filter(share.contains)
+    case .all:
+      break
+    }
+    receipt.proven = try proveResults(of: missing.map { plans[$0] })
+    try write(missing, in: output, progress, &receipt)
+    if case .part = scope { return receipt }
+    try files.write(into: output.temporary)
+    try storing { () throws(StorageError) in try output.commit() }
+    receipt.copiedFiles = files.copied
+    receipt.editedFiles = files.edited.map(\.name)
+    receipt.omittedFiles = files.omitted
+    return receipt
+  }
+
+  private func folder(
+    _ target: FilePath, _ scope: Scope, _ files: MergeFiles, _ replacing: Bool
+  ) throws(RuntimeError) -> OutputFolder {
+    let job = try MergeJob(view, plans)
+    let names = plans.map(\.name) + files.copied + files.edited.map(\.name)
+    return try storing { () throws(StorageError) in
+      try OutputFolder(
+        target, names: names, replacing: replacing,
+        lifetime: scope == .all ? .job(job.tag) : .shared(job.tag))
+    }
+  }
+
+  /// Whether a file of the folder is there: it got its name when it was whole.
+  private func isFinished(_ plan: ShardPlan, in folder: FilePath) throws(RuntimeError) -> Bool {
+    let file = try storing { () throws(StorageError) in
+      try File.ifThere(folder.appending(plan.name))
+    }
+    return file?.count == plan.byteCount
+  }
+}
+
+// MARK: - Files with weights
+
+extension Merge {
+  private func write(
+    _ indices: [Int], in output: OutputFolder,
+    _ progress: @escaping @Sendable (Int, UInt64) -> Void, _ receipt: inout MergeReceipt
+  ) throws(RuntimeError) {
+    let total = indices.reduce(0) { $0 + plans[$1].byteCount }
+    for index in indices {
+      let path = output.temporary.appending(plans[index].name)
+      try write(plans[index], to: path, replacing: true, { progress($0, total) }, &receipt)
+      // One more to come, so that going on is worth more than beginning anew.
+      if index != indices.last { output.keepWhenInterrupted() }
+    }
+  }
+
+  private func write(
+    _ plan: ShardPlan, to path: FilePath, replacing: Bool,
+    _ report: @escaping @Sendable (Int) -> Void, _ receipt: inout MergeReceipt
+  ) throws(RuntimeError) {
+    let (file, blocks) = try storing { () throws(StorageError) in
+      let file = try OutputFile(path, replacing: replacing)
+      return (file, try BlockOutput(file, byteCount: plan.byteCount))
+    }
+    let survival = try ShardWriter(view, plan, output: blocks, report: report).run()
+    try checkSources(of: plan)
+    try storing { () throws(StorageError) in try file.commit() }
+    receipt.add(plan, survival)
+  }
+
+  /// Half of one base and half of another would be none: what was read must be what was opened.
+  private func checkSources(of plan: ShardPlan) throws(RuntimeError) {
+    var checked = Set<FilePath>()
+    for run in plan.runs {
+      let file: File? =
+        switch run.contents {
+        case .bytes: nil
+        case .stored(let file, _): file
+        case .adapted(let tensor): tensor.origin?.file
+        }
+      guard let file, checked.insert(file.path).inserted else { continue }
+      try storing { () throws(StorageError) in try file.checkUnchanged() }
+    }
+  }
+
+  /// Tensors whose bytes after the change the adapter has recorded: on its own base they must come
+  /// out so, or nothing is written.
+  private func proveResults(of plans: [ShardPlan]) throws(RuntimeError) -> [Name] {
+    guard view.resultType == nil else { return [] }
+    let names = Set(plans.flatMap { $0.tensors.map(\.name) })
+    let recorded = view.tensors.filter {
+      $0.recordedResult != nil && names.contains($0.info.name)
+    }
+    let isProven = try recorded.concurrentMap { tensor throws(RuntimeError) in
+      try view.reader(of: tensor.info.name)?.digest() == tensor.recordedResult
+    }
+    for (tensor, isProven) in zip(recorded, isProven) where !isProven {
+      if tensor.owners.allSatisfy({ view.adapters[$0].verdict == .exact }) {
+        throw .otherResult(tensor.info.name)
+      }
+    }
+    return zip(recorded, isProven).filter(\.1).map(\.0.info.name)
+  }
+}

@@ -1,0 +1,58 @@
+internal import AdapterFormat
+internal import Operations
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+/// What tells the processes that write one merge from those of any other: the base's files with their sizes and
+/// times, the adapters with their weights and how they were bound, and the files to write.
+///
+/// A process that was killed is gone on with, and several share the work, by this alone: the folder that they fill has
+/// it in its name.
+struct MergeJob {
+  /// The name of the folder's kind and the job.
+  let tag: String
+
+  init(_ view: AdaptedCheckpoint, _ plans: [ShardPlan]) throws(RuntimeError) {
+    var hasher = DigestHasher()
+    func add(_ text: String) { hasher.update(Array(text.utf8) + [0]) }
+    add("merge \(toolVersion)")
+    for shard in view.checkpoint.shards {
+      add("\(shard.name) \(shard.file.file.count) \(shard.file.file.status.modified)")
+    }
+    for applied in view.adapters {
+      add("\(applied.weight)")
+      let digest = applied.bound.adapter.file?.file.digest
+      add(digest?.description ?? "")
+      let manifest = try decoding { () throws(FormatError) in
+        try applied.bound.adapter.manifestText()
+      }
+      hasher.update(manifest)
+    }
+    for plan in plans {
+      add("\(plan.name) \(plan.byteCount)")
+      for tensor in plan.tensors { add("\(tensor.name) \(tensor.type.rawValue)") }
+    }
+    tag = "merge-" + hasher.finish().bytes.prefix(8).hexadecimalText
+  }
+
+  /// Which of the files is whose, where `count` processes share them: the largest first, each to whom has the
+  /// fewest bytes so far.
+  static func shares(of plans: [ShardPlan], count: Int) -> [[Int]] {
+    var shares = [[Int]](repeating: [], count: count)
+    var sizes = [UInt64](repeating: 0, count: count)
+    let order = plans.indices.sorted {
+      (plans[$1].byteCount, $0) < (plans[$0].byteCount, $1)
+    }
+    for index in order {
+      guard let place = sizes.indices.min(by: { (sizes[$0], $0) < (sizes[$1], $1) }) else { break }
+      shares[place].append(index)
+      sizes[place] += plans[index].byteCount
+    }
+    return shares.map { $0.sorted() }
+  }
+}
+
+extension ArraySlice<UInt8> {
+  fileprivate var hexadecimalText: String { Array(self).hexadecimal }
+}

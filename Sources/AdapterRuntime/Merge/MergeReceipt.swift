@@ -1,0 +1,49 @@
+internal import AdapterInsight
+public import Operations
+public import StrictJSON
+public import SystemPackage
+
+/// What a merge did.
+public struct MergeReceipt: Sendable {
+  /// Where the result is.
+  public let output: FilePath
+  /// The adapters, and what they changed.
+  public let applied: Receipt
+  /// The changed tensors whose bytes the adapter had recorded when it was extracted, and which are these.
+  public internal(set) var proven: [Name] = []
+  /// Bytes written.
+  public private(set) var byteCount: UInt64 = 0
+  /// The safetensors files that were written.
+  public private(set) var shards: [String] = []
+  /// Those that an earlier process, or another one, had written.
+  public internal(set) var resumedShards: [String] = []
+  /// What rounding to the stored type leaves of the change of each tensor, in samples.
+  public private(set) var survival: [Name: Survival] = [:]
+  /// Other files that were copied.
+  public internal(set) var copiedFiles: [String] = []
+  /// Other files that were changed where the weights had made them untrue.
+  public internal(set) var editedFiles: [String] = []
+  /// Files of the base that the result does not have.
+  public internal(set) var omittedFiles: [String] = []
+  /// Decisions about the files that a user should know of.
+  public let notes: [String]
+
+  init(output: FilePath, applied: Receipt, notes: [String]) {
+    (self.output, self.applied, self.notes) = (output, applied, notes)
+  }
+
+  mutating func add(_ plan: ShardPlan, _ survival: [Name: Survival]) {
+    shards.append(plan.name)
+    byteCount += plan.byteCount
+    self.survival.merge(survival) { $1 }
+  }
+
+  /// The stored tensors that were changed.
+  public var changed: [Name] { applied.changed }
+  /// Those of them that the base does not have.
+  public var created: [Name] { applied.created }
+  /// Those of them that have another first dimension than in the base.
+  public var resized: [Name] { applied.resized }
+  /// How many tensors are the base's, byte for byte.
+  public var untouchedCount: Int { applied.untouchedCount }
+}

@@ -1,0 +1,34 @@
+internal import AdapterInsight
+public import Operations
+internal import Storage
+public import StrictJSON
+
+/// What a merge would do, without a byte written: every changed value is worked out, and what rounding leaves of the
+/// change is measured.
+public struct MergeSurvey: Sendable {
+  /// The adapters, and what they change.
+  public let applied: Receipt
+  /// What rounding to the stored type leaves of the change of each tensor; not of what is replaced or made.
+  public let survival: [Name: Survival]
+
+  /// Works out all changed tensors.
+  ///
+  /// - Parameters:
+  ///   - view: what would be written.
+  ///   - report: told how many of how many bytes have been worked out; from any thread.
+  /// - Throws: `RuntimeError` as a merge does.
+  public init(
+    _ view: AdaptedCheckpoint,
+    _ report: @Sendable (_ count: Int, _ total: UInt64) -> Void = { _, _ in }
+  ) throws(RuntimeError) {
+    applied = view.receipt
+    let total = view.tensors.reduce(0 as UInt64) { $0 + UInt64($1.info.byteCount) }
+    let all = try view.tensors.concurrentMap { tensor throws(RuntimeError) in
+      defer { report(tensor.info.byteCount, total) }
+      return try view.reader(of: tensor.info.name)?.survival() ?? Survival()
+    }
+    let measured = zip(view.tensors, all).filter { $0.0.isMeasurable }
+    survival = Dictionary(
+      uniqueKeysWithValues: measured.map { ($0.info.name, $1) })
+  }
+}

@@ -1,0 +1,149 @@
+internal import Operations
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+/// What one file of a merged checkpoint will hold, and from where.
+///
+/// Where no tensor changes its size and none is new, the header is the base's, byte for byte, and every
+/// tensor keeps its place. Otherwise the header is written anew in the same order, with new tensors at
+/// the end.
+struct ShardPlan: Sendable {
+  /// Its name in a folder.
+  let name: String
+  /// Length of the file.
+  private(set) var byteCount: UInt64 = 0
+  /// Its bytes, run by run.
+  private(set) var runs: [Run] = []
+  /// The file's tensors in the order of their bytes.
+  let tensors: [TensorInfo]
+  /// A new header; nil where the base's stays.
+  let header: [UInt8]?
+
+  /// A run of the file's bytes.
+  struct Run: Sendable {
+    let range: Range<UInt64>
+    let contents: Contents
+  }
+
+  /// Where bytes come from.
+  enum Contents: Sendable {
+    case bytes([UInt8])
+    /// Unchanged, from this place of a file of the base.
+    case stored(File, at: UInt64)
+    case adapted(AdaptedTensor)
+  }
+
+  /// A tensor for a file, and where its bytes come from.
+  private struct Content {
+    let info: TensorInfo
+    let contents: Contents
+
+    init(_ stored: StoredTensor, in view: AdaptedCheckpoint) {
+      let adapted = view.adapted(stored.info.name)
+      info = adapted?.info ?? stored.info
+      contents = adapted.map(Contents.adapted) ?? .stored(stored.file, at: stored.offset)
+    }
+
+    init(_ created: AdaptedTensor) {
+      (info, contents) = (created.info, .adapted(created))
+    }
+  }
+
+  /// The files of a view: the base's own, or others of at most this size, but for tensors that are larger.
+  static func all(of view: AdaptedCheckpoint, shardByteCount: UInt64?) -> [ShardPlan] {
+    let checkpoint = view.checkpoint
+    let created = view.tensors.filter { $0.kind == .created }.map(Content.init)
+    if let shardByteCount {
+      let all = checkpoint.tensors.map { Content($0, in: view) } + created
+      let metadata = checkpoint.shards.first?.file.header.metadata
+      return cut(all, shardByteCount).enumerated().map { number, shard in
+        ShardPlan(named: name(number, of: shard.count), shard.contents, metadata)
+      }
+    }
+    return checkpoint.shards.indices.map { index in
+      let isLast = index == checkpoint.shards.count - 1
+      return ShardPlan(view, shard: index, and: isLast ? created : [])
+    }
+  }
+
+  private static func name(_ number: Int, of count: Int) -> String {
+    func digits(_ number: Int) -> String {
+      let text = String(number)
+      return String(repeating: "0", count: max(0, 5 - text.utf8.count)) + text
+    }
+    return count == 1
+      ? "model.safetensors" : "model-\(digits(number + 1))-of-\(digits(count)).safetensors"
+  }
+
+  /// Tensors in their order, as many to a file as there is room for.
+  private static func cut(
+    _ all: [Content], _ limit: UInt64
+  ) -> [(contents: [Content], count: Int)] {
+    var shards: [[Content]] = [[]]
+    var size: UInt64 = 0
+    for content in all {
+      let count = UInt64(content.info.byteCount)
+      if size > 0, size + count > limit {
+        shards.append([])
+        size = 0
+      }
+      shards[shards.count - 1].append(content)
+      size += count
+    }
+    return shards.map { ($0, shards.count) }
+  }
+
+  /// A file of the base.
+  private init(_ view: AdaptedCheckpoint, shard index: Int, and created: [Content]) {
+    let shard = view.checkpoint.shards[index]
+    let stored = view.checkpoint.tensors(inShard: index)
+    let contents = stored.map { Content($0, in: view) }
+    let isSame = created.isEmpty && zip(stored, contents).allSatisfy { $0.info == $1.info }
+    guard isSame else {
+      self.init(named: shard.name, contents + created, shard.file.header.metadata)
+      return
+    }
+    self.init(named: shard.name, contents, header: nil)
+    let file = shard.file.file
+    append(.stored(file, at: 0), stored.first?.offset ?? file.count)
+    append(contents)
+  }
+
+  /// A file with a header of its own.
+  private init(
+    named name: String, _ contents: [Content], _ metadata: [SafetensorsHeader.Entry]?
+  ) {
+    let header = SafetensorsHeader(inOrder: contents.map(\.info), metadata: metadata).encoded
+    self.init(named: name, contents, header: header)
+    append(.bytes(header), UInt64(header.count))
+    append(contents)
+  }
+
+  /// One without bytes yet.
+  private init(named name: String, _ contents: [Content], header: [UInt8]?) {
+    self.name = name
+    self.header = header
+    tensors = contents.map(\.info)
+  }
+
+  private mutating func append(_ contents: [Content]) {
+    for content in contents { append(content.contents, UInt64(content.info.byteCount)) }
+  }
+
+  /// Adds bytes; what follows in the base's file what came before is one run with it.
+  private mutating func append(_ contents: Contents, _ count: UInt64) {
+    guard count > 0 else { return }
+    let range = byteCount..<byteCount + count
+    byteCount += count
+    if case .stored(let file, let offset) = contents, let last = runs.last,
+      case .stored(let before, let start) = last.contents, before === file,
+      start + UInt64(last.range.count) == offset
+    {
+      runs[runs.count - 1] = Run(
+        range: last.range.lowerBound..<range.upperBound, contents: last.contents)
+    } else {
+      runs.append(Run(range: range, contents: contents))
+    }
+  }
+}

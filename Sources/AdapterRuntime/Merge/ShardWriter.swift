@@ -1,0 +1,176 @@
+internal import AdapterInsight
+internal import Checkpoints
+internal import Operations
+internal import Storage
+internal import StrictJSON
+
+/// Writes one shard of an adapted checkpoint, on all cores.
+///
+/// The file is made in aligned blocks, each in the memory of one thread and from as many runs as meet in it. There are
+/// more threads than cores, so that the reading, arithmetic and writing of different blocks overlap; memory is
+/// a block a thread and the operands of the tensors at hand, whatever the size of the base.
+struct ShardWriter: Sendable {
+  private let view: AdaptedCheckpoint
+  private let plan: ShardPlan
+  private let output: BlockOutput
+  private let report: @Sendable (Int) -> Void
+  /// For each run, its change where it has one.
+  private let changes: [PendingChange?]
+
+  /// Threads: two for each core, since half of them wait for the disk, and no more than memory is meant for.
+  private static let workerCount = min(2 * ConcurrentWork.workers, 16)
+  /// Of how many parts of a changed tensor one is measured in passing.
+  private static let survivalStride = 32
+
+  init(
+    _ view: AdaptedCheckpoint, _ plan: ShardPlan, output: BlockOutput,
+    report: @escaping @Sendable (Int) -> Void
+  ) {
+    self.view = view
+    self.plan = plan
+    self.output = output
+    self.report = report
+    let blockByteCount = UInt64(BlockOutput.blockByteCount)
+    changes = plan.runs.map { run in
+      guard case .adapted(let tensor) = run.contents else { return nil }
+      let first = run.range.lowerBound / blockByteCount
+      let last = (run.range.upperBound - 1) / blockByteCount
+      return PendingChange(tensor, blockCount: Int(last - first) + 1)
+    }
+  }
+
+  /// Does the work; the first error of any thread ends it.
+  ///
+  /// - Returns: what rounding leaves of the change of each tensor, in samples.
+  func run() throws(RuntimeError) -> [Name: Survival] {
+    let workers = Slots<BlockWorker?>(repeating: nil, count: Self.workerCount)
+    try ConcurrentWork.perform(output.blockCount, threads: Self.workerCount) {
+      (index, number) throws(RuntimeError) in
+      let worker = workers[number] ?? BlockWorker(measuringEvery: Self.survivalStride)
+      workers[number] = worker
+      try write(index, worker)
+    }
+    var survival: [Name: Survival] = [:]
+    for change in changes.compactMap(\.self) where change.tensor.isMeasurable {
+      survival[change.tensor.info.name] = change.survival
+    }
+    return survival
+  }
+
+  private func write(_ index: Int, _ worker: BlockWorker) throws(RuntimeError) {
+    let block = output.range(ofBlock: index)
+    let first = firstRun(after: block.lowerBound)
+    defer { report(block.count) }
+    if output.copiesInKernel, plan.runs[first].range.upperBound >= block.upperBound,
+      case .stored(let file, let offset) = plan.runs[first].contents
+    {
+      let start = offset + block.lowerBound - plan.runs[first].range.lowerBound
+      return try storing { () throws(StorageError) in
+        try output.copy(from: file, at: start, block: index)
+      }
+    }
+    var place = first
+    while place < plan.runs.count, plan.runs[place].range.lowerBound < block.upperBound {
+      let range = plan.runs[place].range.clamped(to: block)
+      let start = Int(range.lowerBound - block.lowerBound)
+      let memory = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: worker.block[start..<start + range.count])
+      try unsafe fill(memory, from: place, at: range.lowerBound, worker)
+      place += 1
+    }
+    try storing { () throws(StorageError) in
+      try unsafe output.write(
+        UnsafeRawBufferPointer(rebasing: worker.block[..<block.count]), block: index)
+    }
+  }
+
+  /// The first run that ends after a place.
+  private func firstRun(after place: UInt64) -> Int {
+    var (low, high) = (0, plan.runs.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if plan.runs[middle].range.upperBound <= place { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  /// Fills memory with a part of a run, from a place of the file on.
+  private func fill(
+    _ memory: UnsafeMutableRawBufferPointer, from place: Int, at start: UInt64,
+    _ worker: BlockWorker
+  ) throws(RuntimeError) {
+    let offset = start - plan.runs[place].range.lowerBound
+    switch plan.runs[place].contents {
+    case .bytes(let bytes):
+      let first = Int(offset)
+      let count = memory.count
+      unsafe memory.copyBytes(from: bytes[first..<first + count])
+    case .stored(let file, let first):
+      try storing { () throws(StorageError) in
+        try unsafe file.read(at: first + offset, into: memory)
+      }
+    case .adapted:
+      guard let change = changes[place] else { return }
+      let update = try change.update(in: view)
+      worker.tiles.survival = Survival()
+      let first = Int(offset)
+      let count = memory.count
+      try unsafe update.read(first..<first + count, into: memory, worker.tiles)
+      change.finishBlock(worker.tiles.survival)
+    }
+  }
+}
+
+/// A tensor that is being changed. Its operands are loaded when the first block needs them and
+/// released after the last.
+private final class PendingChange: Sendable {
+  let tensor: AdaptedTensor
+  private let state: Guarded<State>
+
+  private struct State {
+    var remaining: Int
+    var update: TensorUpdate?
+    var survival = Survival()
+  }
+
+  init(_ tensor: AdaptedTensor, blockCount: Int) {
+    self.tensor = tensor
+    state = Guarded(State(remaining: blockCount))
+  }
+
+  var survival: Survival { state.withLock { $0.survival } }
+
+  func update(in view: AdaptedCheckpoint) throws(RuntimeError) -> TensorUpdate {
+    let result = state.withLock { state in
+      Result { () throws(RuntimeError) in
+        if let update = state.update { return update }
+        let update = try view.update(of: tensor)
+        state.update = update
+        return update
+      }
+    }
+    return try result.get()
+  }
+
+  func finishBlock(_ survival: Survival) {
+    state.withLock { state in
+      state.survival += survival
+      state.remaining -= 1
+      if state.remaining == 0 { state.update = nil }
+    }
+  }
+}
+
+/// One thread's memory: a block, and what it takes to make it.
+@safe private final class BlockWorker {
+  let block = unsafe BlockOutput.makeBuffer()
+  let tiles: TileMemory
+
+  init(measuringEvery stride: Int) {
+    tiles = TileMemory(measuringEvery: stride)
+  }
+
+  deinit {
+    unsafe block.deallocate()
+  }
+}

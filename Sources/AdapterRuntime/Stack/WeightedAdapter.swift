@@ -1,0 +1,77 @@
+internal import AdapterFormat
+public import Operations
+internal import Checkpoints
+internal import Storage
+internal import StrictJSON
+
+/// An adapter of a stack, and how much of its change is made.
+public struct WeightedAdapter: Sendable {
+  /// The adapter.
+  public var adapter: Adapter
+  /// Its weight: 0 leaves it out, 1 is the adapter as it was trained.
+  public var weight: Double
+  /// How messages and receipts call it.
+  public var label: String
+
+  /// Weights an adapter.
+  ///
+  /// - Parameters:
+  ///   - adapter: the adapter.
+  ///   - weight: its weight, a finite number.
+  ///   - label: how messages and receipts call it; nil for its name.
+  public init(_ adapter: Adapter, weight: Double = 1, label: String? = nil) {
+    self.adapter = adapter
+    self.weight = weight
+    self.label = label ?? adapter.name.text
+  }
+}
+
+/// An adapter of a stack as it stands to the base.
+public struct AppliedAdapter: Sendable {
+  /// How messages and receipts call it.
+  public let label: String
+  /// Its weight.
+  public let weight: Double
+  /// The adapter, bound to the base.
+  public let bound: BoundAdapter
+  /// What the base's samples say.
+  public let verdict: BaseVerdict
+
+  /// Binds an adapter to a base, and holds the base against its fingerprint.
+  ///
+  /// - Throws: `RuntimeError` where it cannot be applied to this base, whatever it holds, or with this weight.
+  init(
+    _ weighted: WeightedAdapter, to checkpoint: Checkpoint, _ choices: BindingChoices
+  ) throws(RuntimeError) {
+    let adapter = weighted.adapter
+    guard weighted.weight.isFinite else { throw .weight(.notFinite, weighted.weight) }
+    for operation in adapter.operations where operation.target == nil && weighted.weight != 0 {
+      if case .unsupported = operation { continue }
+      throw .notMergeable("\(operation.name) acts at run time only")
+    }
+    (label, weight) = (weighted.label, weighted.weight)
+    // What is said of names is said to all adapters, and is for those that have them.
+    var choices = choices
+    let targets = Set(adapter.operations.compactMap(\.target?.name))
+    choices.names = choices.names.filter { targets.contains($0.key) }
+    let fingerprint = adapter.base?.fingerprint
+    let bound: BoundAdapter
+    do throws(RuntimeError) {
+      bound = try BoundAdapter(adapter, to: checkpoint, choices: choices)
+    } catch {
+      throw try fingerprint?.padding(behind: error, of: adapter, in: checkpoint) ?? error
+    }
+    self.bound = bound
+    verdict = try fingerprint?.verdict(on: checkpoint, of: adapter, bound) ?? .unknown
+  }
+
+  /// Why a merge does not go on; nil where it does.
+  func refusal(_ policy: AdaptedCheckpoint.Policy) -> RuntimeError? {
+    let isAccepted =
+      switch verdict {
+      case .unknown: policy.missingFingerprint == .allow
+      default: verdict.isAccepted || (verdict.isOverridable && policy.otherBase == .allow)
+      }
+    return isAccepted ? nil : .otherBase(verdict)
+  }
+}

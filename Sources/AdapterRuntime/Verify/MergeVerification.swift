@@ -1,0 +1,115 @@
+public import AdapterInsight
+public import Checkpoints
+internal import Operations
+public import Storage
+public import StrictJSON
+
+/// A checkpoint that should be a base with adapters applied, held against that tensor by tensor, in constant
+/// memory. The merge is computed again, by the same view that writes one.
+public struct MergeVerification: Sendable {
+  /// The tensors that are there or should be, by name.
+  public let tensors: [Tensor]
+  /// What should have been applied.
+  public let receipt: Receipt
+  /// Up to which relative distance a change may be another one, beyond one rounding.
+  public let tolerance: Double
+
+  /// One tensor.
+  public struct Tensor: Sendable {
+    /// Its name.
+    public let name: Name
+    /// What is to be said of it.
+    public let kind: Kind
+    /// What it should be, in the base's element type; nil where it should not be there.
+    public let expected: TensorInfo?
+    /// What it is; nil where it is not there.
+    public let found: TensorInfo?
+    /// How its values differ; nil where they are the same, or cannot be compared.
+    public let difference: Difference?
+  }
+
+  /// What is to be said of a tensor.
+  public enum Kind: String, Sendable, Hashable, CaseIterable {
+    /// The adapters change it, and it holds the bytes of this program's merge.
+    case identical
+    /// The adapters change it, and every element is within a unit in the last place of the exact value.
+    case withinOneRounding = "within_one_rounding"
+    /// The adapters change it, and its change is the exact one up to the tolerance.
+    case withinTolerance = "within_tolerance"
+    /// No adapter changes it, and it is the base's; in another element type, its values rounded once.
+    case untouched
+    /// The adapters change it, and it is another.
+    case differs
+    /// No adapter changes it, and it is not the base's.
+    case changed
+    /// It has another shape.
+    case otherShape = "other_shape"
+    /// It has an element type to which its values cannot be rounded.
+    case otherType = "other_dtype"
+    /// It should be there.
+    case missing
+    /// It should not be there.
+    case additional
+
+    /// Whether a merge may have made it.
+    public var isConfirmed: Bool {
+      switch self {
+      case .identical, .withinOneRounding, .withinTolerance, .untouched: true
+      case .differs, .changed, .otherShape, .otherType, .missing, .additional: false
+      }
+    }
+  }
+
+  /// How the values of a tensor differ from those that it should have.
+  public struct Difference: Sendable, Hashable {
+    /// Elements that are not within one rounding; where no adapter changes the tensor, that are not the same.
+    public let count: Int
+    /// The largest distance from the exact value, in units in the last place of the tensor's element type there;
+    /// nil where the elements are no floats.
+    public let largest: Double?
+    /// The exact change against the one that is there; nil where no adapter changes the tensor, or the elements are
+    /// no floats.
+    public let change: PartComparison?
+  }
+
+  /// Whether all is as a merge makes it.
+  public var isConfirmed: Bool { tensors.allSatisfy(\.kind.isConfirmed) }
+
+  /// Computes a merge again, and compares.
+  ///
+  /// - Parameters:
+  ///   - merged: the checkpoint that should be the merge, in any shards.
+  ///   - view: the base seen through the adapters.
+  ///   - tolerance: up to which relative distance a change may be another one, beyond one rounding. Sums in F32
+  ///     end in other last bits where they are made in another order; in narrower types rounding hides that.
+  ///   - report: told how many of how many bytes have been compared; from any thread.
+  /// - Throws: `RuntimeError` where anything cannot be read, or a merge would be refused.
+  public init(
+    of merged: Checkpoint, as view: AdaptedCheckpoint, tolerance: Double = 0,
+    _ report: @Sendable (_ count: Int, _ total: UInt64) -> Void = { _, _ in }
+  ) throws(RuntimeError) {
+    let tasks = Set(view.names).union(merged.names).map {
+      TensorVerification(
+        name: $0, view: view, expected: view.info(of: $0), found: merged.tensor($0),
+        tolerance: tolerance)
+    }.sorted {
+      // The largest first, so that no processor is left alone with one at the end.
+      $0.byteCount == $1.byteCount ? $0.name < $1.name : $0.byteCount > $1.byteCount
+    }
+    let total = tasks.reduce(0 as UInt64) { $0 + UInt64($1.byteCount) }
+    let results = try tasks.concurrentMap { task throws(RuntimeError) in
+      // What is looked at twice counts once, and what is not looked at to its end counts as a whole.
+      var rest = task.byteCount
+      let tensor = try task.run { count in
+        let step = min(count, rest)
+        rest -= step
+        report(step, total)
+      }
+      report(rest, total)
+      return tensor
+    }
+    tensors = results.sorted { $0.name < $1.name }
+    receipt = view.receipt
+    self.tolerance = tolerance
+  }
+}

@@ -1,0 +1,118 @@
+internal import AdapterInsight
+internal import Checkpoints
+internal import Operations
+internal import Storage
+internal import StrictJSON
+
+/// One tensor of a checkpoint that should be a merge: finds out what is to be said of it.
+struct TensorVerification: Sendable {
+  let name: Name
+  let view: AdaptedCheckpoint
+  let expected: TensorInfo?
+  let found: StoredTensor?
+  let tolerance: Double
+
+  private typealias Outcome = (
+    kind: MergeVerification.Kind, difference: MergeVerification.Difference?
+  )
+
+  /// Bytes that are to be compared.
+  var byteCount: Int { expected?.byteCount ?? 0 }
+
+  /// Compares the tensor.
+  ///
+  /// - Parameter report: told how many bytes have been compared.
+  /// - Throws: `RuntimeError` where it cannot be.
+  /// - Returns: what there is to say.
+  func run(_ report: (Int) -> Void) throws(RuntimeError) -> MergeVerification.Tensor {
+    let (kind, difference) = try outcome(report)
+    return .init(
+      name: name, kind: kind, expected: expected, found: found?.info, difference: difference)
+  }
+
+  private func outcome(_ report: (Int) -> Void) throws(RuntimeError) -> Outcome {
+    guard let expected else { return (.additional, nil) }
+    guard let found else { return (.missing, nil) }
+    guard expected.shape == found.info.shape else { return (.otherShape, nil) }
+    let areFloats = expected.type.isFloat && found.info.type.isFloat
+    guard expected.type == found.info.type || areFloats else { return (.otherType, nil) }
+    if let adapted = view.adapted(name) { return try compare(found, with: adapted, report) }
+    guard let stored = view.checkpoint.tensor(name) else { return (.additional, nil) }
+    var comparison = UntouchedComparison(stored, found)
+    try storing { () throws(StorageError) in try comparison.run(report) }
+    return comparison.difference.map { (.changed, $0) } ?? (.untouched, nil)
+  }
+
+  private func compare(
+    _ found: StoredTensor, with adapted: AdaptedTensor, _ report: (Int) -> Void
+  ) throws(RuntimeError) -> Outcome {
+    if try isIdentical(found, to: adapted, report) { return (.identical, nil) }
+    guard adapted.info.type.isFloat else {
+      let count = try countDifferences(found, from: adapted)
+      return (.differs, .init(count: count, largest: nil, change: nil))
+    }
+    let comparison = try ExactComparison(found, adapted, view)
+    let difference = comparison.difference
+    guard difference.count > 0 else { return (.withinOneRounding, difference) }
+    // What is no number is within no tolerance.
+    let distance = difference.change?.relativeDistance ?? .infinity
+    return (tolerance > 0 && distance <= tolerance ? .withinTolerance : .differs, difference)
+  }
+
+  /// Whether it holds the bytes of our merge; looks no further than to the first tile that it does not.
+  private func isIdentical(
+    _ found: StoredTensor, to adapted: AdaptedTensor, _ report: (Int) -> Void
+  ) throws(RuntimeError) -> Bool {
+    let adapted = adapted.stored(as: found.info.type)
+    let memory = ScratchMemory()
+    var isIdentical = true
+    try unsafe forEachTile(of: adapted) { offset, tile throws(RuntimeError) in
+      let other = unsafe memory.bytes(count: tile.count)
+      try storing { () throws(StorageError) in
+        try unsafe found.file.read(at: found.offset + UInt64(offset), into: other)
+      }
+      report(tile.count)
+      isIdentical = unsafe tile.isEqual(to: UnsafeRawBufferPointer(other))
+      return isIdentical
+    }
+    return isIdentical
+  }
+
+  /// Elements of no float type that are not the same bytes.
+  private func countDifferences(
+    _ found: StoredTensor, from adapted: AdaptedTensor
+  ) throws(RuntimeError) -> Int {
+    var count = 0
+    try unsafe forEachTile(of: adapted) { offset, tile throws(RuntimeError) in
+      let ours = unsafe Array(tile)
+      let theirs = try storing { () throws(StorageError) in
+        try found.file.bytes(at: found.offset + UInt64(offset), count: ours.count)
+      }
+      count += ours.differences(from: theirs, of: found.info.type).count
+      return true
+    }
+    return count
+  }
+
+  /// Calls `body` with the places and the bytes of the tiles of our merge, as long as it returns true.
+  private func forEachTile(
+    of adapted: AdaptedTensor,
+    _ body: (_ offset: Int, _ tile: UnsafeRawBufferPointer) throws(RuntimeError) -> Bool
+  ) throws(RuntimeError) {
+    let reader = TensorReader(adapted.info, try view.update(of: adapted))
+    try unsafe reader.forEachTile { rows, tile throws(RuntimeError) in
+      try unsafe body(rows.lowerBound * reader.rowByteCount, tile)
+    }
+  }
+}
+
+extension [UInt8] {
+  /// The places of the elements that are not the same bytes; elements that are parts of bytes count by the byte.
+  func differences(from other: [UInt8], of type: ElementType) -> [Int] {
+    let width = Swift.max(1, type.bitWidth / 8)
+    return (0..<Swift.min(count, other.count) / width).filter { index in
+      let range = index * width..<(index + 1) * width
+      return self[range] != other[range]
+    }
+  }
+}

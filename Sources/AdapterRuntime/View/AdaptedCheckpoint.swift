@@ -1,0 +1,243 @@
+internal import AdapterFormat
+internal import AdapterInsight
+public import Checkpoints
+public import Operations
+public import Storage
+public import StrictJSON
+
+/// A checkpoint seen through a stack of adapters: the tensors that they change are computed on demand,
+/// tile by tile; all others are the base's own.
+///
+/// Everything that applies adapters goes through this view: loading reads it, a merge writes it to
+/// disk.
+public struct AdaptedCheckpoint: Sendable {
+  /// The base.
+  public let checkpoint: Checkpoint
+  /// The adapters in the order in which they are applied, bound to the base.
+  public let adapters: [AppliedAdapter]
+  /// The tensors that they change or make, by name.
+  public let tensors: [AdaptedTensor]
+  /// The element type that all float tensors have in this view; nil for the base's.
+  public let resultType: ElementType?
+  private let policy: Policy
+  /// Those tensors, and what is only written in another element type.
+  private let changes: [Name: AdaptedTensor]
+
+  /// What is accepted that is normally refused.
+  public struct Policy: Sendable {
+    /// Values that are not finite, in the adapter or in the result.
+    public enum NonFiniteValues: Sendable {
+      /// They end the work with an error.
+      case refuse
+      /// They are written.
+      case allow
+    }
+
+    /// A base whose samples differ from those of the adapter's in tensors that it does not change.
+    public enum OtherBase: Sendable {
+      /// It ends the work with an error.
+      case refuse
+      /// It is used.
+      case allow
+    }
+
+    /// An adapter that records no samples of its base.
+    public enum MissingFingerprint: Sendable {
+      /// It ends the work with an error.
+      case refuse
+      /// The base is trusted by its names and shapes.
+      case allow
+    }
+
+    /// What happens to values that are not finite.
+    public var nonFiniteValues: NonFiniteValues
+    /// What happens on another base.
+    public var otherBase: OtherBase
+    /// What happens where nothing says which base is meant.
+    public var missingFingerprint: MissingFingerprint
+    /// What the user decides where a base leaves a question open.
+    public var choices: BindingChoices
+
+    /// Refuses everything doubtful, but for what is given.
+    public init(
+      nonFiniteValues: NonFiniteValues = .refuse, otherBase: OtherBase = .refuse,
+      missingFingerprint: MissingFingerprint = .allow, choices: BindingChoices = BindingChoices()
+    ) {
+      self.nonFiniteValues = nonFiniteValues
+      self.otherBase = otherBase
+      self.missingFingerprint = missingFingerprint
+      self.choices = choices
+    }
+  }
+
+  /// Applies a stack of adapters to a base, from left to right: binds the targets of each, holds the base
+  /// against the fingerprint of each, and refuses what would undo what came before.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the base.
+  ///   - stack: the adapters; one may stand there several times.
+  ///   - type: the element type that all float tensors are to have, F16, BF16, F32 or F64; nil for the base's.
+  ///   - policy: what is accepted that is normally refused.
+  /// - Throws: `RuntimeError` where an adapter cannot be applied, not to this base, or not after another;
+  ///   of several adapters it says which.
+  public init(
+    _ checkpoint: Checkpoint, applying stack: [WeightedAdapter], as type: ElementType? = nil,
+    policy: Policy = Policy()
+  ) throws(RuntimeError) {
+    let targets = Set(stack.flatMap { $0.adapter.operations.compactMap(\.target?.name) })
+    for name in policy.choices.names.keys.sorted() where !targets.contains(name) {
+      let whom = stack.count == 1 ? "the adapter does not change" : "no adapter changes"
+      throw .notMergeable("--map \(name): \(whom) it")
+    }
+    var adapters: [AppliedAdapter] = []
+    for weighted in stack {
+      let applied = try rethrowing(
+        as: { stack.count > 1 ? .inStack(weighted.label, $0) : $0 }
+      ) { () throws(RuntimeError) in
+        let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices)
+        if let refusal = applied.refusal(policy) { throw refusal }
+        return applied
+      }
+      adapters.append(applied)
+    }
+    let tensors = try StackCombination(adapters, in: checkpoint).tensors
+    self.tensors = tensors.map { tensor in
+      guard let type, tensor.info.type.isFloat else { return tensor }
+      return tensor.stored(as: type)
+    }
+    resultType = type
+    var changes = type.map { Self.converted(checkpoint, to: $0, but: tensors) } ?? [:]
+    for tensor in self.tensors where changes.updateValue(tensor, forKey: tensor.info.name) != nil {
+      throw .notMergeable("\(tensor.info.name) would be made twice")
+    }
+    self.checkpoint = checkpoint
+    self.adapters = adapters
+    self.policy = policy
+    self.changes = changes
+    try checkEffort()
+  }
+
+  /// The tensors of another float type that no adapter changes.
+  private static func converted(
+    _ checkpoint: Checkpoint, to type: ElementType, but changed: [AdaptedTensor]
+  ) -> [Name: AdaptedTensor] {
+    let changed = Set(changed.map(\.info.name))
+    let others = checkpoint.tensors.filter {
+      $0.info.type.isFloat && $0.info.type != type && !changed.contains($0.info.name)
+    }
+    return Dictionary(
+      uniqueKeysWithValues: others.map { stored in
+        let tensor = AdaptedTensor(
+          info: stored.info, origin: stored, kind: .converted, changes: [], owners: [])
+        return (stored.info.name, tensor.stored(as: type))
+      })
+  }
+
+  /// Refuses what takes far more memory or work than base and adapters are worth.
+  private func checkEffort() throws(RuntimeError) {
+    var work = 0.0
+    for tensor in tensors {
+      let count = tensor.info.shape.count
+      try rethrowing(as: { named(.format($0), in: tensor) { _ in true } }) {
+        () throws(FormatError) in
+        try tensor.changes.checkMemory(elements: count, of: tensor.info.name.text)
+      }
+      work += tensor.changes.reduce(0) { $0 + $1.effort(elements: count).work }
+    }
+    let inputs = adapters.reduce(checkpoint.byteCount) { $0 + $1.bound.adapter.storedByteCount }
+    guard work <= Effort.limit(inputs: inputs) else {
+      throw .format(.excess("the changes of all \(tensors.count) tensors"))
+    }
+  }
+
+  /// Applies one adapter to a base, as it was trained.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: the base.
+  ///   - adapter: the adapter.
+  ///   - policy: what is accepted that is normally refused.
+  /// - Throws: `RuntimeError` where the adapter cannot be applied, or not to this base.
+  public init(
+    _ checkpoint: Checkpoint, applying adapter: Adapter, policy: Policy = Policy()
+  ) throws(RuntimeError) {
+    try self.init(checkpoint, applying: [WeightedAdapter(adapter)], policy: policy)
+  }
+
+  /// What the base's samples say: of several adapters, what speaks most against the base.
+  public var verdict: BaseVerdict {
+    adapters.map(\.verdict).max { $0.doubt < $1.doubt } ?? .exact
+  }
+
+  /// The tensors that the adapters change or make, by name.
+  public var changedNames: [Name] { tensors.map(\.info.name) }
+
+  /// All tensors, the base's and those that are made, by name.
+  public var names: [Name] { Set(checkpoint.names).union(changes.keys).sorted() }
+
+  /// A tensor's element type and shape; nil where there is none of this name.
+  public func info(of name: Name) -> TensorInfo? {
+    changes[name]?.info ?? checkpoint.tensor(name)?.info
+  }
+
+  /// A tensor to be read piece by piece; nil where there is none of this name. The operands of its
+  /// changes are in memory as long as the reader is.
+  ///
+  /// - Throws: `RuntimeError` where the base or an adapter cannot be read.
+  public func reader(of name: Name) throws(RuntimeError) -> TensorReader? {
+    if let adapted = changes[name] {
+      return TensorReader(adapted.info, try update(of: adapted))
+    }
+    return checkpoint.tensor(name).map { TensorReader($0) }
+  }
+
+  /// A tensor's bytes with the adapters applied, in the base's element type; nil where there is none of
+  /// this name.
+  ///
+  /// - Throws: `RuntimeError` where the base or an adapter cannot be read.
+  public func contents(of name: Name) throws(RuntimeError) -> [UInt8]? {
+    guard let reader = try reader(of: name) else { return nil }
+    return try reader.contents(of: 0..<reader.rowCount)
+  }
+
+  /// What happens to a tensor; nil where it is left alone.
+  func adapted(_ name: Name) -> AdaptedTensor? { changes[name] }
+
+  /// The change of a tensor with its operands loaded.
+  func update(of adapted: AdaptedTensor) throws(RuntimeError) -> TensorUpdate {
+    try TensorUpdate(adapted, operands(of: adapted), nonFiniteValues: policy.nonFiniteValues)
+  }
+
+  /// The operands of a tensor's change, which have to be there and, unless the policy says otherwise, finite.
+  func operands(of adapted: AdaptedTensor) throws(RuntimeError) -> ParameterUpdate {
+    let update: ParameterUpdate
+    do throws(FormatError) {
+      update = try ParameterUpdate(
+        adapted.changes, type: adapted.info.type, storedType: adapted.storedType,
+        shape: adapted.info.shape)
+    } catch {
+      throw named(.format(error), in: adapted) { (try? load($0, of: adapted)) == nil }
+    }
+    if policy.nonFiniteValues == .refuse, let name = update.nonfiniteOperands.first {
+      throw named(.nonfiniteAdapter(name), in: adapted) {
+        (try? load($0, of: adapted))?.nonfiniteOperands.isEmpty == false
+      }
+    }
+    return update
+  }
+
+  private func load(
+    _ change: ParameterChange, of adapted: AdaptedTensor
+  ) throws(FormatError) -> ParameterUpdate {
+    try ParameterUpdate([change], type: adapted.info.type, shape: adapted.info.shape)
+  }
+
+  /// An error with the label of the adapter that it is of: the first whose change is found guilty.
+  private func named(
+    _ error: RuntimeError, in adapted: AdaptedTensor, _ isGuilty: (ParameterChange) -> Bool
+  ) -> RuntimeError {
+    guard adapters.count > 1,
+      let place = adapted.changes.firstIndex(where: isGuilty), place < adapted.owners.count
+    else { return error }
+    return .inStack(adapters[adapted.owners[place]].label, error)
+  }
+}

@@ -1,0 +1,69 @@
+internal import AdapterInsight
+public import Checkpoints
+package import Operations
+public import Storage
+internal import StrictJSON
+
+/// A tensor that an adapter changes, or makes.
+public struct AdaptedTensor: Sendable {
+  /// Its name, element type and shape after the change.
+  public let info: TensorInfo
+  /// The stored tensor that it is made from; nil where nothing of the base is in it.
+  public let origin: StoredTensor?
+  /// How it stands to the base.
+  public let kind: Kind
+  /// What changes it, in order.
+  package let changes: [ParameterChange]
+  /// For each change, the place of its adapter in the stack.
+  package let owners: [Int]
+
+  /// How an adapted tensor stands to the base.
+  public enum Kind: Sendable, Hashable {
+    /// The base stores it, with this shape.
+    case changed
+    /// The base stores it with another first dimension.
+    case resized
+    /// The base does not store it.
+    case created
+    /// No adapter changes it; its values are written in another element type.
+    case converted
+  }
+
+  /// The element type of the tensor that it is made from.
+  var storedType: ElementType { origin?.info.type ?? info.type }
+
+  /// Whether it makes sense to ask how much of a change rounding leaves.
+  var isMeasurable: Bool {
+    kind == .changed && storedType.isFloat && !changes.contains { $0.operation.isReplacement }
+  }
+
+  /// Itself, in another element type.
+  func stored(as type: ElementType) -> AdaptedTensor {
+    AdaptedTensor(
+      info: TensorInfo(name: info.name, type: type, shape: info.shape), origin: origin, kind: kind,
+      changes: changes, owners: owners)
+  }
+
+  /// How it is cut into tiles.
+  var grid: TileGrid { TileGrid(info.shape, of: info.type, changes: changes) }
+
+  /// Whether everything that happens to it can act beside a linear layer that keeps its weight.
+  package var actsBesideLayer: Bool {
+    kind == .changed
+      && changes.allSatisfy { LayerOperation.exists(for: $0.operation, part: $0.part) }
+  }
+
+  /// The digest that its bytes should have, where the last of its operations records one and all are of one
+  /// adapter, as it was made.
+  var recordedResult: Digest? {
+    guard let last = changes.last, Set(owners).count <= 1,
+      changes.allSatisfy({ $0.weight == 1 })
+    else { return nil }
+    return switch last.operation {
+    case .add(let add): add.result
+    case .replace(let replace): replace.result
+    case .restore(let restore): restore.result
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,145 @@
+internal import AdapterInsight
+internal import Checkpoints
+internal import Operations
+public import Storage
+
+/// A tensor of an adapted checkpoint, read piece by piece: memory is a tile and the operands of its
+/// changes, whatever its size. It may be read from several threads.
+public struct TensorReader: Sendable {
+  /// Its name, element type and shape.
+  public let info: TensorInfo
+  /// How many rows it has: elements of its first dimension; one, where it has none.
+  public let rowCount: Int
+  /// Bytes of a row.
+  public let rowByteCount: Int
+  private let source: Source
+
+  private enum Source: Sendable {
+    /// The base's own bytes.
+    case stored(StoredTensor)
+    case adapted(TensorUpdate)
+  }
+
+  init(_ stored: StoredTensor) {
+    self.init(stored.info, .stored(stored))
+  }
+
+  init(_ info: TensorInfo, _ update: TensorUpdate) {
+    self.init(info, .adapted(update))
+  }
+
+  private init(_ info: TensorInfo, _ source: Source) {
+    self.info = info
+    self.source = source
+    // Elements that are parts of bytes: only all of them together are bytes.
+    let isWhole = !info.type.bitWidth.isMultiple(of: 8)
+    rowCount = isWhole ? 1 : info.shape.dimensions.first ?? 1
+    rowByteCount = rowCount == 0 ? 0 : info.byteCount / rowCount
+  }
+
+  /// Reads rows into memory that is there.
+  ///
+  /// - Parameters:
+  ///   - rows: which rows; they must lie within `0..<rowCount`.
+  ///   - memory: takes their bytes, in the element type of the base; `rows.count * rowByteCount` long.
+  /// - Throws: `RuntimeError` where base or adapters cannot be read, or a value is not finite.
+  public func read(
+    _ rows: Range<Int>, into memory: UnsafeMutableRawBufferPointer
+  ) throws(RuntimeError) {
+    try unsafe read(rows, into: memory, TileMemory())
+  }
+
+  /// The bytes of rows.
+  ///
+  /// - Parameter rows: which rows; they must lie within `0..<rowCount`.
+  /// - Throws: `RuntimeError` as `read` does.
+  /// - Returns: the bytes, in the element type of the base.
+  public func contents(of rows: Range<Int>) throws(RuntimeError) -> [UInt8] {
+    var contents = [UInt8](repeating: 0, count: rows.count * rowByteCount)
+    try unsafe contents.withUnsafeMutableBytesThrowing { bytes throws(RuntimeError) in
+      try unsafe read(rows, into: bytes)
+    }
+    return contents
+  }
+
+  /// Calls `body` with one run of rows after the other, from the first to the last.
+  ///
+  /// - Parameter body: takes rows and their bytes, which are valid during the call only.
+  /// - Throws: `RuntimeError` as `read` does, and what `body` throws.
+  public func forEachTile(
+    _ body: (_ rows: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    try unsafe readTiles(TileMemory(), failing: { $0 as any Error }) { rows, bytes in
+      try unsafe body(rows, bytes)
+      return true
+    }
+  }
+
+  /// The digest of all of its bytes.
+  func digest() throws(RuntimeError) -> Digest {
+    var hasher = DigestHasher()
+    try unsafe forEachTile { _, bytes throws(RuntimeError) in
+      unsafe hasher.update(bytes)
+      return true
+    }
+    return hasher.finish()
+  }
+
+  /// What rounding leaves of its change.
+  func survival() throws(RuntimeError) -> Survival {
+    let worker = TileMemory(measuringEvery: 1)
+    try unsafe readTiles(worker, failing: { $0 }) { _, _ throws(RuntimeError) in true }
+    return worker.survival
+  }
+
+  /// The same as the public one, as long as `body` returns true.
+  func forEachTile(
+    _ body: (_ rows: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws(RuntimeError) -> Bool
+  ) throws(RuntimeError) {
+    try unsafe readTiles(TileMemory(), failing: { $0 }, body)
+  }
+
+  private func readTiles<Failure: Error>(
+    _ worker: TileMemory, failing: (RuntimeError) -> Failure,
+    _ body: (Range<Int>, UnsafeRawBufferPointer) throws(Failure) -> Bool
+  ) throws(Failure) {
+    let memory = ScratchMemory()
+    let step = tileRowCount
+    for start in stride(from: 0, to: rowCount, by: step) {
+      let rows = start..<min(rowCount, start + step)
+      let tile = unsafe memory.bytes(count: rows.count * rowByteCount)
+      try rethrowing(as: failing) { () throws(RuntimeError) in
+        try unsafe read(rows, into: tile, worker)
+      }
+      guard try unsafe body(rows, UnsafeRawBufferPointer(tile)) else { return }
+    }
+  }
+
+  private static let tileByteCount = 1 << 20
+
+  /// Rows of a tile; those of a changed tensor are worked on together.
+  private var tileRowCount: Int {
+    let count = max(1, Self.tileByteCount / max(1, rowByteCount))
+    guard case .adapted(let update) = source, update.grid.rows == rowCount else { return count }
+    return update.tileRowCount
+  }
+
+  private func read(
+    _ rows: Range<Int>, into memory: UnsafeMutableRawBufferPointer, _ worker: TileMemory
+  ) throws(RuntimeError) {
+    let count = memory.count
+    precondition(
+      rows.lowerBound >= 0 && rows.upperBound <= rowCount && count == rows.count * rowByteCount,
+      "rows or memory out of bounds")
+    guard count > 0 else { return }
+    let start = rows.lowerBound * rowByteCount
+    switch source {
+    case .stored(let stored):
+      try storing { () throws(StorageError) in
+        try unsafe stored.file.read(at: stored.offset + UInt64(start), into: memory)
+      }
+    case .adapted(let update):
+      try unsafe update.read(start..<start + count, into: memory, worker)
+    }
+  }
+}

@@ -1,0 +1,167 @@
+internal import AdapterFormat
+internal import AdapterInsight
+internal import Checkpoints
+internal import Operations
+internal import Storage
+
+/// The change of one tensor, ready to make any of its bytes from any thread.
+struct TensorUpdate: Sendable {
+  private let tensor: AdaptedTensor
+  private let update: ParameterUpdate
+  private let nonFiniteValues: AdaptedCheckpoint.Policy.NonFiniteValues
+
+  /// Bytes of a tile, about: large enough for the file system, small enough for the cache.
+  private static let tileByteCount = 1 << 20
+
+  /// Prepares a change, with one pass over the tensor where it needs to know all of it.
+  init(
+    _ tensor: AdaptedTensor, _ update: ParameterUpdate,
+    nonFiniteValues: AdaptedCheckpoint.Policy.NonFiniteValues
+  ) throws(RuntimeError) {
+    self.tensor = tensor
+    self.nonFiniteValues = nonFiniteValues
+    var update = update
+    if update.needsMeasuring {
+      let grid = update.grid
+      let tiles = grid.tiles(of: Self.elementCount(of: tensor.storedType))
+      try update.measure(tiles: tiles, failing: RuntimeError.format) { rows throws(RuntimeError) in
+        try Self.original(of: tensor, rows, grid)
+      }
+    }
+    self.update = update
+  }
+
+  private static func elementCount(of type: ElementType) -> Int {
+    tileByteCount * 8 / type.bitWidth
+  }
+
+  /// How the tensor is cut into tiles.
+  var grid: TileGrid { update.grid }
+
+  /// Rows of a tile.
+  var tileRowCount: Int { grid.step(of: Self.elementCount(of: tensor.info.type)) }
+
+  /// Rows as the base stores them; zeros where nothing of the base is in the tensor.
+  static func original(
+    of tensor: AdaptedTensor, _ rows: Range<Int>, _ grid: TileGrid
+  ) throws(RuntimeError) -> [UInt8] {
+    let bytes = grid.byteRange(of: rows, tensor.storedType)
+    guard let origin = tensor.origin else { return Array(repeating: 0, count: bytes.count) }
+    return try storing { () throws(StorageError) in
+      try origin.file.bytes(at: origin.offset + UInt64(bytes.lowerBound), count: bytes.count)
+    }
+  }
+
+  /// Makes some of the tensor's bytes.
+  ///
+  /// - Parameters:
+  ///   - bytes: which.
+  ///   - memory: takes them.
+  ///   - worker: the thread's own memory.
+  /// - Throws: `RuntimeError` where base or adapters cannot be read, or a value is not finite.
+  func read(
+    _ bytes: Range<Int>, into memory: UnsafeMutableRawBufferPointer, _ worker: TileMemory
+  ) throws(RuntimeError) {
+    let rowByteCount = grid.byteRange(of: 0..<1, tensor.info.type).count
+    guard rowByteCount > 0 else { return }
+    let rows =
+      bytes.lowerBound / rowByteCount..<min(grid.rows, (bytes.upperBound - 1) / rowByteCount + 1)
+    for part in grid.parts(holding: rows, tilesOf: Self.elementCount(of: tensor.info.type)) {
+      let range = grid.byteRange(of: part, tensor.info.type)
+      // Of a part that two readers make, the first one measures.
+      let isMeasured =
+        range.lowerBound >= bytes.lowerBound && isSampled(part, every: worker.survivalStride)
+      let wanted = range.clamped(to: bytes)
+      guard !wanted.isEmpty else { continue }
+      let place = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: memory[
+          wanted.lowerBound - bytes.lowerBound..<wanted.upperBound - bytes.lowerBound])
+      guard range != wanted else {
+        try unsafe make(part, in: place, worker, isMeasured)
+        continue
+      }
+      // The last bits of a sum may depend on the rows that are worked on together: a part is made as a whole.
+      let whole = unsafe worker.result.bytes(count: range.count)
+      try unsafe make(part, in: whole, worker, isMeasured)
+      let first = wanted.lowerBound - range.lowerBound
+      unsafe place.copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: whole[first..<first + wanted.count]))
+    }
+  }
+
+  /// Makes a part as a whole.
+  private func make(
+    _ rows: Range<Int>, in result: UnsafeMutableRawBufferPointer, _ worker: TileMemory,
+    _ isMeasured: Bool
+  ) throws(RuntimeError) {
+    let isInPlace = tensor.storedType == tensor.info.type
+    let range = grid.byteRange(of: rows, tensor.storedType)
+    let stored = unsafe isInPlace ? result : worker.stored.bytes(count: range.count)
+    if let origin = tensor.origin {
+      let offset = origin.offset + UInt64(range.lowerBound)
+      try storing { () throws(StorageError) in
+        try unsafe origin.file.read(at: offset, into: stored)
+      }
+    } else {
+      unsafe stored.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+    var survival = isMeasured ? Survival() : nil
+    try decoding { () throws(FormatError) in
+      try unsafe update.apply(
+        UnsafeRawBufferPointer(stored), to: result, rows: rows, scratch: worker.tiles, &survival)
+    }
+    if let survival { worker.survival += survival }
+    try unsafe checkFinite(UnsafeRawBufferPointer(result), rows)
+  }
+
+  /// Whether what rounding leaves of the change is measured in a part. Of a tensor that is replaced it says nothing.
+  private func isSampled(_ part: Range<Int>, every stride: Int?) -> Bool {
+    guard let stride, tensor.isMeasurable else { return false }
+    return part.lowerBound / max(1, part.count) % stride == 0
+  }
+
+  private func checkFinite(
+    _ result: UnsafeRawBufferPointer, _ rows: Range<Int>
+  ) throws(RuntimeError) {
+    let type = tensor.info.type
+    guard nonFiniteValues == .refuse, unsafe NonFinite.isPresent(in: result, of: type) else {
+      return
+    }
+    // Rare: something is not finite. It is an overflow unless the base had it already.
+    let original = try Self.original(of: tensor, rows, grid)
+    let (width, storedWidth) = (type.bitWidth / 8, tensor.storedType.bitWidth / 8)
+    for index in 0..<result.count / width {
+      let after = unsafe Array(result[index * width..<(index + 1) * width])
+      guard NonFinite.isPresent(in: after, of: type) else { continue }
+      let before = Array(original[index * storedWidth..<(index + 1) * storedWidth])
+      guard NonFinite.isPresent(in: before, of: tensor.storedType) else {
+        throw .overflow(tensor.info.name, type)
+      }
+    }
+  }
+}
+
+/// One thread's memory for making tensors.
+final class TileMemory {
+  /// A part as it is stored, where the result is of another type.
+  let stored = ScratchMemory()
+  /// A part of which not all is wanted.
+  let result = ScratchMemory()
+  let tiles = TileScratch()
+  /// Of how many parts one is measured; nil for none.
+  let survivalStride: Int?
+  /// What rounding leaves of the changes in the parts that were measured.
+  var survival = Survival()
+
+  init(measuringEvery stride: Int? = nil) {
+    survivalStride = stride
+  }
+}
+
+extension TileGrid {
+  /// Where rows are among the bytes of a tensor of this type.
+  func byteRange(of rows: Range<Int>, _ type: ElementType) -> Range<Int> {
+    let size = columns * type.bitWidth
+    return rows.lowerBound * size / 8..<rows.upperBound * size / 8
+  }
+}

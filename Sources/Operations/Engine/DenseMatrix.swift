@@ -1,0 +1,187 @@
+internal import COpenBLAS
+
+/// A matrix in F64, by columns as LAPACK wants it.
+package struct DenseMatrix: Sendable {
+  package let rows: Int
+  package let columns: Int
+  package private(set) var values: [Double]
+
+  /// Zeros.
+  package init(rows: Int, columns: Int) {
+    self.init(rows: rows, columns: columns, values: Array(repeating: 0, count: rows * columns))
+  }
+
+  /// Values by columns.
+  package init(rows: Int, columns: Int, values: [Double]) {
+    self.rows = rows
+    self.columns = columns
+    self.values = values
+  }
+
+  /// Values by rows.
+  package init(rows: Int, columns: Int, byRows values: [Double]) {
+    self.init(rows: rows, columns: columns)
+    // Blocks that stay in the cache, or a transposition would wait for memory at every element.
+    let block = 32
+    for firstRow in stride(from: 0, to: rows, by: block) {
+      for firstColumn in stride(from: 0, to: columns, by: block) {
+        for row in firstRow..<min(firstRow + block, rows) {
+          for column in firstColumn..<min(firstColumn + block, columns) {
+            self.values[column * rows + row] = values[row * columns + column]
+          }
+        }
+      }
+    }
+  }
+
+  /// The transpose.
+  package var transposed: DenseMatrix { DenseMatrix(rows: columns, columns: rows, byRows: values) }
+
+  package subscript(_ row: Int, _ column: Int) -> Double {
+    get { values[column * rows + row] }
+    set { values[column * rows + row] = newValue }
+  }
+
+  /// ‖·‖_F.
+  package var norm: Double { values.norm }
+
+  package var isFinite: Bool { values.allSatisfy(\.isFinite) }
+
+  /// Some of the columns.
+  package func columns(_ range: Range<Int>) -> DenseMatrix {
+    DenseMatrix(
+      rows: rows, columns: range.count,
+      values: Array(values[range.lowerBound * rows..<range.upperBound * rows]))
+  }
+
+  /// The columns of both, one after the other.
+  package func beside(_ other: DenseMatrix) -> DenseMatrix {
+    DenseMatrix(rows: rows, columns: columns + other.columns, values: values + other.values)
+  }
+
+  package static func - (left: DenseMatrix, right: DenseMatrix) -> DenseMatrix {
+    var result = left
+    for index in result.values.indices { result.values[index] -= right.values[index] }
+    return result
+  }
+
+  package mutating func scale(by factor: Double) {
+    for index in values.indices { values[index] *= factor }
+  }
+}
+
+extension [Double] {
+  /// The root of the sum of squares.
+  package var norm: Double { unsafe withUnsafeBufferPointer { unsafe euclideanNorm($0) } }
+}
+
+/// The root of the sum of squares, none of which overflows or vanishes.
+package func euclideanNorm(_ values: UnsafeBufferPointer<Double>) -> Double {
+  guard let count = Int32(exactly: values.count) else { return .nan }
+  return unsafe cblas_dnrm2(count, values.baseAddress, 1)
+}
+
+// MARK: - Products
+
+extension DenseMatrix {
+  /// op(self) · op(other).
+  package func times(
+    _ other: DenseMatrix, transposed: Bool = false, otherTransposed: Bool = false
+  ) -> DenseMatrix {
+    let (m, inner) = transposed ? (columns, rows) : (rows, columns)
+    let n = otherTransposed ? other.rows : other.columns
+    var result = DenseMatrix(rows: m, columns: n)
+    guard m > 0, n > 0, inner > 0 else { return result }
+    limitThreads()
+    unsafe values.withUnsafeBufferPointer { a in
+      unsafe other.values.withUnsafeBufferPointer { b in
+        unsafe result.values.withUnsafeMutableBufferPointer { c in
+          unsafe cblas_dgemm(
+            CblasColMajor, transposed ? CblasTrans : CblasNoTrans,
+            otherTransposed ? CblasTrans : CblasNoTrans, Int32(m), Int32(n), Int32(inner), 1,
+            a.baseAddress, Int32(rows), b.baseAddress, Int32(other.rows), 0, c.baseAddress,
+            Int32(m))
+        }
+      }
+    }
+    return result
+  }
+}
+
+extension DenseMatrix {
+  /// Aᵀ · A, its upper triangle; what is below the diagonal is zero.
+  package var gram: DenseMatrix {
+    var result = DenseMatrix(rows: columns, columns: columns)
+    guard rows > 0, columns > 0 else { return result }
+    limitThreads()
+    unsafe values.withUnsafeBufferPointer { a in
+      unsafe result.values.withUnsafeMutableBufferPointer { c in
+        unsafe cblas_dsyrk(
+          CblasColMajor, CblasUpper, CblasTrans, Int32(columns), Int32(rows), 1, a.baseAddress,
+          Int32(rows), 0, c.baseAddress, Int32(columns))
+      }
+    }
+    return result
+  }
+}
+
+// MARK: - Factorisations
+
+extension DenseMatrix {
+  /// R of A = Q · R, [min(rows, columns), columns].
+  package var triangle: DenseMatrix {
+    let count = min(rows, columns)
+    guard count > 0 else { return DenseMatrix(rows: 0, columns: columns) }
+    var (m, n, info) = (Int32(rows), Int32(columns), 0 as Int32)
+    var factored = values
+    var tau = [Double](repeating: 0, count: count)
+    unsafe withWorkspace { work, length in
+      unsafe dgeqrf_(&m, &n, &factored, &m, &tau, work, &length, &info)
+    }
+    var result = DenseMatrix(rows: count, columns: columns)
+    for column in 0..<columns {
+      for row in 0...min(column, count - 1) { result[row, column] = factored[column * rows + row] }
+    }
+    return result
+  }
+
+  /// The singular values, from the largest down; nil where there are none to be found.
+  package var singularValues: [Double]? { decomposed(vectors: false)?.values }
+
+  /// A = U · diag(σ) · Vᵀ, with min(rows, columns) columns of U and rows of Vᵀ.
+  package var decomposition: (u: DenseMatrix, values: [Double], vt: DenseMatrix)? {
+    decomposed(vectors: true)
+  }
+
+  private func decomposed(
+    vectors: Bool
+  ) -> (u: DenseMatrix, values: [Double], vt: DenseMatrix)? {
+    let count = min(rows, columns)
+    var u = DenseMatrix(rows: rows, columns: vectors ? count : 0)
+    var vt = DenseMatrix(rows: vectors ? count : 0, columns: columns)
+    var sigma = [Double](repeating: 0, count: count)
+    guard count > 0 else { return (u, sigma, vt) }
+    guard isFinite else { return nil }
+    var (m, n, k, info) = (Int32(rows), Int32(columns), Int32(count), 0 as Int32)
+    var (copy, integers) = (values, [Int32](repeating: 0, count: 8 * count))
+    var job = CChar(bitPattern: vectors ? UInt8(ascii: "S") : UInt8(ascii: "N"))
+    unsafe withWorkspace { work, length in
+      unsafe dgesdd_(
+        &job, &m, &n, &copy, &m, &sigma, &u.values, &m, &vt.values, &k, work, &length, &integers,
+        &info)
+    }
+    return info == 0 ? (u, sigma, vt) : nil
+  }
+}
+
+/// Runs a function of LAPACK twice: to ask how much memory works best, and with that memory.
+private func withWorkspace(_ body: (UnsafeMutablePointer<Double>, inout Int32) -> Void) {
+  limitThreads()
+  var (best, query) = (0.0, -1 as Int32)
+  unsafe body(&best, &query)
+  var length = Int32(max(1, best))
+  var work = [Double](repeating: 0, count: Int(length))
+  unsafe work.withUnsafeMutableBufferPointer { work in
+    if let start = work.baseAddress { unsafe body(start, &length) }
+  }
+}
