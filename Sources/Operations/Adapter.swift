@@ -142,14 +142,7 @@ public struct Adapter: Sendable {
   }
 
   /// The adapter without what acts at run time.
-  package var onWeights: Adapter {
-    keeping { operation in
-      switch operation {
-      case .prependEmbeddings, .prependKV: false
-      default: true
-      }
-    }
-  }
+  package var onWeights: Adapter { keeping { $0.kind?.laws.manner.prompt == nil } }
 
   /// The file it is in, and its place there; nil for one that came from elsewhere.
   package var file: (file: AdapterFile, index: Int)? {

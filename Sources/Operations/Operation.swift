@@ -2,92 +2,28 @@ public import AdapterFormat
 public import Storage
 public import StrictJSON
 
-/// What an adapter does to one parameter of its base, or to what runs beside it: one payload per
-/// operation of Spec/adp-v1.md, section 8.
-///
-/// The payloads differ much in size, so that each is in memory of its own.
-@nonexhaustive
-public indirect enum Operation: Sendable, Hashable {
-  /// W ← W + scale · B · A, and its kin.
-  case addLowRank(AddLowRank)
-  /// W ← W ⊙ v.
-  case multiply(Multiply)
-  /// p ← p + scale · δ.
-  case add(Add)
-  /// p ← value.
-  case replace(Replace)
-  /// Rows of p ← values.
-  case replaceRows(ReplaceRows)
-  /// A soft prompt before the input's embeddings.
-  case prependEmbeddings(PrependEmbeddings)
-  /// Keys and values before those of the input.
-  case prependKV(PrependKV)
-  /// W ← W + scale · (w1_a · w1_b) ⊙ (w2_a · w2_b).
-  case addHadamard(AddHadamard)
-  /// W ← W + scale · w1 ⊗ w2.
-  case addKronecker(AddKronecker)
-  /// Single elements of W ← W + scale · values.
-  case addSparse(AddSparse)
-  /// W ← W + a small matrix, repeated.
-  case addBlocks(AddBlocks)
-  /// W ← W + circulant blocks.
-  case addCirculant(AddCirculant)
-  /// W ← W + blocks of low rank.
-  case addGroupedLowRank(AddGroupedLowRank)
-  /// W ← W + a product of normalised factors.
-  case addNormalisedLowRank(AddNormalisedLowRank)
-  /// W ← W + W° ⊙ (B · A).
-  case scaleLowRank(ScaleLowRank)
-  /// W ← W · Rᵀ.
-  case rotateInput(RotateInput)
-  /// W ← s ⊙ W · M₀ᵀ · M₁ᵀ ⋯.
-  case rotateButterfly(RotateButterfly)
-  /// W ← W · ∏ (I − 2 u uᵀ).
-  case reflectInput(ReflectInput)
-  /// Pairs of outputs rotated.
-  case rotateOutput(RotateOutput)
-  /// W ← W + an inverse Fourier transform.
-  case addSpectral(AddSpectral)
-  /// Elements of p ← their bits before a change.
-  case restore(Restore)
-  /// An operation that this version carries and cannot apply, and why.
-  case unsupported(OperationRecord, reason: String)
+/// What an adapter does to one parameter of its base, or to what runs beside it: one of the operations of
+/// Spec/adp-v1.md, section 8, or one of a later version, which is carried and not applied.
+public struct Operation: Sendable {
+  private var content: Content
 
-  /// Every operation that this version applies.
-  private static let known: [any OperationPayload.Type] = [
-    AddLowRank.self, Multiply.self, Add.self, Replace.self, ReplaceRows.self,
-    PrependEmbeddings.self, PrependKV.self, AddHadamard.self, AddKronecker.self, AddSparse.self,
-    AddBlocks.self, AddCirculant.self, AddGroupedLowRank.self, AddNormalisedLowRank.self,
-    ScaleLowRank.self, RotateInput.self, RotateButterfly.self, ReflectInput.self, RotateOutput.self,
-    AddSpectral.self, Restore.self,
-  ]
+  private enum Content: Sendable {
+    case known(any OperationKind)
+    case opaque(OperationRecord, reason: String)
+  }
 
-  /// The payload; nil for an operation that this version does not know.
-  package var payload: (any OperationPayload)? {
-    switch self {
-    case .addLowRank(let payload): payload
-    case .multiply(let payload): payload
-    case .add(let payload): payload
-    case .replace(let payload): payload
-    case .replaceRows(let payload): payload
-    case .prependEmbeddings(let payload): payload
-    case .prependKV(let payload): payload
-    case .addHadamard(let payload): payload
-    case .addKronecker(let payload): payload
-    case .addSparse(let payload): payload
-    case .addBlocks(let payload): payload
-    case .addCirculant(let payload): payload
-    case .addGroupedLowRank(let payload): payload
-    case .addNormalisedLowRank(let payload): payload
-    case .scaleLowRank(let payload): payload
-    case .rotateInput(let payload): payload
-    case .rotateButterfly(let payload): payload
-    case .reflectInput(let payload): payload
-    case .rotateOutput(let payload): payload
-    case .addSpectral(let payload): payload
-    case .restore(let payload): payload
-    case .unsupported: nil
-    }
+  /// The operation; nil for one that this version does not know.
+  package var kind: (any OperationKind)? {
+    guard case .known(let kind) = content else { return nil }
+    return kind
+  }
+
+  /// Wraps an operation.
+  ///
+  /// - Throws: `FormatError.manifest` where it breaks its section's rules.
+  package init(_ kind: some OperationKind) throws(FormatError) {
+    try kind.check()
+    content = .known(kind)
   }
 
   /// Reads an operation of a manifest.
@@ -99,75 +35,99 @@ public indirect enum Operation: Sendable, Hashable {
   public init(
     _ record: OperationRecord, tensor: @escaping (Name) -> TensorInfo?
   ) throws(FormatError) {
-    if let reason = Self.reasonNotToRead(record, tensor) {
-      self = .unsupported(record, reason: reason)
-      return
+    let kind = Self.known.first { $0.op == record.op }
+    if let reason = Self.reasonNotToRead(record, kind, tensor) {
+      content = .opaque(record, reason: reason)
+    } else if let kind {
+      let read = try kind.init(OperationFields(record, tensor))
+      try read.check()
+      content = .known(read)
+    } else {
+      content = .opaque(record, reason: "operation \(record.op)")
     }
-    guard let kind = Self.known.first(where: { $0.op == record.op }) else {
-      self = .unsupported(record, reason: "operation \(record.op)")
-      return
-    }
-    try self.init(try kind.init(OperationFields(record, tensor)))
-  }
-
-  /// Wraps a payload.
-  ///
-  /// - Throws: `FormatError.manifest` where it breaks its section's rules.
-  package init(_ payload: some OperationPayload) throws(FormatError) {
-    try payload.check()
-    self = payload.operation
   }
 
   /// [OPS-2] and [OPS-3].
   private static func reasonNotToRead(
-    _ record: OperationRecord, _ tensor: (Name) -> TensorInfo?
+    _ record: OperationRecord, _ kind: (any OperationKind.Type)?, _ tensor: (Name) -> TensorInfo?
   ) -> String? {
     if let operand = record.operands.first(where: { tensor($0.tensor) == nil }) {
       return "tensor \(operand.tensor) is of a later version"
     }
     if let key = record.unknownOperandKey { return "key \"\(key)\" in an operand" }
-    guard let kind = known.first(where: { $0.op == record.op }) else { return nil }
+    guard let (roles, keys) = kind?.vocabulary else { return nil }
     let unknown =
-      record.tensors.map(\.role).first { !kind.vocabulary.roles.contains($0) }
-      ?? record.attributes.map(\.key).first { !kind.vocabulary.keys.contains($0) }
+      record.tensors.map(\.role).first { !roles.contains($0) }
+      ?? record.attributes.map(\.key).first { !keys.contains($0) }
     return unknown.map { "\(record.op) with \"\($0)\"" }
   }
 
+  /// Why this version cannot apply it; nil where it can.
+  public var reasonNotApplied: String? {
+    guard case .opaque(_, let reason) = content else { return nil }
+    return reason
+  }
+
+  /// The operation as what it is, for instance `AddLowRank`; nil where it is another.
+  public func `as`<Kind>(_: Kind.Type) -> Kind? { kind as? Kind }
+
   /// The operation's name in the specification.
   public var name: String {
-    if case .unsupported(let record, _) = self { return record.op }
-    return payload.map { type(of: $0).op } ?? ""
+    switch content {
+    case .known(let kind): type(of: kind).op
+    case .opaque(let record, _): record.op
+    }
   }
 
   /// The parameter it changes; nil where it changes none.
-  public var target: Target? { payload?.target }
+  public var target: Target? { kind?.parameter }
 
   /// The operation with another target: what a base has decided.
   package func with(_ target: Target) -> Operation {
-    guard var payload else { return self }
-    payload.target = target
-    return payload.operation
+    guard var kind else { return self }
+    kind.parameter = target
+    var result = self
+    result.content = .known(kind)
+    return result
   }
 
   /// Its numbers for people.
-  public var summary: OperationSummary { payload?.summary ?? OperationSummary() }
+  public var summary: OperationSummary { kind?.summary ?? OperationSummary() }
 
   /// The tensors it uses.
   public var operands: [Operand] {
-    if case .unsupported(let record, _) = self { return record.operands }
-    return payload?.operands.compactMap(\.operand) ?? []
+    switch content {
+    case .known(let kind): kind.operands.compactMap(\.operand)
+    case .opaque(let record, _): record.operands
+    }
   }
 
   /// As the manifest lists it.
   public var record: OperationRecord {
-    if case .unsupported(let record, _) = self { return record }
-    return payload?.record ?? OperationRecord(op: "", target: nil, tensors: [])
+    switch content {
+    case .known(let kind): kind.record
+    case .opaque(let record, _): record
+    }
   }
 }
 
-extension OperationPayload {
-  /// The keys that every operation on a weight matrix has besides its own.
-  static var layoutKeys: [Name] { ["layout", "layout_from"] }
+extension Operation: Hashable {
+  /// Whether both are the same operation with the same keys, operands and target.
+  public static func == (left: Operation, right: Operation) -> Bool {
+    switch (left.content, right.content) {
+    case (.known(let left), .known(let right)): left.isEqual(to: right)
+    case (.opaque(let left, _), .opaque(let right, _)): left == right
+    case (.known, .opaque), (.opaque, .known): false
+    }
+  }
+
+  /// Hashes what `==` compares.
+  public func hash(into hasher: inout Hasher) {
+    switch content {
+    case .known(let kind): kind.hash(into: &hasher)
+    case .opaque(let record, _): record.hash(into: &hasher)
+    }
+  }
 }
 
 extension JSONValue {

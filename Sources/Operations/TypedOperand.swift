@@ -40,7 +40,7 @@ public struct TypedOperand: Sendable, Hashable {
 }
 
 /// The product; nil where it overflows.
-func product(_ factors: [Int]) -> Int? {
+func checkedProduct(_ factors: [Int]) -> Int? {
   var product = 1
   for factor in factors {
     let (next, overflow) = product.multipliedReportingOverflow(by: factor)

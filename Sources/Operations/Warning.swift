@@ -54,19 +54,17 @@ public enum Warning: Sendable, Hashable {
     var (zero, rankZero): ([Name], [Name]) = ([], [])
     var constants = ConstantDigests()
     for operation in adapter.operations {
-      guard let (operand, neutral, scale) = operation.change, let target = operation.target else {
+      guard let neutral = operation.kind?.laws.neutral, let target = operation.target else {
         continue
       }
       if operation.summary.rank == 0 {
         rankZero.append(target.name)
       } else {
-        let isNeutral = try constants.holds(operand.tensor, only: neutral, of: adapter)
-        if scale == 0 || isNeutral { zero.append(target.name) }
+        let isNeutral = try constants.holds(neutral, of: adapter)
+        if neutral.scale == 0 || isNeutral { zero.append(target.name) }
       }
     }
-    let reasons = adapter.operations.compactMap { operation in
-      if case .unsupported(_, let reason) = operation { reason } else { nil }
-    }
+    let reasons = adapter.operations.compactMap(\.reasonNotApplied)
     let unresolved = adapter.operations.compactMap(\.target).filter { $0.layout == .unresolved }
     let candidates: [Warning] =
       [
@@ -101,28 +99,10 @@ public enum Warning: Sendable, Hashable {
   }
 }
 
-extension Operation {
-  /// An operand, the value of its elements with which the operation changes nothing, and the factor
-  /// before it.
-  fileprivate var change: (Operand, neutral: ConstantDigests.Value, scale: Double)? {
-    switch self {
-    case .addLowRank(let low): low.magnitude == nil ? (low.b.operand, .zero, low.scale) : nil
-    case .add(let add): (add.delta.operand, .zero, add.scale)
-    case .multiply(let multiply): (multiply.vector.operand, .one, 1)
-    default: nil
-    }
-  }
-}
-
 /// Recognises tensors that hold one value only by their digest, which needs none of their bytes.
 private struct ConstantDigests {
-  enum Value: Hashable {
-    case zero
-    case one
-  }
-
   private struct Key: Hashable {
-    let value: Value
+    let value: Laws.Neutral.Value
     let type: ElementType
     let count: Int
   }
@@ -130,8 +110,9 @@ private struct ConstantDigests {
   private var digests: [Key: Digest] = [:]
 
   mutating func holds(
-    _ name: Name, only value: Value, of adapter: Adapter
+    _ neutral: Laws.Neutral, of adapter: Adapter
   ) throws(FormatError) -> Bool {
+    let (name, value) = (neutral.operand.operand.tensor, neutral.value)
     guard let info = adapter.tensor(name), info.byteCount > 0 else { return false }
     let unit = Self.bytes(of: value, as: info.type)
     guard let (file, index) = adapter.file, let digest = file.digest(of: name, adapter: index)
@@ -145,7 +126,9 @@ private struct ConstantDigests {
     return digest == constant
   }
 
-  private static func bytes(of value: Value, as type: ElementType) -> [UInt8] {
+  private static func bytes(
+    of value: Laws.Neutral.Value, as type: ElementType
+  ) -> [UInt8] {
     let bits: UInt64 =
       switch (value, type) {
       case (.zero, _): 0

@@ -1,4 +1,4 @@
-public import AdapterFormat
+internal import AdapterFormat
 public import Operations
 internal import Storage
 internal import StrictJSON
@@ -39,7 +39,7 @@ public struct AdapterDifference: Sendable {
   public init(
     _ left: Adapter, _ right: Adapter, _ detail: EffectComparison.Detail = .distances,
     _ report: @Sendable (_ total: Int) -> Void = { _ in }
-  ) throws(FormatError) {
+  ) throws {
     fields = FieldDifference.all(left, right)
     hasSameTensors = try left.holdsSameTensors(as: right)
     let (mine, theirs) = (left.meanings, right.meanings)
@@ -68,14 +68,14 @@ public struct AdapterDifference: Sendable {
 }
 
 extension Adapter {
-  fileprivate func holdsSameTensors(as other: Adapter) throws(FormatError) -> Bool {
+  fileprivate func holdsSameTensors(as other: Adapter) throws -> Bool {
     let mine = tensors.sorted { $0.name < $1.name }
     guard mine == other.tensors.sorted(by: { $0.name < $1.name }) else { return false }
     if let left = file, let right = other.file {
       return left.file.manifest.adapters[left.index].weightsDigest
         == right.file.manifest.adapters[right.index].weightsDigest
     }
-    return try mine.concurrentMap { info throws(FormatError) in
+    return try mine.concurrentMap { info throws in
       try self.contents(of: info.name) == (try other.contents(of: info.name))
     }.allSatisfy(\.self)
   }

@@ -1,4 +1,4 @@
-public import AdapterFormat
+internal import AdapterFormat
 public import Operations
 internal import Storage
 public import StrictJSON
@@ -56,12 +56,12 @@ public struct EffectComparison: Sendable {
   public init(
     _ left: Adapter, _ right: Adapter, _ detail: Detail = .distances,
     _ report: @Sendable (_ total: Int) -> Void = { _ in }
-  ) throws(FormatError) {
+  ) throws {
     let pairs = Self.pairs(left, right)
     let efforts = pairs.map { $0.effort(left, right, detail) }
     let areCompared = efforts.worthwhile(inputs: left.storedByteCount + right.storedByteCount)
     uncomparedCount = areCompared.count { !$0 }
-    targets = try pairs.indices.concurrentMap { index throws(FormatError) in
+    targets = try pairs.indices.concurrentMap { index throws in
       defer { report(pairs.count) }
       guard areCompared[index] else { return pairs[index].uncompared }
       return try pairs[index].compare(left, right, detail)
@@ -100,12 +100,7 @@ public struct EffectComparison: Sendable {
     ) {
       self.target = target
       op = target == nil ? operations.first?.name : nil
-      stream =
-        switch operations.first {
-        case .prependEmbeddings(let prompt): prompt.stream
-        case .prependKV(let prefix): prefix.stream
-        default: nil
-        }
+      stream = operations.first?.kind?.laws.manner.prompt?.stream
       let place = counts[self, default: 0]
       counts[self] = place + 1
       number = place
@@ -168,6 +163,10 @@ private struct OperationPair: Sendable {
 
   private var names: [String] { (left.isEmpty ? right : left).map(\.name) }
 
+  private static func rows(_ operations: [Operation], _ adapter: Adapter) throws -> PromptRows? {
+    try operations.first?.kind?.laws.manner.prompt.map { try PromptRows($0, in: adapter) }
+  }
+
   /// Whether one takes the weight for stored as it is and the other for its transpose: then the same
   /// numbers are two changes.
   private var hasLayoutConflict: Bool {
@@ -180,17 +179,13 @@ private struct OperationPair: Sendable {
 
   func compare(
     _ leftAdapter: Adapter, _ rightAdapter: Adapter, _ detail: EffectComparison.Detail
-  ) throws(FormatError) -> EffectComparison.Target {
+  ) throws -> EffectComparison.Target {
     let relation: EffectComparison.Relation =
       left.isEmpty ? .onlyRight : right.isEmpty ? .onlyLeft : .compared
     guard name != nil else {
-      guard
-        let mine = try left.first.flatMap({ operation throws(FormatError) in
-          try PromptRows(operation, in: leftAdapter)
-        }),
-        let theirs = try right.first.flatMap({ operation throws(FormatError) in
-          try PromptRows(operation, in: rightAdapter)
-        }), let distances = PromptDistances(mine, theirs)
+      guard let mine = try Self.rows(left, leftAdapter),
+        let theirs = try Self.rows(right, rightAdapter),
+        let distances = PromptDistances(mine, theirs)
       else {
         return .init(
           name: name, operations: names, relation: relation == .compared ? .otherKind : relation,
@@ -221,7 +216,7 @@ private struct OperationPair: Sendable {
 extension EffectPart {
   /// The comparison with nothing. What is not a number of its own counts as a change: an operation stands
   /// there.
-  fileprivate func alone(isLeft: Bool) throws(FormatError) -> PartComparison {
+  fileprivate func alone(isLeft: Bool) throws -> PartComparison {
     let isRelativeToNothing = [.weight, .outputFactor, .inputFactor].contains(space)
     let norm = isRelativeToNothing ? try measured().norm ?? .nan : .nan
     return PartComparison(space, PairSums(norm: norm, isLeft: isLeft))

@@ -25,14 +25,15 @@ struct EffectPart: Sendable {
   /// What is measured.
   let space: EffectSpace
   /// What else must agree before another part can be compared with it: the operation with its keys, but
-  /// without its target and its tensors' names. Nil for changes, which all add up.
+  /// without its target and its tensors' names; of a product the operation alone, as its keys are in the numbers.
+  /// Nil for changes, which all add up.
   let signature: OperationRecord?
   /// The numbers.
   let form: Form
 
   enum Form: Sendable {
     /// A sum of changes that do not depend on the weight.
-    case change(AdditiveChange)
+    case change(AdditiveEffect)
     /// A product of low rank that is not yet the change.
     case product(FactoredMatrix)
     /// Operands as they are.
@@ -44,14 +45,14 @@ struct EffectPart: Sendable {
   /// - Throws: `FormatError` where operands cannot be read.
   static func parts(
     of operations: [Operation], in adapter: Adapter
-  ) throws(FormatError) -> [EffectPart] {
+  ) throws -> [EffectPart] {
     var parts: [EffectPart] = []
     var pending: [Operation] = []
     var shape: Shape?
-    func flush() throws(FormatError) {
+    func flush() throws {
       guard let known = shape else { return }
       shape = nil
-      let change = try AdditiveChange(pending, of: known, in: adapter)
+      let change = try AdditiveEffect(pending, of: known, in: adapter)
       parts.append(EffectPart(space: .weight, signature: nil, form: .change(change)))
       pending = []
     }
@@ -59,7 +60,7 @@ struct EffectPart: Sendable {
     // what comes of that.
     let isMixed = Set(operations.compactMap(\.decidedLayout)).count > 1
     for operation in operations {
-      if !isMixed, operation.isAdditive, let known = operation.logicalShape {
+      if !isMixed, operation.isChange, let known = operation.logicalShape {
         if shape != known { try flush() }
         shape = known
         pending.append(operation)
@@ -74,6 +75,9 @@ struct EffectPart: Sendable {
 }
 
 extension Operation {
+  /// Whether its change is the same on every weight.
+  var isChange: Bool { kind?.measurable.isChange ?? false }
+
   /// What an operation is apart from where it acts and what its tensors are called.
   fileprivate var signature: OperationRecord {
     var record = record
@@ -86,50 +90,45 @@ extension Operation {
   }
 
   /// The parts of an operation that is not a change by itself.
-  fileprivate func dependentParts(in adapter: Adapter) throws(FormatError) -> [EffectPart] {
+  fileprivate func dependentParts(in adapter: Adapter) throws -> [EffectPart] {
     func vector(_ operand: TypedOperand, offset: Double = 0) -> OperandVector {
       OperandVector(operand: operand, adapter: adapter, offset: offset)
     }
-    func part(_ space: EffectSpace, _ form: EffectPart.Form) -> EffectPart {
-      EffectPart(space: space, signature: signature, form: form)
+    func part(_ space: EffectSpace, _ operand: TypedOperand, offset: Double = 0) -> EffectPart {
+      EffectPart(
+        space: space, signature: signature, form: .vectors([vector(operand, offset: offset)]))
     }
-    switch self {
-    case .multiply(let multiply):
-      let space: EffectSpace = multiply.side == .output ? .outputFactor : .inputFactor
-      return [part(space, .vectors([vector(multiply.vector, offset: -1)]))]
-    case .replace(let replace): return [part(.value, .vectors([vector(replace.value)]))]
-    case .replaceRows(let rows): return [part(.value, .vectors([vector(rows.values)]))]
-    case .addLowRank(let low):
-      guard let magnitude = low.magnitude, !low.isWide else { break }
-      var loader = OperandLoader(adapter)
-      let product = FactoredMatrix(try low.factors(&loader), scale: low.scale)
-      // The scale is in the product: another scale with other factors is the same.
-      return [
-        EffectPart(space: .direction, signature: nil, form: .product(product)),
+    switch kind?.measurable {
+    case .factor(let operand, .output): return [part(.outputFactor, operand, offset: -1)]
+    case .factor(let operand, .input): return [part(.inputFactor, operand, offset: -1)]
+    case .values(let operand, _): return [part(.value, operand)]
+    case .direction(let others):
+      guard let low = kind?.lowRank else { break }
+      var operands = OperandLoader(adapter)
+      let products: [LowRankFactors<Double>] = try low.factors(&operands, nil)
+      let directions = products.map {
         EffectPart(
-          space: .operands, signature: OperationRecord(op: "magnitude", target: nil, tensors: []),
-          form: .vectors([vector(magnitude)])),
-      ]
-    case .scaleLowRank(let low):
-      var loader = OperandLoader(adapter)
-      let change: ScaleLowRankChange<Double> = try ScaleLowRank(
-        weight: Target(low.weight.name, layout: .outIn), a: low.a, b: low.b
-      ).load(&loader)
-      return [part(.direction, .product(FactoredMatrix(change.factors, scale: 1)))]
-    default: break
+          space: .direction, signature: OperationRecord(op: name, target: nil, tensors: []),
+          form: .product(FactoredMatrix($0)))
+      }
+      return directions
+        + others.map { name, operand in
+          EffectPart(
+            space: .operands, signature: OperationRecord(op: name, target: nil, tensors: []),
+            form: .vectors([vector(operand)]))
+        }
+    case .change, .elements, .prompt, .operands, nil: break
     }
-    let operands = try record.tensors.map { role throws(FormatError) in
-      try vector(adapter.typed(role.operand))
-    }
-    return [part(.operands, .vectors(operands))]
+    let all = try record.tensors.map { try vector(adapter.typed($0.operand)) }
+    return [EffectPart(space: .operands, signature: signature, form: .vectors(all))]
   }
 }
 
 extension Adapter {
   /// An operand with its type and shape.
-  fileprivate func typed(_ operand: Operand) throws(FormatError) -> TypedOperand {
+  fileprivate func typed(_ operand: Operand) throws -> TypedOperand {
     guard let info = tensor(operand.tensor) else {
-      throw .unsupported("tensor \(operand.tensor)")
+      throw FormatError.unsupported("tensor \(operand.tensor)")
     }
     return TypedOperand(operand, in: info)
   }

@@ -10,14 +10,13 @@ struct FactoredMatrix: Sendable {
   /// Aᵀ, [in, k].
   let a: DenseMatrix
 
-  /// The factors of `scale` · B · A.
-  init(_ factors: LowRankFactors<Double>, scale: Double) {
-    let outputCount = factors.rank == 0 ? 0 : factors.b.count / factors.rank
-    b = DenseMatrix(rows: outputCount, columns: factors.rank, byRows: factors.b)
+  /// The factors of scale · B · A.
+  init(_ factors: LowRankFactors<Double>) {
+    b = DenseMatrix(rows: factors.outputCount, columns: factors.rank, byRows: factors.b)
     // A by rows is Aᵀ by columns.
     var transposed = DenseMatrix(
       rows: factors.inputCount, columns: factors.rank, values: factors.a)
-    if scale != 1 { transposed.scale(by: scale) }
+    if factors.scale != 1 { transposed.scale(by: factors.scale) }
     a = transposed
   }
 
@@ -43,24 +42,6 @@ struct FactoredMatrix: Sendable {
 
   /// R_B · R_Aᵀ.
   var core: DenseMatrix { b.triangle.times(a.triangle, otherTransposed: true) }
-
-  /// Element by element the product with another: the rows of B, and the columns of A, become all
-  /// products of pairs (Khatri and Rao).
-  func hadamard(_ other: FactoredMatrix) -> FactoredMatrix {
-    FactoredMatrix(b: Self.pairs(b, other.b), a: Self.pairs(a, other.a))
-  }
-
-  private static func pairs(_ left: DenseMatrix, _ right: DenseMatrix) -> DenseMatrix {
-    var result = DenseMatrix(rows: left.rows, columns: left.columns * right.columns)
-    for p in 0..<left.columns {
-      for q in 0..<right.columns {
-        for row in 0..<left.rows {
-          result[row, p * right.columns + q] = left[row, p] * right[row, q]
-        }
-      }
-    }
-    return result
-  }
 }
 
 /// Two changes of one weight in bases that they share: as small as their ranks together, and with all

@@ -11,18 +11,21 @@ extension Effort {
     for operation in operations {
       self = self + Effort(loading: operation, of: adapter, scalar: 8)
     }
-    if let rows = operations.first.flatMap(PromptRows.sizes) {
+    if let prompt = operations.first?.kind?.laws.manner.prompt {
+      let rows = PromptRows.sizes(prompt)
       bytes += 32 * rows.elements + 128 * rows.count
-      work += Self.looping * rows.elements
+      work += Cost.loop * rows.elements
       return
     }
-    let products = operations.compactMap(\.product)
+    let products = operations.compactMap(\.kind?.lowRank?.product).filter {
+      $0.isChange || $0.experts == nil
+    }
     let shape = operations.first?.logicalShape?.dimensions ?? []
     let smallest = Double(shape.suffix(2).min() ?? 0)
     let isProduct = products.count == operations.count && !products.isEmpty
     let experts = shape.count == 3 ? Double(max(1, shape[0])) : 1
-    let rank = products.reduce(0) { $0 + $1.rank }
-    let size = products.map(\.size).max() ?? 0
+    let rank = products.reduce(0) { $0 + Double($1.rank) }
+    let size = products.map { Double($0.outputCount) + Double($0.inputCount) }.max() ?? 0
     // The factors, and where they are large against the weight no more than these.
     if !products.isEmpty { bytes += 8 * experts * rank * size }
     if isProduct, rank <= 2 * smallest || shape.isEmpty {
@@ -31,10 +34,12 @@ extension Effort {
       work += experts * (2 * rank * rank * size + 20 * rank * rank * rank)
       return
     }
-    guard operations.allSatisfy(\.isAdditive), shape.count >= 2 else { return }
+    guard operations.allSatisfy(\.isChange), shape.count >= 2 else { return }
     let elements = shape.reduce(1) { $0 * Double($1) }
-    work += operations.reduce(0) { $0 + $1.workPerElement * elements + $1.workAhead }
-    if elements <= Double(AdditiveChange.maximumDenseCount) {
+    work += operations.compactMap(\.kind?.cost).reduce(0) {
+      $0 + $1.perElement * elements + $1.ahead
+    }
+    if elements <= Double(AdditiveEffect.maximumDenseCount) {
       bytes += 32 * elements
       work += 4 * elements * smallest
     }

@@ -25,11 +25,11 @@ struct OperandVector: Sendable {
   /// Calls `body` with the place of a block's first element and its values, in order.
   func forEachBlock(
     _ body: (Int, UnsafeBufferPointer<Double>) -> Void
-  ) throws(FormatError) {
+  ) throws {
     let bytes = try OperandBytes.contents(of: operand.operand, adapter)
     let width = operand.type.bitWidth / 8
     guard operand.type.isFloat else {
-      throw .unsupported("the numbers of \(operand.operand.tensor), which are no floats,")
+      throw AdapterError(.misuse, at: "\(operand.operand.tensor)", "numbers that are not floats")
     }
     var values = [Double](repeating: 0, count: min(count, Self.blockCount))
     for start in stride(from: 0, to: count, by: Self.blockCount) {
@@ -48,14 +48,14 @@ struct OperandVector: Sendable {
   }
 
   /// Whether both hold the same bytes.
-  func hasSameBytes(as other: OperandVector) throws(FormatError) -> Bool {
+  func hasSameBytes(as other: OperandVector) throws -> Bool {
     guard operand.type == other.operand.type else { return false }
     let mine = try OperandBytes.contents(of: operand.operand, adapter)
     return mine == (try OperandBytes.contents(of: other.operand.operand, other.adapter))
   }
 
   /// The Euclidean norm.
-  func norm() throws(FormatError) -> Double {
+  func norm() throws -> Double {
     var norm = 0.0
     try unsafe forEachBlock { _, values in
       norm = unsafe hypotenuse(norm, euclideanNorm(values))
@@ -64,7 +64,7 @@ struct OperandVector: Sendable {
   }
 
   /// All values at once.
-  func values() throws(FormatError) -> [Double] {
+  func values() throws -> [Double] {
     var all: [Double] = []
     all.reserveCapacity(count)
     try unsafe forEachBlock { _, values in unsafe all.append(contentsOf: values) }
@@ -72,7 +72,7 @@ struct OperandVector: Sendable {
   }
 
   /// The sums of a comparison with another of the same length.
-  func compared(to other: OperandVector) throws(FormatError) -> PairSums {
+  func compared(to other: OperandVector) throws -> PairSums {
     let mine = try values()
     var sums = PairSums()
     try unsafe other.forEachBlock { start, values in

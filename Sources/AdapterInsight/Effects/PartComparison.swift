@@ -86,7 +86,7 @@ extension EffectPart {
   /// - Throws: `FormatError` where operands cannot be read.
   func compared(
     to other: EffectPart, _ detail: EffectComparison.Detail
-  ) throws(FormatError) -> PartComparison? {
+  ) throws -> PartComparison? {
     guard space == other.space, signature == other.signature else { return nil }
     switch (form, other.form) {
     case (.product(let left), .product(let right)):
@@ -128,7 +128,7 @@ extension EffectPart {
 
   private static func compare(
     _ left: [OperandVector], _ right: [OperandVector]
-  ) throws(FormatError) -> PairSums? {
+  ) throws -> PairSums? {
     guard left.count == right.count else { return nil }
     var sums = PairSums()
     for (left, right) in zip(left, right) {

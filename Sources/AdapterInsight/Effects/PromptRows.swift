@@ -12,40 +12,36 @@ struct PromptRows: Sendable {
   private let heads: [Int]
 
   /// - Throws: `FormatError` where the values cannot be read.
-  init?(_ operation: Operation, in adapter: Adapter) throws(FormatError) {
-    switch operation {
-    case .prependEmbeddings(let prompt):
+  init(_ prompt: Prompt, in adapter: Adapter) throws {
+    let values = try OperandVector(operand: prompt.values, adapter: adapter).values()
+    let width = prompt.values.shape[1]
+    switch prompt.form {
+    case .embeddings:
       kind = .tokens
       heads = []
-      let values = try OperandVector(operand: prompt.values, adapter: adapter).values()
-      let width = prompt.values.shape[1]
       rows = (0..<prompt.tokenCount).map { [Array(values[$0 * width..<($0 + 1) * width])] }
-    case .prependKV(let prefix):
+    case .keysAndValues(let headCount, let headDimension, let slots):
       kind = .layers
-      heads = [prefix.headCount, prefix.headDimension]
-      let values = try OperandVector(operand: prefix.values, adapter: adapter).values()
-      let (width, slot) = (prefix.values.shape[1], prefix.headCount * prefix.headDimension)
+      heads = [headCount, headDimension]
+      let slot = headCount * headDimension
       func of(_ index: Int) -> [Double] {
-        (0..<prefix.tokenCount).flatMap { token -> ArraySlice<Double> in
+        (0..<prompt.tokenCount).flatMap { token -> ArraySlice<Double> in
           let start = token * width + index * slot
           return values[start..<start + slot]
         }
       }
-      rows = prefix.slots.map { [of($0.key), of($0.value)] }
-    default: return nil
+      rows = slots.map { [of($0.key), of($0.value)] }
     }
   }
 
   /// How many rows there would be, and how many elements in all of them: slots may be the same.
-  static func sizes(_ operation: Operation) -> (count: Double, elements: Double)? {
-    switch operation {
-    case .prependEmbeddings(let prompt):
-      return (Double(prompt.tokenCount), Double(prompt.values.count))
-    case .prependKV(let prefix):
-      let rows = 2 * Double(prefix.slots.count)
-      let slot = Double(prefix.headCount) * Double(prefix.headDimension)
-      return (rows, rows * Double(prefix.tokenCount) * slot)
-    default: return nil
+  static func sizes(_ prompt: Prompt) -> (count: Double, elements: Double) {
+    switch prompt.form {
+    case .embeddings: return (Double(prompt.tokenCount), Double(prompt.values.count))
+    case .keysAndValues(let headCount, let headDimension, let slots):
+      let rows = 2 * Double(slots.count)
+      let slot = Double(headCount) * Double(headDimension)
+      return (rows, rows * Double(prompt.tokenCount) * slot)
     }
   }
 

@@ -1,4 +1,4 @@
-public import AdapterFormat
+internal import AdapterFormat
 public import Operations
 internal import Storage
 public import StrictJSON
@@ -33,27 +33,27 @@ public struct TargetEffect: Sendable {
 
   init(
     _ target: Name?, _ operations: [Operation], in adapter: Adapter
-  ) throws(FormatError) {
+  ) throws {
     self.target = target
     self.operations = operations
     guard target != nil else {
-      prompt = try operations.first.flatMap { operation throws(FormatError) in
-        try PromptRows(operation, in: adapter)?.norms
+      prompt = try operations.first?.kind?.laws.manner.prompt.map {
+        try PromptRows($0, in: adapter).norms
       }
       measures = []
       return
     }
     prompt = nil
-    var measures: [Measure] = []
-    do throws(FormatError) {
-      for part in try EffectPart.parts(of: operations, in: adapter) {
-        measures.append(try part.measured())
-      }
-    } catch .unsupported {
+    do {
+      measures = try EffectPart.parts(of: operations, in: adapter).map { try $0.measured() }
+    } catch where error is AdapterError || Self.isOfLaterVersion(error) {
       // Beyond what is worked out here: it is listed, without a number.
       measures = [.init(space: .operands, norm: nil, rank: nil, spectrum: nil)]
     }
-    self.measures = measures
+  }
+
+  private static func isOfLaterVersion(_ error: any Error) -> Bool {
+    if case FormatError.unsupported = error { true } else { false }
   }
 
   /// One that is listed without a number.
@@ -67,7 +67,7 @@ public struct TargetEffect: Sendable {
 }
 
 extension EffectPart {
-  func measured() throws(FormatError) -> TargetEffect.Measure {
+  func measured() throws -> TargetEffect.Measure {
     switch form {
     case .product(let product): return measure(of: [product])
     case .change(let change):
@@ -113,12 +113,12 @@ public struct AdapterEffects: Sendable {
   /// - Throws: `FormatError` where a tensor cannot be read or is damaged.
   public init(
     of adapter: Adapter, _ report: @Sendable (_ total: Int) -> Void = { _ in }
-  ) throws(FormatError) {
+  ) throws {
     let groups = adapter.operationsByTarget
     let efforts = groups.map { Effort(measuring: $0.operations, of: adapter) }
     let areMeasured = efforts.worthwhile(inputs: adapter.storedByteCount)
     unmeasuredCount = areMeasured.count { !$0 }
-    targets = try groups.indices.concurrentMap { index throws(FormatError) in
+    targets = try groups.indices.concurrentMap { index throws in
       defer { report(groups.count) }
       let group = groups[index]
       guard areMeasured[index] else {

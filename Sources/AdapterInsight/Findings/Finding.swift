@@ -1,4 +1,4 @@
-public import AdapterFormat
+internal import AdapterFormat
 public import Operations
 public import Storage
 public import StrictJSON
@@ -54,7 +54,7 @@ extension Finding {
   /// - Returns: the findings, the most serious kinds first.
   public static func all(
     of adapter: Adapter, _ effects: AdapterEffects, layer: (Name) -> String?
-  ) throws(FormatError) -> [Finding] {
+  ) throws -> [Finding] {
     var findings: [Finding] = []
     let measured = effects.targets.flatMap(\.measures)
     let isComplete = !measured.isEmpty && effects.targets.allSatisfy { $0.target != nil }
@@ -108,10 +108,11 @@ extension Finding {
       let rank: Int
     }
     var counts: [Key: Int] = [:]
-    for case .addLowRank(let low) in adapter.operations where low.diagonal == nil && low.rank > 0 {
-      if !usualScales.contains(abs(low.scale)) {
-        counts[Key(scale: low.scale, rank: low.rank), default: 0] += 1
-      }
+    for operation in adapter.operations where operation.kind?.lowRank != nil {
+      guard let scale = operation.summary.scale, let rank = operation.summary.rank, rank > 0,
+        !usualScales.contains(abs(scale))
+      else { continue }
+      counts[Key(scale: scale, rank: rank), default: 0] += 1
     }
     return counts.sorted { ($0.key.scale, $0.key.rank) < ($1.key.scale, $1.key.rank) }.map {
       .unusualScale(scale: $0.key.scale, rank: $0.key.rank, targets: $0.value)
@@ -120,9 +121,12 @@ extension Finding {
 
   private static func wholeParameters(_ adapter: Adapter) -> Finding? {
     var (names, bytes): ([Name], Int) = ([], 0)
-    for case .replace(let replace) in adapter.operations {
-      names.append(replace.parameter.name)
-      bytes += replace.value.count * replace.value.type.bitWidth / 8
+    for operation in adapter.operations {
+      guard let value = operation.kind?.laws.manner.value, let target = operation.target else {
+        continue
+      }
+      names.append(target.name)
+      bytes += value.count * value.type.bitWidth / 8
     }
     let total = adapter.tensors.reduce(0) { $0 + $1.byteCount }
     guard names.count < adapter.operations.count, total > 0 else { return nil }
@@ -130,13 +134,13 @@ extension Finding {
     return share > 0.5 ? .wholeParameters(names: names, share: share) : nil
   }
 
-  private static func widerThanNeeded(_ adapter: Adapter) throws(FormatError) -> [Finding] {
+  private static func widerThanNeeded(_ adapter: Adapter) throws -> [Finding] {
     // Small tensors save nothing, and hold ones and zeros by chance.
     let wide = adapter.tensors.filter { $0.type == .f32 && $0.shape.count >= 64 }
-    let needed = try wide.concurrentMap { info throws(FormatError) -> ElementType? in
-      do throws(FormatError) {
+    let needed = try wide.concurrentMap { info throws -> ElementType? in
+      do throws {
         return NarrowType.holding(try adapter.contents(of: info.name))
-      } catch .excess {
+      } catch FormatError.excess {
         return nil
       }
     }

@@ -1,4 +1,4 @@
-public import AdapterFormat
+internal import AdapterFormat
 public import Operations
 internal import Storage
 
@@ -52,7 +52,7 @@ public struct ValueStatistics: Sendable, Hashable {
   /// Whether the adapter is worth looking at all of its values.
   public static func areWorthwhile(for adapter: Adapter) -> Bool {
     let efforts = adapter.operations.map { operation in
-      PromptRows.sizes(operation) == nil
+      operation.kind?.laws.manner.prompt == nil
         ? Effort(loading: operation, of: adapter, scalar: 8)
         : Effort(measuring: [operation], of: adapter)
     }
@@ -65,7 +65,7 @@ public struct ValueStatistics: Sendable, Hashable {
   /// - Throws: `FormatError` where a tensor cannot be read.
   public static func all(
     of operations: [Operation], in adapter: Adapter
-  ) throws(FormatError) -> [ValueStatistics] {
+  ) throws -> [ValueStatistics] {
     var measured: [Quantity: Sums] = [:]
     for operation in operations { try measure(operation, adapter, &measured) }
     return Quantity.allCases.compactMap { quantity in
@@ -75,8 +75,8 @@ public struct ValueStatistics: Sendable, Hashable {
 
   private static func measure(
     _ operation: Operation, _ adapter: Adapter, _ measured: inout [Quantity: Sums]
-  ) throws(FormatError) {
-    func values(_ operand: TypedOperand) throws(FormatError) -> [Double] {
+  ) throws {
+    func values(_ operand: TypedOperand) throws -> [Double] {
       try OperandValues<Double>(operand.operand, of: adapter).values
     }
     func add(_ quantity: Quantity, _ values: some Sequence<Double>) {
@@ -84,27 +84,29 @@ public struct ValueStatistics: Sendable, Hashable {
       for value in values { sums.add(value) }
       measured[quantity] = sums
     }
-    switch operation {
-    case .multiply(let multiply):
-      add(.distanceFromOne, try values(multiply.vector).lazy.map { abs($0 - 1) })
-    case .add(let change): add(.size, try values(change.delta).lazy.map { abs($0 * change.scale) })
-    case .prependEmbeddings(let prompt):
-      add(.rowNorm, norms(try values(prompt.values), prompt.values.shape[1]))
-    case .replaceRows(let rows):
-      add(.rowNorm, norms(try values(rows.values), rows.values.shape.dropFirst().reduce(1, *)))
-    case .prependKV(let prefix):
-      let all = norms(try values(prefix.values), prefix.headDimension)
-      let heads = prefix.headCount
-      let slotCount = prefix.values.shape[1] / (heads * prefix.headDimension)
-      func addSlot(_ slot: Int, _ quantity: Quantity) {
-        for token in 0..<prefix.tokenCount {
-          let start = (token * slotCount + slot) * heads
-          add(quantity, all[start..<start + heads])
+    switch operation.kind?.measurable {
+    case .factor(let vector, _):
+      add(.distanceFromOne, try values(vector).lazy.map { abs($0 - 1) })
+    case .elements(let delta, let scale):
+      add(.size, try values(delta).lazy.map { abs($0 * scale) })
+    case .values(let rows, areRows: true):
+      add(.rowNorm, norms(try values(rows), rows.shape.dropFirst().reduce(1, *)))
+    case .prompt(let prompt):
+      switch prompt.form {
+      case .embeddings: add(.rowNorm, norms(try values(prompt.values), prompt.values.shape[1]))
+      case .keysAndValues(let headCount, let headDimension, let slots):
+        let all = norms(try values(prompt.values), headDimension)
+        let slotCount = prompt.values.shape[1] / (headCount * headDimension)
+        func addSlot(_ slot: Int, _ quantity: Quantity) {
+          for token in 0..<prompt.tokenCount {
+            let start = (token * slotCount + slot) * headCount
+            add(quantity, all[start..<start + headCount])
+          }
         }
+        for slot in slots { addSlot(slot.key, .keyNorm) }
+        for slot in slots { addSlot(slot.value, .valueNorm) }
       }
-      for slot in prefix.slots { addSlot(slot.key, .keyNorm) }
-      for slot in prefix.slots { addSlot(slot.value, .valueNorm) }
-    default: break
+    case .change, .values(_, areRows: false), .direction, .operands, nil: break
     }
   }
 

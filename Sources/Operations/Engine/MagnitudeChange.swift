@@ -1,26 +1,18 @@
-/// X = (m / n) ⊙ (W + scale · B · A), where n is the norm of each output's weights in
-/// W° + scale · B · A; W ← X, or, weighted, W + weight · (X − W).
+/// W ← (m / n) ⊙ (W + scale · B · A), where n is the norm of each output's weights in W° + scale · B · A (DoRA,
+/// arXiv:2402.09353).
 ///
 /// Stored `out_in`, an output is a row, and n is known as soon as the row is. Stored `in_out`, it is a
 /// column: the norms need a pass of their own.
 struct MagnitudeChange<Scalar: ComputeScalar>: TileChange {
   let factors: LowRankFactors<Scalar>
-  let scale: Scalar
   let layout: Layout
   let magnitude: [Scalar]
-  let weight: Scalar
-  private var norms: [Double]
+  private var norms: [Double] = []
 
-  init(
-    factors: LowRankFactors<Scalar>, scale: Scalar, layout: Layout, magnitude: [Scalar],
-    weight: Scalar
-  ) {
+  init(factors: LowRankFactors<Scalar>, layout: Layout, magnitude: [Scalar]) {
     self.factors = factors
-    self.scale = scale
     self.layout = layout
     self.magnitude = magnitude
-    self.weight = weight
-    norms = []
   }
 
   var needsOriginal: Bool { layout == .outIn }
@@ -49,32 +41,26 @@ struct MagnitudeChange<Scalar: ComputeScalar>: TileChange {
   @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     makeProduct(&tile)
-    let (weight, isWhole) = (weight, weight == 1)
-    /// The value after the change.
-    func changed(_ value: Scalar, to whole: Scalar) -> Scalar {
-      isWhole ? whole : value + weight * (whole - value)
-    }
-    let columnFactors = zip(magnitude, norms).map { Scalar(Double($0) / $1) }
-    for row in 0..<tile.rows.count {
-      let start = row * tile.columns
-      if layout == .inOut {
+    if layout == .inOut {
+      let factors = zip(magnitude, norms).map { Scalar(Double($0) / $1) }
+      for start in stride(from: 0, to: tile.count, by: max(1, tile.columns)) {
         for column in 0..<tile.columns {
           let index = start + column
-          let value = tile.values[index]
-          tile.values[index] = changed(
-            value, to: (value + tile.product[index]) * columnFactors[column])
+          tile.values[index] = (tile.values[index] + tile.product[index]) * factors[column]
         }
-        continue
       }
+      return
+    }
+    for row in 0..<tile.rows.count {
+      let places = row * tile.columns..<(row + 1) * tile.columns
       var sum = 0.0
-      for index in start..<start + tile.columns {
+      for index in places {
         let value = Double(tile.original[index] + tile.product[index])
         sum += value * value
       }
       let factor = Scalar(Double(magnitude[tile.rows.lowerBound + row]) / sum.squareRoot())
-      for index in start..<start + tile.columns {
-        let value = tile.values[index]
-        tile.values[index] = changed(value, to: (value + tile.product[index]) * factor)
+      for index in places {
+        tile.values[index] = (tile.values[index] + tile.product[index]) * factor
       }
     }
   }
@@ -82,6 +68,6 @@ struct MagnitudeChange<Scalar: ComputeScalar>: TileChange {
   private func makeProduct(_ tile: inout Tile<Scalar>) {
     tile.clearProduct()
     factors.add(
-      layout, scale: scale, rows: tile.rows, columns: tile.columns, to: &tile.product)
+      layout, times: factors.scale, rows: tile.rows, columns: tile.columns, to: &tile.product)
   }
 }

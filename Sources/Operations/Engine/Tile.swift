@@ -6,11 +6,13 @@ package struct Tile<Scalar: ComputeScalar> {
   /// The rows of the parameter, seen as a matrix.
   package fileprivate(set) var rows = 0..<0
   /// Elements of a row.
-  fileprivate(set) var columns = 0
+  package fileprivate(set) var columns = 0
   /// The values, row-major; there may be more room than `count`.
   var values: [Scalar] = []
   /// The values before all but replacements, where a change needs them.
   private(set) var original: [Scalar] = []
+  /// The values before a change that is made in part.
+  private var unblended: [Scalar] = []
   /// Room for a product.
   var product: [Scalar] = []
   /// Room for another.
@@ -40,6 +42,23 @@ package struct Tile<Scalar: ComputeScalar> {
   mutating func clearProduct() {
     Self.grow(&product, to: count)
     for index in 0..<count { product[index] = 0 }
+  }
+
+  /// Keeps the values as they are before a change that is made in part.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  mutating func keepUnblended() {
+    Self.grow(&unblended, to: count)
+    for index in 0..<count { unblended[index] = values[index] }
+  }
+
+  /// Makes a part of the change since then.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  mutating func blend(_ factor: Scalar) {
+    for index in 0..<count {
+      values[index] = unblended[index] + factor * (values[index] - unblended[index])
+    }
   }
 
   /// Makes room for two products, which are what they were.
@@ -74,20 +93,20 @@ package struct TileGrid: Sendable, Hashable {
   private static let cachedElements = 1 << 17
 
   /// Cuts a parameter for what changes it.
-  package init(_ shape: Shape, of type: ElementType, changes: [ParameterChange]) {
+  package init(_ shape: Shape, of type: ElementType, operations: [BoundOperation]) {
     guard type.bitWidth.isMultiple(of: 8) else {
       // Elements that are parts of bytes: only all of them together are bytes.
       (rows, columns, alignment) = (1, shape.count, 1)
       return
     }
     let dimensions = shape.dimensions
-    let isStack = dimensions.count == 3 && changes.contains { $0.isStack }
+    let isStack = dimensions.count == 3 && operations.contains(where: \.seesStack)
     let leading = isStack ? 2 : 1
     rows = dimensions.prefix(leading).reduce(1, *)
     columns = dimensions.dropFirst(leading).reduce(1, *)
     // Beyond the last row there is nothing to align to.
     let limit = max(1, rows)
-    alignment = changes.reduce(1) { leastCommonMultiple($0, $1.rowAlignment, limit: limit) }
+    alignment = operations.reduce(1) { leastCommonMultiple($0, $1.rowAlignment, limit: limit) }
   }
 
   /// Runs of rows of about `elements` elements.

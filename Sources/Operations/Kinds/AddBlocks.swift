@@ -1,26 +1,26 @@
 package import AdapterFormat
-internal import Storage
+package import Storage
 package import StrictJSON
 
 /// W ← W + a small matrix repeated over it, or a change of each square block (Spec/adp-v1.md, section
 /// 8.11; MiSS, arXiv:2409.15371).
 public struct AddBlocks: Sendable, Hashable {
   /// The weight.
-  public var weight: Target
+  public var target: Target
   /// [r, q], or [out / r, r, r] for blocks that also multiply.
   public var blocks: TypedOperand
   /// Whether the columns are repeated over the outputs; else q = out.
   public var isTiled: Bool
 
   /// Makes a change.
-  public init(weight: Target, blocks: TypedOperand, isTiled: Bool) {
-    self.weight = weight
+  public init(target: Target, blocks: TypedOperand, isTiled: Bool) {
+    self.target = target
     self.blocks = blocks
     self.isTiled = isTiled
   }
 }
 
-extension AddBlocks: WeightPayload {
+extension AddBlocks: TargetedKind {
   package static let op = "add_blocks"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["m"], ["tiled"])
 
@@ -34,7 +34,7 @@ extension AddBlocks: WeightPayload {
   }
 
   package init(_ fields: OperationFields) throws(FormatError) {
-    weight = try fields.target()
+    target = try fields.target()
     blocks = try fields.operand("m")
     isTiled = try fields.flag("tiled")
   }
@@ -61,5 +61,69 @@ extension AddBlocks: WeightPayload {
       traits: blocks.shape.count == 3 ? ["multiplies"] : [])
   }
 
-  package var operation: Operation { .addBlocks(self) }
+  /// Whether the blocks multiply the weight's own.
+  private var multiplies: Bool { blocks.shape.count == 3 }
+
+  package var laws: Laws { Laws(multiplies ? .transforms : .adds) }
+
+  package var cost: Cost {
+    Cost(perElement: Cost.loop + (multiplies ? Double(blocks.shape[1]) : Cost.loop))
+  }
+
+  package var measurable: Measurable { multiplies ? .operands : .change }
+
+  package var lowRank: (any LowRankKind)? { nil }
+
+  package var layerKind: (any LayerKind)? { nil }
+
+  package func steps<Scalar: ComputeScalar>(
+    _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
+  ) throws -> [TileStep<Scalar>] {
+    let values: [Scalar] = try operands.values(blocks)
+    return multiplies
+      ? [.transforms(BlockProductChange(blocks: values, size: blocks.shape[1]))]
+      : [.adds(RepeatedChange(values: values, height: blocks.shape[0], width: blocks.shape[1]))]
+  }
+}
+
+/// W[o, i] ← W[o, i] + m[i mod r, o mod q].
+private struct RepeatedChange<Scalar: ComputeScalar>: TileAddition {
+  let values: [Scalar]
+  let height: Int
+  let width: Int
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func add(to tile: inout Tile<Scalar>, times factor: Double) {
+    let factor = Scalar(factor)
+    for (index, row) in tile.rows.enumerated() {
+      for column in 0..<tile.columns {
+        tile.values[index * tile.columns + column] +=
+          factor * values[column % height * width + row % width]
+      }
+    }
+  }
+}
+
+/// Each r × r block: W ← W + W · m + m, one m for all blocks of the same outputs.
+private struct BlockProductChange<Scalar: ComputeScalar>: TileChange {
+  let blocks: [Scalar]
+  let size: Int
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func apply(to tile: inout Tile<Scalar>) {
+    var row = [Scalar](repeating: 0, count: size)
+    for (index, output) in tile.rows.enumerated() {
+      let block = output / size * size * size
+      for start in stride(from: index * tile.columns, to: (index + 1) * tile.columns, by: size) {
+        for column in 0..<size { row[column] = blocks[block + output % size * size + column] }
+        for inner in 0..<size {
+          let value = tile.values[start + inner]
+          for column in 0..<size { row[column] += value * blocks[block + inner * size + column] }
+        }
+        for column in 0..<size { tile.values[start + column] += row[column] }
+      }
+    }
+  }
 }

@@ -1,11 +1,11 @@
 package import AdapterFormat
-internal import Storage
+package import Storage
 package import StrictJSON
 
 /// W ← W + scale · w1 ⊗ w2 (Spec/adp-v1.md, section 8.9; LoKr, LyCORIS, arXiv:2309.14859).
 public struct AddKronecker: Sendable, Hashable {
   /// The weight.
-  public var weight: Target
+  public var target: Target
   /// w1: a matrix, or the product w1_a · w1_b.
   public var left: Factor
   /// w2: a matrix or kernel, or a product, with or without a core t2.
@@ -14,15 +14,15 @@ public struct AddKronecker: Sendable, Hashable {
   public var scale: Double
 
   /// Makes a change.
-  public init(weight: Target, left: Factor, right: Factor, scale: Double) {
-    self.weight = weight
+  public init(target: Target, left: Factor, right: Factor, scale: Double) {
+    self.target = target
     self.left = left
     self.right = right
     self.scale = scale
   }
 }
 
-extension AddKronecker: WeightPayload {
+extension AddKronecker: TargetedKind {
   package static let op = "add_kronecker"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2"], ["scale"]
@@ -37,7 +37,7 @@ extension AddKronecker: WeightPayload {
   }
 
   package init(_ fields: OperationFields) throws(FormatError) {
-    weight = try fields.target()
+    target = try fields.target()
     left = try Factor(fields, "w1", "w1_a", "w1_b", core: nil)
     right = try Factor(fields, "w2", "w2_a", "w2_b", core: "t2")
     scale = try fields.number("scale")
@@ -50,8 +50,8 @@ extension AddKronecker: WeightPayload {
       return "w1 \(left.shape) and w2 \(right.shape) are not [a, c] and [b, d] or [b, d, k, k]"
     }
     let isSmall =
-      product([left.shape[0], right.shape[0]]) != nil
-      && product(Array(left.shape.dropFirst() + right.shape.dropFirst())) != nil
+      checkedProduct([left.shape[0], right.shape[0]]) != nil
+      && checkedProduct(Array(left.shape.dropFirst() + right.shape.dropFirst())) != nil
     return isSmall ? nil : "too large"
   }
 
@@ -75,5 +75,54 @@ extension AddKronecker: WeightPayload {
     OperationSummary(rank: right.pair?.rank ?? left.pair?.rank, scale: scale)
   }
 
-  package var operation: Operation { .addKronecker(self) }
+  package var laws: Laws { Laws(.adds) }
+
+  package var cost: Cost {
+    Cost(perElement: Double((left.pair?.rank ?? 0) + (right.pair?.rank ?? 0)) + 2 * Cost.loop)
+  }
+
+  package var measurable: Measurable { .change }
+
+  package var lowRank: (any LowRankKind)? { nil }
+
+  package var layerKind: (any LayerKind)? { nil }
+
+  package func steps<Scalar: ComputeScalar>(
+    _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
+  ) throws -> [TileStep<Scalar>] {
+    let first: [Scalar] = try left.dense(&operands)
+    let second: [Scalar] = try right.dense(&operands)
+    let scale = Scalar(scale)
+    return [
+      .adds(
+        KroneckerChange(
+          left: first.map { $0 * scale }, leftColumns: left.columns, right: second,
+          rightRows: right.shape[0], rightColumns: right.columns))
+    ]
+  }
+}
+
+/// W ← W + w1 ⊗ w2; w1 [a, c], w2 [b, d].
+private struct KroneckerChange<Scalar: ComputeScalar>: TileAddition {
+  let left: [Scalar]
+  let leftColumns: Int
+  let right: [Scalar]
+  let rightRows: Int
+  let rightColumns: Int
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func add(to tile: inout Tile<Scalar>, times factor: Double) {
+    let share = Scalar(factor)
+    for (index, row) in tile.rows.enumerated() {
+      let (upper, lower) = (row / rightRows * leftColumns, row % rightRows * rightColumns)
+      for block in 0..<leftColumns {
+        let factor = share * left[upper + block]
+        let start = index * tile.columns + block * rightColumns
+        for column in 0..<rightColumns {
+          tile.values[start + column] += factor * right[lower + column]
+        }
+      }
+    }
+  }
 }

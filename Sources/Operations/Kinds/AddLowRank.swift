@@ -1,12 +1,12 @@
 package import AdapterFormat
-internal import Storage
+package import Storage
 package import StrictJSON
 
 /// W ← W + scale · B · A (Spec/adp-v1.md, section 8.1; LoRA, arXiv:2106.09685, section 4.1), with
 /// what AdaLoRA, VeRA and DoRA add to it.
 public struct AddLowRank: Sendable, Hashable {
   /// The weight.
-  public var weight: Target
+  public var target: Target
   /// A, [r, in] or [r, in, k, …]; [E · r, in] for experts, [r, in / n] in n blocks.
   public var a: TypedOperand
   /// B, [out, r] or [out, r, 1, …]; [out, r · E] for experts, [out, r / n] in n blocks.
@@ -30,8 +30,8 @@ public struct AddLowRank: Sendable, Hashable {
   public var bBlocks = 1
 
   /// Makes a plain change.
-  public init(weight: Target, a: TypedOperand, b: TypedOperand, scale: Double) {
-    self.weight = weight
+  public init(target: Target, a: TypedOperand, b: TypedOperand, scale: Double) {
+    self.target = target
     self.a = a
     self.b = b
     self.scale = scale
@@ -45,7 +45,7 @@ public struct AddLowRank: Sendable, Hashable {
   public var outputCount: Int { b.shape.first ?? 0 }
 }
 
-extension AddLowRank: WeightPayload {
+extension AddLowRank: TargetedKind {
   package static let op = "add_low_rank"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["a", "b", "diagonal", "row_scale", "magnitude"],
@@ -60,7 +60,7 @@ extension AddLowRank: WeightPayload {
   }
 
   package init(_ fields: OperationFields) throws(FormatError) {
-    weight = try fields.matrixTarget()
+    target = try fields.matrixTarget()
     a = try fields.operand("a")
     b = try fields.operand("b")
     scale = try fields.number("scale")
@@ -87,7 +87,8 @@ extension AddLowRank: WeightPayload {
     guard !isWide || (a.shape.count == 2 && aBlocks == 1) else { return "a wide A is one matrix" }
     guard aBlocks == 1 || a.shape.count == 2 else { return "an A in blocks has no kernel" }
     guard a.shape[0].isMultiple(of: experts ?? aBlocks), b.shape[0].isMultiple(of: bBlocks),
-      product([b.shape[1], bBlocks]) == a.shape[0], product(a.shape.dropFirst() + [aBlocks]) != nil
+      checkedProduct([b.shape[1], bBlocks]) == a.shape[0],
+      checkedProduct(a.shape.dropFirst() + [aBlocks]) != nil
     else { return "A \(a.shape) and B \(b.shape) do not agree in r" }
     if let diagonal, !diagonal.isVector || diagonal.count != rank {
       return "the diagonal \(diagonal.shape) has not r = \(rank) elements"
@@ -125,5 +126,134 @@ extension AddLowRank: WeightPayload {
     return OperationSummary(rank: rank, scale: scale, traits: traits.compactMap(\.self))
   }
 
-  package var operation: Operation { .addLowRank(self) }
+  package var laws: Laws {
+    var laws = Laws(magnitude == nil ? .adds : .transforms)
+    laws.stacks = experts == nil ? .none : .sees
+    // A change that was pruned away: its target must be there, and stays as it is.
+    laws.isIdle = rank == 0 && magnitude == nil
+    laws.neutral = magnitude == nil ? .init(operand: b, value: .zero, scale: scale) : nil
+    laws.canBeCut = magnitude == nil && !isWide
+    return laws
+  }
+
+  package var cost: Cost { .loop(andProduct: a.shape.first ?? 0) }
+
+  package var measurable: Measurable {
+    guard let magnitude else { return .change }
+    return isWide ? .operands : .direction(with: [("magnitude", magnitude)])
+  }
+
+  package var lowRank: (any LowRankKind)? { self }
+
+  /// A kernel's positions, and experts, are more than a linear layer has.
+  package var layerKind: (any LayerKind)? { experts == nil && a.shape.count == 2 ? self : nil }
+
+  package func steps<Scalar: ComputeScalar>(
+    _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
+  ) throws -> [TileStep<Scalar>] {
+    let layout = try target.decidedLayout()
+    let factors: LowRankFactors<Scalar> = try combined(&operands, shape)
+    if let magnitude {
+      let change = MagnitudeChange(
+        factors: factors, layout: layout, magnitude: try operands.values(magnitude))
+      return [.transforms(change)]
+    }
+    switch part {
+    case .bias: return []
+    case .region(let rows):
+      return [.adds(LowRankChange(factors: factors, layout: layout, region: rows))]
+    case .expert(let index, let rows):
+      let own = expert(index, of: factors, count: experts ?? 1)
+      let part = layout == .outIn ? own.rows(rows) : own.columns(rows)
+      return [.adds(LowRankChange(factors: part, layout: layout))]
+    case .whole:
+      guard let experts else { return [.adds(LowRankChange(factors: factors, layout: layout))] }
+      let rows = layout == .outIn ? outputCount : inputCount
+      return (0..<experts).map { index in
+        .adds(
+          LowRankChange(
+            factors: expert(index, of: factors, count: experts), layout: layout,
+            region: index * rows..<(index + 1) * rows))
+      }
+    }
+  }
+}
+
+extension AddLowRank: LowRankKind {
+  package var product: LowRankProduct {
+    var product = LowRankProduct(rank: rank, outputCount: outputCount, inputCount: inputCount)
+    product.experts = experts
+    product.isChange = magnitude == nil
+    return product
+  }
+
+  package func factors<Scalar: ComputeScalar>(
+    _ operands: inout OperandLoader, _ shape: Shape?
+  ) throws -> [LowRankFactors<Scalar>] {
+    let factors: LowRankFactors<Scalar> = try combined(&operands, shape)
+    guard let experts else { return [factors] }
+    return (0..<experts).map { expert($0, of: factors, count: experts) }
+  }
+
+  /// The factors of all experts as they are stored, with what stands between and before them multiplied in.
+  private func combined<Scalar: ComputeScalar>(
+    _ operands: inout OperandLoader, _ shape: Shape?
+  ) throws -> LowRankFactors<Scalar> {
+    if let shape {
+      try checkFactors(target, rank: a.shape[0], inputCount + outputCount, of: shape.count)
+    }
+    var factors = LowRankFactors<Scalar>(
+      a: try operands.values(a), b: try operands.values(b), rank: a.shape[0],
+      inputCount: inputCount, scale: scale)
+    if aBlocks > 1 { factors.a = Self.blockDiagonal(factors.a, a.shape[0], aBlocks) }
+    if bBlocks > 1 { factors.b = Self.blockDiagonal(factors.b, outputCount, bBlocks) }
+    if let diagonal { factors.scaleRows(by: try operands.values(diagonal)) }
+    if let rowScale { factors.scaleOutputs(by: try operands.values(rowScale)) }
+    if isWide, let shape {
+      factors = factors.columns(0..<min(inputCount, shape.count / max(1, outputCount)))
+    }
+    return factors
+  }
+
+  /// The blocks of a matrix, which lie below each other, moved onto the diagonal of a wider one.
+  private static func blockDiagonal<Scalar: ComputeScalar>(
+    _ values: [Scalar], _ rows: Int, _ blocks: Int
+  ) -> [Scalar] {
+    guard rows > 0 else { return [] }
+    let width = values.count / rows
+    var result = [Scalar](repeating: 0, count: values.count * blocks)
+    for row in 0..<rows {
+      let start = row * width * blocks + row / (rows / blocks) * width
+      result.replaceSubrange(start..<start + width, with: values[row * width..<(row + 1) * width])
+    }
+    return result
+  }
+
+  /// One expert's factors: A_e = A[e · r …], B_e = B[:, i · E + e].
+  private func expert<Scalar: ComputeScalar>(
+    _ index: Int, of factors: LowRankFactors<Scalar>, count: Int
+  ) -> LowRankFactors<Scalar> {
+    let a = factors.a[index * rank * inputCount..<(index + 1) * rank * inputCount]
+    let b = (0..<outputCount * rank).map { place in
+      factors.b[place / rank * rank * count + place % rank * count + index]
+    }
+    return LowRankFactors(
+      a: Array(a), b: b, rank: rank, inputCount: inputCount, scale: factors.scale)
+  }
+}
+
+extension AddLowRank: LayerKind {
+  package func form(
+    _ operands: inout OperandLoader, outputCount: Int, inputCount: Int
+  ) throws -> LayerForm {
+    let shape = Shape([UInt64(outputCount), UInt64(inputCount)])
+    let factors: LowRankFactors<Float> = try combined(&operands, shape)
+    guard factors.inputCount == inputCount, factors.b.count == outputCount * factors.rank else {
+      throw AdapterError(
+        .misuse, at: target.name.text,
+        "factors that are not those of [\(outputCount), \(inputCount)]")
+    }
+    let norms: [Float]? = try magnitude.map { try operands.values($0) }
+    return .lowRank(.init(factors, outputCount: outputCount, magnitude: norms))
+  }
 }

@@ -20,22 +20,9 @@ public struct PrependEmbeddings: Sendable, Hashable {
   public var tokenCount: Int { values.shape.first ?? 0 }
 }
 
-/// A sequence of tokens that a model reads.
-public enum TokenStream: String, Sendable, Hashable, CaseIterable {
-  /// The decoder's, or the only one.
-  case decoder
-  /// An encoder-decoder's input.
-  case encoder
-}
-
-extension PrependEmbeddings: OperationPayload {
+extension PrependEmbeddings: RunTimeKind {
   package static let op = "prepend_embeddings"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["values"], ["stream"])
-
-  package var target: Target? {
-    get { nil }
-    set {}
-  }
 
   package init(_ fields: OperationFields) throws(FormatError) {
     values = try fields.operand("values")
@@ -59,5 +46,9 @@ extension PrependEmbeddings: OperationPayload {
     return OperationSummary(traits: ["\(shape)", stream.rawValue])
   }
 
-  package var operation: Operation { .prependEmbeddings(self) }
+  package var laws: Laws { Laws(.precedes(prompt)) }
+
+  package var measurable: Measurable { .prompt(prompt) }
+
+  private var prompt: Prompt { Prompt(values: values, stream: stream, form: .embeddings) }
 }

@@ -45,16 +45,11 @@ public struct PrependKV: Sendable, Hashable {
   public var tokenCount: Int { values.shape.first ?? 0 }
 }
 
-extension PrependKV: OperationPayload {
+extension PrependKV: RunTimeKind {
   package static let op = "prepend_kv"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["values"], ["heads", "head_dim", "slots", "stream"]
   )
-
-  package var target: Target? {
-    get { nil }
-    set {}
-  }
 
   package init(_ fields: OperationFields) throws(FormatError) {
     values = try fields.operand("values")
@@ -71,7 +66,7 @@ extension PrependKV: OperationPayload {
   /// [PKV-1].
   package func fault() -> String? {
     guard values.type.isFloat, values.shape.count == 2,
-      let width = product([headCount, headDimension]), width > 0,
+      let width = checkedProduct([headCount, headDimension]), width > 0,
       values.shape[1].isMultiple(of: width)
     else {
       return "values \(values.shape) are not [tokens, slots × \(headCount) × \(headDimension)]"
@@ -99,5 +94,13 @@ extension PrependKV: OperationPayload {
     ])
   }
 
-  package var operation: Operation { .prependKV(self) }
+  package var laws: Laws { Laws(.precedes(prompt)) }
+
+  package var measurable: Measurable { .prompt(prompt) }
+
+  private var prompt: Prompt {
+    Prompt(
+      values: values, stream: stream,
+      form: .keysAndValues(headCount: headCount, headDimension: headDimension, slots: slots))
+  }
 }

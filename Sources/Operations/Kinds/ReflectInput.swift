@@ -1,32 +1,32 @@
 package import AdapterFormat
-internal import Storage
+package import Storage
 package import StrictJSON
 
 /// W ← W · ∏ (I − 2 u uᵀ) (Spec/adp-v1.md, section 8.18; HRA, arXiv:2405.17484).
 public struct ReflectInput: Sendable, Hashable {
   /// The weight.
-  public var weight: Target
+  public var target: Target
   /// u, [in, r]: a reflection for each column, which is normalised first.
   public var vectors: TypedOperand
   /// Whether the columns are made orthogonal first, by Gram and Schmidt.
   public var isOrthogonal: Bool
 
   /// Makes a change.
-  public init(weight: Target, vectors: TypedOperand, isOrthogonal: Bool) {
-    self.weight = weight
+  public init(target: Target, vectors: TypedOperand, isOrthogonal: Bool) {
+    self.target = target
     self.vectors = vectors
     self.isOrthogonal = isOrthogonal
   }
 }
 
-extension ReflectInput: WeightPayload {
+extension ReflectInput: TargetedKind {
   package static let op = "reflect_input"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["u"], ["orthogonal"])
 
   package var extent: Extent { .matrix(output: nil, input: vectors.shape[0]) }
 
   package init(_ fields: OperationFields) throws(FormatError) {
-    weight = try fields.target()
+    target = try fields.target()
     vectors = try fields.operand("u")
     isOrthogonal = try fields.flag("orthogonal")
   }
@@ -47,5 +47,60 @@ extension ReflectInput: WeightPayload {
     OperationSummary(rank: vectors.shape[1], traits: isOrthogonal ? ["orthogonal"] : [])
   }
 
-  package var operation: Operation { .reflectInput(self) }
+  package var laws: Laws { Laws(.rotates) }
+
+  package var cost: Cost {
+    let rank = Double(vectors.shape.last ?? 0)
+    return Cost(
+      perElement: 4 * rank + Cost.loop, ahead: isOrthogonal ? Double(vectors.count) * rank * 16 : 0)
+  }
+
+  package var measurable: Measurable { .operands }
+
+  package var lowRank: (any LowRankKind)? { nil }
+
+  package var layerKind: (any LayerKind)? { nil }
+
+  package func steps<Scalar: ComputeScalar>(
+    _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
+  ) throws -> [TileStep<Scalar>] {
+    let (inputs, count) = (vectors.shape[0], vectors.shape[1])
+    let values: [Double] = try operands.values(vectors)
+    var done: [[Double]] = []
+    for column in 0..<count {
+      var vector = (0..<inputs).map { values[$0 * count + column] }
+      if isOrthogonal {
+        for other in done {
+          let product = zip(vector, other).reduce(0) { $0 + $1.0 * $1.1 }
+          for index in vector.indices { vector[index] -= product * other[index] }
+        }
+      }
+      let norm = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      guard norm > 0 else {
+        throw AdapterError(.arithmetic, at: target.name.text, "a reflection without a direction")
+      }
+      done.append(vector.map { $0 / norm })
+    }
+    return [.transforms(ReflectInputChange<Scalar>(vectors: done.map { $0.map(Scalar.init) }))]
+  }
+}
+
+/// Each row of W: x ← x − 2 (x · u) u, for one u after the other.
+private struct ReflectInputChange<Scalar: ComputeScalar>: TileChange {
+  /// Vectors of norm 1, each as long as a row.
+  let vectors: [[Scalar]]
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func apply(to tile: inout Tile<Scalar>) {
+    for index in 0..<tile.rows.count {
+      let start = index * tile.columns
+      for vector in vectors {
+        var sum: Scalar = 0
+        for column in 0..<tile.columns { sum += tile.values[start + column] * vector[column] }
+        sum *= 2
+        for column in 0..<tile.columns { tile.values[start + column] -= sum * vector[column] }
+      }
+    }
+  }
 }

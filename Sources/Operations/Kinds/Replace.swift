@@ -5,7 +5,7 @@ package import StrictJSON
 /// p ← value (Spec/adp-v1.md, section 8.4): a parameter that was trained in full.
 public struct Replace: Sendable, Hashable {
   /// The parameter, or a buffer.
-  public var parameter: Target
+  public var target: Target
   /// Its value, of any type and shape.
   public var value: TypedOperand
   /// What a base that lacks the parameter means.
@@ -27,10 +27,10 @@ public struct Replace: Sendable, Hashable {
 
   /// Makes a replacement.
   public init(
-    parameter: Target, value: TypedOperand, absent: Absence = .refuse, canResize: Bool = false,
+    target: Target, value: TypedOperand, absent: Absence = .refuse, canResize: Bool = false,
     result: Digest? = nil
   ) {
-    self.parameter = parameter
+    self.target = target
     self.value = value
     self.absent = absent
     self.canResize = canResize
@@ -38,7 +38,7 @@ public struct Replace: Sendable, Hashable {
   }
 }
 
-extension Replace: ParameterPayload {
+extension Replace: TargetedKind {
   package static let op = "replace"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["value"], ["absent", "resize", "result"]
@@ -47,7 +47,7 @@ extension Replace: ParameterPayload {
   package var extent: Extent { .tensor(value.shape, canResize: canResize) }
 
   package init(_ fields: OperationFields) throws(FormatError) {
-    parameter = try fields.target()
+    target = try fields.target()
     value = try fields.operand("value")
     absent = try fields.word("absent", absent: .refuse)
     canResize = try fields.flag("resize")
@@ -76,5 +76,64 @@ extension Replace: ParameterPayload {
     return OperationSummary(traits: traits.compactMap(\.self))
   }
 
-  package var operation: Operation { .replace(self) }
+  package var laws: Laws {
+    var laws = Laws(.replaces(value))
+    laws.stacks = .any
+    laws.absence =
+      switch absent {
+      case .refuse: .refuse
+      case .skip: .skip
+      case .create: .make(value.type, value.shape)
+      }
+    laws.result = result
+    return laws
+  }
+
+  package var cost: Cost { .loop() }
+
+  package var measurable: Measurable { .values(value, areRows: false) }
+
+  package var lowRank: (any LowRankKind)? { nil }
+
+  package var layerKind: (any LayerKind)? { nil }
+
+  package func steps<Scalar: ComputeScalar>(
+    _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
+  ) throws -> [TileStep<Scalar>] {
+    [.gives(ReplaceChange<Scalar>(value: try operands.run(value)))]
+  }
+
+  /// Of the parameter's own type, the value is copied, whatever it means.
+  package func byteProgram(
+    of adapter: Adapter, as type: ElementType, from stored: ElementType
+  ) throws -> (any ByteProgram)? {
+    guard value.type == type else { return nil }
+    return GivenBytes(run: try OperandRun(value, of: adapter), operand: value.operand)
+  }
+}
+
+/// p ← value.
+private struct ReplaceChange<Scalar: ComputeScalar>: TileChange {
+  let value: OperandRun
+
+  func apply(to tile: inout Tile<Scalar>) throws {
+    let start = tile.rows.lowerBound * tile.columns
+    try value.widen(start..<start + tile.count, into: &tile.values)
+  }
+}
+
+/// The bytes of a value.
+private struct GivenBytes: ByteProgram {
+  let run: OperandRun
+  let operand: Operand
+
+  var nonfiniteOperands: [Operand] { run.isFinite ? [] : [operand] }
+
+  func apply(
+    _ stored: UnsafeRawBufferPointer, to result: UnsafeMutableRawBufferPointer, _ type: ElementType,
+    _ grid: TileGrid, _ rows: Range<Int>
+  ) throws {
+    let elements = rows.lowerBound * grid.columns..<rows.upperBound * grid.columns
+    unsafe result.copyBytes(from: try run.bytes(ofElements: elements))
+  }
 }

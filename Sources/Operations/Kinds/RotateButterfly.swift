@@ -1,26 +1,26 @@
 package import AdapterFormat
-internal import Storage
+package import Storage
 package import StrictJSON
 
 /// W ← s ⊙ W · M₀ᵀ · M₁ᵀ ⋯ with rotations in butterfly order (Spec/adp-v1.md, section 8.17; BOFT,
 /// arXiv:2311.06243).
 public struct RotateButterfly: Sendable, Hashable {
   /// The weight.
-  public var weight: Target
+  public var target: Target
   /// [f, n, b, b]: for each factor and block a matrix whose skew part counts.
   public var generators: TypedOperand
   /// s, `out` elements.
   public var rowScale: TypedOperand
 
   /// Makes a change.
-  public init(weight: Target, generators: TypedOperand, rowScale: TypedOperand) {
-    self.weight = weight
+  public init(target: Target, generators: TypedOperand, rowScale: TypedOperand) {
+    self.target = target
     self.generators = generators
     self.rowScale = rowScale
   }
 }
 
-extension RotateButterfly: WeightPayload {
+extension RotateButterfly: TargetedKind {
   package static let op = "rotate_butterfly"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["r", "s"], [])
 
@@ -29,7 +29,7 @@ extension RotateButterfly: WeightPayload {
   }
 
   package init(_ fields: OperationFields) throws(FormatError) {
-    weight = try fields.target()
+    target = try fields.target()
     generators = try fields.operand("r")
     rowScale = try fields.operand("s")
   }
@@ -59,5 +59,60 @@ extension RotateButterfly: WeightPayload {
     OperationSummary(traits: ["\(generators.shape[0]) factors", "blocks of \(generators.shape[2])"])
   }
 
-  package var operation: Operation { .rotateButterfly(self) }
+  package var laws: Laws { Laws(.rotates) }
+
+  package var cost: Cost {
+    let size = Double(generators.shape.last ?? 0)
+    return Cost(
+      perElement: Double(generators.shape.first ?? 0) * (size + Cost.loop),
+      ahead: Double(generators.count) * (4 * size + Cost.loop))
+  }
+
+  package var measurable: Measurable { .operands }
+
+  package var lowRank: (any LowRankKind)? { nil }
+
+  package var layerKind: (any LayerKind)? { nil }
+
+  package func steps<Scalar: ComputeScalar>(
+    _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
+  ) throws -> [TileStep<Scalar>] {
+    let shape = generators.shape
+    let (count, size) = (shape[1], shape[2])
+    let values: [Double] = try operands.values(generators)
+    var factors: [BlockRotationChange<Scalar>.Factor] = []
+    for factor in 0..<shape[0] {
+      var blocks: [Scalar] = []
+      for block in 0..<count {
+        let start = (factor * count + block) * size * size
+        var skew = SquareMatrix(size: size)
+        for row in 0..<size {
+          for column in 0..<size {
+            skew[row, column] =
+              (values[start + row * size + column] - values[start + column * size + row]) / 2
+          }
+        }
+        blocks += try skew.cayley.existing(at: target).values.map(Scalar.init)
+      }
+      let order = factor == 0 ? nil : Self.order(factor, inputs: count * size, blockSize: size)
+      factors.append(.init(blocks: blocks, order: order))
+    }
+    return [
+      .transforms(
+        BlockRotationChange(
+          factors: factors, size: size, rowScale: try operands.values(rowScale)))
+    ]
+  }
+
+  /// Inside every run of b · 2^i inputs, cut into parts of b / 2: the even parts first, then the odd
+  /// ones. Gives for each input the place where it is rotated.
+  private static func order(_ factor: Int, inputs: Int, blockSize: Int) -> [Int] {
+    let (half, parts) = (blockSize / 2, 2 << factor)
+    return (0..<inputs).map { place in
+      let run = place / (half * parts) * (half * parts)
+      let part = (place - run) / half
+      let source = part < parts / 2 ? 2 * part : 2 * (part - parts / 2) + 1
+      return run + source * half + place % half
+    }
+  }
 }

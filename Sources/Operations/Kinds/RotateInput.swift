@@ -1,12 +1,12 @@
 package import AdapterFormat
-internal import Storage
+package import Storage
 package import StrictJSON
 
 /// W ← W · Rᵀ with small rotations R on the diagonal (Spec/adp-v1.md, section 8.16; OFT,
 /// arXiv:2306.07280).
 public struct RotateInput: Sendable, Hashable {
   /// The weight.
-  public var weight: Target
+  public var target: Target
   /// [n, b (b − 1) / 2]: for each block what stands above the diagonal of a skew matrix Q, row by row.
   public var generator: TypedOperand
   /// Terms of the series that stands for the rotation; 0 for the exact one.
@@ -18,9 +18,9 @@ public struct RotateInput: Sendable, Hashable {
 
   /// Makes a change.
   public init(
-    weight: Target, generator: TypedOperand, terms: Int, isShared: Bool, radius: Double? = nil
+    target: Target, generator: TypedOperand, terms: Int, isShared: Bool, radius: Double? = nil
   ) {
-    self.weight = weight
+    self.target = target
     self.generator = generator
     self.terms = terms
     self.isShared = isShared
@@ -28,7 +28,7 @@ public struct RotateInput: Sendable, Hashable {
   }
 }
 
-extension RotateInput: WeightPayload {
+extension RotateInput: TargetedKind {
   package static let op = "rotate_input"
   private static let maximumTerms = 64
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
@@ -53,7 +53,7 @@ extension RotateInput: WeightPayload {
   }
 
   package init(_ fields: OperationFields) throws(FormatError) {
-    weight = try fields.target()
+    target = try fields.target()
     generator = try fields.operand("u")
     terms = try fields.optionalCount("terms") ?? 0
     isShared = try fields.flag("shared")
@@ -85,5 +85,47 @@ extension RotateInput: WeightPayload {
     ])
   }
 
-  package var operation: Operation { .rotateInput(self) }
+  package var laws: Laws { Laws(.rotates) }
+
+  package var cost: Cost {
+    let size = Double(blockSize ?? 0)
+    return Cost(
+      perElement: size + Cost.loop,
+      ahead: Double(generator.shape.first ?? 0) * size * size
+        * (size * Double(max(4, terms)) + Cost.loop))
+  }
+
+  package var measurable: Measurable { .operands }
+
+  package var lowRank: (any LowRankKind)? { nil }
+
+  package var layerKind: (any LayerKind)? { nil }
+
+  package func steps<Scalar: ComputeScalar>(
+    _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
+  ) throws -> [TileStep<Scalar>] {
+    let size = blockSize ?? 1
+    let values: [Double] = try operands.values(generator)
+    let width = generator.shape[1]
+    var blocks: [Scalar] = []
+    for block in 0..<generator.shape[0] {
+      var skew = SquareMatrix(size: size)
+      var place = block * width
+      for row in 0..<size {
+        for column in row + 1..<max(row + 1, size) {
+          skew[row, column] = values[place]
+          skew[column, row] = -values[place]
+          place += 1
+        }
+      }
+      if let radius, skew.norm > radius { skew = skew.scaled(by: radius / skew.norm) }
+      let rotation = terms == 0 ? skew.cayley : skew.cayleySeries(terms: terms)
+      blocks += try rotation.existing(at: target).values.map(Scalar.init)
+    }
+    return [
+      .transforms(
+        BlockRotationChange<Scalar>(
+          factors: [.init(blocks: blocks, order: nil)], size: size, rowScale: nil))
+    ]
+  }
 }

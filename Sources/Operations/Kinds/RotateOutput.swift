@@ -1,12 +1,13 @@
 package import AdapterFormat
-internal import Storage
+internal import Foundation
+package import Storage
 package import StrictJSON
 
 /// Pairs of outputs, and of the bias beside the weight, rotated and scaled (Spec/adp-v1.md, section
 /// 8.19; RoAd, arXiv:2409.00119).
 public struct RotateOutput: Sendable, Hashable {
   /// The weight.
-  public var weight: Target
+  public var target: Target
   /// θ, angles.
   public var theta: TypedOperand
   /// α, factors, as many.
@@ -37,9 +38,9 @@ public struct RotateOutput: Sendable, Hashable {
 
   /// Makes a change.
   public init(
-    weight: Target, theta: TypedOperand, alpha: TypedOperand, variant: Variant, groupSize: Int
+    target: Target, theta: TypedOperand, alpha: TypedOperand, variant: Variant, groupSize: Int
   ) {
-    self.weight = weight
+    self.target = target
     self.theta = theta
     self.alpha = alpha
     self.variant = variant
@@ -47,7 +48,7 @@ public struct RotateOutput: Sendable, Hashable {
   }
 }
 
-extension RotateOutput: WeightPayload {
+extension RotateOutput: TargetedKind {
   package static let op = "rotate_output"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["theta", "alpha"], ["variant", "group"]
@@ -59,7 +60,7 @@ extension RotateOutput: WeightPayload {
   package var extent: Extent { .matrix(output: outputCount, input: nil) }
 
   package init(_ fields: OperationFields) throws(FormatError) {
-    weight = try fields.target()
+    target = try fields.target()
     theta = try fields.operand("theta")
     alpha = try fields.operand("alpha")
     variant = try fields.word("variant")
@@ -88,5 +89,71 @@ extension RotateOutput: WeightPayload {
     OperationSummary(traits: [variant.rawValue, "groups of \(groupSize)"])
   }
 
-  package var operation: Operation { .rotateOutput(self) }
+  package var laws: Laws {
+    var laws = Laws(.rotates)
+    laws.biasCount = outputCount
+    laws.rowAlignment = groupSize
+    return laws
+  }
+
+  package var cost: Cost { .loop() }
+
+  package var measurable: Measurable { .operands }
+
+  package var lowRank: (any LowRankKind)? { nil }
+
+  package var layerKind: (any LayerKind)? { nil }
+
+  package func steps<Scalar: ComputeScalar>(
+    _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
+  ) throws -> [TileStep<Scalar>] {
+    let (angles, factors): ([Double], [Double]) = (
+      try operands.values(theta), try operands.values(alpha)
+    )
+    let rows = 0..<outputCount
+    let cosines = rows.map { row in
+      let place = place(row, sine: false)
+      return Scalar(factors[place] * cos(angles[place]))
+    }
+    let sines = rows.map { row in
+      let place = place(row, sine: true)
+      return Scalar(factors[place] * sin(angles[place]))
+    }
+    return [
+      .transforms(RotateOutputChange(cosines: cosines, sines: sines, half: groupSize / 2))
+    ]
+  }
+
+  /// Where a row's angle is; `sine` chooses between the two that `road_4` has.
+  private func place(_ row: Int, sine: Bool) -> Int {
+    let half = groupSize / 2
+    let (group, side, pair) = (row / groupSize, row % groupSize / half, row % half)
+    return switch variant {
+    case .road1: group * half + pair
+    case .road2: group * groupSize + side * half + pair
+    case .road4: (group * 2 + (sine ? 1 : 0)) * groupSize + side * half + pair
+    }
+  }
+}
+
+/// Rows half a group apart, as pairs: (x, y) ← (c₁ x − s₁ y, c₂ y + s₂ x).
+private struct RotateOutputChange<Scalar: ComputeScalar>: TileChange {
+  /// α · cos θ and α · sin θ for every row.
+  let cosines: [Scalar]
+  let sines: [Scalar]
+  let half: Int
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func apply(to tile: inout Tile<Scalar>) {
+    for (index, row) in tile.rows.enumerated() where row % (2 * half) < half {
+      let (cosine, sine) = ((cosines[row], cosines[row + half]), (sines[row], sines[row + half]))
+      for column in 0..<tile.columns {
+        let (upper, lower) = (index * tile.columns + column, (index + half) * tile.columns + column)
+        let (x, y) = (tile.values[upper], tile.values[lower])
+        tile.values[upper] = cosine.0 * x - sine.0 * y
+        tile.values[lower] = cosine.1 * y + sine.1 * x
+      }
+    }
+  }
 }

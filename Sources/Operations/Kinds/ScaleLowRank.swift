@@ -1,25 +1,25 @@
 package import AdapterFormat
-internal import Storage
+package import Storage
 package import StrictJSON
 
 /// W ← W + W° ⊙ (B · A) (Spec/adp-v1.md, section 8.15; HiRA, ICLR 2025).
 public struct ScaleLowRank: Sendable, Hashable {
   /// The weight.
-  public var weight: Target
+  public var target: Target
   /// A, [r, in] or [r, in, k, …].
   public var a: TypedOperand
   /// B, [out, r] or [out, r, 1, …].
   public var b: TypedOperand
 
   /// Makes a change.
-  public init(weight: Target, a: TypedOperand, b: TypedOperand) {
-    self.weight = weight
+  public init(target: Target, a: TypedOperand, b: TypedOperand) {
+    self.target = target
     self.a = a
     self.b = b
   }
 }
 
-extension ScaleLowRank: WeightPayload {
+extension ScaleLowRank: TargetedKind {
   package static let op = "scale_low_rank"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (["a", "b"], layoutKeys)
 
@@ -29,7 +29,7 @@ extension ScaleLowRank: WeightPayload {
   }
 
   package init(_ fields: OperationFields) throws(FormatError) {
-    weight = try fields.matrixTarget()
+    target = try fields.matrixTarget()
     a = try fields.operand("a")
     b = try fields.operand("b")
   }
@@ -52,5 +52,57 @@ extension ScaleLowRank: WeightPayload {
     OperationSummary(rank: a.shape[0])
   }
 
-  package var operation: Operation { .scaleLowRank(self) }
+  package var laws: Laws { Laws(.adds) }
+
+  package var cost: Cost { .loop(andProduct: product.rank) }
+
+  package var measurable: Measurable { .direction(with: []) }
+
+  package var lowRank: (any LowRankKind)? { self }
+
+  package var layerKind: (any LayerKind)? { nil }
+
+  package func steps<Scalar: ComputeScalar>(
+    _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
+  ) throws -> [TileStep<Scalar>] {
+    let layout = try target.decidedLayout()
+    let all: [LowRankFactors<Scalar>] = try factors(&operands, shape)
+    return all.map { .adds(ScaleLowRankChange(factors: $0, layout: layout)) }
+  }
+}
+
+extension ScaleLowRank: LowRankKind {
+  package var product: LowRankProduct {
+    var product = LowRankProduct(
+      rank: a.shape[0], outputCount: b.shape[0], inputCount: a.shape.dropFirst().reduce(1, *))
+    product.isChange = false
+    return product
+  }
+
+  package func factors<Scalar: ComputeScalar>(
+    _ operands: inout OperandLoader, _ shape: Shape?
+  ) throws -> [LowRankFactors<Scalar>] {
+    [
+      LowRankFactors(
+        a: try operands.values(a), b: try operands.values(b), rank: product.rank,
+        inputCount: product.inputCount)
+    ]
+  }
+}
+
+/// W ← W + W° ⊙ (B · A).
+private struct ScaleLowRankChange<Scalar: ComputeScalar>: TileAddition {
+  let factors: LowRankFactors<Scalar>
+  let layout: Layout
+
+  var needsOriginal: Bool { true }
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func add(to tile: inout Tile<Scalar>, times factor: Double) {
+    tile.clearProduct()
+    factors.add(
+      layout, times: factor, rows: tile.rows, columns: tile.columns, to: &tile.product)
+    for index in 0..<tile.count { tile.values[index] += tile.original[index] * tile.product[index] }
+  }
 }

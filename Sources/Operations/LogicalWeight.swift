@@ -1,31 +1,22 @@
+internal import StrictJSON
 package import Storage
 
-extension Operation {
-  /// Whether its change is the same on every weight.
-  package var isAdditive: Bool {
-    switch self {
-    case .addLowRank(let low): low.magnitude == nil
-    case .addBlocks(let blocks): blocks.blocks.shape.count == 2
-    case .add, .addHadamard, .addKronecker, .addSparse, .addCirculant, .addGroupedLowRank,
-      .addNormalisedLowRank, .addSpectral:
-      true
-    default: false
-    }
-  }
+// How an operation's formula sees its weight.
 
+extension Operation {
   /// The shape of the weight as a matrix [out, in], of a stack as [experts, out, in], of anything else as
   /// stored; nil where only a base knows it.
   package var logicalShape: Shape? {
-    guard let payload else { return nil }
+    guard let kind else { return nil }
     let dimensions: [Int]
-    switch payload.extent {
+    switch kind.extent {
     case .matrix(let output?, let input?, _, _, _, _): dimensions = [output, input]
     case .experts(let count, let output, let input): dimensions = [count, output, input]
     case .elements(let count):
       let stored = target?.shape?.dimensions ?? []
       dimensions =
         stored.count >= 2 ? [stored[0], stored.dropFirst().reduce(1, *)] : [count]
-    default:
+    case .matrix, .axis, .tensor, .rows:
       guard let target, let shape = target.shape?.dimensions, shape.count >= 2 else { return nil }
       let matrix = [shape[0], shape.dropFirst().reduce(1, *)]
       dimensions = target.layout == .inOut ? matrix.reversed() : matrix
@@ -35,7 +26,7 @@ extension Operation {
 
   /// A convolution's [in, k, …], where the operands show one.
   package var kernel: [Int] {
-    if case .matrix(_, _, let kernel, _, _, _)? = payload?.extent { kernel } else { [] }
+    if case .matrix(_, _, let kernel, _, _, _)? = kind?.extent { kernel } else { [] }
   }
 
   /// How the formula takes the weight to be stored; nil where that does not matter, or is not known yet.
@@ -43,10 +34,10 @@ extension Operation {
     guard let target else { return nil }
     if let layout = target.layout { return layout == .unresolved ? nil : layout }
     // An operation without a layout is for weights as they are stored.
-    switch payload?.extent {
+    switch kind?.extent {
     case .matrix, .experts: return .outIn
     case .elements: return (target.shape?.dimensions.count ?? 0) >= 2 ? .outIn : nil
-    default: return nil
+    case .axis, .tensor, .rows, nil: return nil
     }
   }
 
@@ -55,5 +46,15 @@ extension Operation {
     guard var target, target.layout != nil else { return self }
     target.layout = .outIn
     return with(target)
+  }
+}
+
+extension Target {
+  /// The layout, which a base has decided by now.
+  func decidedLayout() throws(AdapterError) -> Layout {
+    guard let layout, layout != .unresolved else {
+      throw AdapterError(.misuse, at: name.text, "a layout that nothing has decided")
+    }
+    return layout
   }
 }

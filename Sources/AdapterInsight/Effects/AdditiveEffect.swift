@@ -4,12 +4,12 @@ internal import Storage
 
 /// A sum of changes of one weight that do not depend on it: ΔW, by its factors where it has any, else
 /// tile by tile.
-struct AdditiveChange: Sendable {
+struct AdditiveEffect: Sendable {
   /// [out, in], [experts, out, in], or as stored.
   let shape: Shape
   /// ΔW, or that of each expert, as products of low rank; nil where it is none.
   let factors: [FactoredMatrix]?
-  private let changes: [ParameterChange]
+  private let operations: [BoundOperation]
   /// A convolution's [in, k, …]; empty where the operands do not show one.
   private let kernel: [Int]
 
@@ -20,12 +20,14 @@ struct AdditiveChange: Sendable {
 
   init(
     _ operations: [Operation], of shape: Shape, in adapter: Adapter
-  ) throws(FormatError) {
+  ) throws {
     self.shape = shape
     kernel =
       operations.lazy.map(\.kernel).first { !$0.isEmpty } ?? []
-    changes = operations.map { ParameterChange($0.inLogicalLayout, of: adapter, part: .whole) }
-    factors = try Self.factors(of: changes, shape)
+    self.operations = operations.map {
+      BoundOperation($0.inLogicalLayout, of: adapter, part: .whole)
+    }
+    factors = try Self.factors(of: self.operations, shape)
   }
 
   /// The shape as a matrix; experts lie one below the other.
@@ -34,19 +36,19 @@ struct AdditiveChange: Sendable {
   }
 
   /// Whether both may be of one convolution.
-  func hasSameKernel(as other: AdditiveChange) -> Bool {
+  func hasSameKernel(as other: AdditiveEffect) -> Bool {
     kernel.isEmpty || other.kernel.isEmpty || kernel == other.kernel
   }
 
   private static func factors(
-    of changes: [ParameterChange], _ shape: Shape
-  ) throws(FormatError) -> [FactoredMatrix]? {
+    of operations: [BoundOperation], _ shape: Shape
+  ) throws -> [FactoredMatrix]? {
     guard shape.dimensions.count >= 2, let smallest = shape.dimensions.suffix(2).min() else {
       return nil
     }
     var sum: [FactoredMatrix]?
-    for change in changes {
-      guard let factors = try change.factors(shape, below: smallest) else { return nil }
+    for operation in operations {
+      guard let factors = try operation.factors(shape, below: smallest) else { return nil }
       guard let sofar = sum else {
         sum = factors
         continue
@@ -61,26 +63,26 @@ struct AdditiveChange: Sendable {
   ///
   /// - Throws: `FormatError` where operands cannot be read, or the weight is too large.
   private static func forEachTile(
-    _ all: [AdditiveChange], _ body: ([UnsafeBufferPointer<Double>]) -> Void
-  ) throws(FormatError) {
+    _ all: [AdditiveEffect], _ body: ([UnsafeBufferPointer<Double>]) -> Void
+  ) throws {
     guard let shape = all.first?.shape, shape.count <= maximumCount else {
-      throw .unsupported("a weight of more than \(maximumCount) elements")
+      throw AdapterError(.misuse, "a weight of more than \(maximumCount) elements")
     }
-    var updates: [(ParameterUpdate, ScratchMemory)] = []
-    for change in all {
-      let update = try ParameterUpdate(change.changes, type: .f64, shape: shape)
-      updates.append((update, ScratchMemory()))
+    var programs: [(TensorProgram, ScratchMemory)] = []
+    for effect in all {
+      let program = try TensorProgram(effect.operations, type: .f64, shape: shape)
+      programs.append((program, ScratchMemory()))
     }
     let scratch = TileScratch()
-    guard let grid = updates.first?.0.grid else { return }
+    guard let grid = programs.first?.0.grid else { return }
     for rows in grid.tiles(of: 1 << 16) {
       let count = rows.count * grid.columns * MemoryLayout<Double>.size
       var tiles: [UnsafeBufferPointer<Double>] = unsafe []
-      for (update, memory) in updates {
+      for (program, memory) in programs {
         // Zeros, changed.
         let bytes = unsafe memory.bytes(count: count)
         unsafe bytes.initializeMemory(as: UInt8.self, repeating: 0)
-        try unsafe update.apply(to: bytes, rows: rows, scratch: scratch)
+        try unsafe program.apply(to: bytes, rows: rows, scratch: scratch)
         unsafe tiles.append(UnsafeBufferPointer(bytes.assumingMemoryBound(to: Double.self)))
       }
       unsafe body(tiles)
@@ -90,7 +92,7 @@ struct AdditiveChange: Sendable {
   /// ‖ΔW‖_F, tile by tile.
   ///
   /// - Throws: `FormatError` as `forEachTile` does.
-  func norm() throws(FormatError) -> Double {
+  func norm() throws -> Double {
     var norm = 0.0
     try unsafe Self.forEachTile([self]) { tiles in
       norm = unsafe hypotenuse(norm, euclideanNorm(tiles[0]))
@@ -101,7 +103,7 @@ struct AdditiveChange: Sendable {
   /// All of ΔW, where it is small.
   ///
   /// - Throws: `FormatError` as `forEachTile` does.
-  func dense() throws(FormatError) -> DenseMatrix? {
+  func dense() throws -> DenseMatrix? {
     let (rows, columns) = matrixShape
     guard shape.dimensions.count == 2, shape.count <= Self.maximumDenseCount else { return nil }
     var values: [Double] = []
@@ -112,7 +114,7 @@ struct AdditiveChange: Sendable {
   /// The sums of a comparison with another change of the same shape.
   ///
   /// - Throws: `FormatError` as `forEachTile` does.
-  func compared(to other: AdditiveChange) throws(FormatError) -> PairSums {
+  func compared(to other: AdditiveEffect) throws -> PairSums {
     var sums = PairSums()
     try unsafe Self.forEachTile([self, other]) { tiles in
       unsafe sums.add(tiles[0], tiles[1])
@@ -121,35 +123,14 @@ struct AdditiveChange: Sendable {
   }
 }
 
-extension ParameterChange {
+extension BoundOperation {
   /// The change as products of low rank, one for each expert; nil where it is none, or one of no lower
   /// rank than the weight.
-  fileprivate func factors(
-    _ shape: Shape, below smallest: Int
-  ) throws(FormatError) -> [FactoredMatrix]? {
-    if case .addSpectral = operation, shape.count > 1 << 26 {
-      // Its places are a shuffle of all elements.
-      throw .unsupported("a spectrum over \(shape.count) elements")
-    }
-    switch operation {
-    case .addLowRank, .addGroupedLowRank, .addNormalisedLowRank, .addSpectral:
-      var loader = OperandLoader(adapter)
-      let loaded: [any TileChange<Double>] = try load(&loader, shape)
-      var products: [FactoredMatrix] = []
-      for case let low as LowRankChange<Double> in loaded {
-        products.append(FactoredMatrix(low.factors, scale: low.scale))
-      }
-      let isLow = products.count == loaded.count && products.allSatisfy { $0.rank <= 2 * smallest }
-      return isLow ? products : nil
-    case .addHadamard(let hadamard):
-      guard hadamard.first.rank * hadamard.second.rank <= smallest / 2 else { return nil }
-      var loader = OperandLoader(adapter)
-      let change: HadamardChange<Double> = try hadamard.load(&loader)
-      return [
-        FactoredMatrix(change.first, scale: change.scale)
-          .hadamard(FactoredMatrix(change.second, scale: 1))
-      ]
-    default: return nil
-    }
+  fileprivate func factors(_ shape: Shape, below smallest: Int) throws -> [FactoredMatrix]? {
+    guard let low = operation.kind?.lowRank, low.product.isChange else { return nil }
+    var operands = OperandLoader(adapter)
+    let products: [LowRankFactors<Double>] = try low.factors(&operands, shape)
+    guard products.allSatisfy({ $0.rank <= 2 * smallest }) else { return nil }
+    return products.map { FactoredMatrix($0) }
   }
 }

@@ -45,7 +45,7 @@ public struct FactorPair: Sendable, Hashable {
     guard core.type.isFloat, core.shape.count >= 3,
       core.shape[0] == a.shape[0], core.shape[1] == b.shape[0]
     else { return "core \(core.shape) is not that of \(a.shape) and \(b.shape)" }
-    guard product(shape) != nil else { return "too large" }
+    guard checkedProduct(shape) != nil else { return "too large" }
     return nil
   }
 }
@@ -87,5 +87,51 @@ public enum Factor: Sendable, Hashable {
         ? nil : "factor \(whole.shape) \(whole.type.rawValue) is not a matrix of floats"
     }
     return pair?.fault()
+  }
+}
+
+extension FactorPair {
+  /// The product's factors; a core is multiplied into that of the inputs.
+  func factors<Scalar: ComputeScalar>(
+    _ operands: inout OperandLoader
+  ) throws -> LowRankFactors<Scalar> {
+    let (left, right): ([Scalar], [Scalar]) = (try operands.values(a), try operands.values(b))
+    guard let core else {
+      return LowRankFactors(a: right, b: left, rank: rank, inputCount: b.shape[1])
+    }
+    // f[p, q, k] = Σᵢ a[i, p] · (Σⱼ core[i, j, k] · b[j, q])
+    let (inner, outputs, inputs) = (a.shape[0], a.shape[1], b.shape[1])
+    let positions = core.shape.dropFirst(2).reduce(1, *)
+    let middle: [Double] = try operands.values(core)
+    var product = [Double](repeating: 0, count: inner * inputs * positions)
+    for i in 0..<inner {
+      for j in 0..<b.shape[0] {
+        for q in 0..<inputs {
+          let factor = Double(right[j * inputs + q])
+          for k in 0..<positions {
+            product[(i * inputs + q) * positions + k] +=
+              middle[(i * b.shape[0] + j) * positions + k] * factor
+          }
+        }
+      }
+    }
+    let transposed = (0..<outputs * inner).map { left[$0 % inner * outputs + $0 / inner] }
+    return LowRankFactors(
+      a: product.map(Scalar.init), b: transposed, rank: inner, inputCount: inputs * positions)
+  }
+}
+
+extension Factor {
+  /// All values, row-major.
+  func dense<Scalar: ComputeScalar>(_ operands: inout OperandLoader) throws -> [Scalar] {
+    switch self {
+    case .whole(let operand): return try operands.values(operand)
+    case .product(let pair):
+      let factors: LowRankFactors<Scalar> = try pair.factors(&operands)
+      let rows = pair.shape[0]
+      var values = [Scalar](repeating: 0, count: rows * factors.inputCount)
+      factors.add(.outIn, times: 1, rows: 0..<rows, columns: factors.inputCount, to: &values)
+      return values
+    }
   }
 }

@@ -1,0 +1,135 @@
+internal import AdapterFormat
+internal import Storage
+internal import StrictJSON
+
+/// What happens to every tile of a tensor, in one type of arithmetic. The one place where a stack's factor is applied:
+/// W ← W + factor · (f(W) − W).
+struct TileProgram<Scalar: ComputeScalar>: Sendable {
+  private var replacements: [any TileChange<Scalar>] = []
+  private var stages: [Stage] = []
+  private(set) var nonfiniteOperands: [(operation: Int, operand: Name)] = []
+
+  /// A step, and how much of it is made.
+  fileprivate struct Stage: Sendable {
+    var step: Step
+    let factor: Double
+  }
+
+  fileprivate enum Step: Sendable {
+    case adds(any TileAddition<Scalar>)
+    case transforms(any TileChange<Scalar>)
+  }
+
+  init(_ operations: [BoundOperation], _ shape: Shape) throws {
+    for (place, operation) in operations.enumerated() {
+      do {
+        try append(operation, place, shape)
+      } catch {
+        throw TensorProgram.Failure(operation: place, error: error)
+      }
+    }
+  }
+
+  private mutating func append(_ operation: BoundOperation, _ place: Int, _ shape: Shape) throws {
+    var loader = OperandLoader(operation.adapter)
+    let steps: [TileStep<Scalar>] = try operation.steps(&loader, shape)
+    for step in steps {
+      switch step {
+      case .gives(let change): replacements.append(change)
+      case .adds(let addition):
+        stages.append(Stage(step: .adds(addition), factor: operation.factor))
+      case .transforms(let change):
+        stages.append(Stage(step: .transforms(change), factor: operation.factor))
+      }
+    }
+    nonfiniteOperands += loader.nonfinite.map { (place, $0.tensor) }
+  }
+
+  var needsMeasuring: Bool { stages.contains { $0.sumCount > 0 } }
+
+  /// Changes one part of a tile.
+  func apply(
+    _ stored: UnsafeRawBufferPointer, _ storedType: ElementType,
+    to result: UnsafeMutableRawBufferPointer, _ type: ElementType, _ grid: TileGrid,
+    _ rows: Range<Int>, _ tile: inout Tile<Scalar>, _ survival: inout Survival?
+  ) throws {
+    try unsafe widen(stored, storedType, grid, rows, &tile)
+    if survival != nil || stages.contains(where: \.needsOriginal) { tile.keepOriginal() }
+    for stage in stages { try stage.apply(to: &tile) }
+    unsafe tile.values.withUnsafeBufferPointer { values in
+      unsafe Scalar.round(
+        UnsafeBufferPointer(rebasing: values[..<tile.count]), to: type, into: result)
+    }
+    if survival != nil { unsafe survival?.add(&tile, UnsafeRawBufferPointer(result), type) }
+  }
+
+  /// Looks at all tiles, where steps need sums over all of the tensor.
+  mutating func measure(
+    _ grid: TileGrid, _ type: ElementType, tiles: [Range<Int>], _ tile: inout Tile<Scalar>,
+    _ read: (Range<Int>) throws -> [UInt8]
+  ) throws {
+    var sums = stages.map { [Double](repeating: 0, count: $0.sumCount) }
+    let width = grid.columns * type.bitWidth / 8
+    for rows in tiles {
+      let bytes = try read(rows)
+      for part in grid.parts(of: rows) {
+        let start = (part.lowerBound - rows.lowerBound) * width
+        try unsafe bytes.withUnsafeBytes { bytes in
+          let piece = unsafe UnsafeRawBufferPointer(
+            rebasing: bytes[start..<start + part.count * width])
+          try unsafe widen(piece, type, grid, part, &tile)
+        }
+        for index in stages.indices { stages[index].measure(&tile, &sums[index]) }
+      }
+    }
+    for index in stages.indices { stages[index].keep(sums[index]) }
+  }
+
+  private func widen(
+    _ bytes: UnsafeRawBufferPointer, _ type: ElementType, _ grid: TileGrid, _ rows: Range<Int>,
+    _ tile: inout Tile<Scalar>
+  ) throws {
+    tile.move(to: rows, columns: grid.columns)
+    let count = tile.count
+    unsafe tile.values.withUnsafeMutableBufferPointer { values in
+      unsafe Scalar.widen(
+        bytes, of: type, into: UnsafeMutableBufferPointer(rebasing: values[..<count]))
+    }
+    for change in replacements { try change.apply(to: &tile) }
+  }
+}
+
+extension TileProgram.Stage {
+  var needsOriginal: Bool {
+    switch step {
+    case .adds(let addition): addition.needsOriginal
+    case .transforms(let change): change.needsOriginal
+    }
+  }
+
+  var sumCount: Int {
+    switch step {
+    case .adds: 0
+    case .transforms(let change): change.sumCount
+    }
+  }
+
+  func apply(to tile: inout Tile<Scalar>) throws {
+    switch step {
+    case .adds(let addition): try addition.add(to: &tile, times: factor)
+    case .transforms(let change):
+      guard factor != 1 else { return try change.apply(to: &tile) }
+      tile.keepUnblended()
+      try change.apply(to: &tile)
+      tile.blend(Scalar(factor))
+    }
+  }
+
+  func measure(_ tile: inout Tile<Scalar>, _ sums: inout [Double]) {
+    if case .transforms(let change) = step, change.sumCount > 0 { change.measure(&tile, &sums) }
+  }
+
+  mutating func keep(_ sums: [Double]) {
+    if case .transforms(let change) = step { step = .transforms(change.measured(sums)) }
+  }
+}
