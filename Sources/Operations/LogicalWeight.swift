@@ -53,7 +53,7 @@ extension Target {
   /// The layout, which a base has decided by now.
   func decidedLayout() throws(AdapterError) -> Layout {
     guard let layout, layout != .unresolved else {
-      throw AdapterError(.misuse, at: name.text, "a layout that nothing has decided")
+      throw AdapterError(.misuse, on: name, "a layout that nothing has decided")
     }
     return layout
   }

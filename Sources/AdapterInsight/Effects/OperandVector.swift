@@ -29,7 +29,7 @@ struct OperandVector: Sendable {
     let bytes = try OperandBytes.contents(of: operand.operand, adapter)
     let width = operand.type.bitWidth / 8
     guard operand.type.isFloat else {
-      throw AdapterError(.misuse, at: "\(operand.operand.tensor)", "numbers that are not floats")
+      throw AdapterError(.misuse, on: operand.operand.tensor, "numbers that are not floats")
     }
     var values = [Double](repeating: 0, count: min(count, Self.blockCount))
     for start in stride(from: 0, to: count, by: Self.blockCount) {

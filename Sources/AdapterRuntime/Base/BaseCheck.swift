@@ -1,4 +1,4 @@
-internal import Operations
+public import Operations
 public import Checkpoints
 public import StrictJSON
 
@@ -16,7 +16,7 @@ public struct BaseCheck: Sendable {
     /// How it stands to the base; nil where its targets are not found there.
     public let applied: AppliedAdapter?
     /// Why the base is none for it; nil where it is one.
-    public let refusal: RuntimeError?
+    public let refusal: AdapterError?
   }
 
   /// Whether a merge would go.
@@ -28,28 +28,28 @@ public struct BaseCheck: Sendable {
   ///   - checkpoint: the base.
   ///   - stack: the adapters, from left to right.
   ///   - policy: what is accepted that is normally refused.
-  /// - Throws: `RuntimeError` where an adapter can be applied to no base, or not beside the others.
+  /// - Throws: `AdapterError` where an adapter can be applied to no base, or not beside the others.
   public init(
     _ checkpoint: Checkpoint, applying stack: [WeightedAdapter],
     policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
-  ) throws(RuntimeError) {
-    adapters = try stack.map { weighted throws(RuntimeError) in
-      do throws(RuntimeError) {
+  ) throws {
+    adapters = try stack.map { weighted in
+      do {
         let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices)
         return Entry(adapter: weighted, applied: applied, refusal: applied.refusal(policy))
-      } catch {
-        guard error.isOfBase else {
-          throw stack.count > 1 ? .inStack(weighted.label, error) : error
-        }
+      } catch let error as AdapterError where error.isOfBase {
         return Entry(adapter: weighted, applied: nil, refusal: error)
+      } catch {
+        throw stack.count > 1 ? AdapterError(of: weighted.label, error) : error
       }
     }
     guard adapters.allSatisfy({ $0.refusal == nil }) else {
       receipt = nil
       return
     }
-    let view = try AdaptedCheckpoint(checkpoint, applying: stack, policy: policy)
-    for tensor in view.tensors { _ = try view.operands(of: tensor) }
+    let applied = adapters.compactMap(\.applied)
+    let view = try AdaptedCheckpoint(checkpoint, applying: applied, policy: policy)
+    for tensor in view.tensors { _ = try view.program(of: tensor) }
     receipt = view.receipt
   }
 }
@@ -58,8 +58,7 @@ extension BaseCheck.Entry {
   /// What the base's samples say; nil where they were not looked at, because a target is not there or of another
   /// shape.
   public var verdict: BaseVerdict? {
-    if case .otherBase(let verdict) = refusal { return verdict }
-    return applied?.verdict
+    applied?.verdict
   }
 
   /// The tensors that are not as they were recorded.

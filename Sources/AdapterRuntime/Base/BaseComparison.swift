@@ -20,10 +20,10 @@ struct BaseComparison {
   ///   - fingerprint: the samples.
   ///   - names: recorded name → name in the base, for those that are there.
   ///   - checkpoint: the base.
-  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
+  /// - Throws: `CheckpointError` where the base cannot be read.
   init(
     _ fingerprint: FingerprintRecord, _ names: [Name: Name], in checkpoint: Checkpoint
-  ) throws(RuntimeError) {
+  ) throws {
     self.fingerprint = fingerprint
     self.checkpoint = checkpoint
     for recorded in fingerprint.tensors {
@@ -42,19 +42,15 @@ struct BaseComparison {
 
   private mutating func compare(
     _ tensor: StoredTensor, _ recorded: FingerprintRecord.TensorFingerprint
-  ) throws(RuntimeError) {
+  ) throws {
     let (name, shape) = (tensor.info.name, tensor.info.shape)
     if shape == recorded.shape {
-      let digest = try checking { () throws(CheckpointError) in
-        try checkpoint.sampleDigest(of: tensor)
-      }
+      let digest = try checkpoint.sampleDigest(of: tensor)
       if digest == recorded.exact { return }
     } else if !shape.isPadded(recorded.shape) {
       return otherShape.append(name)
     }
-    let sample = try checking { () throws(CheckpointError) in
-      try TensorSample(tensor, as: recorded.shape)
-    }
+    let sample = try TensorSample(tensor, as: recorded.shape)
     guard fingerprint.matches(sample, recorded) else {
       guard shape == recorded.shape else { return otherShape.append(name) }
       return different.append(
@@ -70,18 +66,19 @@ struct BaseComparison {
   ///   - bound: the adapter, bound to the base.
   ///   - targets: the tensors of the base that it changes.
   ///   - unsampled: those of which there are no samples.
-  /// - Throws: `RuntimeError` where the adapter or the base cannot be read.
+  /// - Throws: `AdapterError` where the adapter or the base cannot be read.
   /// - Returns: what speaks most against the base.
   func verdict(
     for bound: BoundAdapter, targets: Set<Name>, unsampled: [Name]
-  ) throws(RuntimeError) -> BaseVerdict {
+  ) throws -> BaseVerdict {
     guard missing.isEmpty, otherShape.isEmpty else {
       return .structureDiffers(missing: missing.sorted(), otherShape: otherShape.sorted())
     }
     let wrong = different.filter { targets.contains($0.name) }
     guard wrong.isEmpty else {
       let names = wrong.sorted(by: DifferentTensor.isWorse).map(\.name)
-      return try MergedChange.explains(wrong, bound) ? .alreadyMerged(names) : .targetsDiffer(names)
+      return try RepeatedMerge.explains(wrong, bound)
+        ? .alreadyMerged(names) : .targetsDiffer(names)
     }
     let sized = padded.filter(targets.contains)
     if !sized.isEmpty { return .targetsPadded(sized.sorted()) }

@@ -1,4 +1,5 @@
 public import Checkpoints
+internal import Operations
 public import StrictJSON
 
 /// What a base's samples say about the base that an adapter was made for.
@@ -100,7 +101,9 @@ extension BaseVerdict {
   public var isAccepted: Bool {
     switch self {
     case .exact, .sameValues, .padded, .unknown: true
-    default: false
+    case .targetsNotSampled, .othersDiffer, .targetsPadded, .targetsDiffer, .alreadyMerged,
+      .structureDiffers, .quantised:
+      false
     }
   }
 
@@ -108,7 +111,9 @@ extension BaseVerdict {
   var isOverridable: Bool {
     switch self {
     case .othersDiffer, .targetsNotSampled: true
-    default: false
+    case .exact, .sameValues, .padded, .unknown, .targetsPadded, .targetsDiffer, .alreadyMerged,
+      .structureDiffers, .quantised:
+      false
     }
   }
 
@@ -135,17 +140,19 @@ extension BaseVerdict {
     return "wrong base: \(sentence)"
   }
 
-  /// What to do about it; nil where nothing can be done with this base.
-  var hint: String? {
+  /// The kind of the error that refuses the base.
+  var kind: AdapterError.Kind { AdapterError.Kind(rawValue: code) ?? .misuse }
+
+  /// What to do about it; nil where nothing can be done with this base, or a user may insist.
+  var advice: String? {
     switch self {
-    case .othersDiffer, .targetsNotSampled: "to use it all the same: --allow-other-base"
-    case .unknown:
-      "to record one: adapter convert ADAPTER -o NEW.adp --base BASE, with the base it was trained on"
     case .targetsPadded: "merge into the base as it was before its vocabulary was padded"
     case .alreadyMerged:
       "merge into the base as it was before: a second time the change would be doubled"
     case .quantised: "merge into the unquantised original"
-    default: nil
+    case .exact, .sameValues, .padded, .unknown, .targetsNotSampled, .othersDiffer, .targetsDiffer,
+      .structureDiffers:
+      nil
     }
   }
 }

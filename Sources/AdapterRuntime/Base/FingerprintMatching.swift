@@ -11,11 +11,11 @@ extension FingerprintRecord {
   ///   - checkpoint: the base.
   ///   - adapter: the adapter that recorded them.
   ///   - bound: the same, bound to the base.
-  /// - Throws: `RuntimeError` where the base or the adapter cannot be read.
+  /// - Throws: `AdapterError` where the base or the adapter cannot be read.
   /// - Returns: the verdict.
   func verdict(
     on checkpoint: Checkpoint, of adapter: Adapter, _ bound: BoundAdapter
-  ) throws(RuntimeError) -> BaseVerdict {
+  ) throws -> BaseVerdict {
     guard !tensors.isEmpty else { return .unknown }
     let recorded = bound.targets(recordedBy: adapter)
     let names = storedNames(in: checkpoint, targets: recorded)
@@ -30,21 +30,19 @@ extension FingerprintRecord {
   /// What to say instead of an error of a shape that does not fit, where the base's tensor is the recorded one with
   /// more rows; nil where it is not.
   ///
-  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
+  /// - Throws: `CheckpointError` where the base cannot be read.
   func padding(
-    behind error: RuntimeError, of adapter: Adapter, in checkpoint: Checkpoint
-  ) throws(RuntimeError) -> RuntimeError? {
-    guard case .shape(let parameter, _, _) = error else { return nil }
+    behind error: AdapterError, of adapter: Adapter, in checkpoint: Checkpoint
+  ) throws -> AdapterError? {
+    guard error.kind == .shape, let parameter = error.place.map({ Name($0) }) else { return nil }
     let bound = adapter.operations.first { $0.target?.name == parameter }?.target?.bound ?? []
     for name in [parameter] + bound {
       guard let tensor = checkpoint.tensor(name),
         let recorded = tensors.first(where: { $0.name == name || bound.contains($0.name) }),
         tensor.info.shape.isPadded(recorded.shape)
       else { continue }
-      let sample = try checking { () throws(CheckpointError) in
-        try TensorSample(tensor, as: recorded.shape)
-      }
-      if matches(sample, recorded) { return .otherBase(.targetsPadded([name])) }
+      let sample = try TensorSample(tensor, as: recorded.shape)
+      if matches(sample, recorded) { return AdapterError.otherBase(.targetsPadded([name])) }
     }
     return nil
   }

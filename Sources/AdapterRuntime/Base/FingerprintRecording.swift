@@ -12,13 +12,13 @@ extension FingerprintRecord {
   /// - Parameters:
   ///   - checkpoint: the base.
   ///   - targets: the stored tensors that the adapter changes, which are always sampled.
-  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
-  public init(of checkpoint: Checkpoint, targets: [Name]) throws(RuntimeError) {
+  /// - Throws: `CheckpointError` where the base cannot be read.
+  public init(of checkpoint: Checkpoint, targets: [Name]) throws {
     let chosen = Self.choose(checkpoint, targets: Set(targets))
     var tensors: [TensorFingerprint] = []
     var sketches: [Sketch] = []
     for tensor in chosen {
-      let sample = try checking { () throws(CheckpointError) in try TensorSample(tensor) }
+      let sample = try TensorSample(tensor)
       tensors.append(
         TensorFingerprint(
           name: tensor.info.name, type: tensor.info.type, shape: tensor.info.shape,

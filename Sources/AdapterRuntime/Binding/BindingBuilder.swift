@@ -4,8 +4,8 @@ internal import Operations
 internal import Storage
 internal import StrictJSON
 
-/// Changes that meet in one parameter of a base, under one of the names it has there.
-struct ChangeSlot {
+/// Operations that meet in one parameter of a base, under one of the names it has there.
+struct BindingSlot {
   /// The parameter's name in the base.
   let name: Name
   /// The stored tensor; nil where the base has none.
@@ -14,10 +14,10 @@ struct ChangeSlot {
   var type: ElementType
   var shape: Shape
   /// What changes it, in order.
-  var changes: [(operation: Operation, part: ParameterChange.Part)] = []
+  var operations: [(operation: Operation, part: BoundOperation.Part)] = []
 }
 
-extension ChangeSlot {
+extension BindingSlot {
   /// A parameter as the base stores it.
   init(_ name: Name, _ stored: StoredTensor) {
     self.init(name: name, stored: stored, type: stored.info.type, shape: stored.info.shape)
@@ -31,7 +31,7 @@ struct BindingBuilder {
   private let binding: ParameterBinding
   private let layouts: LayoutResolution
   private(set) var operations: [Operation] = []
-  private(set) var slots: [ChangeSlot] = []
+  private(set) var slots: [BindingSlot] = []
   private(set) var undecided: [Name] = []
   private(set) var notes: [String] = []
   private var places: [Name: Int] = [:]
@@ -42,29 +42,29 @@ struct BindingBuilder {
     layouts = LayoutResolution(checkpoint, userLayout: userLayout)
   }
 
-  mutating func append(_ operation: Operation) throws(RuntimeError) {
+  mutating func append(_ operation: Operation) throws {
     guard let target = operation.target else { return operations.append(operation) }
     switch binding[target.name] {
-    case .stored(let stored, let name): try change(ChangeSlot(name, stored), by: operation)
+    case .stored(let stored, let name): try change(BindingSlot(name, stored), by: operation)
     case .undecidedParts: undecided.append(target.name)
     case .parts(let parts, let layout):
       let bound = record(operation, layout, shape: nil, bound: parts.map(\.tensor.info.name))
       for (tensor, part) in parts {
         try add(
-          bound, .expert(part.expert, rows: part.rows), to: ChangeSlot(tensor.info.name, tensor))
+          bound, .expert(part.expert, rows: part.rows), to: BindingSlot(tensor.info.name, tensor))
       }
     case .region(let stored, let rows):
       let bound = record(operation, .outIn, shape: nil, bound: [stored.info.name])
-      try add(bound, .region(rows: rows), to: ChangeSlot(stored.info.name, stored))
+      try add(bound, .region(rows: rows), to: BindingSlot(stored.info.name, stored))
     case .absent(let name): try create(name, by: operation)
     }
   }
 
   /// Changes a parameter that the base stores, or that another operation makes.
   private mutating func change(
-    _ fresh: ChangeSlot, by operation: Operation
-  ) throws(RuntimeError) {
-    guard let target = operation.target, let extent = operation.payload?.extent else { return }
+    _ fresh: BindingSlot, by operation: Operation
+  ) throws {
+    guard let target = operation.target, let extent = operation.kind?.extent else { return }
     // What came before may have sized it anew.
     let slot = places[fresh.name].map { slots[$0] } ?? fresh
     let bound = fresh.stored.map { [$0.info.name] } ?? []
@@ -72,7 +72,8 @@ struct BindingBuilder {
     let recorded: Operation
     if target.layout == nil {
       guard extent.fits(slot.shape.dimensions, .outIn) else {
-        throw .shape(target.name, expected: extent.description(.outIn), found: slot.shape)
+        throw AdapterError.shape(
+          target.name, expected: extent.description(.outIn), found: slot.shape)
       }
       let shape = operation.isReplacement ? target.shape : slot.shape
       recorded = record(operation, nil, shape: shape, bound: bound)
@@ -94,15 +95,16 @@ struct BindingBuilder {
 
   private mutating func changeBias(
     beside stored: StoredTensor, by operation: Operation
-  ) throws(RuntimeError) {
-    guard let count = operation.biasCount, let name = Target.bias(beside: stored.info.name),
+  ) throws {
+    guard let count = operation.kind?.laws.biasCount,
+      let name = Target.bias(beside: stored.info.name),
       let bias = checkpoint.tensor(name)
     else { return }
     let shape = places[name].map { slots[$0].shape } ?? bias.info.shape
     guard shape.dimensions == [count] else {
-      throw .shape(name, expected: "[\(count)]", found: shape)
+      throw AdapterError.shape(name, expected: "[\(count)]", found: shape)
     }
-    try add(operation, .bias, to: ChangeSlot(name, bias))
+    try add(operation, .bias, to: BindingSlot(name, bias))
   }
 
   /// The operation with what the base has decided.
@@ -122,75 +124,73 @@ struct BindingBuilder {
 
   private mutating func create(
     _ name: Name, by operation: Operation
-  ) throws(RuntimeError) {
-    guard let target = operation.target else { return }
-    switch operation {
-    case .replace(let replace) where replace.absent == .skip:
+  ) throws {
+    guard let target = operation.target, let laws = operation.kind?.laws else { return }
+    switch laws.absence {
+    case .skip:
       notes.append("\(target.name): the base has none, and it is left out")
       operations.append(operation)
-    case .replace(let replace):
-      guard let shape = Shape(replace.value.shape.map(UInt64.init)) else { return }
-      operations.append(operation)
-      try add(
-        operation, .whole,
-        to: ChangeSlot(name: name, stored: nil, type: replace.value.type, shape: shape))
-    case .add(let add) where places[name] == nil:
+    case .make(let type, let dimensions):
+      try make(name, type, dimensions, by: operation)
+    case .refuse where laws.manner.value != nil && places[name] == nil:
+      // Its absence was accepted by name only.
+      throw AdapterError.binding(.unbound([target.name: []]))
+    case .makeBias(let count) where places[name] == nil:
       let weight = Name(name.dropLast("bias".utf8.count).text + "weight")
-      guard let info = checkpoint.tensor(weight)?.info,
-        let shape = Shape([UInt64(add.delta.count)])
-      else { throw .binding(.unbound([target.name: []])) }
+      guard let info = checkpoint.tensor(weight)?.info else {
+        throw AdapterError.binding(.unbound([target.name: []]))
+      }
       // As long as the weight's output, which is at one end of its shape or at the other.
       let dimensions = info.shape.dimensions
-      guard [dimensions.first, dimensions.last].contains(add.delta.count) else {
-        throw .shape(target.name, expected: "[\(add.delta.count)]", found: info.shape)
+      guard [dimensions.first, dimensions.last].contains(count) else {
+        throw AdapterError.shape(target.name, expected: "[\(count)]", found: info.shape)
       }
-      let type = info.type
-      operations.append(operation)
-      try self.add(
-        operation, .whole, to: ChangeSlot(name: name, stored: nil, type: type, shape: shape))
-    default:
-      // Only after a replacement that makes the parameter.
-      guard let place = places[name] else { throw .binding(.unbound([target.name: []])) }
+      try make(name, info.type, [count], by: operation)
+    case .refuse, .makeBias:
+      // Only after an operation that makes the parameter.
+      guard let place = places[name] else {
+        throw AdapterError.binding(.unbound([target.name: []]))
+      }
       try change(slots[place], by: operation)
     }
   }
 
+  private mutating func make(
+    _ name: Name, _ type: ElementType, _ dimensions: [Int], by operation: Operation
+  ) throws {
+    guard let shape = Shape(dimensions.map(UInt64.init)) else { return }
+    operations.append(operation)
+    try add(
+      operation, .whole, to: BindingSlot(name: name, stored: nil, type: type, shape: shape))
+  }
+
   private mutating func add(
-    _ operation: Operation, _ part: ParameterChange.Part, to slot: ChangeSlot
-  ) throws(RuntimeError) {
+    _ operation: Operation, _ part: BoundOperation.Part, to slot: BindingSlot
+  ) throws {
     guard slot.shape.dimensions.allSatisfy({ Int32(exactly: $0) != nil }) else {
-      throw .notMergeable("\(slot.name) has a dimension over 2^31 - 1")
+      throw AdapterError.notMergeable("\(slot.name) has a dimension over 2^31 - 1")
     }
-    // A change that was pruned away: its target must be there, and stays as it is.
-    if case .addLowRank(let low) = operation, low.rank == 0, low.magnitude == nil { return }
+    guard let laws = operation.kind?.laws, !laws.isIdle else { return }
     let place = places[slot.name, default: slots.count]
     if place == slots.count {
       places[slot.name] = place
       slots.append(slot)
     }
-    let before = slots[place].changes.map(\.operation)
-    if operation.isReplacement, !before.allSatisfy(\.isReplacement) {
-      throw .notMergeable("\(slot.name) is replaced after another change, which would be lost")
+    let before = slots[place].operations.map(\.operation)
+    if laws.manner.isReplacement, !before.allSatisfy(\.isReplacement) {
+      throw AdapterError.notMergeable("\(slot.name) is replaced after another change, which would be lost", at: slot.name)
     }
-    if case .replace = operation, !before.isEmpty {
-      throw .notMergeable("\(slot.name) is replaced twice")
+    if let value = laws.manner.value {
+      guard before.isEmpty else {
+        throw AdapterError.notMergeable("\(slot.name) is replaced twice", at: slot.name)
+      }
+      if let shape = Shape(value.shape.map(UInt64.init)) { slots[place].shape = shape }
     }
-    if case .replace(let replace) = operation,
-      let shape = Shape(replace.value.shape.map(UInt64.init))
-    {
-      slots[place].shape = shape
-    }
-    slots[place].changes.append((operation, part))
+    slots[place].operations.append((operation, part))
   }
 }
 
 extension Operation {
-  /// How long the bias beside its target is, where it changes that too; nil where it does not.
-  fileprivate var biasCount: Int? {
-    switch self {
-    case .multiply(let multiply): multiply.scalesBias ? multiply.vector.count : nil
-    case .rotateOutput(let rotation): rotation.outputCount
-    default: nil
-    }
-  }
+  /// Whether it gives values, whatever was there.
+  var isReplacement: Bool { kind?.laws.manner.isReplacement ?? false }
 }

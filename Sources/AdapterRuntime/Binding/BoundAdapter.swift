@@ -26,21 +26,24 @@ public struct BoundAdapter: Sendable {
   ///   - adapter: the adapter.
   ///   - checkpoint: the base.
   ///   - choices: what the user decides.
-  /// - Throws: `RuntimeError` where an operation cannot be applied, or a target is missing, of
+  /// - Throws: `AdapterError` where an operation cannot be applied, or a target is missing, of
   ///   another shape or type, or of an undecided layout.
   public init(
     _ adapter: Adapter, to checkpoint: Checkpoint, choices: BindingChoices = BindingChoices()
-  ) throws(RuntimeError) {
+  ) throws {
     let parameters = try Self.parameters(of: adapter)
     let quantised = QuantisedTargets(parameters, in: checkpoint)
     try quantised.refuseNamed(choices)
-    let binding = try rethrowing(as: quantised.reason) { () throws(RuntimeError) in
-      try ParameterBinding(parameters, in: checkpoint, choices: choices)
+    let binding: ParameterBinding
+    do {
+      binding = try ParameterBinding(parameters, in: checkpoint, choices: choices)
+    } catch let error as AdapterError {
+      throw quantised.reason(of: error)
     }
     try quantised.refuseBound(binding)
     var builder = BindingBuilder(checkpoint, binding, userLayout: choices.layout)
     for operation in adapter.operations { try builder.append(operation) }
-    guard builder.undecided.isEmpty else { throw .undecidedLayout(builder.undecided) }
+    guard builder.undecided.isEmpty else { throw AdapterError.undecidedLayout(builder.undecided) }
     let resolution = try TieResolution(builder.slots, of: adapter, in: checkpoint, choices)
     for tensor in resolution.tensors { try Self.checkType(tensor) }
     var adapter = adapter
@@ -55,41 +58,32 @@ public struct BoundAdapter: Sendable {
 
   /// What is no float can only be given a value of its own type; a stack of weights is cut for stacks
   /// only.
-  static func checkType(_ tensor: AdaptedTensor) throws(RuntimeError) {
-    let strangers = tensor.changes.filter { !$0.operation.isForStacks($0.part) }
-    if strangers.count < tensor.changes.count, let stranger = strangers.first,
-      tensor.changes.contains(where: { $0.operation.isOnStack($0.part) })
-    {
-      throw .notMergeable(
-        "\(tensor.info.name) is a stack of weights, and \(stranger.operation.name) is not for one")
+  static func checkType(_ tensor: AdaptedTensor) throws {
+    let name = tensor.info.name
+    let strangers = tensor.operations.filter { !$0.seesStack && $0.laws?.stacks != .any }
+    if let stranger = strangers.first, tensor.operations.contains(where: \.seesStack) {
+      throw AdapterError.notMergeable("\(name) is a stack of weights, and \(stranger.operation.name) is not for one", at: name)
     }
-    for change in tensor.changes {
-      guard case .replace(let replace) = change.operation else { continue }
-      let isWhole = tensor.changes.count == 1 && replace.value.type == tensor.info.type
-      guard isWhole || (replace.value.type.isFloat && tensor.info.type.isFloat) else {
-        throw .type(tensor.info.name, tensor.info.type, by: replace.value.type)
+    for value in tensor.operations.compactMap(\.laws?.manner.value) {
+      let isWhole = tensor.operations.count == 1 && value.type == tensor.info.type
+      guard isWhole || (value.type.isFloat && tensor.info.type.isFloat) else {
+        throw AdapterError.type(name, tensor.info.type, by: value.type)
       }
     }
-    let isReplaced = tensor.changes.contains {
-      switch $0.operation {
-      case .replace, .restore: true
-      default: false
-      }
-    }
-    guard isReplaced || tensor.info.type.isFloat else {
-      throw .type(tensor.info.name, tensor.info.type, by: nil)
+    guard tensor.info.type.isFloat || tensor.operations.contains(where: \.takesAnyType) else {
+      throw AdapterError.type(name, tensor.info.type, by: nil)
     }
   }
 
   /// The parameters that are changed, each with its operations.
   private static func parameters(
     of adapter: Adapter
-  ) throws(RuntimeError) -> [ParameterBinding.Parameter] {
+  ) throws -> [ParameterBinding.Parameter] {
     var parameters: [ParameterBinding.Parameter] = []
     var places: [Name: Int] = [:]
     for operation in adapter.operations {
-      if case .unsupported(_, let reason) = operation {
-        throw .notMergeable("\(reason) is not supported")
+      if let reason = operation.reasonNotApplied {
+        throw AdapterError.notMergeable("\(reason) is not supported", kind: .unknownOperation)
       }
       guard let name = operation.target?.name else { continue }
       let place = places[name, default: parameters.count]
@@ -119,8 +113,8 @@ public struct BoundAdapter: Sendable {
 extension BoundAdapter {
   /// The adapter with the base recorded in it: its fingerprint and its architecture.
   ///
-  /// - Throws: `RuntimeError.checkpoint` where the base cannot be read.
-  public func recordingBase(_ checkpoint: Checkpoint) throws(RuntimeError) -> Adapter {
+  /// - Throws: `CheckpointError` where the base cannot be read.
+  public func recordingBase(_ checkpoint: Checkpoint) throws -> Adapter {
     var adapter = adapter
     var base =
       adapter.base ?? BaseRecord(name: nil, revision: nil, architecture: nil, fingerprint: nil)
@@ -132,19 +126,12 @@ extension BoundAdapter {
   }
 }
 
-extension Operation {
-  /// Whether this part of it sees its tensor as a stack of matrices.
-  fileprivate func isOnStack(_ part: ParameterChange.Part) -> Bool {
-    if case .region = part { return true }
-    guard case .addLowRank(let low) = self, case .whole = part else { return false }
-    return low.experts != nil
-  }
-
-  /// Whether this part of it may meet one that does.
-  fileprivate func isForStacks(_ part: ParameterChange.Part) -> Bool {
-    switch self {
-    case .add, .replace: true
-    default: isOnStack(part)
+extension BoundOperation {
+  /// Whether the bytes of its tensor need not be floats.
+  fileprivate var takesAnyType: Bool {
+    switch laws?.manner {
+    case .replaces, .restores: true
+    case .adds, .transforms, .rotates, .replacesRows, .precedes, nil: false
     }
   }
 }

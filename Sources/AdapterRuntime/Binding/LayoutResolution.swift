@@ -25,15 +25,15 @@ struct LayoutResolution {
   /// A decision; nil where nothing decides.
   func layout(
     of target: Target, _ extent: Extent, _ shape: Shape, _ stored: Name
-  ) throws(RuntimeError) -> (Layout, LayoutSource)? {
+  ) throws -> (Layout, LayoutSource)? {
     let fitting = [Layout.outIn, .inOut].filter { extent.fits(shape.dimensions, $0) }
     guard let only = fitting.first else {
-      throw .shape(
+      throw AdapterError.shape(
         target.name, expected: extent.description(target.layout ?? .outIn), found: shape)
     }
     if fitting.count == 1 {
       if [.base, .kind].contains(target.layoutSource), target.layout != only {
-        throw .layoutConflict(
+        throw AdapterError.layoutConflict(
           target.name,
           "recorded as \(target.layout?.rawValue ?? ""), stored as \(only.rawValue)")
       }
@@ -46,7 +46,7 @@ struct LayoutResolution {
   /// last, and must not contradict either. An embedding is a lookup table whatever lies beside it.
   private func squareLayout(
     of target: Target, _ extent: Extent, stored: Name
-  ) throws(RuntimeError) -> (Layout, LayoutSource)? {
+  ) throws -> (Layout, LayoutSource)? {
     let recorded: (Layout, LayoutSource)? =
       target.layout.flatMap { layout in
         layout == .unresolved ? nil : (layout, target.layoutSource ?? .flag)
@@ -56,12 +56,12 @@ struct LayoutResolution {
     var shown: (Layout, LayoutSource)?
     if !extent.isStack { shown = bySiblings(of: stored) ?? byModelType() }
     if let shown, let recorded, shown.0 != recorded.0, ![.name, .flag].contains(recorded.1) {
-      throw .layoutConflict(
+      throw AdapterError.layoutConflict(
         target.name, "recorded as \(recorded.0.rawValue), the base shows \(shown.0.rawValue)")
     }
     guard let decision = shown ?? recorded else { return userLayout.map { ($0, .user) } }
     guard userLayout == nil || userLayout == decision.0 else {
-      throw .layoutConflict(
+      throw AdapterError.layoutConflict(
         target.name, "\(decision.0.rawValue) by \(decision.1.rawValue), whatever the user says"
       )
     }

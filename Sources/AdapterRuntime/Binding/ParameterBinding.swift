@@ -37,10 +37,10 @@ struct ParameterBinding {
 
     /// Whether a base may lack it.
     func canBeAbsent(_ choices: BindingChoices) -> Bool {
-      switch operations.first {
-      case .replace(let replace): replace.absent != .refuse
-      case .add: choices.missingBias == .create && name.hasSuffix("bias")
-      default: false
+      switch operations.first?.kind?.laws.absence {
+      case .skip, .make: true
+      case .makeBias: choices.missingBias == .create && name.hasSuffix("bias")
+      case .refuse, nil: false
       }
     }
 
@@ -48,10 +48,10 @@ struct ParameterBinding {
     func fits(_ shape: [Int]) -> Bool {
       var shape = shape
       for operation in operations {
-        guard let payload = operation.payload else { return false }
+        guard let kind = operation.kind else { return false }
         let layouts: [Layout] = operation.target?.layout == nil ? [.outIn] : [.outIn, .inOut]
-        guard layouts.contains(where: { payload.extent.fits(shape, $0) }) else { return false }
-        if case .replace(let replace) = operation { shape = replace.value.shape }
+        guard layouts.contains(where: { kind.extent.fits(shape, $0) }) else { return false }
+        if let value = kind.laws.manner.value { shape = value.shape }
       }
       return true
     }
@@ -61,11 +61,11 @@ struct ParameterBinding {
 
   init(
     _ parameters: [Parameter], in checkpoint: Checkpoint, choices: BindingChoices
-  ) throws(RuntimeError) {
+  ) throws {
     self.checkpoint = checkpoint
     let byName = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0) })
     for name in choices.names.keys.sorted() where byName[name] == nil {
-      throw .notMergeable("--map \(name): the adapter does not change it")
+      throw AdapterError.unusedName(name)
     }
     try Self.checkShapes(parameters.filter { choices.names[$0.name] == nil }, checkpoint)
     let required = parameters.filter { !$0.canBeAbsent(choices) }
@@ -73,7 +73,7 @@ struct ParameterBinding {
     do throws(NameBinding.Failure) {
       binding = try Self.bind(required, byName, checkpoint, choices)
     } catch {
-      throw .binding(error)
+      throw AdapterError.binding(error)
     }
     var places: [Name: Place] = [:]
     var rule = binding.rule
@@ -117,13 +117,13 @@ struct ParameterBinding {
   /// the wrong one, and no other name can mend that.
   private static func checkShapes(
     _ parameters: [Parameter], _ checkpoint: Checkpoint
-  ) throws(RuntimeError) {
+  ) throws {
     for parameter in parameters {
       guard let stored = checkpoint.tensor(parameter.name)?.info,
         !parameter.fits(stored.shape.dimensions), let first = parameter.operations.first,
-        let extent = first.payload?.extent
+        let extent = first.kind?.extent
       else { continue }
-      throw .shape(
+      throw AdapterError.shape(
         parameter.name, expected: extent.description(first.target?.layout ?? .outIn),
         found: stored.shape)
     }
@@ -163,26 +163,28 @@ struct ParameterBinding {
   private static func view(
     of parameter: Parameter, _ name: Name, _ checkpoint: Checkpoint, _ choices: BindingChoices
   ) -> Place? {
-    guard parameter.operations.count == 1, case .addLowRank(let low) = parameter.operations[0],
-      low.magnitude == nil, !low.isWide
+    guard parameter.operations.count == 1, let target = parameter.operations[0].target,
+      let kind = parameter.operations[0].kind, kind.laws.canBeCut,
+      let product = kind.lowRank?.product
     else { return nil }
-    guard low.experts != nil else {
-      guard low.weight.layout != .inOut,
+    guard product.experts != nil else {
+      guard target.layout != .inOut,
         let (stored, rows) = ExpertViews.region(
-          of: name, rows: low.outputCount, columns: low.inputCount, in: checkpoint),
+          of: name, rows: product.outputCount, columns: product.inputCount, in: checkpoint),
         let tensor = checkpoint.tensor(stored)
       else { return nil }
       return .region(tensor, rows: rows)
     }
-    return parts(of: low, name, checkpoint, choices)
+    return parts(of: product, target, name, checkpoint, choices)
   }
 
   /// The parts of a stack, by the layout that their shapes show; of square ones, by what is recorded, or
   /// the user says.
   private static func parts(
-    of low: AddLowRank, _ name: Name, _ checkpoint: Checkpoint, _ choices: BindingChoices
+    of low: LowRankProduct, _ target: Target, _ name: Name, _ checkpoint: Checkpoint,
+    _ choices: BindingChoices
   ) -> Place? {
-    let recorded = low.weight.layout == .unresolved ? choices.layout : low.weight.layout
+    let recorded = target.layout == .unresolved ? choices.layout : target.layout
     let isSquare = low.outputCount == low.inputCount
     var found: (parts: [ExpertViews.Part], layout: Layout)?
     for layout in [Layout.outIn, .inOut] where !isSquare || layout == recorded ?? .outIn {

@@ -1,4 +1,5 @@
 internal import Checkpoints
+internal import Operations
 internal import Storage
 internal import StrictJSON
 
@@ -15,7 +16,7 @@ struct QuantisedTargets {
 
   /// Refuses targets under the names that they are known by: their own, one that was recorded, or one that the
   /// user gives.
-  func refuseNamed(_ choices: BindingChoices) throws(RuntimeError) {
+  func refuseNamed(_ choices: BindingChoices) throws {
     try refuse(
       parameters.flatMap { parameter -> [Name] in
         if let given = choices.names[parameter.name] { return [given] }
@@ -24,7 +25,7 @@ struct QuantisedTargets {
   }
 
   /// Refuses targets where they were found.
-  func refuseBound(_ binding: ParameterBinding) throws(RuntimeError) {
+  func refuseBound(_ binding: ParameterBinding) throws {
     try refuse(
       parameters.flatMap { parameter -> [Name] in
         switch binding[parameter.name] {
@@ -37,8 +38,8 @@ struct QuantisedTargets {
 
   /// What to say instead of an error of names that cannot be found: where a base has them quantised under
   /// another prefix, or as single experts, that is why.
-  func reason(of error: RuntimeError) -> RuntimeError {
-    guard case .binding(.unbound) = error else { return error }
+  func reason(of error: AdapterError) -> AdapterError {
+    guard error.kind == .unbound else { return error }
     let absent = parameters.map(\.name).filter { checkpoint.tensor($0) == nil }
     let (endings, stacks) = (
       Set(absent.map(Self.ending)), Set(absent.compactMap(Self.stackOfExperts(holding:)))
@@ -50,11 +51,11 @@ struct QuantisedTargets {
     return refusal(found) ?? error
   }
 
-  private func refuse(_ names: [Name]) throws(RuntimeError) {
+  private func refuse(_ names: [Name]) throws {
     if let refusal = refusal(names) { throw refusal }
   }
 
-  private func refusal(_ names: [Name]) -> RuntimeError? {
+  private func refusal(_ names: [Name]) -> AdapterError? {
     let found = Set(names).sorted().filter { checkpoint.quantisation(of: $0) != nil }
     guard let scheme = found.first.flatMap(checkpoint.quantisation) else { return nil }
     return .otherBase(.quantised(scheme, found))

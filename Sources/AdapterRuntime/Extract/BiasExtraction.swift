@@ -50,10 +50,10 @@ public struct BiasExtraction: Sendable {
   ///   - base: the base.
   ///   - tuned: the fine-tuned model; or its biases alone, if it holds nothing else.
   ///   - options: what is wanted.
-  /// - Throws: `RuntimeError` where the two do not belong together, or differ in more than biases.
+  /// - Throws: `AdapterError` where the two do not belong together, or differ in more than biases.
   public init(
     from base: Checkpoint, to tuned: Checkpoint, options: Options = Options()
-  ) throws(RuntimeError) {
+  ) throws {
     try Self.checkPair(base, tuned)
     var left: [Name] = []
     var forms: [(name: Name, form: Form)] = []
@@ -68,11 +68,11 @@ public struct BiasExtraction: Sendable {
         continue
       }
       let change = try BiasChange(before, tensor, holdsValue: options.holdsValues)
-      operations.append(try decoding { () throws(FormatError) in try change.operation() })
+      operations.append(try change.operation())
       tensors.append(change.tensor)
       forms.append((tensor.info.name, change.form))
     }
-    guard left.isEmpty || options.leavesOthers else { throw .otherChanges(left) }
+    guard left.isEmpty || options.leavesOthers else { throw AdapterError.otherChanges(left) }
     self.left = left
     self.forms = forms
     let plain = Adapter(
@@ -92,34 +92,32 @@ public struct BiasExtraction: Sendable {
   /// Both have the same tensors; of a model's biases alone, none that the base lacks.
   private static func checkPair(
     _ base: Checkpoint, _ tuned: Checkpoint
-  ) throws(RuntimeError) {
+  ) throws {
     for tensor in tuned.tensors {
       guard let before = base.tensor(tensor.info.name) else {
-        throw .notSameModel("\(tensor.info.name) is not in the base")
+        throw AdapterError.notSameModel("\(tensor.info.name) is not in the base")
       }
       guard before.info == tensor.info else {
-        throw .notSameModel(
+        throw AdapterError.notSameModel(
           "\(tensor.info.name) is \(before.info.type.rawValue) \(before.info.shape) in the base, "
             + "\(tensor.info.type.rawValue) \(tensor.info.shape) in the other")
       }
     }
     guard !tuned.tensors.allSatisfy({ isBias($0.info) }) else { return }
     for name in base.names where tuned.tensor(name) == nil {
-      throw .notSameModel("\(name) is in the base only")
+      throw AdapterError.notSameModel("\(name) is in the base only")
     }
   }
 
   private static func differ(
     _ left: StoredTensor, _ right: StoredTensor
-  ) throws(RuntimeError) -> Bool {
+  ) throws -> Bool {
     let piece = 1 << 22
     for start in stride(from: 0, to: left.info.byteCount, by: piece) {
       let count = min(piece, left.info.byteCount - start)
-      let isEqual = try storing { () throws(StorageError) in
-        let first = try left.file.bytes(at: left.offset + UInt64(start), count: count)
-        return first == (try right.file.bytes(at: right.offset + UInt64(start), count: count))
-      }
-      if !isEqual { return true }
+      let first = try left.file.bytes(at: left.offset + UInt64(start), count: count)
+      let second = try right.file.bytes(at: right.offset + UInt64(start), count: count)
+      if first != second { return true }
     }
     return false
   }
@@ -134,14 +132,12 @@ private struct BiasChange {
 
   init(
     _ before: StoredTensor, _ after: StoredTensor, holdsValue: Bool
-  ) throws(RuntimeError) {
+  ) throws {
     let info = before.info
-    let (old, new) = try storing { () throws(StorageError) in
-      (
-        try before.file.bytes(at: before.offset, count: info.byteCount),
-        try after.file.bytes(at: after.offset, count: info.byteCount)
-      )
-    }
+    let (old, new) = try (
+      before.file.bytes(at: before.offset, count: info.byteCount),
+      after.file.bytes(at: after.offset, count: info.byteCount)
+    )
     name = info.name
     result = Digest(of: new)
     if !holdsValue {
@@ -158,13 +154,13 @@ private struct BiasChange {
     tensor = TensorContents(info, bytes: MemoryBytes(new), offset: 0)
   }
 
-  func operation() throws(FormatError) -> Operation {
+  func operation() throws -> Operation {
     let operand = TypedOperand(tensor.info)
     if form == .value {
       return try Operation(
-        Replace(parameter: Target(name), value: operand, result: result))
+        Replace(target: Target(name), value: operand, result: result))
     }
     return try Operation(
-      Add(parameter: Target(name), delta: operand, scale: 1, result: result))
+      Add(target: Target(name), delta: operand, scale: 1, result: result))
   }
 }

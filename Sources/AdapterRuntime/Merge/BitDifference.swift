@@ -7,17 +7,17 @@ extension BitFactors {
   /// multiplied in; nil for any other change.
   ///
   /// - Parameters:
-  ///   - changes: all changes of a tensor.
+  ///   - operations: all operations on a tensor.
   ///   - shape: the tensor's.
   /// - Throws: `FormatError` where operands cannot be read.
-  init?(_ changes: [ParameterChange], shape: Shape) throws(FormatError) {
-    let grid = TileGrid(shape, of: .f32, changes: changes)
+  init?(_ operations: [BoundOperation], shape: Shape) throws {
+    let grid = TileGrid(shape, of: .f32, operations: operations)
     var parts: [BitFactors] = []
-    for change in changes {
-      guard case .addLowRank(let low) = change.operation, case .whole = change.part,
-        low.magnitude == nil, low.experts == nil
+    for operation in operations {
+      guard operation.part == .whole, let kind = operation.operation.kind,
+        let low = kind.lowRank, low.product.isChange, low.product.experts == nil
       else { return nil }
-      parts.append(try BitFactors(low, change, columns: grid.columns))
+      parts.append(try BitFactors(low, kind.parameter?.layout ?? .outIn, operation, shape))
     }
     guard !parts.isEmpty else { return nil }
     let left = (0..<grid.rows).flatMap { row in
@@ -28,23 +28,20 @@ extension BitFactors {
   }
 
   private init(
-    _ low: AddLowRank, _ change: ParameterChange, columns: Int
-  ) throws(FormatError) {
-    var loader = OperandLoader(change.adapter)
+    _ low: any LowRankKind, _ layout: Layout, _ operation: BoundOperation, _ shape: Shape
+  ) throws {
+    var operands = OperandLoader(operation.adapter)
     // Operands may be F64.
-    var factors: LowRankFactors<Double> = try low.factors(&loader)
-    let layout = try low.weight.decidedLayout()
-    if low.isWide {
-      factors = factors.columns(0..<(layout == .outIn ? columns : factors.inputCount))
-    }
-    let scale = low.scale * change.weight
+    let all: [LowRankFactors<Double>] = try low.factors(&operands, shape)
+    let factors = all[0]
+    let scale = factors.scale * operation.factor
     let (a, b) = (factors.a.map(Float.init), factors.b.map { Float($0 * scale) })
-    let (rank, inputs, outputs) = (factors.rank, factors.inputCount, low.outputCount)
     if layout == .outIn {
-      self.init(left: b, right: a, rank: rank)
+      self.init(left: b, right: a, rank: factors.rank)
     } else {
       self.init(
-        left: transposed(a, rank, inputs), right: transposed(b, outputs, rank), rank: rank)
+        left: transposed(a, factors.rank, factors.inputCount),
+        right: transposed(b, low.product.outputCount, factors.rank), rank: factors.rank)
     }
   }
 }

@@ -45,20 +45,18 @@ public struct Merge: Sendable {
   ///   - scope: how much of it.
   ///   - replacing: whether what is there may be replaced.
   ///   - progress: takes the bytes written since the last call and the total; called from any thread.
-  /// - Throws: `RuntimeError`; then nothing is left behind, but for parts that are finished.
+  /// - Throws: `AdapterError`; then nothing is left behind, but for parts that are finished.
   /// - Returns: what was done.
   @discardableResult
   public func write(
     to target: FilePath, _ scope: Scope = .all, replacing: Bool,
     progress: @escaping @Sendable (_ written: Int, _ total: UInt64) -> Void = { _, _ in }
-  ) throws(RuntimeError) -> MergeReceipt {
-    try storing { () throws(StorageError) in
-      try target.checkDistinct(from: view.checkpoint.inputs)
-    }
+  ) throws -> MergeReceipt {
+    try target.checkDistinct(from: view.checkpoint.inputs)
     let files = try MergeFiles(view, plans, isResharded: isResharded)
     var receipt = MergeReceipt(output: target, applied: view.receipt, notes: files.notes)
     guard writesFolder else {
-      guard scope == .all else { throw .notSharded }
+      guard scope == .all else { throw AdapterError.notSharded }
       receipt.proven = try proveResults(of: plans)
       let total = plans[0].byteCount
       try write(plans[0], to: target, replacing: replacing, { progress($0, total) }, &receipt)
@@ -72,7 +70,7 @@ public struct Merge: Sendable {
     receipt.resumedShards = plans.indices.filter { !missing.contains($0) }.map { plans[$0].name }
     switch scope {
     case .finish:
-      guard missing.isEmpty else { throw .partsMissing(missing.map { plans[$0].name }) }
+      guard missing.isEmpty else { throw AdapterError.partsMissing(missing.map { plans[$0].name }) }
     case .part(let number, let count):
       precondition((1...count).contains(number), "part \(number) of \(count)")
       let share = MergeJob.shares(of: plans, count: count)[number - 1]
@@ -84,7 +82,7 @@ public struct Merge: Sendable {
     try write(missing, in: output, progress, &receipt)
     if case .part = scope { return receipt }
     try files.write(into: output.temporary)
-    try storing { () throws(StorageError) in try output.commit() }
+    try output.commit()
     receipt.copiedFiles = files.copied
     receipt.editedFiles = files.edited.map(\.name)
     receipt.omittedFiles = files.omitted
@@ -93,21 +91,17 @@ public struct Merge: Sendable {
 
   private func folder(
     _ target: FilePath, _ scope: Scope, _ files: MergeFiles, _ replacing: Bool
-  ) throws(RuntimeError) -> OutputFolder {
+  ) throws -> OutputFolder {
     let job = try MergeJob(view, plans)
     let names = plans.map(\.name) + files.copied + files.edited.map(\.name)
-    return try storing { () throws(StorageError) in
-      try OutputFolder(
-        target, names: names, replacing: replacing,
-        lifetime: scope == .all ? .job(job.tag) : .shared(job.tag))
-    }
+    return try OutputFolder(
+      target, names: names, replacing: replacing,
+      lifetime: scope == .all ? .job(job.tag) : .shared(job.tag))
   }
 
   /// Whether a file of the folder is there: it got its name when it was whole.
-  private func isFinished(_ plan: ShardPlan, in folder: FilePath) throws(RuntimeError) -> Bool {
-    let file = try storing { () throws(StorageError) in
-      try File.ifThere(folder.appending(plan.name))
-    }
+  private func isFinished(_ plan: ShardPlan, in folder: FilePath) throws -> Bool {
+    let file = try File.ifThere(folder.appending(plan.name))
     return file?.count == plan.byteCount
   }
 }
@@ -118,7 +112,7 @@ extension Merge {
   private func write(
     _ indices: [Int], in output: OutputFolder,
     _ progress: @escaping @Sendable (Int, UInt64) -> Void, _ receipt: inout MergeReceipt
-  ) throws(RuntimeError) {
+  ) throws {
     let total = indices.reduce(0) { $0 + plans[$1].byteCount }
     for index in indices {
       let path = output.temporary.appending(plans[index].name)
@@ -131,19 +125,17 @@ extension Merge {
   private func write(
     _ plan: ShardPlan, to path: FilePath, replacing: Bool,
     _ report: @escaping @Sendable (Int) -> Void, _ receipt: inout MergeReceipt
-  ) throws(RuntimeError) {
-    let (file, blocks) = try storing { () throws(StorageError) in
-      let file = try OutputFile(path, replacing: replacing)
-      return (file, try BlockOutput(file, byteCount: plan.byteCount))
-    }
+  ) throws {
+    let file = try OutputFile(path, replacing: replacing)
+    let blocks = try BlockOutput(file, byteCount: plan.byteCount)
     let survival = try ShardWriter(view, plan, output: blocks, report: report).run()
     try checkSources(of: plan)
-    try storing { () throws(StorageError) in try file.commit() }
+    try file.commit()
     receipt.add(plan, survival)
   }
 
   /// Half of one base and half of another would be none: what was read must be what was opened.
-  private func checkSources(of plan: ShardPlan) throws(RuntimeError) {
+  private func checkSources(of plan: ShardPlan) throws {
     var checked = Set<FilePath>()
     for run in plan.runs {
       let file: File? =
@@ -153,24 +145,24 @@ extension Merge {
         case .adapted(let tensor): tensor.origin?.file
         }
       guard let file, checked.insert(file.path).inserted else { continue }
-      try storing { () throws(StorageError) in try file.checkUnchanged() }
+      try file.checkUnchanged()
     }
   }
 
   /// Tensors whose bytes after the change the adapter has recorded: on its own base they must come
   /// out so, or nothing is written.
-  private func proveResults(of plans: [ShardPlan]) throws(RuntimeError) -> [Name] {
+  private func proveResults(of plans: [ShardPlan]) throws -> [Name] {
     guard view.resultType == nil else { return [] }
     let names = Set(plans.flatMap { $0.tensors.map(\.name) })
     let recorded = view.tensors.filter {
       $0.recordedResult != nil && names.contains($0.info.name)
     }
-    let isProven = try recorded.concurrentMap { tensor throws(RuntimeError) in
+    let isProven = try recorded.concurrentMap { tensor in
       try view.reader(of: tensor.info.name)?.digest() == tensor.recordedResult
     }
     for (tensor, isProven) in zip(recorded, isProven) where !isProven {
-      if tensor.owners.allSatisfy({ view.adapters[$0].verdict == .exact }) {
-        throw .otherResult(tensor.info.name)
+      if tensor.operations.allSatisfy({ view.adapters[$0.owner].verdict == .exact }) {
+        throw AdapterError.otherResult(tensor.info.name)
       }
     }
     return zip(recorded, isProven).filter(\.1).map(\.0.info.name)

@@ -30,8 +30,8 @@ struct MergeFiles {
   ///   - view: what is merged.
   ///   - plans: the files with weights.
   ///   - isResharded: whether these are others than the base's.
-  /// - Throws: `RuntimeError` where the folder or a file that is to be mended cannot be read.
-  init(_ view: AdaptedCheckpoint, _ plans: [ShardPlan], isResharded: Bool) throws(RuntimeError) {
+  /// - Throws: `AdapterError` where the folder or a file that is to be mended cannot be read.
+  init(_ view: AdaptedCheckpoint, _ plans: [ShardPlan], isResharded: Bool) throws {
     self.view = view
     self.plans = plans
     folder = view.checkpoint.folder
@@ -50,12 +50,12 @@ struct MergeFiles {
   /// The files of the base's folder that are none of its shards; an index that is not kept has another in its place.
   private static func others(
     in checkpoint: Checkpoint, keepingIndex: Bool
-  ) throws(RuntimeError) -> (copied: [String], omitted: [String]) {
+  ) throws -> (copied: [String], omitted: [String]) {
     guard let folder = checkpoint.folder else { return ([], []) }
     let index = checkpoint.indexPath?.lastComponent?.string
     let shards = Set(checkpoint.shards.map(\.name))
     var (copied, omitted): ([String], [String]) = ([], [])
-    let names = try storing { () throws(StorageError) in try Platform.list(folder) }
+    let names = try Platform.list(folder)
     for name in names where !shards.contains(name) && (keepingIndex || name != index) {
       let isWeights = name != index && weightSuffixes.contains { name.hasSuffix($0) }
       let isFile = FileStatus(of: folder.appending(name))?.isRegular == true
@@ -69,23 +69,19 @@ struct MergeFiles {
   }
 
   /// Writes them into a folder.
-  func write(into target: FilePath) throws(RuntimeError) {
+  func write(into target: FilePath) throws {
     for file in edited {
-      try storing { () throws(StorageError) in
-        let output = try OutputFile(target.appending(file.name), replacing: true)
-        try output.write(file.contents)
-        try output.commit()
-      }
+      let output = try OutputFile(target.appending(file.name), replacing: true)
+      try output.write(file.contents)
+      try output.commit()
     }
     for name in copied {
       guard let source = folder?.appending(name) else { continue }
-      try storing { () throws(StorageError) in
-        let file = try File(source)
-        let output = try OutputFile(target.appending(name), replacing: true)
-        try output.copy(from: file, range: 0..<file.count)
-        try file.checkUnchanged()
-        try output.commit()
-      }
+      let file = try File(source)
+      let output = try OutputFile(target.appending(name), replacing: true)
+      try output.copy(from: file, range: 0..<file.count)
+      try file.checkUnchanged()
+      try output.commit()
     }
   }
 
@@ -101,12 +97,10 @@ struct MergeFiles {
   }
 
   /// A file that the change of the weights makes untrue, mended; nil for one that stays.
-  private func mended(_ name: String, _ path: FilePath) throws(RuntimeError) -> [UInt8]? {
+  private func mended(_ name: String, _ path: FilePath) throws -> [UInt8]? {
     if name == view.checkpoint.indexPath?.lastComponent?.string {
       guard plans.contains(where: { $0.header != nil }) else { return nil }
-      return try checking { () throws(CheckpointError) in
-        try ShardIndex.encode(indexed, instead: path)
-      }
+      return try ShardIndex.encode(indexed, instead: path)
     }
     return name == "config.json" ? try mendedConfig(path) : nil
   }
@@ -116,26 +110,22 @@ struct MergeFiles {
   }
 
   /// The index of other shards than the base's, with whatever else the base's says.
-  private func newIndex() throws(RuntimeError) -> [UInt8] {
-    try checking { () throws(CheckpointError) in
-      if let path = view.checkpoint.indexPath {
-        return try ShardIndex.encode(indexed, instead: path)
-      }
-      let empty = Array(#"{"metadata":{"total_size":0},"weight_map":{}}"#.utf8)
-      return try ShardIndex.encode(indexed, instead: empty, view.checkpoint.path)
+  private func newIndex() throws -> [UInt8] {
+    if let path = view.checkpoint.indexPath {
+      return try ShardIndex.encode(indexed, instead: path)
     }
+    let empty = Array(#"{"metadata":{"total_size":0},"weight_map":{}}"#.utf8)
+    return try ShardIndex.encode(indexed, instead: empty, view.checkpoint.path)
   }
 
-  private func mendedConfig(_ path: FilePath) throws(RuntimeError) -> [UInt8]? {
+  private func mendedConfig(_ path: FilePath) throws -> [UInt8]? {
     let sizes = resizedVocabularies.compactMap { tensor in
       view.checkpoint.tensor(tensor.info.name).map {
         (before: $0.info.shape.dimensions[0], after: tensor.info.shape.dimensions[0])
       }
     }
     guard isUntied || !sizes.isEmpty || view.resultType != nil else { return nil }
-    let bytes = try storing { () throws(StorageError) in
-      try File(path).contents(limit: Self.maximumConfigByteCount)
-    }
+    let bytes = try File(path).contents(limit: Self.maximumConfigByteCount)
     // One of that size is none that could be read before either.
     guard let bytes else { return nil }
     var config = ConfigText(String(decoding: bytes, as: UTF8.self))

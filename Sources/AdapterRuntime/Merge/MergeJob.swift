@@ -13,7 +13,7 @@ struct MergeJob {
   /// The name of the folder's kind and the job.
   let tag: String
 
-  init(_ view: AdaptedCheckpoint, _ plans: [ShardPlan]) throws(RuntimeError) {
+  init(_ view: AdaptedCheckpoint, _ plans: [ShardPlan]) throws {
     var hasher = DigestHasher()
     func add(_ text: String) { hasher.update(Array(text.utf8) + [0]) }
     add("merge \(toolVersion)")
@@ -24,9 +24,7 @@ struct MergeJob {
       add("\(applied.weight)")
       let digest = applied.bound.adapter.file?.file.digest
       add(digest?.description ?? "")
-      let manifest = try decoding { () throws(FormatError) in
-        try applied.bound.adapter.manifestText()
-      }
+      let manifest = try applied.bound.adapter.manifestText()
       hasher.update(manifest)
     }
     for plan in plans {

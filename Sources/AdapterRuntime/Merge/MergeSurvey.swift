@@ -16,14 +16,14 @@ public struct MergeSurvey: Sendable {
   /// - Parameters:
   ///   - view: what would be written.
   ///   - report: told how many of how many bytes have been worked out; from any thread.
-  /// - Throws: `RuntimeError` as a merge does.
+  /// - Throws: `AdapterError` as a merge does.
   public init(
     _ view: AdaptedCheckpoint,
     _ report: @Sendable (_ count: Int, _ total: UInt64) -> Void = { _, _ in }
-  ) throws(RuntimeError) {
+  ) throws {
     applied = view.receipt
     let total = view.tensors.reduce(0 as UInt64) { $0 + UInt64($1.info.byteCount) }
-    let all = try view.tensors.concurrentMap { tensor throws(RuntimeError) in
+    let all = try view.tensors.concurrentMap { tensor in
       defer { report(tensor.info.byteCount, total) }
       return try view.reader(of: tensor.info.name)?.survival() ?? Survival()
     }

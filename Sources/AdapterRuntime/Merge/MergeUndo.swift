@@ -18,17 +18,19 @@ public struct MergeUndo: Sendable {
   /// Refuses a merge that it could not take back.
   ///
   /// - Parameter view: what is to be merged.
-  /// - Throws: `RuntimeError.notUndoable`.
-  public static func check(_ view: AdaptedCheckpoint) throws(RuntimeError) {
-    if view.resultType != nil { throw .notUndoable("all tensors get another element type") }
+  /// - Throws: `AdapterError`.
+  public static func check(_ view: AdaptedCheckpoint) throws {
+    if view.resultType != nil {
+      throw AdapterError.notUndoable("all tensors get another element type")
+    }
     for tensor in view.tensors {
       guard tensor.info.type.bitWidth.isMultiple(of: 8) else {
-        throw .notUndoable("\(tensor.info.name) has elements that are parts of bytes")
+        throw AdapterError.notUndoable("\(tensor.info.name) has elements that are parts of bytes")
       }
       switch tensor.kind {
       case .changed, .converted: break
-      case .created: throw .notUndoable("\(tensor.info.name) is new")
-      case .resized: throw .notUndoable("\(tensor.info.name) gets another size")
+      case .created: throw AdapterError.notUndoable("\(tensor.info.name) is new")
+      case .resized: throw AdapterError.notUndoable("\(tensor.info.name) gets another size")
       }
     }
   }
@@ -38,10 +40,10 @@ public struct MergeUndo: Sendable {
   /// - Parameters:
   ///   - view: what was merged.
   ///   - merged: the result.
-  /// - Throws: `RuntimeError` where either cannot be read.
-  public init(of view: AdaptedCheckpoint, in merged: Checkpoint) throws(RuntimeError) {
+  /// - Throws: `AdapterError` where either cannot be read.
+  public init(of view: AdaptedCheckpoint, in merged: Checkpoint) throws {
     try Self.check(view)
-    let undone = try view.tensors.concurrentMap { tensor throws(RuntimeError) in
+    let undone = try view.tensors.concurrentMap { tensor in
       try UndoneTensor(tensor, in: view.checkpoint, merged)
     }
     var operations: [Operation] = []
@@ -62,14 +64,13 @@ private struct UndoneTensor: Sendable {
 
   init(
     _ tensor: AdaptedTensor, in base: Checkpoint, _ merged: Checkpoint
-  ) throws(RuntimeError) {
+  ) throws {
     let name = tensor.info.name
     guard let before = base.tensor(name), let after = merged.tensor(name),
       before.info == after.info
-    else { throw .notSameModel("\(name) is not as it was merged") }
-    let factors = try decoding { () throws(FormatError) in
-      before.info.type.isFloat ? try BitFactors(tensor.changes, shape: before.info.shape) : nil
-    }
+    else { throw AdapterError.notSameModel("\(name) is not as it was merged") }
+    let factors =
+      try before.info.type.isFloat ? BitFactors(tensor.operations, shape: before.info.shape) : nil
     difference = BitDifferences(base: before, merged: after, factors: factors)
     digest = try TensorReader(before).digest()
   }
@@ -93,14 +94,12 @@ private struct UndoneTensor: Sendable {
   }
 
   var operation: Operation {
-    get throws(RuntimeError) {
+    get throws {
       let (bits, left, right) = infos
-      return try decoding { () throws(FormatError) in
-        try Operation(
-          Restore(
-            parameter: Target(name), difference: TypedOperand(bits),
-            left: left.map(TypedOperand.init), right: right.map(TypedOperand.init), result: digest))
-      }
+      return try Operation(
+        Restore(
+          target: Target(name), difference: TypedOperand(bits),
+          left: left.map(TypedOperand.init), right: right.map(TypedOperand.init), result: digest))
     }
   }
 

@@ -15,7 +15,7 @@ struct ShardWriter: Sendable {
   private let output: BlockOutput
   private let report: @Sendable (Int) -> Void
   /// For each run, its change where it has one.
-  private let changes: [PendingChange?]
+  private let changes: [PendingTensor?]
 
   /// Threads: two for each core, since half of them wait for the disk, and no more than memory is meant for.
   private static let workerCount = min(2 * ConcurrentWork.workers, 16)
@@ -35,17 +35,17 @@ struct ShardWriter: Sendable {
       guard case .adapted(let tensor) = run.contents else { return nil }
       let first = run.range.lowerBound / blockByteCount
       let last = (run.range.upperBound - 1) / blockByteCount
-      return PendingChange(tensor, blockCount: Int(last - first) + 1)
+      return PendingTensor(tensor, blockCount: Int(last - first) + 1)
     }
   }
 
   /// Does the work; the first error of any thread ends it.
   ///
   /// - Returns: what rounding leaves of the change of each tensor, in samples.
-  func run() throws(RuntimeError) -> [Name: Survival] {
+  func run() throws -> [Name: Survival] {
     let workers = Slots<BlockWorker?>(repeating: nil, count: Self.workerCount)
     try ConcurrentWork.perform(output.blockCount, threads: Self.workerCount) {
-      (index, number) throws(RuntimeError) in
+      (index, number) in
       let worker = workers[number] ?? BlockWorker(measuringEvery: Self.survivalStride)
       workers[number] = worker
       try write(index, worker)
@@ -57,7 +57,7 @@ struct ShardWriter: Sendable {
     return survival
   }
 
-  private func write(_ index: Int, _ worker: BlockWorker) throws(RuntimeError) {
+  private func write(_ index: Int, _ worker: BlockWorker) throws {
     let block = output.range(ofBlock: index)
     let first = firstRun(after: block.lowerBound)
     defer { report(block.count) }
@@ -65,9 +65,7 @@ struct ShardWriter: Sendable {
       case .stored(let file, let offset) = plan.runs[first].contents
     {
       let start = offset + block.lowerBound - plan.runs[first].range.lowerBound
-      return try storing { () throws(StorageError) in
-        try output.copy(from: file, at: start, block: index)
-      }
+      return try output.copy(from: file, at: start, block: index)
     }
     var place = first
     while place < plan.runs.count, plan.runs[place].range.lowerBound < block.upperBound {
@@ -78,10 +76,8 @@ struct ShardWriter: Sendable {
       try unsafe fill(memory, from: place, at: range.lowerBound, worker)
       place += 1
     }
-    try storing { () throws(StorageError) in
-      try unsafe output.write(
-        UnsafeRawBufferPointer(rebasing: worker.block[..<block.count]), block: index)
-    }
+    try unsafe output.write(
+      UnsafeRawBufferPointer(rebasing: worker.block[..<block.count]), block: index)
   }
 
   /// The first run that ends after a place.
@@ -98,7 +94,7 @@ struct ShardWriter: Sendable {
   private func fill(
     _ memory: UnsafeMutableRawBufferPointer, from place: Int, at start: UInt64,
     _ worker: BlockWorker
-  ) throws(RuntimeError) {
+  ) throws {
     let offset = start - plan.runs[place].range.lowerBound
     switch plan.runs[place].contents {
     case .bytes(let bytes):
@@ -106,16 +102,14 @@ struct ShardWriter: Sendable {
       let count = memory.count
       unsafe memory.copyBytes(from: bytes[first..<first + count])
     case .stored(let file, let first):
-      try storing { () throws(StorageError) in
-        try unsafe file.read(at: first + offset, into: memory)
-      }
+      try unsafe file.read(at: first + offset, into: memory)
     case .adapted:
       guard let change = changes[place] else { return }
-      let update = try change.update(in: view)
+      let rows = try change.rows(in: view)
       worker.tiles.survival = Survival()
       let first = Int(offset)
       let count = memory.count
-      try unsafe update.read(first..<first + count, into: memory, worker.tiles)
+      try unsafe rows.read(first..<first + count, into: memory, worker.tiles)
       change.finishBlock(worker.tiles.survival)
     }
   }
@@ -123,13 +117,13 @@ struct ShardWriter: Sendable {
 
 /// A tensor that is being changed. Its operands are loaded when the first block needs them and
 /// released after the last.
-private final class PendingChange: Sendable {
+private final class PendingTensor: Sendable {
   let tensor: AdaptedTensor
   private let state: Guarded<State>
 
   private struct State {
     var remaining: Int
-    var update: TensorUpdate?
+    var rows: AdaptedRows?
     var survival = Survival()
   }
 
@@ -140,13 +134,13 @@ private final class PendingChange: Sendable {
 
   var survival: Survival { state.withLock { $0.survival } }
 
-  func update(in view: AdaptedCheckpoint) throws(RuntimeError) -> TensorUpdate {
+  func rows(in view: AdaptedCheckpoint) throws -> AdaptedRows {
     let result = state.withLock { state in
-      Result { () throws(RuntimeError) in
-        if let update = state.update { return update }
-        let update = try view.update(of: tensor)
-        state.update = update
-        return update
+      Result {
+        if let rows = state.rows { return rows }
+        let rows = try view.rows(of: tensor)
+        state.rows = rows
+        return rows
       }
     }
     return try result.get()
@@ -156,7 +150,7 @@ private final class PendingChange: Sendable {
     state.withLock { state in
       state.survival += survival
       state.remaining -= 1
-      if state.remaining == 0 { state.update = nil }
+      if state.remaining == 0 { state.rows = nil }
     }
   }
 }

@@ -17,7 +17,7 @@ struct StackCombination {
     let tensor: AdaptedTensor
   }
 
-  init(_ stack: [AppliedAdapter], in checkpoint: Checkpoint) throws(RuntimeError) {
+  init(_ stack: [AppliedAdapter], in checkpoint: Checkpoint) throws {
     if stack.count == 1, stack[0].weight == 1 {
       // As it was bound: nothing to weigh, nothing to clash with.
       tensors = stack[0].bound.tensors
@@ -51,8 +51,7 @@ struct StackCombination {
         Share(
           owner: share.owner,
           tensor: AdaptedTensor(
-            info: copy.info, origin: parted, kind: .created, changes: share.tensor.changes,
-            owners: share.tensor.owners))
+            info: copy.info, origin: parted, kind: .created, operations: share.tensor.operations))
       }
       shares[name] = (own + missing).sorted { $0.owner < $1.owner }
     }

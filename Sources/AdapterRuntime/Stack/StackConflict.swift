@@ -1,3 +1,4 @@
+internal import Operations
 public import Storage
 public import StrictJSON
 
@@ -54,8 +55,10 @@ extension StackConflict: CustomStringConvertible {
     }
   }
 
-  /// What to do about it.
-  public var hint: String {
-    isCuredByExchange ? "put \(second) before \(first)" : "leave one of them out"
+  /// The error, with what to do about it.
+  var error: AdapterError {
+    AdapterError(
+      .conflict, at: parameter.text, description,
+      advice: isCuredByExchange ? "put \(second) before \(first)" : "leave one of them out")
   }
 }

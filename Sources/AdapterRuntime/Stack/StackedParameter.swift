@@ -11,12 +11,11 @@ struct StackedParameter {
   private let name: Name
   private let stack: [AppliedAdapter]
   private let checkpoint: Checkpoint
-  private var changes: [ParameterChange] = []
-  private var owners: [Int] = []
+  private var operations: [BoundOperation] = []
   private var first: AdaptedTensor?
   /// What the tensor is after the last replacement of all of it that was kept.
   private var replaced: AdaptedTensor?
-  private var replacement: (owner: Int, replace: Replace, adapter: Adapter)?
+  private var replacement: (owner: Int, value: TypedOperand, adapter: Adapter)?
   private var rows: [Int: (owner: Int, values: [UInt8])] = [:]
   private var lastChange: Int?
   private var rotation: Int?
@@ -34,29 +33,31 @@ struct StackedParameter {
   }
 
   /// Adds the changes of one adapter.
-  mutating func append(_ share: StackCombination.Share) throws(RuntimeError) {
+  mutating func append(_ share: StackCombination.Share) throws {
     let tensor = share.tensor
     shares.append(share)
-    for var change in tensor.changes {
-      change.weight = stack[share.owner].weight
-      switch change.operation {
-      case .replace(let replace): try append(replace, change, share)
-      case .replaceRows(let replace): try append(replace, change, share)
-      default: try append(other: change, share)
+    for var operation in tensor.operations {
+      operation.owner = share.owner
+      operation.factor = stack[share.owner].weight
+      switch operation.laws?.manner {
+      case .replaces(let value): try append(value, operation, share)
+      case .replacesRows(let rows, let values): try append(rows, values, operation, share)
+      case .adds, .transforms, .rotates, .restores, .precedes, nil:
+        try append(other: operation, share)
       }
     }
     if first == nil { first = tensor }
   }
 
   /// The tensor with all changes; nil where nothing is left of them.
-  func tensor() throws(RuntimeError) -> AdaptedTensor? {
+  func tensor() throws -> AdaptedTensor? {
     guard let first else { return nil }
     let shape = replaced ?? first
     // A tensor that is made is there even where nothing changes it further.
-    guard !changes.isEmpty || shape.kind == .created else { return nil }
+    guard !operations.isEmpty || shape.kind == .created else { return nil }
     let origin = replaced == nil ? checkpoint.tensor(name) ?? first.origin : nil
     let tensor = AdaptedTensor(
-      info: shape.info, origin: origin, kind: shape.kind, changes: changes, owners: owners)
+      info: shape.info, origin: origin, kind: shape.kind, operations: operations)
     try BoundAdapter.checkType(tensor)
     return tensor
   }
@@ -64,86 +65,83 @@ struct StackedParameter {
   // MARK: - One operation after the others
 
   private mutating func append(
-    _ replace: Replace, _ change: ParameterChange, _ share: StackCombination.Share
-  ) throws(RuntimeError) {
+    _ value: TypedOperand, _ operation: BoundOperation, _ share: StackCombination.Share
+  ) throws {
     let owner = share.owner
     if let row = rows.values.first(where: { $0.owner != owner }) {
       throw conflict(row.owner, owner, .replacedAfterRows)
     }
     let before = replacement
-    replacement = replacement ?? (owner, replace, change.adapter)
+    replacement = replacement ?? (owner, value, operation.adapter)
     if let before {
-      guard try areEqual(before.replace, before.adapter, replace, change.adapter) else {
+      guard try areEqual(before.value, before.adapter, value, operation.adapter) else {
         throw conflict(before.owner, owner, .replacedTwice)
       }
       return
     }
-    if lastChange == nil, change.weight == 1 {
+    if lastChange == nil, operation.factor == 1 {
       replaced = share.tensor
-      return keep(change, owner)
+      return operations.append(operation)
     }
-    // With the bytes that are there already it changes nothing, whatever its weight and place.
-    if try holdsStoredBytes(replace, change.adapter) { return }
+    // With the bytes that are there already it changes nothing, whatever its factor and place.
+    if try holdsStoredBytes(value, operation.adapter) { return }
     if let lastChange { throw conflict(lastChange, owner, .replacedAfterChange) }
-    throw weightError(.replacement, owner)
+    throw factorError(.replacement, owner)
   }
 
   private mutating func append(
-    _ replace: ReplaceRows, _ change: ParameterChange, _ share: StackCombination.Share
-  ) throws(RuntimeError) {
+    _ places: [Int], _ values: TypedOperand, _ operation: BoundOperation,
+    _ share: StackCombination.Share
+  ) throws {
     let owner = share.owner
     if let lastChange { throw conflict(lastChange, owner, .rowsAfterChange) }
     try checkShape(share)
-    guard change.weight == 1 else { throw weightError(.replacement, owner) }
-    let values = try contents(of: replace.values, change.adapter, owner)
-    let width = values.count / max(1, replace.rows.count)
-    for (place, row) in replace.rows.enumerated() {
-      let bytes = Array(values[place * width..<(place + 1) * width])
+    guard operation.factor == 1 else { throw factorError(.replacement, owner) }
+    let contents = try contents(of: values, operation.adapter, owner)
+    let width = contents.count / max(1, places.count)
+    for (place, row) in places.enumerated() {
+      let bytes = Array(contents[place * width..<(place + 1) * width])
       if let before = rows[row], before.owner != owner, before.values != bytes {
         throw conflict(before.owner, owner, .sameRow(row))
       }
       rows[row] = (owner, bytes)
     }
-    keep(change, owner)
+    operations.append(operation)
   }
 
   private mutating func append(
-    other change: ParameterChange, _ share: StackCombination.Share
-  ) throws(RuntimeError) {
+    other operation: BoundOperation, _ share: StackCombination.Share
+  ) throws {
     let owner = share.owner
     try checkShape(share)
-    if change.operation.isRotation {
+    switch operation.laws?.manner {
+    case .rotates:
       if let rotation, rotation != owner { throw conflict(rotation, owner, .rotatedTwice) }
-      guard change.weight == 1 else { throw weightError(.rotation, owner) }
+      guard operation.factor == 1 else { throw factorError(.rotation, owner) }
       rotation = owner
-    }
-    if case .restore = change.operation, change.weight != 1 {
-      throw weightError(.restoration, owner)
+    case .restores:
+      guard operation.factor == 1 else { throw factorError(.restoration, owner) }
+    case .adds, .transforms, .replaces, .replacesRows, .precedes, nil: break
     }
     lastChange = owner
-    keep(change, owner)
-  }
-
-  private mutating func keep(_ change: ParameterChange, _ owner: Int) {
-    changes.append(change)
-    owners.append(owner)
+    operations.append(operation)
   }
 
   // MARK: - What stands against it
 
   private func conflict(
     _ first: Int, _ second: Int, _ kind: StackConflict.Kind
-  ) -> RuntimeError {
-    .conflict(
-      StackConflict(
-        parameter: name, first: stack[first].label, second: stack[second].label, kind: kind,
-        isCuredByExchange: !isTrial && isPossible([second, first])))
+  ) -> AdapterError {
+    StackConflict(
+      parameter: name, first: stack[first].label, second: stack[second].label, kind: kind,
+      isCuredByExchange: !isTrial && isPossible([second, first])
+    ).error
   }
 
   /// Whether these adapters could change the parameter one after the other.
   private func isPossible(_ order: [Int]) -> Bool {
     var trial = StackedParameter(name, stack, checkpoint, isTrial: true)
-    do throws(RuntimeError) {
+    do {
       for share in order.compactMap({ owner in shares.first { $0.owner == owner } }) {
         try trial.append(share)
       }
@@ -153,16 +151,16 @@ struct StackedParameter {
     }
   }
 
-  private func weightError(_ kind: RuntimeError.WeightFault, _ owner: Int) -> RuntimeError {
-    named(.weight(kind, stack[owner].weight, on: name), owner)
+  private func factorError(_ fault: FactorFault, _ owner: Int) -> any Error {
+    named(fault.error(stack[owner].weight, on: name), owner)
   }
 
-  private func named(_ error: RuntimeError, _ owner: Int) -> RuntimeError {
-    stack.count > 1 ? .inStack(stack[owner].label, error) : error
+  private func named(_ error: any Error, _ owner: Int) -> any Error {
+    stack.count > 1 ? AdapterError(of: stack[owner].label, error) : error
   }
 
   /// Every adapter is bound to the base's shape; one before may have given the tensor another.
-  private func checkShape(_ share: StackCombination.Share) throws(RuntimeError) {
+  private func checkShape(_ share: StackCombination.Share) throws {
     guard let replaced, let replacement, replacement.owner != share.owner,
       replaced.info.shape != share.tensor.info.shape
     else { return }
@@ -174,53 +172,37 @@ struct StackedParameter {
 
   private func contents(
     of operand: TypedOperand, _ adapter: Adapter, _ owner: Int
-  ) throws(RuntimeError) -> [UInt8] {
-    try rethrowing(as: { named(.format($0), owner) }) { () throws(FormatError) in
-      try OperandBytes.contents(of: operand.operand, adapter)
+  ) throws -> [UInt8] {
+    do {
+      return try OperandBytes.contents(of: operand.operand, adapter)
+    } catch {
+      throw named(error, owner)
     }
   }
 
   private func areEqual(
-    _ left: Replace, _ leftAdapter: Adapter, _ right: Replace, _ rightAdapter: Adapter
-  ) throws(RuntimeError) -> Bool {
-    guard left.value.type == right.value.type, left.value.shape == right.value.shape else {
-      return false
-    }
-    return try decoding { () throws(FormatError) in
-      let bytes = try OperandBytes.contents(of: left.value.operand, leftAdapter)
-      return bytes == (try OperandBytes.contents(of: right.value.operand, rightAdapter))
-    }
+    _ left: TypedOperand, _ leftAdapter: Adapter, _ right: TypedOperand, _ rightAdapter: Adapter
+  ) throws -> Bool {
+    guard left.type == right.type, left.shape == right.shape else { return false }
+    let bytes = try OperandBytes.contents(of: left.operand, leftAdapter)
+    return try bytes == OperandBytes.contents(of: right.operand, rightAdapter)
   }
 
   /// Bytes that are compared at once.
   private static let pieceByteCount = 1 << 20
 
   private func holdsStoredBytes(
-    _ replace: Replace, _ adapter: Adapter
-  ) throws(RuntimeError) -> Bool {
-    guard let stored = checkpoint.tensor(name), stored.info.type == replace.value.type,
-      stored.info.shape.dimensions == replace.value.shape
+    _ value: TypedOperand, _ adapter: Adapter
+  ) throws -> Bool {
+    guard let stored = checkpoint.tensor(name), stored.info.type == value.type,
+      stored.info.shape.dimensions == value.shape
     else { return false }
-    let bytes = try decoding { () throws(FormatError) in
-      try OperandBytes.contents(of: replace.value.operand, adapter)
-    }
+    let bytes = try OperandBytes.contents(of: value.operand, adapter)
     for start in stride(from: 0, to: bytes.count, by: Self.pieceByteCount) {
       let end = min(bytes.count, start + Self.pieceByteCount)
-      let piece = try storing { () throws(StorageError) in
-        try stored.file.bytes(at: stored.offset + UInt64(start), count: end - start)
-      }
+      let piece = try stored.file.bytes(at: stored.offset + UInt64(start), count: end - start)
       guard piece.elementsEqual(bytes[start..<end]) else { return false }
     }
     return true
-  }
-}
-
-extension Operation {
-  /// Whether it turns the weight: half of a rotation is none, and two do not commute.
-  fileprivate var isRotation: Bool {
-    switch self {
-    case .rotateInput, .rotateButterfly, .reflectInput, .rotateOutput: true
-    default: false
-    }
   }
 }

@@ -39,15 +39,15 @@ public struct AppliedAdapter: Sendable {
 
   /// Binds an adapter to a base, and holds the base against its fingerprint.
   ///
-  /// - Throws: `RuntimeError` where it cannot be applied to this base, whatever it holds, or with this weight.
+  /// - Throws: `AdapterError` where it cannot be applied to this base, whatever it holds, or with this weight.
   init(
     _ weighted: WeightedAdapter, to checkpoint: Checkpoint, _ choices: BindingChoices
-  ) throws(RuntimeError) {
+  ) throws {
     let adapter = weighted.adapter
-    guard weighted.weight.isFinite else { throw .weight(.notFinite, weighted.weight) }
-    for operation in adapter.operations where operation.target == nil && weighted.weight != 0 {
-      if case .unsupported = operation { continue }
-      throw .notMergeable("\(operation.name) acts at run time only")
+    guard weighted.weight.isFinite else { throw FactorFault.notFinite.error(weighted.weight) }
+    for operation in adapter.operations
+    where operation.kind?.laws.manner.prompt != nil && weighted.weight != 0 {
+      throw AdapterError.notMergeable("\(operation.name) acts at run time only")
     }
     (label, weight) = (weighted.label, weighted.weight)
     // What is said of names is said to all adapters, and is for those that have them.
@@ -56,9 +56,9 @@ public struct AppliedAdapter: Sendable {
     choices.names = choices.names.filter { targets.contains($0.key) }
     let fingerprint = adapter.base?.fingerprint
     let bound: BoundAdapter
-    do throws(RuntimeError) {
+    do {
       bound = try BoundAdapter(adapter, to: checkpoint, choices: choices)
-    } catch {
+    } catch let error as AdapterError {
       throw try fingerprint?.padding(behind: error, of: adapter, in: checkpoint) ?? error
     }
     self.bound = bound
@@ -66,12 +66,12 @@ public struct AppliedAdapter: Sendable {
   }
 
   /// Why a merge does not go on; nil where it does.
-  func refusal(_ policy: AdaptedCheckpoint.Policy) -> RuntimeError? {
+  func refusal(_ policy: AdaptedCheckpoint.Policy) -> AdapterError? {
     let isAccepted =
       switch verdict {
       case .unknown: policy.missingFingerprint == .allow
       default: verdict.isAccepted || (verdict.isOverridable && policy.otherBase == .allow)
       }
-    return isAccepted ? nil : .otherBase(verdict)
+    return isAccepted ? nil : AdapterError.otherBase(verdict)
   }
 }

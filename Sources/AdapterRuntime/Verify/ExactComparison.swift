@@ -14,22 +14,20 @@ struct ExactComparison {
 
   init(
     _ found: StoredTensor, _ adapted: AdaptedTensor, _ view: AdaptedCheckpoint
-  ) throws(RuntimeError) {
+  ) throws {
     distances = RoundingDistances(found.info.type)
-    let update = try view.exactUpdate(of: adapted)
-    let (grid, scratch) = (update.grid, TileScratch())
+    let program = try view.exactProgram(of: adapted)
+    let (grid, scratch) = (program.grid, TileScratch())
     for rows in grid.tiles(of: Self.blockCount) {
-      let base = try TensorUpdate.original(of: adapted, rows, grid)
+      let base = try AdaptedRows.original(of: adapted, rows, grid)
         .doubles(of: adapted.storedType)
       var exact = base
-      try decoding { () throws(FormatError) in
-        try unsafe exact.withUnsafeMutableBytesThrowing { values throws(FormatError) in
-          try unsafe update.apply(to: values, rows: rows, scratch: scratch)
-        }
+      try unsafe exact.withUnsafeMutableBytesThrowing { values in
+        try unsafe program.apply(to: values, rows: rows, scratch: scratch)
       }
-      let values = try storing { () throws(StorageError) in
-        try found.bytes(ofElements: rows.lowerBound * grid.columns, rows.count * grid.columns)
-      }.doubles(of: found.info.type)
+      let values = try found.bytes(
+        ofElements: rows.lowerBound * grid.columns, rows.count * grid.columns
+      ).doubles(of: found.info.type)
       add(values, exact, base)
     }
   }

@@ -83,11 +83,11 @@ public struct MergeVerification: Sendable {
   ///   - tolerance: up to which relative distance a change may be another one, beyond one rounding. Sums in F32
   ///     end in other last bits where they are made in another order; in narrower types rounding hides that.
   ///   - report: told how many of how many bytes have been compared; from any thread.
-  /// - Throws: `RuntimeError` where anything cannot be read, or a merge would be refused.
+  /// - Throws: `AdapterError` where anything cannot be read, or a merge would be refused.
   public init(
     of merged: Checkpoint, as view: AdaptedCheckpoint, tolerance: Double = 0,
     _ report: @Sendable (_ count: Int, _ total: UInt64) -> Void = { _, _ in }
-  ) throws(RuntimeError) {
+  ) throws {
     let tasks = Set(view.names).union(merged.names).map {
       TensorVerification(
         name: $0, view: view, expected: view.info(of: $0), found: merged.tensor($0),
@@ -97,7 +97,7 @@ public struct MergeVerification: Sendable {
       $0.byteCount == $1.byteCount ? $0.name < $1.name : $0.byteCount > $1.byteCount
     }
     let total = tasks.reduce(0 as UInt64) { $0 + UInt64($1.byteCount) }
-    let results = try tasks.concurrentMap { task throws(RuntimeError) in
+    let results = try tasks.concurrentMap { task in
       // What is looked at twice counts once, and what is not looked at to its end counts as a whole.
       var rest = task.byteCount
       let tensor = try task.run { count in

@@ -22,15 +22,15 @@ struct TensorVerification: Sendable {
   /// Compares the tensor.
   ///
   /// - Parameter report: told how many bytes have been compared.
-  /// - Throws: `RuntimeError` where it cannot be.
+  /// - Throws: `AdapterError` where it cannot be.
   /// - Returns: what there is to say.
-  func run(_ report: (Int) -> Void) throws(RuntimeError) -> MergeVerification.Tensor {
+  func run(_ report: (Int) -> Void) throws -> MergeVerification.Tensor {
     let (kind, difference) = try outcome(report)
     return .init(
       name: name, kind: kind, expected: expected, found: found?.info, difference: difference)
   }
 
-  private func outcome(_ report: (Int) -> Void) throws(RuntimeError) -> Outcome {
+  private func outcome(_ report: (Int) -> Void) throws -> Outcome {
     guard let expected else { return (.additional, nil) }
     guard let found else { return (.missing, nil) }
     guard expected.shape == found.info.shape else { return (.otherShape, nil) }
@@ -39,13 +39,13 @@ struct TensorVerification: Sendable {
     if let adapted = view.adapted(name) { return try compare(found, with: adapted, report) }
     guard let stored = view.checkpoint.tensor(name) else { return (.additional, nil) }
     var comparison = UntouchedComparison(stored, found)
-    try storing { () throws(StorageError) in try comparison.run(report) }
+    try comparison.run(report)
     return comparison.difference.map { (.changed, $0) } ?? (.untouched, nil)
   }
 
   private func compare(
     _ found: StoredTensor, with adapted: AdaptedTensor, _ report: (Int) -> Void
-  ) throws(RuntimeError) -> Outcome {
+  ) throws -> Outcome {
     if try isIdentical(found, to: adapted, report) { return (.identical, nil) }
     guard adapted.info.type.isFloat else {
       let count = try countDifferences(found, from: adapted)
@@ -62,15 +62,13 @@ struct TensorVerification: Sendable {
   /// Whether it holds the bytes of our merge; looks no further than to the first tile that it does not.
   private func isIdentical(
     _ found: StoredTensor, to adapted: AdaptedTensor, _ report: (Int) -> Void
-  ) throws(RuntimeError) -> Bool {
+  ) throws -> Bool {
     let adapted = adapted.stored(as: found.info.type)
     let memory = ScratchMemory()
     var isIdentical = true
-    try unsafe forEachTile(of: adapted) { offset, tile throws(RuntimeError) in
+    try unsafe forEachTile(of: adapted) { offset, tile in
       let other = unsafe memory.bytes(count: tile.count)
-      try storing { () throws(StorageError) in
-        try unsafe found.file.read(at: found.offset + UInt64(offset), into: other)
-      }
+      try unsafe found.file.read(at: found.offset + UInt64(offset), into: other)
       report(tile.count)
       isIdentical = unsafe tile.isEqual(to: UnsafeRawBufferPointer(other))
       return isIdentical
@@ -81,13 +79,11 @@ struct TensorVerification: Sendable {
   /// Elements of no float type that are not the same bytes.
   private func countDifferences(
     _ found: StoredTensor, from adapted: AdaptedTensor
-  ) throws(RuntimeError) -> Int {
+  ) throws -> Int {
     var count = 0
-    try unsafe forEachTile(of: adapted) { offset, tile throws(RuntimeError) in
+    try unsafe forEachTile(of: adapted) { offset, tile in
       let ours = unsafe Array(tile)
-      let theirs = try storing { () throws(StorageError) in
-        try found.file.bytes(at: found.offset + UInt64(offset), count: ours.count)
-      }
+      let theirs = try found.file.bytes(at: found.offset + UInt64(offset), count: ours.count)
       count += ours.differences(from: theirs, of: found.info.type).count
       return true
     }
@@ -97,10 +93,10 @@ struct TensorVerification: Sendable {
   /// Calls `body` with the places and the bytes of the tiles of our merge, as long as it returns true.
   private func forEachTile(
     of adapted: AdaptedTensor,
-    _ body: (_ offset: Int, _ tile: UnsafeRawBufferPointer) throws(RuntimeError) -> Bool
-  ) throws(RuntimeError) {
-    let reader = TensorReader(adapted.info, try view.update(of: adapted))
-    try unsafe reader.forEachTile { rows, tile throws(RuntimeError) in
+    _ body: (_ offset: Int, _ tile: UnsafeRawBufferPointer) throws -> Bool
+  ) throws {
+    let reader = TensorReader(adapted.info, try view.rows(of: adapted))
+    try unsafe reader.readTiles { rows, tile in
       try unsafe body(rows.lowerBound * reader.rowByteCount, tile)
     }
   }

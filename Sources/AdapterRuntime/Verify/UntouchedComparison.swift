@@ -25,7 +25,7 @@ struct UntouchedComparison {
     count == 0 ? nil : .init(count: count, largest: distances?.largest, change: nil)
   }
 
-  mutating func run(_ report: (Int) -> Void) throws(StorageError) {
+  mutating func run(_ report: (Int) -> Void) throws {
     let memories = [ScratchMemory(), ScratchMemory()]
     for start in stride(from: 0, to: stored.info.shape.count, by: Self.blockCount) {
       let length = min(Self.blockCount, stored.info.shape.count - start)

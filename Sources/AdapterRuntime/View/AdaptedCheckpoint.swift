@@ -78,28 +78,33 @@ public struct AdaptedCheckpoint: Sendable {
   ///   - stack: the adapters; one may stand there several times.
   ///   - type: the element type that all float tensors are to have, F16, BF16, F32 or F64; nil for the base's.
   ///   - policy: what is accepted that is normally refused.
-  /// - Throws: `RuntimeError` where an adapter cannot be applied, not to this base, or not after another;
+  /// - Throws: `AdapterError` where an adapter cannot be applied, not to this base, or not after another;
   ///   of several adapters it says which.
   public init(
     _ checkpoint: Checkpoint, applying stack: [WeightedAdapter], as type: ElementType? = nil,
     policy: Policy = Policy()
-  ) throws(RuntimeError) {
+  ) throws {
     let targets = Set(stack.flatMap { $0.adapter.operations.compactMap(\.target?.name) })
     for name in policy.choices.names.keys.sorted() where !targets.contains(name) {
-      let whom = stack.count == 1 ? "the adapter does not change" : "no adapter changes"
-      throw .notMergeable("--map \(name): \(whom) it")
+      throw AdapterError.unusedName(name, ofSeveral: stack.count > 1)
     }
-    var adapters: [AppliedAdapter] = []
-    for weighted in stack {
-      let applied = try rethrowing(
-        as: { stack.count > 1 ? .inStack(weighted.label, $0) : $0 }
-      ) { () throws(RuntimeError) in
+    let adapters = try stack.map { weighted in
+      do {
         let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices)
         if let refusal = applied.refusal(policy) { throw refusal }
         return applied
+      } catch {
+        throw stack.count > 1 ? AdapterError(of: weighted.label, error) : error
       }
-      adapters.append(applied)
     }
+    try self.init(checkpoint, applying: adapters, as: type, policy: policy)
+  }
+
+  /// Applies adapters that are bound to the base and accepted.
+  init(
+    _ checkpoint: Checkpoint, applying adapters: [AppliedAdapter], as type: ElementType? = nil,
+    policy: Policy
+  ) throws {
     let tensors = try StackCombination(adapters, in: checkpoint).tensors
     self.tensors = tensors.map { tensor in
       guard let type, tensor.info.type.isFloat else { return tensor }
@@ -108,7 +113,7 @@ public struct AdaptedCheckpoint: Sendable {
     resultType = type
     var changes = type.map { Self.converted(checkpoint, to: $0, but: tensors) } ?? [:]
     for tensor in self.tensors where changes.updateValue(tensor, forKey: tensor.info.name) != nil {
-      throw .notMergeable("\(tensor.info.name) would be made twice")
+      throw AdapterError.notMergeable("\(tensor.info.name) would be made twice", at: tensor.info.name)
     }
     self.checkpoint = checkpoint
     self.adapters = adapters
@@ -128,25 +133,26 @@ public struct AdaptedCheckpoint: Sendable {
     return Dictionary(
       uniqueKeysWithValues: others.map { stored in
         let tensor = AdaptedTensor(
-          info: stored.info, origin: stored, kind: .converted, changes: [], owners: [])
+          info: stored.info, origin: stored, kind: .converted, operations: [])
         return (stored.info.name, tensor.stored(as: type))
       })
   }
 
   /// Refuses what takes far more memory or work than base and adapters are worth.
-  private func checkEffort() throws(RuntimeError) {
+  private func checkEffort() throws {
     var work = 0.0
     for tensor in tensors {
       let count = tensor.info.shape.count
-      try rethrowing(as: { named(.format($0), in: tensor) { _ in true } }) {
-        () throws(FormatError) in
-        try tensor.changes.checkMemory(elements: count, of: tensor.info.name.text)
+      do {
+        try tensor.operations.checkMemory(elements: count, of: tensor.info.name.text)
+      } catch {
+        throw named(error, tensor.operations.first)
       }
-      work += tensor.changes.reduce(0) { $0 + $1.effort(elements: count).work }
+      work += tensor.operations.reduce(0) { $0 + $1.effort(elements: count).work }
     }
     let inputs = adapters.reduce(checkpoint.byteCount) { $0 + $1.bound.adapter.storedByteCount }
     guard work <= Effort.limit(inputs: inputs) else {
-      throw .format(.excess("the changes of all \(tensors.count) tensors"))
+      throw FormatError.excess("the changes of all \(tensors.count) tensors")
     }
   }
 
@@ -156,10 +162,10 @@ public struct AdaptedCheckpoint: Sendable {
   ///   - checkpoint: the base.
   ///   - adapter: the adapter.
   ///   - policy: what is accepted that is normally refused.
-  /// - Throws: `RuntimeError` where the adapter cannot be applied, or not to this base.
+  /// - Throws: `AdapterError` where the adapter cannot be applied, or not to this base.
   public init(
     _ checkpoint: Checkpoint, applying adapter: Adapter, policy: Policy = Policy()
-  ) throws(RuntimeError) {
+  ) throws {
     try self.init(checkpoint, applying: [WeightedAdapter(adapter)], policy: policy)
   }
 
@@ -182,10 +188,10 @@ public struct AdaptedCheckpoint: Sendable {
   /// A tensor to be read piece by piece; nil where there is none of this name. The operands of its
   /// changes are in memory as long as the reader is.
   ///
-  /// - Throws: `RuntimeError` where the base or an adapter cannot be read.
-  public func reader(of name: Name) throws(RuntimeError) -> TensorReader? {
+  /// - Throws: `AdapterError` where the base or an adapter cannot be read.
+  public func reader(of name: Name) throws -> TensorReader? {
     if let adapted = changes[name] {
-      return TensorReader(adapted.info, try update(of: adapted))
+      return TensorReader(adapted.info, try rows(of: adapted))
     }
     return checkpoint.tensor(name).map { TensorReader($0) }
   }
@@ -193,8 +199,8 @@ public struct AdaptedCheckpoint: Sendable {
   /// A tensor's bytes with the adapters applied, in the base's element type; nil where there is none of
   /// this name.
   ///
-  /// - Throws: `RuntimeError` where the base or an adapter cannot be read.
-  public func contents(of name: Name) throws(RuntimeError) -> [UInt8]? {
+  /// - Throws: `AdapterError` where the base or an adapter cannot be read.
+  public func contents(of name: Name) throws -> [UInt8]? {
     guard let reader = try reader(of: name) else { return nil }
     return try reader.contents(of: 0..<reader.rowCount)
   }
@@ -202,42 +208,30 @@ public struct AdaptedCheckpoint: Sendable {
   /// What happens to a tensor; nil where it is left alone.
   func adapted(_ name: Name) -> AdaptedTensor? { changes[name] }
 
-  /// The change of a tensor with its operands loaded.
-  func update(of adapted: AdaptedTensor) throws(RuntimeError) -> TensorUpdate {
-    try TensorUpdate(adapted, operands(of: adapted), nonFiniteValues: policy.nonFiniteValues)
+  /// The rows of a tensor that is changed, its operands loaded.
+  func rows(of adapted: AdaptedTensor) throws -> AdaptedRows {
+    try AdaptedRows(adapted, program(of: adapted), nonFiniteValues: policy.nonFiniteValues)
   }
 
-  /// The operands of a tensor's change, which have to be there and, unless the policy says otherwise, finite.
-  func operands(of adapted: AdaptedTensor) throws(RuntimeError) -> ParameterUpdate {
-    let update: ParameterUpdate
-    do throws(FormatError) {
-      update = try ParameterUpdate(
-        adapted.changes, type: adapted.info.type, storedType: adapted.storedType,
+  /// The program of a tensor, whose operands have to be there and, unless the policy says otherwise, finite.
+  func program(of adapted: AdaptedTensor) throws -> TensorProgram {
+    let program: TensorProgram
+    do {
+      program = try TensorProgram(
+        adapted.operations, type: adapted.info.type, storedType: adapted.storedType,
         shape: adapted.info.shape)
-    } catch {
-      throw named(.format(error), in: adapted) { (try? load($0, of: adapted)) == nil }
+    } catch let failure as TensorProgram.Failure {
+      throw named(failure.error, adapted.operations[failure.operation])
     }
-    if policy.nonFiniteValues == .refuse, let name = update.nonfiniteOperands.first {
-      throw named(.nonfiniteAdapter(name), in: adapted) {
-        (try? load($0, of: adapted))?.nonfiniteOperands.isEmpty == false
-      }
+    if policy.nonFiniteValues == .refuse, let (operation, name) = program.nonfiniteOperands.first {
+      throw named(AdapterError.nonfinite(name), adapted.operations[operation])
     }
-    return update
+    return program
   }
 
-  private func load(
-    _ change: ParameterChange, of adapted: AdaptedTensor
-  ) throws(FormatError) -> ParameterUpdate {
-    try ParameterUpdate([change], type: adapted.info.type, shape: adapted.info.shape)
-  }
-
-  /// An error with the label of the adapter that it is of: the first whose change is found guilty.
-  private func named(
-    _ error: RuntimeError, in adapted: AdaptedTensor, _ isGuilty: (ParameterChange) -> Bool
-  ) -> RuntimeError {
-    guard adapters.count > 1,
-      let place = adapted.changes.firstIndex(where: isGuilty), place < adapted.owners.count
-    else { return error }
-    return .inStack(adapters[adapted.owners[place]].label, error)
+  /// An error of an operation, with the label of its adapter where there are several.
+  private func named(_ error: any Error, _ operation: BoundOperation?) -> any Error {
+    guard adapters.count > 1, let operation else { return error }
+    return AdapterError(of: adapters[operation.owner].label, error)
   }
 }

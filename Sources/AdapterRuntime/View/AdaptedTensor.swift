@@ -13,9 +13,7 @@ public struct AdaptedTensor: Sendable {
   /// How it stands to the base.
   public let kind: Kind
   /// What changes it, in order.
-  package let changes: [ParameterChange]
-  /// For each change, the place of its adapter in the stack.
-  package let owners: [Int]
+  package let operations: [BoundOperation]
 
   /// How an adapted tensor stands to the base.
   public enum Kind: Sendable, Hashable {
@@ -34,36 +32,32 @@ public struct AdaptedTensor: Sendable {
 
   /// Whether it makes sense to ask how much of a change rounding leaves.
   var isMeasurable: Bool {
-    kind == .changed && storedType.isFloat && !changes.contains { $0.operation.isReplacement }
+    kind == .changed && storedType.isFloat
+      && !operations.contains { $0.laws?.manner.isReplacement ?? false }
   }
 
   /// Itself, in another element type.
   func stored(as type: ElementType) -> AdaptedTensor {
     AdaptedTensor(
       info: TensorInfo(name: info.name, type: type, shape: info.shape), origin: origin, kind: kind,
-      changes: changes, owners: owners)
+      operations: operations)
   }
 
   /// How it is cut into tiles.
-  var grid: TileGrid { TileGrid(info.shape, of: info.type, changes: changes) }
+  var grid: TileGrid { TileGrid(info.shape, of: info.type, operations: operations) }
 
   /// Whether everything that happens to it can act beside a linear layer that keeps its weight.
   package var actsBesideLayer: Bool {
     kind == .changed
-      && changes.allSatisfy { LayerOperation.exists(for: $0.operation, part: $0.part) }
+      && operations.allSatisfy { $0.layerKind != nil }
   }
 
   /// The digest that its bytes should have, where the last of its operations records one and all are of one
   /// adapter, as it was made.
   var recordedResult: Digest? {
-    guard let last = changes.last, Set(owners).count <= 1,
-      changes.allSatisfy({ $0.weight == 1 })
-    else { return nil }
-    return switch last.operation {
-    case .add(let add): add.result
-    case .replace(let replace): replace.result
-    case .restore(let restore): restore.result
-    default: nil
+    guard Set(operations.map(\.owner)).count <= 1, operations.allSatisfy({ $0.factor == 1 }) else {
+      return nil
     }
+    return operations.last?.laws?.result
   }
 }

@@ -28,18 +28,18 @@ public struct ChangeMeasurement: Sendable {
   ///   - left: a base seen through an adapter.
   ///   - right: the same base seen through another; nil for the base itself.
   ///   - report: told how many of how many bytes of the base have been worked on; from any thread.
-  /// - Throws: `RuntimeError` where base or adapters cannot be read, or hold values that are not finite and
+  /// - Throws: `AdapterError` where base or adapters cannot be read, or hold values that are not finite and
   ///   are not allowed.
   public init(
     _ left: AdaptedCheckpoint, _ right: AdaptedCheckpoint? = nil,
     _ report: @Sendable (_ count: Int, _ total: UInt64) -> Void = { _, _ in }
-  ) throws(RuntimeError) {
+  ) throws {
     let names = Set(left.changedNames).union(right?.changedNames ?? []).sorted()
     let pairs = names.map {
       TensorPair(name: $0, left: left.adapted($0), right: right?.adapted($0))
     }
     let total = pairs.reduce(0 as UInt64) { $0 + UInt64($1.byteCount) }
-    tensors = try pairs.concurrentMap { pair throws(RuntimeError) in
+    tensors = try pairs.concurrentMap { pair in
       defer { report(pair.byteCount, total) }
       return try pair.measure(left, right)
     }
@@ -56,14 +56,14 @@ private struct TensorPair: Sendable {
 
   func measure(
     _ leftView: AdaptedCheckpoint, _ rightView: AdaptedCheckpoint?
-  ) throws(RuntimeError) -> ChangeMeasurement.Tensor {
+  ) throws -> ChangeMeasurement.Tensor {
     guard let some = left ?? right, left == nil || right == nil || left?.info == right?.info else {
       return .init(name: name, weightNorm: 0, change: nil)
     }
     guard some.info.type.isFloat else { return try compareBytes(leftView, rightView) }
     let sides = [
-      try left.map { tensor throws(RuntimeError) in try leftView.exactUpdate(of: tensor) },
-      try right.flatMap { tensor throws(RuntimeError) in try rightView?.exactUpdate(of: tensor) },
+      try left.map { tensor in try leftView.exactProgram(of: tensor) },
+      try right.flatMap { tensor in try rightView?.exactProgram(of: tensor) },
     ]
     let grids = sides.compactMap { $0?.grid }
     guard let grid = grids.max(by: { $0.alignment < $1.alignment }) else {
@@ -74,9 +74,8 @@ private struct TensorPair: Sendable {
     let base = own.flatMap { $0.info.shape == some.info.shape ? $0 : nil }
     var sums = TileSums()
     for rows in grid.tiles(of: 1 << 16) {
-      let stored = try storing { () throws(StorageError) in
-        try base?.bytes(ofElements: rows.lowerBound * grid.columns, rows.count * grid.columns)
-      }
+      let stored = try base?.bytes(
+        ofElements: rows.lowerBound * grid.columns, rows.count * grid.columns)
       let values = stored?.doubles(of: base?.info.type ?? .f64)
       try sums.add(
         values ?? Array(repeating: 0, count: rows.count * grid.columns), sides, rows)
@@ -91,7 +90,7 @@ private struct TensorPair: Sendable {
   /// Of what is no float one can only say whether it is the same.
   private func compareBytes(
     _ leftView: AdaptedCheckpoint, _ rightView: AdaptedCheckpoint?
-  ) throws(RuntimeError) -> ChangeMeasurement.Tensor {
+  ) throws -> ChangeMeasurement.Tensor {
     let other = rightView ?? leftView
     let isSame = try leftView.contents(of: name) == (try other.contents(of: name))
     let isBase = rightView == nil
@@ -108,8 +107,8 @@ private struct TileSums {
   private let scratch = TileScratch()
 
   /// Adds rows: what the base holds there, and what changes them on either side.
-  mutating func add(_ base: [Double], _ sides: [ParameterUpdate?], _ rows: Range<Int>)
-    throws(RuntimeError)
+  mutating func add(_ base: [Double], _ sides: [TensorProgram?], _ rows: Range<Int>)
+    throws
   {
     let count = base.count
     for value in base { weight += value * value }
@@ -119,9 +118,7 @@ private struct TileSums {
       let tile = unsafe bytes.assumingMemoryBound(to: Double.self)
       _ = unsafe tile.update(fromContentsOf: base)
       if let side {
-        try decoding { () throws(FormatError) in
-          try unsafe side.apply(to: bytes, rows: rows, scratch: scratch)
-        }
+        try unsafe side.apply(to: bytes, rows: rows, scratch: scratch)
       }
       for index in 0..<count { unsafe tile[index] -= base[index] }
       unsafe tiles.append(tile)
@@ -132,18 +129,14 @@ private struct TileSums {
 
 extension AdaptedCheckpoint {
   /// The change of a tensor in F64 from end to end.
-  func exactUpdate(of tensor: AdaptedTensor) throws(RuntimeError) -> ParameterUpdate {
-    var update = try decoding { () throws(FormatError) in
-      try ParameterUpdate(
-        tensor.changes, type: .f64, shape: tensor.info.shape)
-    }
-    guard update.needsMeasuring else { return update }
-    let grid = update.grid
-    try update.measure(tiles: grid.tiles(of: 1 << 16), failing: RuntimeError.format) {
-      rows throws(RuntimeError) in
-      let values = try TensorUpdate.original(of: tensor, rows, grid).doubles(of: tensor.storedType)
+  func exactProgram(of tensor: AdaptedTensor) throws -> TensorProgram {
+    var program = try TensorProgram(tensor.operations, type: .f64, shape: tensor.info.shape)
+    guard program.needsMeasuring else { return program }
+    let grid = program.grid
+    try program.measure(tiles: grid.tiles(of: 1 << 16)) { rows in
+      let values = try AdaptedRows.original(of: tensor, rows, grid).doubles(of: tensor.storedType)
       return unsafe values.withUnsafeBytes { unsafe Array($0) }
     }
-    return update
+    return program
   }
 }

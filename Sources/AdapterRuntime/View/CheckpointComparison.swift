@@ -42,19 +42,19 @@ public struct CheckpointComparison: Sendable {
   ///   - left: one.
   ///   - right: the other.
   ///   - report: told how many of how many bytes have been read; from any thread.
-  /// - Throws: `RuntimeError.storage` where either cannot be read.
+  /// - Throws: `StorageError` where either cannot be read.
   public init(
     _ left: Checkpoint, _ right: Checkpoint,
     _ report: @Sendable (_ count: Int, _ total: UInt64) -> Void = { _, _ in }
-  ) throws(RuntimeError) {
+  ) throws {
     let names = Set(left.names).union(right.names).sorted()
     let total = names.reduce(0 as UInt64) { $0 + UInt64(left.tensor($1)?.info.byteCount ?? 0) }
-    tensors = try names.concurrentMap { name throws(RuntimeError) in
+    tensors = try names.concurrentMap { name in
       let (mine, theirs) = (left.tensor(name), right.tensor(name))
       var change: Change?
       if let mine, let theirs, mine.info.shape == theirs.info.shape {
         var pass = ComparisonPass(mine, theirs)
-        try storing { () throws(StorageError) in try pass.run { report($0, total) } }
+        try pass.run { report($0, total) }
         change = pass.change
       } else {
         report(mine?.info.byteCount ?? 0, total)
@@ -88,7 +88,7 @@ private struct ComparisonPass {
       largest: isFloat ? largest : nil)
   }
 
-  mutating func run(_ report: (Int) -> Void) throws(StorageError) {
+  mutating func run(_ report: (Int) -> Void) throws {
     let count = left.info.shape.count
     guard left.info.type == right.info.type || isFloat else {
       // Another type of number: all of it is another tensor.

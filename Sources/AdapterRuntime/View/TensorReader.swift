@@ -17,15 +17,15 @@ public struct TensorReader: Sendable {
   private enum Source: Sendable {
     /// The base's own bytes.
     case stored(StoredTensor)
-    case adapted(TensorUpdate)
+    case adapted(AdaptedRows)
   }
 
   init(_ stored: StoredTensor) {
     self.init(stored.info, .stored(stored))
   }
 
-  init(_ info: TensorInfo, _ update: TensorUpdate) {
-    self.init(info, .adapted(update))
+  init(_ info: TensorInfo, _ adapted: AdaptedRows) {
+    self.init(info, .adapted(adapted))
   }
 
   private init(_ info: TensorInfo, _ source: Source) {
@@ -42,21 +42,21 @@ public struct TensorReader: Sendable {
   /// - Parameters:
   ///   - rows: which rows; they must lie within `0..<rowCount`.
   ///   - memory: takes their bytes, in the element type of the base; `rows.count * rowByteCount` long.
-  /// - Throws: `RuntimeError` where base or adapters cannot be read, or a value is not finite.
+  /// - Throws: `AdapterError` where base or adapters cannot be read, or a value is not finite.
   public func read(
     _ rows: Range<Int>, into memory: UnsafeMutableRawBufferPointer
-  ) throws(RuntimeError) {
+  ) throws {
     try unsafe read(rows, into: memory, TileMemory())
   }
 
   /// The bytes of rows.
   ///
   /// - Parameter rows: which rows; they must lie within `0..<rowCount`.
-  /// - Throws: `RuntimeError` as `read` does.
+  /// - Throws: `AdapterError` as `read` does.
   /// - Returns: the bytes, in the element type of the base.
-  public func contents(of rows: Range<Int>) throws(RuntimeError) -> [UInt8] {
+  public func contents(of rows: Range<Int>) throws -> [UInt8] {
     var contents = [UInt8](repeating: 0, count: rows.count * rowByteCount)
-    try unsafe contents.withUnsafeMutableBytesThrowing { bytes throws(RuntimeError) in
+    try unsafe contents.withUnsafeMutableBytesThrowing { bytes in
       try unsafe read(rows, into: bytes)
     }
     return contents
@@ -65,52 +65,41 @@ public struct TensorReader: Sendable {
   /// Calls `body` with one run of rows after the other, from the first to the last.
   ///
   /// - Parameter body: takes rows and their bytes, which are valid during the call only.
-  /// - Throws: `RuntimeError` as `read` does, and what `body` throws.
+  /// - Throws: `AdapterError` as `read` does, and what `body` throws.
   public func forEachTile(
     _ body: (_ rows: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws -> Void
   ) throws {
-    try unsafe readTiles(TileMemory(), failing: { $0 as any Error }) { rows, bytes in
+    try unsafe readTiles { rows, bytes in
       try unsafe body(rows, bytes)
       return true
     }
   }
 
   /// The digest of all of its bytes.
-  func digest() throws(RuntimeError) -> Digest {
+  func digest() throws -> Digest {
     var hasher = DigestHasher()
-    try unsafe forEachTile { _, bytes throws(RuntimeError) in
-      unsafe hasher.update(bytes)
-      return true
-    }
+    try unsafe forEachTile { _, bytes in unsafe hasher.update(bytes) }
     return hasher.finish()
   }
 
   /// What rounding leaves of its change.
-  func survival() throws(RuntimeError) -> Survival {
+  func survival() throws -> Survival {
     let worker = TileMemory(measuringEvery: 1)
-    try unsafe readTiles(worker, failing: { $0 }) { _, _ throws(RuntimeError) in true }
+    try unsafe readTiles(worker) { _, _ in true }
     return worker.survival
   }
 
-  /// The same as the public one, as long as `body` returns true.
-  func forEachTile(
-    _ body: (_ rows: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws(RuntimeError) -> Bool
-  ) throws(RuntimeError) {
-    try unsafe readTiles(TileMemory(), failing: { $0 }, body)
-  }
-
-  private func readTiles<Failure: Error>(
-    _ worker: TileMemory, failing: (RuntimeError) -> Failure,
-    _ body: (Range<Int>, UnsafeRawBufferPointer) throws(Failure) -> Bool
-  ) throws(Failure) {
+  /// Calls `body` with one run of rows after the other, as long as it returns true.
+  func readTiles(
+    _ worker: TileMemory = TileMemory(),
+    _ body: (_ rows: Range<Int>, _ bytes: UnsafeRawBufferPointer) throws -> Bool
+  ) throws {
     let memory = ScratchMemory()
     let step = tileRowCount
     for start in stride(from: 0, to: rowCount, by: step) {
       let rows = start..<min(rowCount, start + step)
       let tile = unsafe memory.bytes(count: rows.count * rowByteCount)
-      try rethrowing(as: failing) { () throws(RuntimeError) in
-        try unsafe read(rows, into: tile, worker)
-      }
+      try unsafe read(rows, into: tile, worker)
       guard try unsafe body(rows, UnsafeRawBufferPointer(tile)) else { return }
     }
   }
@@ -120,13 +109,13 @@ public struct TensorReader: Sendable {
   /// Rows of a tile; those of a changed tensor are worked on together.
   private var tileRowCount: Int {
     let count = max(1, Self.tileByteCount / max(1, rowByteCount))
-    guard case .adapted(let update) = source, update.grid.rows == rowCount else { return count }
-    return update.tileRowCount
+    guard case .adapted(let adapted) = source, adapted.grid.rows == rowCount else { return count }
+    return adapted.tileRowCount
   }
 
   private func read(
     _ rows: Range<Int>, into memory: UnsafeMutableRawBufferPointer, _ worker: TileMemory
-  ) throws(RuntimeError) {
+  ) throws {
     let count = memory.count
     precondition(
       rows.lowerBound >= 0 && rows.upperBound <= rowCount && count == rows.count * rowByteCount,
@@ -135,11 +124,9 @@ public struct TensorReader: Sendable {
     let start = rows.lowerBound * rowByteCount
     switch source {
     case .stored(let stored):
-      try storing { () throws(StorageError) in
-        try unsafe stored.file.read(at: stored.offset + UInt64(start), into: memory)
-      }
-    case .adapted(let update):
-      try unsafe update.read(start..<start + count, into: memory, worker)
+      try unsafe stored.file.read(at: stored.offset + UInt64(start), into: memory)
+    case .adapted(let adapted):
+      try unsafe adapted.read(start..<start + count, into: memory, worker)
     }
   }
 }

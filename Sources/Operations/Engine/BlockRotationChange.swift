@@ -70,7 +70,7 @@ extension SquareMatrix? {
   /// The rotation, where there is one.
   func existing(at target: Target) throws(AdapterError) -> SquareMatrix {
     guard let self else {
-      throw AdapterError(.arithmetic, at: target.name.text, "a rotation that does not exist")
+      throw AdapterError(.arithmetic, on: target.name, "a rotation that does not exist")
     }
     return self
   }

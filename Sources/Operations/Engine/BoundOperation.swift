@@ -9,6 +9,8 @@ package struct BoundOperation: Sendable {
   package let adapter: Adapter
   /// Which part of the operation, of which part of the tensor.
   package let part: Part
+  /// The place of its adapter in a stack.
+  package var owner = 0
   /// How much of the change is made: W ← W + factor · (f(W) − W).
   package var factor: Double
 

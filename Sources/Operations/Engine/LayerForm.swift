@@ -59,7 +59,7 @@ package enum LayerForm: Sendable {
     self = try kind.form(&operands, outputCount: outputCount, inputCount: inputCount)
     if let operand = operands.nonfinite.first {
       throw AdapterError(
-        .arithmetic, at: operand.tensor.text, "a NaN or an infinity")
+        .arithmetic, on: operand.tensor, "a NaN or an infinity")
     }
   }
 }

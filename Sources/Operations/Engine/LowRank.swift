@@ -172,7 +172,7 @@ func checkFactors(_ target: Target, rank: Int, _ size: Int, of count: Int) throw
   let (elements, overflow) = rank.multipliedReportingOverflow(by: size)
   guard !overflow, elements / 48 <= count + 1 << 17 else {
     throw AdapterError(
-      .arithmetic, at: target.name.text,
+      .arithmetic, on: target.name,
       "factors of \(rank) × \(size) are far beyond the weight's own size")
   }
 }

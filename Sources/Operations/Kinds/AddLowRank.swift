@@ -250,7 +250,7 @@ extension AddLowRank: LayerKind {
     let factors: LowRankFactors<Float> = try combined(&operands, shape)
     guard factors.inputCount == inputCount, factors.b.count == outputCount * factors.rank else {
       throw AdapterError(
-        .misuse, at: target.name.text,
+        .misuse, on: target.name,
         "factors that are not those of [\(outputCount), \(inputCount)]")
     }
     let norms: [Float]? = try magnitude.map { try operands.values($0) }

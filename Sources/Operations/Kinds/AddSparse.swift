@@ -96,7 +96,7 @@ extension AddSparse: TargetedKind {
       }
     guard places.allSatisfy((0..<shape.count).contains) else {
       throw AdapterError(
-        .arithmetic, at: target.name.text, "\(Self.op) reaches out of the weight")
+        .arithmetic, on: target.name, "\(Self.op) reaches out of the weight")
     }
     return places
   }

@@ -96,14 +96,14 @@ extension AddSpectral: LowRankKind {
     _ operands: inout OperandLoader, _ shape: Shape?
   ) throws -> [LowRankFactors<Scalar>] {
     guard let shape = shape?.dimensions, shape.count == 2 else {
-      throw AdapterError(.misuse, at: target.name.text, "a spectrum of a weight of unknown shape")
+      throw AdapterError(.misuse, on: target.name, "a spectrum of a weight of unknown shape")
     }
     let (out, input) =
       try target.decidedLayout() == .outIn ? (shape[0], shape[1]) : (shape[1], shape[0])
     let spectrum: [Double] = try operands.values(spectrum)
     guard spectrum.count <= out * input else {
       throw AdapterError(
-        .arithmetic, at: target.name.text, "more frequencies than the weight has elements")
+        .arithmetic, on: target.name, "more frequencies than the weight has elements")
     }
     let rank = 2 * spectrum.count
     try checkFactors(target, rank: rank, out + input, of: out * input)

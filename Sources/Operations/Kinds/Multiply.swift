@@ -106,7 +106,7 @@ extension Multiply: LayerKind {
     let values: [Float] = try operands.values(vector)
     guard values.count == (side == .output ? outputCount : inputCount) else {
       throw AdapterError(
-        .misuse, at: target.name.text,
+        .misuse, on: target.name,
         "a vector of \(values.count) elements for a layer [\(outputCount), \(inputCount)]")
     }
     return side == .output ? .scaleOutput(values) : .scaleInput(values)

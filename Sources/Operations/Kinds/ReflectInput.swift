@@ -77,7 +77,7 @@ extension ReflectInput: TargetedKind {
       }
       let norm = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
       guard norm > 0 else {
-        throw AdapterError(.arithmetic, at: target.name.text, "a reflection without a direction")
+        throw AdapterError(.arithmetic, on: target.name, "a reflection without a direction")
       }
       done.append(vector.map { $0 / norm })
     }

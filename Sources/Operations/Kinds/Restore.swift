@@ -91,14 +91,14 @@ extension Restore: TargetedKind {
     _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
   ) throws -> [TileStep<Scalar>] {
     throw AdapterError(
-      .misuse, at: target.name.text, "\(Self.op) beside another operation on its parameter")
+      .misuse, on: target.name, "\(Self.op) beside another operation on its parameter")
   }
 
   package func byteProgram(
     of adapter: Adapter, as type: ElementType, from stored: ElementType
   ) throws -> (any ByteProgram)? {
     guard stored == type, difference.type.bitWidth == type.bitWidth else {
-      throw AdapterError(.misuse, at: target.name.text, "\(Self.op) of elements of another type")
+      throw AdapterError(.misuse, on: target.name, "\(Self.op) of elements of another type")
     }
     return try BitRestoration(self, of: adapter)
   }

@@ -4,10 +4,10 @@ internal import Checkpoints
 internal import Operations
 internal import Storage
 
-/// The change of one tensor, ready to make any of its bytes from any thread.
-struct TensorUpdate: Sendable {
+/// The rows of a tensor that adapters change, made on demand from any thread.
+struct AdaptedRows: Sendable {
   private let tensor: AdaptedTensor
-  private let update: ParameterUpdate
+  private let program: TensorProgram
   private let nonFiniteValues: AdaptedCheckpoint.Policy.NonFiniteValues
 
   /// Bytes of a tile, about: large enough for the file system, small enough for the cache.
@@ -15,20 +15,20 @@ struct TensorUpdate: Sendable {
 
   /// Prepares a change, with one pass over the tensor where it needs to know all of it.
   init(
-    _ tensor: AdaptedTensor, _ update: ParameterUpdate,
+    _ tensor: AdaptedTensor, _ program: TensorProgram,
     nonFiniteValues: AdaptedCheckpoint.Policy.NonFiniteValues
-  ) throws(RuntimeError) {
+  ) throws {
     self.tensor = tensor
     self.nonFiniteValues = nonFiniteValues
-    var update = update
-    if update.needsMeasuring {
-      let grid = update.grid
+    var program = program
+    if program.needsMeasuring {
+      let grid = program.grid
       let tiles = grid.tiles(of: Self.elementCount(of: tensor.storedType))
-      try update.measure(tiles: tiles, failing: RuntimeError.format) { rows throws(RuntimeError) in
+      try program.measure(tiles: tiles) { rows in
         try Self.original(of: tensor, rows, grid)
       }
     }
-    self.update = update
+    self.program = program
   }
 
   private static func elementCount(of type: ElementType) -> Int {
@@ -36,7 +36,7 @@ struct TensorUpdate: Sendable {
   }
 
   /// How the tensor is cut into tiles.
-  var grid: TileGrid { update.grid }
+  var grid: TileGrid { program.grid }
 
   /// Rows of a tile.
   var tileRowCount: Int { grid.step(of: Self.elementCount(of: tensor.info.type)) }
@@ -44,12 +44,10 @@ struct TensorUpdate: Sendable {
   /// Rows as the base stores them; zeros where nothing of the base is in the tensor.
   static func original(
     of tensor: AdaptedTensor, _ rows: Range<Int>, _ grid: TileGrid
-  ) throws(RuntimeError) -> [UInt8] {
+  ) throws -> [UInt8] {
     let bytes = grid.byteRange(of: rows, tensor.storedType)
     guard let origin = tensor.origin else { return Array(repeating: 0, count: bytes.count) }
-    return try storing { () throws(StorageError) in
-      try origin.file.bytes(at: origin.offset + UInt64(bytes.lowerBound), count: bytes.count)
-    }
+    return try origin.file.bytes(at: origin.offset + UInt64(bytes.lowerBound), count: bytes.count)
   }
 
   /// Makes some of the tensor's bytes.
@@ -58,10 +56,10 @@ struct TensorUpdate: Sendable {
   ///   - bytes: which.
   ///   - memory: takes them.
   ///   - worker: the thread's own memory.
-  /// - Throws: `RuntimeError` where base or adapters cannot be read, or a value is not finite.
+  /// - Throws: `AdapterError` where base or adapters cannot be read, or a value is not finite.
   func read(
     _ bytes: Range<Int>, into memory: UnsafeMutableRawBufferPointer, _ worker: TileMemory
-  ) throws(RuntimeError) {
+  ) throws {
     let rowByteCount = grid.byteRange(of: 0..<1, tensor.info.type).count
     guard rowByteCount > 0 else { return }
     let rows =
@@ -93,23 +91,19 @@ struct TensorUpdate: Sendable {
   private func make(
     _ rows: Range<Int>, in result: UnsafeMutableRawBufferPointer, _ worker: TileMemory,
     _ isMeasured: Bool
-  ) throws(RuntimeError) {
+  ) throws {
     let isInPlace = tensor.storedType == tensor.info.type
     let range = grid.byteRange(of: rows, tensor.storedType)
     let stored = unsafe isInPlace ? result : worker.stored.bytes(count: range.count)
     if let origin = tensor.origin {
       let offset = origin.offset + UInt64(range.lowerBound)
-      try storing { () throws(StorageError) in
-        try unsafe origin.file.read(at: offset, into: stored)
-      }
+      try unsafe origin.file.read(at: offset, into: stored)
     } else {
       unsafe stored.initializeMemory(as: UInt8.self, repeating: 0)
     }
     var survival = isMeasured ? Survival() : nil
-    try decoding { () throws(FormatError) in
-      try unsafe update.apply(
-        UnsafeRawBufferPointer(stored), to: result, rows: rows, scratch: worker.tiles, &survival)
-    }
+    try unsafe program.apply(
+      UnsafeRawBufferPointer(stored), to: result, rows: rows, scratch: worker.tiles, &survival)
     if let survival { worker.survival += survival }
     try unsafe checkFinite(UnsafeRawBufferPointer(result), rows)
   }
@@ -122,7 +116,7 @@ struct TensorUpdate: Sendable {
 
   private func checkFinite(
     _ result: UnsafeRawBufferPointer, _ rows: Range<Int>
-  ) throws(RuntimeError) {
+  ) throws {
     let type = tensor.info.type
     guard nonFiniteValues == .refuse, unsafe NonFinite.isPresent(in: result, of: type) else {
       return
@@ -135,7 +129,7 @@ struct TensorUpdate: Sendable {
       guard NonFinite.isPresent(in: after, of: type) else { continue }
       let before = Array(original[index * storedWidth..<(index + 1) * storedWidth])
       guard NonFinite.isPresent(in: before, of: tensor.storedType) else {
-        throw .overflow(tensor.info.name, type)
+        throw AdapterError.overflow(tensor.info.name, type)
       }
     }
   }

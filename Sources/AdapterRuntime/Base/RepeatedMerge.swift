@@ -10,7 +10,7 @@ internal import StrictJSON
 ///
 /// Digests cannot be turned back into values, but a sketch holds some: the adapter is applied to these. That can be
 /// said of changes that make an element of the element alone, not of those that mix a row or need its norm.
-struct MergedChange {
+struct RepeatedMerge {
   private let tensors: [AdaptedTensor]
   private let scratch = TileScratch()
   /// Sums of squares: how far the base is from the recorded one with the change made, and without it.
@@ -24,12 +24,12 @@ struct MergedChange {
   /// - Parameters:
   ///   - different: the adapter's targets that hold other values than recorded.
   ///   - bound: the adapter, bound to the base.
-  /// - Throws: `RuntimeError` where the adapter cannot be read.
+  /// - Throws: `AdapterError` where the adapter cannot be read.
   /// - Returns: whether none of them speaks against it, and the change is what most of the difference is.
   static func explains(
     _ different: [DifferentTensor], _ bound: BoundAdapter
-  ) throws(RuntimeError) -> Bool {
-    var merged = MergedChange(bound)
+  ) throws -> Bool {
+    var merged = RepeatedMerge(bound)
     guard merged.isWorthwhile(bound) else { return false }
     let changed = Dictionary(
       merged.tensors.filter { $0.kind == .changed }.map { ($0.info.name, $0) },
@@ -49,10 +49,10 @@ struct MergedChange {
     var (work, inputs) = (0.0, bound.adapter.storedByteCount)
     for tensor in tensors {
       let (count, name) = (tensor.info.shape.count, tensor.info.name.text)
-      guard (try? tensor.changes.checkMemory(elements: count, of: name)) != nil else {
+      guard (try? tensor.operations.checkMemory(elements: count, of: name)) != nil else {
         return false
       }
-      work += tensor.changes.reduce(0) { $0 + $1.effort(elements: count).work }
+      work += tensor.operations.reduce(0) { $0 + $1.effort(elements: count).work }
       inputs += UInt64(tensor.origin?.info.byteCount ?? 0)
     }
     return work <= Effort.limit(inputs: inputs)
@@ -61,7 +61,7 @@ struct MergedChange {
   /// Takes a tensor into account; false where it holds something else.
   private mutating func isExplained(
     _ tensor: AdaptedTensor, _ then: [Float], _ now: [Float]
-  ) throws(RuntimeError) -> Bool {
+  ) throws -> Bool {
     guard let expected = try expected(tensor, then) else { return true }
     for (index, value) in expected.enumerated() {
       let (then, now) = (Double(then[index]), Double(now[index]))
@@ -76,31 +76,28 @@ struct MergedChange {
   /// The sketch of the merged tensor; nil where the recorded one does not say enough.
   private func expected(
     _ tensor: AdaptedTensor, _ then: [Float]
-  ) throws(RuntimeError) -> [Double]? {
-    let update = try decoding { () throws(FormatError) in
-      try ParameterUpdate(tensor.changes, type: tensor.info.type, shape: tensor.info.shape)
-    }
-    guard !update.needsMeasuring, update.grid.alignment == 1,
-      (1...Self.maximumColumns).contains(update.grid.columns)
+  ) throws -> [Double]? {
+    let program = try TensorProgram(
+      tensor.operations, type: tensor.info.type, shape: tensor.info.shape)
+    guard !program.needsMeasuring, program.grid.alignment == 1,
+      (1...Self.maximumColumns).contains(program.grid.columns)
     else { return nil }
     // What else is in a row is not known: it must not matter.
-    return try decoding { () throws(FormatError) in
-      let zeros = try values(of: tensor, update, then, among: 0)
-      return try zeros == values(of: tensor, update, then, among: 1) ? zeros : nil
-    }
+    let zeros = try values(of: tensor, program, then, among: 0)
+    return try zeros == values(of: tensor, program, then, among: 1) ? zeros : nil
   }
 
   /// The recorded values after the change, each row filled up with some other value.
   private func values(
-    of tensor: AdaptedTensor, _ update: ParameterUpdate, _ then: [Float], among filler: Float
-  ) throws(FormatError) -> [Double] {
+    of tensor: AdaptedTensor, _ program: TensorProgram, _ then: [Float], among filler: Float
+  ) throws -> [Double] {
     let positions = TensorSample.sketchPositions(count: tensor.info.shape.count)
-    let columns = update.grid.columns
+    let columns = program.grid.columns
     var result = [Double](repeating: 0, count: positions.count)
     for (row, places) in Dictionary(grouping: positions.indices, by: { positions[$0] / columns }) {
       var values = [Float](repeating: filler, count: columns)
       for place in places { values[positions[place] % columns] = then[place] }
-      let changed = try apply(update, tensor.info.type, to: values, row: row)
+      let changed = try apply(program, tensor.info.type, to: values, row: row)
       for place in places { result[place] = changed[positions[place] % columns] }
     }
     return result
@@ -108,13 +105,13 @@ struct MergedChange {
 
   /// One row, rounded to the stored type, changed, and widened.
   private func apply(
-    _ update: ParameterUpdate, _ type: ElementType, to values: [Float], row: Int
-  ) throws(FormatError) -> [Double] {
+    _ program: TensorProgram, _ type: ElementType, to values: [Float], row: Int
+  ) throws -> [Double] {
     var stored = [UInt8](repeating: 0, count: values.count * type.bitWidth / 8)
     var result = [Double](repeating: 0, count: values.count)
-    try unsafe stored.withUnsafeMutableBytesThrowing { bytes throws(FormatError) in
+    try unsafe stored.withUnsafeMutableBytesThrowing { bytes in
       unsafe values.withUnsafeBufferPointer { unsafe Float.round($0, to: type, into: bytes) }
-      try unsafe update.apply(to: bytes, rows: row..<row + 1, scratch: scratch)
+      try unsafe program.apply(to: bytes, rows: row..<row + 1, scratch: scratch)
       unsafe result.withUnsafeMutableBufferPointer {
         unsafe Double.widen(UnsafeRawBufferPointer(bytes), of: type, into: $0)
       }

@@ -1,0 +1,69 @@
+internal import AdapterFormat
+internal import Operations
+internal import Storage
+internal import StrictJSON
+
+extension Operation {
+  /// Whether both do the same to one stored tensor: the same operation with the same keys and equal bytes; or the
+  /// same low-rank change, once of a matrix and once of its transpose.
+  ///
+  /// - Throws: `FormatError` where operands cannot be read.
+  func hasSameEffect(as other: Operation, in adapter: Adapter) throws -> Bool {
+    let (mine, theirs) = (record, other.record)
+    guard mine.op == theirs.op, mine.meaningfulAttributes == theirs.meaningfulAttributes else {
+      return false
+    }
+    guard target?.layout == other.target?.layout else {
+      return try isTransposed(other, in: adapter)
+    }
+    guard mine.tensors.map(\.role) == theirs.tensors.map(\.role) else { return false }
+    for (left, right) in zip(mine.tensors, theirs.tensors) {
+      guard try adapter.holdsSame(left.operand, right.operand) else { return false }
+    }
+    return true
+  }
+
+  /// Whether it makes the same product of the weight's transpose.
+  private func isTransposed(_ other: Operation, in adapter: Adapter) throws -> Bool {
+    guard let left = kind?.lowRank, let right = other.kind?.lowRank,
+      left.product.isChange, right.product.isChange, left.product.experts == nil,
+      right.product.experts == nil, left.product.rank == right.product.rank,
+      left.product.outputCount == right.product.inputCount,
+      left.product.inputCount == right.product.outputCount
+    else { return false }
+    var operands = OperandLoader(adapter)
+    let mine: [LowRankFactors<Double>] = try left.factors(&operands, nil)
+    let theirs: [LowRankFactors<Double>] = try right.factors(&operands, nil)
+    guard mine.count == 1, theirs.count == 1, mine[0].scale == theirs[0].scale else { return false }
+    let rank = left.product.rank
+    return mine[0].a.isTransposed(theirs[0].b, columns: rank)
+      && theirs[0].a.isTransposed(mine[0].b, columns: rank)
+  }
+}
+
+extension OperationRecord {
+  /// Its keys, but for those that say how a base stores the target or what comes of it there.
+  fileprivate var meaningfulAttributes: [JSONValue.Member] {
+    attributes.filter { !["layout", "layout_from", "result"].contains($0.key) }
+  }
+}
+
+extension Adapter {
+  /// Whether two operands hold the same bytes, of one type and shape.
+  fileprivate func holdsSame(_ left: Operand, _ right: Operand) throws(FormatError) -> Bool {
+    guard left != right else { return true }
+    guard let first = tensor(left.tensor), let second = tensor(right.tensor) else { return false }
+    let (mine, theirs) = (TypedOperand(left, in: first), TypedOperand(right, in: second))
+    guard mine.type == theirs.type, mine.shape == theirs.shape else { return false }
+    return try OperandBytes.contents(of: left, self) == OperandBytes.contents(of: right, self)
+  }
+}
+
+extension [Double] {
+  /// Whether it holds, row by row, what the other matrix of so many columns holds column by column.
+  fileprivate func isTransposed(_ other: [Double], columns: Int) -> Bool {
+    guard count == other.count, columns > 0 else { return count == other.count }
+    let rows = count / columns
+    return indices.allSatisfy { self[$0] == other[$0 % rows * columns + $0 / rows] }
+  }
+}
