@@ -29,7 +29,7 @@ public struct BiasTensors: Sendable {
     var operations: [Operation] = []
     var tensors: [TensorContents] = []
     for tensor in file.header.tensors {
-      let replace = Replace(parameter: Target(tensor.info.name), value: TypedOperand(tensor.info))
+      let replace = Replace(target: Target(tensor.info.name), value: TypedOperand(tensor.info))
       operations.append(
         try rethrowing(as: InteropError.format) { () throws(FormatError) in
           try Operation(replace)

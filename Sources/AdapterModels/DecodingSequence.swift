@@ -17,18 +17,18 @@ public final class DecodingSequence {
   ///   - model: the model.
   ///   - stack: the adapters; nil for none.
   ///   - capacity: how many tokens it will probably have; memory grows as needed.
-  /// - Throws: `DecoderError.conflict` where the adapters were put on each other for another model.
+  /// - Throws: `AdapterError` where the adapters were put on each other for another model.
   public init(
     _ model: LanguageModel, with stack: AdapterStack? = nil, capacity: Int = 64
-  ) throws(DecoderError) {
+  ) throws {
     self.stack = stack ?? model.emptyStack
     guard self.stack.model == model.identity else {
-      throw .conflict("adapters that were prepared for another model")
+      throw AdapterError.cannotJoin("adapters that were prepared for another model")
     }
     let size = model.dimensions
     let prefix = self.stack.prefix
     pendingPrompt = self.stack.prompt ?? .init(rows: [], count: 0)
-    let virtual = (prefix?.operation.tokenCount ?? 0) + pendingPrompt.count
+    let virtual = (prefix?.tokenCount ?? 0) + pendingPrompt.count
     cache = KeyValueCache(
       layerCount: size.layerCount, headCount: size.headCount, headDimension: size.headDimension,
       capacity: min(max(capacity, 0), model.positionCount ?? 4096) + virtual)
@@ -46,13 +46,13 @@ public final class DecodingSequence {
 
   /// Keys are stored as they are, without a rotation; the text's positions follow after them.
   private func fill(with prefix: PreparedAdapter.Prefix) {
-    let (operation, size) = (prefix.operation, prefix.operation.headDimension)
-    let slotWidth = operation.headCount * size
-    let rowWidth = operation.values.shape[1]
-    for (layer, slots) in operation.slots.enumerated() {
-      for head in 0..<operation.headCount {
+    let size = prefix.headDimension
+    let slotWidth = prefix.headCount * size
+    let rowWidth = prefix.values.count / max(1, prefix.tokenCount)
+    for (layer, slots) in prefix.slots.enumerated() {
+      for head in 0..<prefix.headCount {
         let (keys, values) = (cache.keys(layer, head: head), cache.values(layer, head: head))
-        for token in 0..<operation.tokenCount {
+        for token in 0..<prefix.tokenCount {
           let (key, value) = unsafe (keys[token], values[token])
           let start = token * rowWidth + head * size
           for element in 0..<size {
@@ -62,6 +62,6 @@ public final class DecodingSequence {
         }
       }
     }
-    cache.advance(by: operation.tokenCount)
+    cache.advance(by: prefix.tokenCount)
   }
 }

@@ -24,9 +24,9 @@ public final class LanguageModel: Sendable {
   ///
   /// - Parameter view: weights beside a `config.json` of type gpt2, bloom, llama or qwen2; BF16, F16 or F32;
   ///   seen through adapters, whose changes become part of the weights.
-  /// - Throws: `DecoderError` where the architecture is not one of these, or the weights are not those of
+  /// - Throws: `AdapterError` where the architecture is not one of these, or the weights are not those of
   ///   the configuration.
-  public init(_ view: AdaptedCheckpoint) throws(DecoderError) {
+  public init(_ view: AdaptedCheckpoint) throws {
     checkpoint = view.checkpoint
     let config = try DecoderConfig(checkpoint.configPath)
     let kind = try DecoderKind(config)
@@ -44,11 +44,9 @@ public final class LanguageModel: Sendable {
   /// Loads a model without adapters in its weights.
   ///
   /// - Parameter checkpoint: weights beside a `config.json`.
-  /// - Throws: `DecoderError` as for a view.
-  public convenience init(_ checkpoint: Checkpoint) throws(DecoderError) {
-    let view = try rethrowing(as: DecoderError.weights) { () throws(RuntimeError) in
-      try AdaptedCheckpoint(checkpoint, applying: [])
-    }
+  /// - Throws: `AdapterError` as for a view.
+  public convenience init(_ checkpoint: Checkpoint) throws {
+    let view = try AdaptedCheckpoint(checkpoint, applying: [])
     try self.init(view)
   }
 
@@ -92,11 +90,11 @@ extension LanguageModel {
   ///   - steps: sequences of this model, each once, and their next tokens, at least one for each.
   ///   - places: which logits are wanted.
   /// - Returns: for each step its logits, F32, [places, vocabulary] row-major.
-  /// - Throws: `DecoderError` where a token is unknown, there are more than the model has positions, logits
+  /// - Throws: `AdapterError` where a token is unknown, there are more than the model has positions, logits
   ///   are not finite, or a sequence is of another model or there twice. Then no sequence has changed.
   public func logits(
     after steps: [Step], at places: Places = .last
-  ) throws(DecoderError) -> [[Float]] {
+  ) throws -> [[Float]] {
     try check(steps)
     guard !steps.isEmpty else { return [] }
     let workspace = workspaces.withLock { $0.popLast() } ?? Workspace()
@@ -118,7 +116,8 @@ extension LanguageModel {
     for (step, values) in zip(steps, logits) {
       guard let place = values.firstIndex(where: { !$0.isFinite }) else { continue }
       let first = places == .all ? 0 : step.tokens.count - 1
-      throw .nonfiniteLogits(position: step.sequence.tokenCount + first + place / vocabularySize)
+      throw AdapterError.nonfiniteLogits(
+        position: step.sequence.tokenCount + first + place / vocabularySize)
     }
     for (step, count) in zip(steps, rowCounts) { step.sequence.advance(by: count) }
     return logits
@@ -131,24 +130,24 @@ extension LanguageModel {
     workspaces.withLock { $0.append(workspace) }
   }
 
-  private func check(_ steps: [Step]) throws(DecoderError) {
+  private func check(_ steps: [Step]) throws {
     guard Set(steps.map { ObjectIdentifier($0.sequence) }).count == steps.count else {
-      throw .conflict("a sequence is in the batch twice")
+      throw AdapterError.cannotJoin("a sequence is in the batch twice")
     }
     for step in steps { try check(step) }
   }
 
-  private func check(_ step: Step) throws(DecoderError) {
+  private func check(_ step: Step) throws {
     guard step.sequence.stack.model == identity else {
-      throw .conflict("a sequence of another model")
+      throw AdapterError.cannotJoin("a sequence of another model")
     }
-    guard !step.tokens.isEmpty else { throw .noTokens }
+    guard !step.tokens.isEmpty else { throw AdapterError.noTokens }
     let needed = step.sequence.positions + step.sequence.pendingPrompt.count + step.tokens.count
     if let count = dimensions.positionCount, needed > count {
-      throw .tooLong(tokens: needed, positions: count)
+      throw AdapterError.tooLong(tokens: needed, positions: count)
     }
     for token in step.tokens where token < 0 || token >= vocabularySize {
-      throw .unknownToken(token, vocabularySize: vocabularySize)
+      throw AdapterError.unknownToken(token, vocabularySize: vocabularySize)
     }
   }
 

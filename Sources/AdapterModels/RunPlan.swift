@@ -15,7 +15,10 @@ public struct RunPlan: Sendable {
   public let folded: [WeightedAdapter]
   /// What acts beside the weights or before the text, in order.
   public let beside: [WeightedAdapter]
-  private let policy: AdaptedCheckpoint.Policy
+  private let stack: [WeightedAdapter]
+  /// The base with all that changes its weights, bound once.
+  private let view: AdaptedCheckpoint
+  private let division: Division
 
   /// Divides a stack, parameter by parameter.
   ///
@@ -23,22 +26,25 @@ public struct RunPlan: Sendable {
   ///   - stack: the adapters, left to right.
   ///   - checkpoint: their base.
   ///   - policy: what is accepted that is normally refused.
-  /// - Throws: `DecoderError` where the base cannot be run, or an adapter cannot be applied to it, not after
+  /// - Throws: `AdapterError` where the base cannot be run, or an adapter cannot be applied to it, not after
   ///   another, or not with this weight.
   public init(
     _ stack: [WeightedAdapter], on checkpoint: Checkpoint,
     policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
-  ) throws(DecoderError) {
+  ) throws {
     let kind = try DecoderKind(DecoderConfig(checkpoint.configPath))
     let onWeights = stack.map { entry in
       WeightedAdapter(entry.adapter.onWeights, weight: entry.weight, label: entry.label)
     }
-    let view = try rethrowing(as: { Self.error($0, of: stack) }) { () throws(RuntimeError) in
-      try AdaptedCheckpoint(checkpoint, applying: onWeights, policy: policy)
+    do {
+      view = try AdaptedCheckpoint(checkpoint, applying: onWeights, policy: policy)
+    } catch {
+      throw stack.count == 1 ? AdapterError(of: stack[0].label, error) : error
     }
     let division = Division(view.tensors, kind)
     self.checkpoint = checkpoint
-    self.policy = policy
+    self.stack = stack
+    self.division = division
     folded = Self.parts(of: stack) { place, target in
       target.map { !division.runsBeside($0, of: place) } ?? false
     }
@@ -53,27 +59,38 @@ public struct RunPlan: Sendable {
   ///   - adapter: the adapter.
   ///   - checkpoint: its base.
   ///   - policy: what is accepted that is normally refused.
-  /// - Throws: `DecoderError` where the base cannot be run, or the adapter is not for it.
+  /// - Throws: `AdapterError` where the base cannot be run, or the adapter is not for it.
   public init(
     _ adapter: Adapter, on checkpoint: Checkpoint,
     policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
-  ) throws(DecoderError) {
+  ) throws {
     try self.init([WeightedAdapter(adapter)], on: checkpoint, policy: policy)
   }
 
   /// Loads the model with what has to be part of its weights, and prepares what acts beside them.
   ///
-  /// - Throws: `DecoderError` where the model cannot be loaded, or an adapter does not fit it.
+  /// - Throws: `AdapterError` where the model cannot be loaded, or an adapter does not fit it.
   /// - Returns: the model, and the stack with which its sequences run.
-  public func load() throws(DecoderError) -> (model: LanguageModel, stack: AdapterStack) {
-    let view = try rethrowing(as: { Self.error($0, of: folded) }) { () throws(RuntimeError) in
-      try AdaptedCheckpoint(checkpoint, applying: folded, policy: policy)
+  public func load() throws -> (model: LanguageModel, stack: AdapterStack) {
+    let model: LanguageModel
+    do {
+      model = try LanguageModel(view.keeping { !division.runsBeside($0) })
+    } catch {
+      throw folded.count == 1 && !(error is AdapterError)
+        ? AdapterError(of: folded[0].label, error) : error
     }
-    let model = try LanguageModel(view)
     var entries: [AdapterStack.Entry] = []
-    for part in beside {
-      let prepared = try PreparedAdapter(part.adapter, for: model, policy: policy)
-      entries.append(.init(prepared, weight: part.weight))
+    for (weighted, applied) in zip(stack, view.adapters) {
+      let tensors = applied.bound.tensors.filter { division.runsBeside($0.info.name) }
+      let prompts = weighted.adapter.keeping { $0.target == nil }
+      guard !tensors.isEmpty || !prompts.operations.isEmpty else { continue }
+      do {
+        let prepared = try PreparedAdapter(
+          prompts, tensors, as: Name(weighted.label), verdict: applied.verdict, for: model)
+        entries.append(.init(prepared, weight: weighted.weight))
+      } catch {
+        throw AdapterError(of: weighted.label, error)
+      }
     }
     return (model, try AdapterStack(entries, for: model))
   }
@@ -88,28 +105,25 @@ public struct RunPlan: Sendable {
       return part.adapter.operations.isEmpty ? nil : part
     }
   }
-
-  private static func error(_ error: RuntimeError, of stack: [WeightedAdapter]) -> DecoderError {
-    stack.count == 1 ? .runtime(adapter: Name(stack[0].label), error) : .weights(error)
-  }
 }
 
 /// Which targets run beside the weights: those all of whose tensors do, with all that the stack does to them.
 private struct Division {
   private var beside: Set<Target> = []
+  private var tensors: Set<Name> = []
 
   private struct Target: Hashable {
     let place: Int
     let name: Name
   }
 
-  init(_ tensors: [AdaptedTensor], _ kind: DecoderKind) {
-    let all = tensors.map { tensor in
+  init(_ adapted: [AdaptedTensor], _ kind: DecoderKind) {
+    let all = adapted.map { tensor in
       (
         runsBeside: Self.runsBeside(tensor, kind),
         targets: Set(
-          zip(tensor.owners, tensor.changes).compactMap { owner, change in
-            change.operation.target.map { Target(place: owner, name: $0.name) }
+          tensor.operations.compactMap { operation in
+            operation.operation.target.map { Target(place: operation.owner, name: $0.name) }
           })
       )
     }
@@ -121,7 +135,12 @@ private struct Division {
       folded.formUnion(more.targets)
     }
     beside = Set(all.flatMap(\.targets)).subtracting(folded)
+    tensors = Set(
+      zip(adapted, all).filter { $0.1.targets.isDisjoint(with: folded) }.map(\.0.info.name))
   }
+
+  /// Whether all that is done to a tensor runs beside the weights.
+  func runsBeside(_ tensor: Name) -> Bool { tensors.contains(tensor) }
 
   func runsBeside(_ name: Name, of place: Int) -> Bool {
     beside.contains(Target(place: place, name: name))

@@ -122,6 +122,21 @@ extension AdapterError {
     /// Files that no process has written yet.
     case partsMissing = "parts_missing"
 
+    // A model that runs.
+
+    /// A model that this version cannot run.
+    case architecture
+    /// A model's configuration is missing, or does not go with its weights.
+    case configuration
+    /// A weight that the model needs is not there.
+    case missingTensor = "missing_tensor"
+    /// An adapter is not for a model of this form.
+    case misfit
+    /// An adapter has to be made part of the weights.
+    case notBesideWeights = "not_beside_weights"
+    /// A text that cannot be run.
+    case text
+
     // Two checkpoints.
 
     /// They are not a base and its fine-tuned copy.

@@ -116,7 +116,7 @@ import Testing
     var made = HandMadeAdapter()
     let a = made.operand("a", [2, columns], values(2 * columns, 13))
     let b = made.operand("b", [rows, 2], values(2 * rows, 29))
-    try made.append(AddLowRank(weight: Target("m.weight", layout: .outIn), a: a, b: b, scale: 0.5))
+    try made.append(AddLowRank(target: Target("m.weight", layout: .outIn), a: a, b: b, scale: 0.5))
     return (try BoundAdapter(made.adapter, to: base).recordingBase(base), base)
   }
 }

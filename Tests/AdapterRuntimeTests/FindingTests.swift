@@ -75,7 +75,7 @@ import Testing
       Float(index * 2 + 1) / Float(1 << bits) + (isNarrow ? 0 : 1)
     }
     let delta = made.operand("delta", [256], values)
-    try made.append(Add(parameter: Target("model.layers.0.q.bias"), delta: delta, scale: 1))
+    try made.append(Add(target: Target("model.layers.0.q.bias"), delta: delta, scale: 1))
     let found = try findings(made.adapter)
     #expect(found.isEmpty != isNarrow)
   }

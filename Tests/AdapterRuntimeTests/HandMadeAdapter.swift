@@ -20,7 +20,7 @@ struct HandMadeAdapter {
     return TypedOperand(info)
   }
 
-  mutating func append(_ payload: some OperationPayload) throws {
+  mutating func append(_ payload: some OperationKind) throws {
     operations.append(try Operation(payload))
   }
 

@@ -26,7 +26,7 @@ private let size = 80
         var made = HandMadeAdapter()
         let (a, b) = (made.operand("a", [rank, size], a), made.operand("b", [size, rank], b))
         try made.append(
-          AddLowRank(weight: Target("layer.weight", layout: .outIn), a: a, b: b, scale: 1))
+          AddLowRank(target: Target("layer.weight", layout: .outIn), a: a, b: b, scale: 1))
         return made.adapter
       }
     }

@@ -141,7 +141,7 @@ import Testing
       try tensor("r", .f32, HandMadeCheckpoint.bytes([1])),
     ]
     let restore = Restore(
-      parameter: Target("w"), difference: TypedOperand(tensors[0].info),
+      target: Target("w"), difference: TypedOperand(tensors[0].info),
       left: TypedOperand(tensors[1].info), right: TypedOperand(tensors[2].info),
       result: Digest(of: [0x7E, 0x3F]))
     let adapter = Adapter(

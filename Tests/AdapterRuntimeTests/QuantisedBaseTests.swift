@@ -17,7 +17,7 @@ import Testing
     var made = HandMadeAdapter()
     let a = made.operand("a", [2, 8], (0..<16).map { Float($0) / 8 - 1 })
     let b = made.operand("b", [8, 2], (0..<16).map { Float($0) / 16 - 0.5 })
-    try made.append(AddLowRank(weight: Target(target, layout: .outIn), a: a, b: b, scale: 1))
+    try made.append(AddLowRank(target: Target(target, layout: .outIn), a: a, b: b, scale: 1))
     return made.adapter
   }
 

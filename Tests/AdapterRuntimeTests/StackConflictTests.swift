@@ -20,12 +20,12 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
     let target = Target("embed.weight", layout: .outIn, layoutSource: .base)
     func replace(_ values: [Float]) throws {
       try made.append(
-        Replace(parameter: Target("embed.weight"), value: made.operand("value", [4, 2], values)))
+        Replace(target: Target("embed.weight"), value: made.operand("value", [4, 2], values)))
     }
     func replaceRow(_ row: Int, _ values: [Float]) throws {
       try made.append(
         ReplaceRows(
-          parameter: Target("embed.weight"), rows: [row],
+          target: Target("embed.weight"), rows: [row],
           values: made.operand("rows", [1, 2], values)))
     }
     switch self {
@@ -167,7 +167,7 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
     var made = HandMadeAdapter()
     try made.append(
       Replace(
-        parameter: Target("embed.weight"),
+        target: Target("embed.weight"),
         value: made.operand("value", [5, 2], (0..<10).map(Float.init)), canResize: true))
     let error = #expect(throws: RuntimeError.self) {
       try AdaptedCheckpoint(
@@ -188,7 +188,7 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
     let base = try makeBase(folder)
     var made = HandMadeAdapter()
     var low = AddLowRank(
-      weight: Target("embed.weight", layout: .inOut, layoutSource: .kind),
+      target: Target("embed.weight", layout: .inOut, layoutSource: .kind),
       a: made.operand("a", [1, 4], [1, 2, 3, 4]), b: made.operand("b", [2, 1], [1, -1]), scale: 0.5)
     low.magnitude = made.operand("m", [2], [3, 4])
     try made.append(low)

@@ -21,7 +21,7 @@ import Testing
   private func headAdapter() throws -> Adapter {
     var made = HandMadeAdapter()
     let low = AddLowRank(
-      weight: Target("lm_head.weight", layout: .outIn, layoutSource: .name),
+      target: Target("lm_head.weight", layout: .outIn, layoutSource: .name),
       a: made.operand("a", [1, 2], [1, 1]), b: made.operand("b", [4, 1], [1, 1, 1, 1]), scale: 1)
     try made.append(low)
     return made.adapter
@@ -62,7 +62,7 @@ import Testing
     var made = HandMadeAdapter()
     let rows = made.operand("rows", [2, 2], [10, 11, 12, 13])
     try made.append(
-      ReplaceRows(parameter: Target("model.embed_tokens.weight"), rows: [3, 0], values: rows))
+      ReplaceRows(target: Target("model.embed_tokens.weight"), rows: [3, 0], values: rows))
     let view = try AdaptedCheckpoint(checkpoint, applying: made.adapter)
     #expect(try values(view, "model.embed_tokens.weight") == [12, 13, 2, 3, 4, 5, 10, 11])
   }
@@ -72,7 +72,7 @@ import Testing
     let name: Name = "model.layers.0.self_attn.q_proj.bias"
     var made = HandMadeAdapter()
     let delta = made.operand("d", [32], ramp(32))
-    try made.append(Add(parameter: Target(name), delta: delta, scale: 2))
+    try made.append(Add(target: Target(name), delta: delta, scale: 2))
     let adapter = made.adapter
     let error = #expect(throws: RuntimeError.self) {
       try AdaptedCheckpoint(base, applying: adapter)
@@ -117,8 +117,8 @@ import Testing
     let checkpoint = try base.write(to: folder)
     var made = HandMadeAdapter()
     let value = made.operand("v", [2], [5, 6])
-    try made.append(Add(parameter: Target("a.bias"), delta: value, scale: 1))
-    try made.append(Replace(parameter: Target("a.bias"), value: value))
+    try made.append(Add(target: Target("a.bias"), delta: value, scale: 1))
+    try made.append(Replace(target: Target("a.bias"), value: value))
     let adapter = made.adapter
     #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(checkpoint, applying: adapter) }
   }
@@ -132,7 +132,7 @@ import Testing
     let checkpoint = try base.write(to: folder)
     var made = HandMadeAdapter()
     let scalar = made.operand("v", [], [1])
-    try made.append(Replace(parameter: Target("a.steps"), value: scalar))
+    try made.append(Replace(target: Target("a.steps"), value: scalar))
     let replaced = made.adapter
     let error = #expect(throws: RuntimeError.self) {
       try AdaptedCheckpoint(checkpoint, applying: replaced)
@@ -140,7 +140,7 @@ import Testing
     guard case .type = error else { return #expect(Bool(false)) }
     var other = HandMadeAdapter()
     let delta = other.operand("v", [], [1])
-    try other.append(Add(parameter: Target("a.steps"), delta: delta, scale: 1))
+    try other.append(Add(target: Target("a.steps"), delta: delta, scale: 1))
     let added = other.adapter
     #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(checkpoint, applying: added) }
   }
@@ -154,9 +154,9 @@ import Testing
     for input in [2, 3] {
       var made = HandMadeAdapter()
       let value = made.operand("v", [3, 2], ramp(6))
-      try made.append(Replace(parameter: Target("score.weight"), value: value, absent: .create))
+      try made.append(Replace(target: Target("score.weight"), value: value, absent: .create))
       let low = AddLowRank(
-        weight: Target("score.weight", layout: .outIn, layoutSource: .name),
+        target: Target("score.weight", layout: .outIn, layoutSource: .name),
         a: made.operand("a", [1, input], ramp(input)), b: made.operand("b", [3, 1], [1, 1, 1]),
         scale: 1)
       try made.append(low)
@@ -181,7 +181,7 @@ import Testing
     let vector = made.operand("v", [2, 1], [5, 6])
     try made.append(
       Multiply(
-        weight: Target("a.weight", layout: .outIn), vector: vector, side: .output,
+        target: Target("a.weight", layout: .outIn), vector: vector, side: .output,
         scalesBias: true))
     let adapter = made.adapter
     let error = #expect(throws: RuntimeError.self) {
@@ -206,9 +206,9 @@ import Testing
   private func adapter(bound: [Name] = []) throws -> Adapter {
     var made = HandMadeAdapter()
     let head = made.operand("v", [1, 2], [7, 8])
-    try made.append(Replace(parameter: Target("score.weight"), value: head, absent: .create))
+    try made.append(Replace(target: Target("score.weight"), value: head, absent: .create))
     var low = AddLowRank(
-      weight: Target("l.q.weight", layout: .outIn, layoutSource: .name),
+      target: Target("l.q.weight", layout: .outIn, layoutSource: .name),
       a: made.operand("a", [1, 2], [1, 1]), b: made.operand("b", [3, 1], [1, 1, 1]), scale: 1)
     low.weight.bound = bound
     try made.append(low)
@@ -250,9 +250,9 @@ import Testing
     let vector = made.operand("v", [2], [2, 3])
     try made.append(
       Multiply(
-        weight: Target("x.weight", layout: .outIn), vector: vector, side: .output,
+        target: Target("x.weight", layout: .outIn), vector: vector, side: .output,
         scalesBias: true))
-    try made.append(Replace(parameter: Target("x.bias"), value: vector))
+    try made.append(Replace(target: Target("x.bias"), value: vector))
     let adapter = made.adapter
     #expect(throws: RuntimeError.self) { try merged(base, adapter) }
   }
@@ -265,8 +265,8 @@ import Testing
     for (first, second) in [([0], [1]), ([1], [1])] as [([Int], [Int])] {
       var made = HandMadeAdapter()
       let values = made.operand("v", [1, 2], [5, 6])
-      try made.append(ReplaceRows(parameter: Target(names[0]), rows: first, values: values))
-      try made.append(ReplaceRows(parameter: Target(names[1]), rows: second, values: values))
+      try made.append(ReplaceRows(target: Target(names[0]), rows: first, values: values))
+      try made.append(ReplaceRows(target: Target(names[1]), rows: second, values: values))
       let adapter = made.adapter
       let config = #"{"model_type":"t5"}"#
       guard first == second else {
@@ -287,7 +287,7 @@ import Testing
     let info = TensorInfo(name: "v", type: .i64, shape: shape)
     let names: [Name] = ["model.embed_tokens.weight", "lm_head.weight"]
     let operations = try names.map { name in
-      try Operation(Replace(parameter: Target(name), value: TypedOperand(info)))
+      try Operation(Replace(target: Target(name), value: TypedOperand(info)))
     }
     let bytes = (1...8).map { UInt8($0) }
     let adapter = Adapter(
@@ -303,7 +303,7 @@ import Testing
     base.add("x.weight", [2, 3], [1, 1, 1, 1, 1, 1])
     var made = HandMadeAdapter()
     let delta = made.operand("d", [7], [1, 1, 1, 1, 1, 1, 1])
-    try made.append(Add(parameter: Target("x.bias"), delta: delta, scale: 1))
+    try made.append(Add(target: Target("x.bias"), delta: delta, scale: 1))
     let adapter = made.adapter
     #expect(throws: RuntimeError.self) {
       try merged(base, adapter, choices: .init(missingBias: .create))
@@ -318,7 +318,7 @@ import Testing
     let info = TensorInfo(name: "v", type: .f4, shape: shape)
     let bytes: [UInt8] = [0x11, 0x22, 0x33, 0x44]
     let replace = try Operation(
-      Replace(parameter: Target("x"), value: TypedOperand(info)))
+      Replace(target: Target("x"), value: TypedOperand(info)))
     let adapter = Adapter(
       name: "default", method: "test", operations: [replace], inert: [], source: nil, files: [],
       base: nil, tensors: [TensorContents(info, bytes: MemoryBytes(bytes), offset: 0)])
@@ -330,7 +330,7 @@ import Testing
     var made = HandMadeAdapter()
     let delta = made.operand("d", [1], [1])
     #expect(throws: FormatError.self) {
-      try made.append(Add(parameter: Target("x"), delta: delta, scale: .infinity))
+      try made.append(Add(target: Target("x"), delta: delta, scale: .infinity))
     }
   }
 
@@ -342,7 +342,7 @@ import Testing
     let info = TensorInfo(name: "v", type: .i64, shape: shape)
     let replace = try Operation(
       Replace(
-        parameter: Target("x"), value: TypedOperand(Operand("v", window: [1..<2]), in: info)))
+        target: Target("x"), value: TypedOperand(Operand("v", window: [1..<2]), in: info)))
     let values = (0..<24).map { UInt8($0) }
     let adapter = Adapter(
       name: "default", method: "test", operations: [replace], inert: [], source: nil, files: [],
@@ -357,7 +357,7 @@ import Testing
     var made = HandMadeAdapter()
     let size = 1 << 14
     var low = AddLowRank(
-      weight: Target("x.weight", layout: .outIn, layoutSource: .name),
+      target: Target("x.weight", layout: .outIn, layoutSource: .name),
       a: made.operand("a", [size, 1], [Float](repeating: 1, count: size)),
       b: made.operand("b", [1, size], [Float](repeating: 1, count: size)), scale: 1)
     low.aBlocks = size
@@ -433,7 +433,7 @@ import Testing
     let shape = try #require(base.tensor(name)).info.shape.dimensions
     var made = HandMadeAdapter()
     let low = AddLowRank(
-      weight: Target(name, layout: .outIn, layoutSource: .name),
+      target: Target(name, layout: .outIn, layoutSource: .name),
       a: made.operand("a", [1, shape[1]], (0..<shape[1]).map { Float($0) }),
       b: made.operand("b", [shape[0], 1], (0..<shape[0]).map { Float($0 + 1) }), scale: 1)
     try made.append(low)
@@ -464,7 +464,7 @@ import Testing
     func adapter(_ layout: Layout) throws -> Adapter {
       var made = HandMadeAdapter()
       var low = AddLowRank(
-        weight: Target("m.mlp.experts.down_proj", layout: layout, layoutSource: .user),
+        target: Target("m.mlp.experts.down_proj", layout: layout, layoutSource: .user),
         a: made.operand("a", [2, 2], [1, 2, 3, 4]), b: made.operand("b", [2, 2], [1, 1, 10, 10]),
         scale: 1)
       low.experts = 2
@@ -493,13 +493,13 @@ import Testing
     let checkpoint = try base.write(to: folder)
     var made = HandMadeAdapter()
     var low = AddLowRank(
-      weight: Target("x", layout: .outIn, layoutSource: .kind),
+      target: Target("x", layout: .outIn, layoutSource: .kind),
       a: made.operand("a", [2, 3], [1, 1, 1, 1, 1, 1]),
       b: made.operand("b", [2, 2], [1, 1, 1, 1]), scale: 1)
     low.experts = 2
     try made.append(
       ReplaceRows(
-        parameter: Target("x"), rows: [0],
+        target: Target("x"), rows: [0],
         values: made.operand("v", [1, 2, 3], [Float](repeating: 1, count: 6))))
     try made.append(low)
     let adapter = made.adapter

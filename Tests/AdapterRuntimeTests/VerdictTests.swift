@@ -20,7 +20,7 @@ import Testing
     let a = made.operand("a", [2, 8], Array(values.prefix(16)))
     let b = made.operand("b", [8, 2], Array(values.suffix(16)))
     try made.append(
-      AddLowRank(weight: Target("m.weight", layout: layout), a: a, b: b, scale: scale))
+      AddLowRank(target: Target("m.weight", layout: layout), a: a, b: b, scale: scale))
     try more(&made)
     return made.adapter
   }
@@ -88,7 +88,7 @@ import Testing
     func butterfly(_ shape: [Int]) throws -> Adapter {
       var made = HandMadeAdapter()
       let value = made.operand("value", shape, Array(values.prefix(32)))
-      try made.append(Replace(parameter: Target("m.weight"), value: value, absent: .refuse))
+      try made.append(Replace(target: Target("m.weight"), value: value, absent: .refuse))
       return made.adapter
     }
     #expect(try verdict(try butterfly([4, 8]), try butterfly([8, 4])) != .sameEffect)

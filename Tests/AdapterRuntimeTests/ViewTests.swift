@@ -49,7 +49,7 @@ private struct Case {
         offset: 0)
     }
     let operation = AddLowRank(
-      weight: Target(target, layout: layout, layoutSource: source), a: TypedOperand(a),
+      target: Target(target, layout: layout, layoutSource: source), a: TypedOperand(a),
       b: TypedOperand(b), scale: 1)
     return Adapter(
       name: "default", method: "lora", operations: [.addLowRank(operation)], inert: [],
@@ -255,7 +255,7 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
       TensorInfo(name: "b", type: .f32, shape: shapes.1)
     )
     let operation = AddLowRank(
-      weight: Target("m.weight", layout: layout, layoutSource: .base), a: TypedOperand(aInfo),
+      target: Target("m.weight", layout: layout, layoutSource: .base), a: TypedOperand(aInfo),
       b: TypedOperand(bInfo), scale: 0.5)
     return Adapter(
       name: "default", method: "lora", operations: [.addLowRank(operation)], inert: [],

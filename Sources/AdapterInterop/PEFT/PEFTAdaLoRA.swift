@@ -21,7 +21,7 @@ extension PEFTMeaning {
       var target = Target(Name("\(module.name).weight"))
       (target.layout, target.layoutSource) = layouts.layout(of: module.name)
       var low = AddLowRank(
-        weight: target, a: try tensors.take("lora_A", of: module),
+        target: target, a: try tensors.take("lora_A", of: module),
         b: try tensors.take("lora_B", of: module), scale: alpha / (Double(initial) + 1e-5))
       low.diagonal = try tensors.take("lora_E", of: module)
       if let kept = keptRank(of: module.name, pattern), low.a.shape.first != kept {

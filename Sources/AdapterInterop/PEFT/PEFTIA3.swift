@@ -20,7 +20,7 @@ extension PEFTMeaning {
       (target.layout, target.layoutSource) = layouts.layout(of: module.name, vector.shape.count > 2)
       try append(
         Multiply(
-          weight: target, vector: vector, side: isFeedforward ? .input : .output,
+          target: target, vector: vector, side: isFeedforward ? .input : .output,
           scalesBias: !isFeedforward))
     }
   }

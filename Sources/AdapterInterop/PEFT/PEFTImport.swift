@@ -132,7 +132,7 @@ struct PEFTMeaning {
 
   var inert: [AdapterRecord.InertTensor] { tensors.inert }
 
-  mutating func append(_ payload: some OperationPayload) throws(InteropError) {
+  mutating func append(_ payload: some OperationKind) throws(InteropError) {
     operations.append(
       try rethrowing(as: InteropError.format) { () throws(FormatError) in
         try Operation(payload)

@@ -41,17 +41,17 @@ extension PEFTMeaning {
           of: module.name, a.shape.count > 2)
       }
       var low = AddLowRank(
-        weight: place.target, a: a, b: b, scale: place.isAppliedTwice ? 2 * scale : scale)
+        target: place.target, a: a, b: b, scale: place.isAppliedTwice ? 2 * scale : scale)
       if let experts = place.experts(a, rank) {
         low.experts = experts
         // Until 0.18 the factors were [r, D1] and [D2, r], and 0.17 did not write its version; later
         // ones depend on the model.
         if a.shape[1] == b.shape[0], config.version.map({ $0 < (0, 19) }) ?? true {
-          (low.weight.layout, low.weight.layoutSource) = (.inOut, .flag)
+          (low.target.layout, low.target.layoutSource) = (.inOut, .flag)
         }
       } else if place.isStack {
         // A parameter of two dimensions gets B · A as it is stored.
-        (low.weight.layout, low.weight.layoutSource) = (.outIn, .kind)
+        (low.target.layout, low.target.layoutSource) = (.outIn, .kind)
       }
       try addBlocks(&low, rank)
       low.magnitude = try tensors.takeIfThere("lora_magnitude_vector", of: module)
@@ -62,7 +62,7 @@ extension PEFTMeaning {
       }
       try append(low)
       if let bias = try tensors.takeIfThere("lora_B.bias", of: module) {
-        try append(Add(parameter: Target(Name("\(module.name).bias")), delta: bias, scale: scale))
+        try append(Add(target: Target(Name("\(module.name).bias")), delta: bias, scale: scale))
       }
     }
     notes += try ranks.notes(
@@ -100,7 +100,7 @@ extension PEFTMeaning {
   /// BD-LoRA keeps one of its factors as blocks below each other.
   private func addBlocks(_ low: inout AddLowRank, _ rank: Int) throws(InteropError) {
     guard case .object(let members) = config["use_bdlora"] else { return }
-    let module = low.weight.name.dropLast(".weight".utf8.count)
+    let module = low.target.name.dropLast(".weight".utf8.count)
     func names(_ field: Name) -> [String] {
       guard case .array(let values) = members.first(where: { $0.key == field })?.value else {
         return []

@@ -18,7 +18,7 @@ extension PEFTMeaning {
       }
       try append(
         AddSparse(
-          weight: module.weight, indices: indices,
+          target: module.weight, indices: indices,
           values: try tensors.take("shira_weight", of: module), scale: 1))
     }
   }
@@ -33,7 +33,7 @@ extension PEFTMeaning {
     for module in tensors.modules {
       try append(
         AddSparse(
-          weight: module.weight, indices: try tensors.take("supertuning_indices", of: module),
+          target: module.weight, indices: try tensors.take("supertuning_indices", of: module),
           values: try tensors.take("supertuning_values", of: module), scale: 1))
       guard let a = try tensors.takeIfThere("supertuning_lora_A", of: module) else { continue }
       let scale = try config.number("lora_alpha") / Double(try config.count("r"))
@@ -41,7 +41,7 @@ extension PEFTMeaning {
       (weight.layout, weight.layoutSource) = (.outIn, .name)
       try append(
         AddLowRank(
-          weight: weight, a: a, b: try tensors.take("supertuning_lora_B", of: module),
+          target: weight, a: a, b: try tensors.take("supertuning_lora_B", of: module),
           scale: scale))
     }
   }
@@ -59,7 +59,7 @@ extension PEFTMeaning {
         throw .tensors(
           "\(module.name): miss_block is \(blocks.shape), which is not what init_weights says")
       }
-      try append(AddBlocks(weight: module.weight, blocks: blocks, isTiled: form == "mini"))
+      try append(AddBlocks(target: module.weight, blocks: blocks, isTiled: form == "mini"))
     }
   }
 
@@ -71,7 +71,7 @@ extension PEFTMeaning {
   mutating func addC3A() throws(InteropError) {
     for module in tensors.modules {
       try append(
-        AddCirculant(weight: module.weight, kernel: try tensors.take("c3a_kernel", of: module)))
+        AddCirculant(target: module.weight, kernel: try tensors.take("c3a_kernel", of: module)))
     }
   }
 
@@ -92,7 +92,7 @@ extension PEFTMeaning {
       (weight.layout, weight.layoutSource) = layouts.layout(of: module.name)
       try append(
         AddSpectral(
-          weight: weight, spectrum: try tensors.take("fourierft_spectrum", of: module), seed: seed,
+          target: weight, spectrum: try tensors.take("fourierft_spectrum", of: module), seed: seed,
           scale: scale))
     }
   }

@@ -15,7 +15,7 @@ extension PEFTMeaning {
     for module in tensors.modules {
       let (rank, scale) = try ranks.numbers(for: module.name)
       let hadamard = AddHadamard(
-        weight: module.weight, first: try pair("hada_w1", core: "hada_t1", of: module),
+        target: module.weight, first: try pair("hada_w1", core: "hada_t1", of: module),
         second: try pair("hada_w2", core: "hada_t2", of: module), scale: scale)
       guard hadamard.first.rank == rank else {
         throw .tensors(
@@ -51,7 +51,7 @@ extension PEFTMeaning {
       }
       try append(
         AddKronecker(
-          weight: module.weight, left: left, right: right,
+          target: module.weight, left: left, right: right,
           scale: try ranks.numbers(for: module.name).scale))
     }
     notes += try ranks.notes(tensors.modules.map(\.name))
@@ -83,7 +83,7 @@ extension PEFTMeaning {
       var weight = module.weight
       (weight.layout, weight.layoutSource) = layouts.layout(of: module.name)
       let grouped = AddGroupedLowRank(
-        weight: weight, a: try tensors.take("gralora_A", of: module),
+        target: weight, a: try tensors.take("gralora_A", of: module),
         b: try tensors.take("gralora_B", of: module), scale: scale)
       guard grouped.a.shape.first == (try config.count("gralora_k")) else {
         throw .tensors("\(module.name): gralora_A is \(grouped.a.shape), not of gralora_k parts")
@@ -92,7 +92,7 @@ extension PEFTMeaning {
       guard let a = try tensors.takeIfThere("gralora_A_general", of: module) else { continue }
       try append(
         AddLowRank(
-          weight: weight, a: a, b: try tensors.take("gralora_B_general", of: module),
+          target: weight, a: a, b: try tensors.take("gralora_B_general", of: module),
           scale: scale))
     }
   }
@@ -106,7 +106,7 @@ extension PEFTMeaning {
     for module in tensors.modules {
       try append(
         AddNormalisedLowRank(
-          weight: module.weight, a: try tensors.take("delora_A", of: module),
+          target: module.weight, a: try tensors.take("delora_A", of: module),
           b: try tensors.take("delora_B", of: module),
           strength: try tensors.take("delora_lambda", of: module),
           columnNorm: try tensors.take("delora_w_norm", of: module)))
@@ -127,9 +127,9 @@ extension PEFTMeaning {
       let isEmbedding = module.parts["hira_embedding_A"] != nil
       let stem = isEmbedding ? "hira_embedding" : "hira"
       var change = ScaleLowRank(
-        weight: module.weight, a: try tensors.take("\(stem)_A", of: module),
+        target: module.weight, a: try tensors.take("\(stem)_A", of: module),
         b: try tensors.take("\(stem)_B", of: module))
-      (change.weight.layout, change.weight.layoutSource) =
+      (change.target.layout, change.target.layoutSource) =
         isEmbedding ? (.inOut, .kind) : layouts.layout(of: module.name, change.a.shape.count > 2)
       try append(change)
     }

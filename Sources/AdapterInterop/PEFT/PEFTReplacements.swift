@@ -43,7 +43,7 @@ extension PEFTMeaning {
       else { continue }
       try append(
         Replace(
-          parameter: Target(name.module), value: try tensors.take(info),
+          target: Target(name.module), value: try tensors.take(info),
           absent: isSaved ? .create : .refuse,
           canResize: path.last == "weight" && info.shape.dimensions.count == 2 && isVocabulary))
     }
@@ -64,7 +64,7 @@ extension PEFTMeaning {
     for module in tensors.modules {
       for (part, leaf) in [("ln_tuning_layers", "weight"), ("ln_tuning_layers.bias", "bias")] {
         guard let value = try tensors.takeIfThere(part, of: module) else { continue }
-        try append(Replace(parameter: Target(Name("\(module.name).\(leaf)")), value: value))
+        try append(Replace(target: Target(Name("\(module.name).\(leaf)")), value: value))
       }
     }
   }
@@ -72,7 +72,7 @@ extension PEFTMeaning {
   mutating func addBiasDeltas() throws(InteropError) {
     for module in tensors.modules {
       let delta = try tensors.take("beft_bias", of: module)
-      try append(Add(parameter: Target(Name("\(module.name).bias")), delta: delta, scale: 1))
+      try append(Add(target: Target(Name("\(module.name).bias")), delta: delta, scale: 1))
     }
   }
 
@@ -89,7 +89,7 @@ extension PEFTMeaning {
           "\(module.name): \(field) names \(rows.count) tokens, the file has \(values.shape)")
       }
       try append(
-        ReplaceRows(parameter: Target(Name("\(module.name).weight")), rows: rows, values: values))
+        ReplaceRows(target: Target(Name("\(module.name).weight")), rows: rows, values: values))
     }
   }
 

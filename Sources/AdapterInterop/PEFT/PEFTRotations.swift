@@ -34,7 +34,7 @@ extension PEFTMeaning {
         ? try config.number("eps") / Double(generator.shape[0]).squareRoot() : nil
       try append(
         RotateInput(
-          weight: module.weight, generator: generator, terms: terms, isShared: isShared,
+          target: module.weight, generator: generator, terms: terms, isShared: isShared,
           radius: radius))
     }
   }
@@ -48,7 +48,7 @@ extension PEFTMeaning {
     for module in tensors.modules {
       try append(
         RotateButterfly(
-          weight: module.weight, generators: try tensors.take("boft_R", of: module),
+          target: module.weight, generators: try tensors.take("boft_R", of: module),
           rowScale: try tensors.take("boft_s", of: module)))
     }
   }
@@ -63,7 +63,7 @@ extension PEFTMeaning {
     for module in tensors.modules {
       try append(
         ReflectInput(
-          weight: module.weight, vectors: try tensors.take("hra_u", of: module),
+          target: module.weight, vectors: try tensors.take("hra_u", of: module),
           isOrthogonal: isOrthogonal))
     }
   }
@@ -81,7 +81,7 @@ extension PEFTMeaning {
     for module in tensors.modules {
       try append(
         RotateOutput(
-          weight: module.weight, theta: try tensors.take("road_theta", of: module),
+          target: module.weight, theta: try tensors.take("road_theta", of: module),
           alpha: try tensors.take("road_alpha", of: module), variant: variant, groupSize: group))
     }
   }

@@ -47,7 +47,7 @@ extension PEFTMeaning {
         rows.count <= b.shape.dimensions[0]
       else { throw .tensors("\(module.name): \(stem)_B is \(b.shape), lambda_b \(rows.shape)") }
       var low = AddLowRank(
-        weight: weight, a: left,
+        target: weight, a: left,
         b: TypedOperand(
           Operand(b.name, window: [0..<rows.count, 0..<b.shape.dimensions[1]]), in: b), scale: 1)
       (low.diagonal, low.rowScale, low.isWide) = (diagonal, rows, true)

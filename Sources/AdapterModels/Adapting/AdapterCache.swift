@@ -43,9 +43,9 @@ public final class AdapterCache<Key: Hashable & Sendable>: Sendable {
   ///   - load: makes it.
   /// - Throws: what `load` throws.
   /// - Returns: the adapter.
-  public func adapter<Failure: Error>(
-    for key: Key, _ load: () throws(Failure) -> PreparedAdapter
-  ) throws(Failure) -> PreparedAdapter {
+  public func adapter(
+    for key: Key, _ load: () throws -> PreparedAdapter
+  ) throws -> PreparedAdapter {
     if let adapter = state.withLock({ $0.use(key) }) { return adapter }
     let adapter = try load()
     return state.withLock { state in

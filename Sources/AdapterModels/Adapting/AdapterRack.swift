@@ -33,10 +33,10 @@ public final class AdapterRack: Sendable {
   ///   - adapter: prepared for this model.
   ///   - name: what it is known by here; nil for its own name, which is `default` for many of PEFT.
   ///   - weight: what its changes are multiplied with.
-  /// - Throws: `DecoderError.conflict` where it does not go with the others; then nothing has changed.
+  /// - Throws: `AdapterError` where it does not go with the others; then nothing has changed.
   public func attach(
     _ adapter: PreparedAdapter, as name: Name? = nil, weight: Double = 1
-  ) throws(DecoderError) {
+  ) throws {
     let name = name ?? adapter.name
     try change { names, entries in
       let entry = AdapterStack.Entry(adapter, weight: weight)
@@ -51,8 +51,8 @@ public final class AdapterRack: Sendable {
 
   /// Takes an adapter away; nothing happens if there is none by this name.
   ///
-  /// - Throws: `DecoderError.conflict` where the others do not go together without it.
-  public func detach(_ name: Name) throws(DecoderError) {
+  /// - Throws: `AdapterError` where the others do not go together without it.
+  public func detach(_ name: Name) throws {
     try change { names, entries in
       guard let place = names.firstIndex(of: name) else { return }
       names.remove(at: place)
@@ -62,8 +62,8 @@ public final class AdapterRack: Sendable {
 
   /// Gives an adapter another weight; nothing happens if there is none by this name.
   ///
-  /// - Throws: `DecoderError.conflict` where it cannot have this weight.
-  public func reweight(_ name: Name, to weight: Double) throws(DecoderError) {
+  /// - Throws: `AdapterError` where it cannot have this weight.
+  public func reweight(_ name: Name, to weight: Double) throws {
     try change { names, entries in
       guard let place = names.firstIndex(of: name) else { return }
       entries[place] = AdapterStack.Entry(entries[place].adapter, weight: weight)
@@ -73,7 +73,7 @@ public final class AdapterRack: Sendable {
   /// The next stack is made while others still read the last one, and again if somebody was faster.
   private func change(
     _ body: (inout [Name], inout [AdapterStack.Entry]) -> Void
-  ) throws(DecoderError) {
+  ) throws {
     while true {
       let seen = current.withLock(\.self)
       var (names, entries) = (seen.names, seen.stack.entries)

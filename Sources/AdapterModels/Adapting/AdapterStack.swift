@@ -35,36 +35,36 @@ public struct AdapterStack: Sendable {
   /// - Parameters:
   ///   - entries: left to right.
   ///   - model: the model that the adapters were prepared for.
-  /// - Throws: `DecoderError.conflict` where they do not go together.
-  public init(_ entries: [Entry], for model: LanguageModel) throws(DecoderError) {
+  /// - Throws: `AdapterError` where they do not go together.
+  public init(_ entries: [Entry], for model: LanguageModel) throws {
     var programs = [LayerProgram?](repeating: nil, count: model.layers.count)
     var vectors = [[Float]?](repeating: nil, count: model.vectors.count)
     for entry in entries {
       guard entry.adapter.model == model.identity else {
-        throw .conflict("\(entry.adapter.name) was prepared for another model")
+        throw AdapterError.cannotJoin("\(entry.adapter.name) was prepared for another model")
       }
       guard Float(entry.weight).isFinite else {
-        throw .conflict("\(entry.adapter.name): a weight is a finite number")
+        throw AdapterError.cannotJoin("\(entry.adapter.name): a weight is a finite number")
       }
     }
     for entry in entries where entry.weight != 0 {
-      for (index, changes) in entry.adapter.layers {
+      for (index, actions) in entry.adapter.layers {
         var program = programs[index] ?? LayerProgram()
-        for change in changes { program.append(change, weight: Float(entry.weight)) }
+        for action in actions { program.append(action, factor: Float(entry.weight)) }
         programs[index] = program
       }
       for vector in model.vectors.values {
         guard let change = entry.adapter.vectors[vector.index] else { continue }
         guard !change.isReplacement || (vectors[vector.index] == nil && entry.weight == 1) else {
-          throw .conflict(
+          throw AdapterError.cannotJoin(
             "\(entry.adapter.name) replaces \(vector.name): no adapter before it may change that, and "
               + "its weight can only be 1")
         }
-        vectors[vector.index] = try rethrowing(
-          as: { DecoderError.runtime(adapter: entry.adapter.name, .format($0)) }
-        ) { () throws(FormatError) in
-          try change.update.apply(
-            to: vectors[vector.index] ?? vector.values, weight: Float(entry.weight))
+        do {
+          vectors[vector.index] = try change.program.apply(
+            to: vectors[vector.index] ?? vector.values, factor: Float(entry.weight))
+        } catch {
+          throw AdapterError(of: entry.adapter.name.text, error)
         }
       }
     }
@@ -91,29 +91,28 @@ public struct AdapterStack: Sendable {
 
   private var active: [Entry] { entries.filter { $0.weight != 0 } }
 
-  private func checkVirtualTokens() throws(DecoderError) {
+  private func checkVirtualTokens() throws {
     let all = active.filter { $0.adapter.prompt != nil || $0.adapter.prefix != nil }
     if all.count > 1 {
-      throw .conflict(
+      throw AdapterError.cannotJoin(
         "\(all[0].adapter.name) and \(all[1].adapter.name) both put tokens before the text: there is "
           + "no order in which they were trained")
     }
     if let entry = all.first, entry.weight != 1 {
-      throw .conflict("\(entry.adapter.name) puts tokens before the text: its weight can only be 1")
+      throw AdapterError.cannotJoin(
+        "\(entry.adapter.name) puts tokens before the text: its weight can only be 1")
     }
   }
 }
 
-extension ParameterUpdate {
-  /// v + w · (f(v) − v); for weight 1, f(v).
-  fileprivate func apply(
-    to values: [Float], weight: Float
-  ) throws(FormatError) -> [Float] {
+extension TensorProgram {
+  /// v + factor · (f(v) − v); for 1, f(v).
+  fileprivate func apply(to values: [Float], factor: Float) throws -> [Float] {
     var changed = values
-    try unsafe changed.withUnsafeMutableBytesThrowing { bytes throws(FormatError) in
+    try unsafe changed.withUnsafeMutableBytes { bytes in
       try unsafe apply(to: bytes, rows: 0..<grid.rows, scratch: TileScratch())
     }
-    guard weight != 1 else { return changed }
-    return zip(values, changed).map { $0 + weight * ($1 - $0) }
+    guard factor != 1 else { return changed }
+    return zip(values, changed).map { $0 + factor * ($1 - $0) }
   }
 }

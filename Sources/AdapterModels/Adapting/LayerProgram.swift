@@ -16,24 +16,24 @@ struct LayerProgram: Sendable {
 
   private enum Action: Sendable {
     /// y ← y + scale · B A x.
-    case add(LayerOperation.Factors, scale: Float)
-    /// y ← (1 − w + w c) ⊙ y + w c ⊙ scale · B A x: a weight w of DoRA's change, c its m / n.
-    case renorm(LayerOperation.Factors, gain: [Float], weight: Float)
+    case add(LayerForm.Factors, scale: Float)
+    /// y ← (1 − w + w c) ⊙ y + w c ⊙ scale · B A x: a factor w of DoRA's change, c its m / n.
+    case renorm(LayerForm.Factors, gain: [Float], factor: Float)
     /// y ← v ⊙ y.
     case scale([Float])
   }
 
-  /// Adds an operation with the weight that its adapter has.
-  mutating func append(_ operation: PreparedAdapter.LayerChange, weight: Float) {
-    switch operation {
-    case .operation(.lowRank(let factors)):
-      steps.append(Step(action: .add(factors, scale: factors.scale * weight)))
+  /// Adds an operation with the factor that its adapter has.
+  mutating func append(_ action: PreparedAdapter.LayerAction, factor: Float) {
+    switch action {
+    case .form(.lowRank(let factors)):
+      steps.append(Step(action: .add(factors, scale: factors.scale * factor)))
     case .renorm(let factors, let gain):
-      steps.append(Step(action: .renorm(factors, gain: gain, weight: weight)))
-    case .operation(.scaleOutput(let vector)):
-      steps.append(Step(action: .scale(Self.weighted(vector, weight))))
-    case .operation(.scaleInput(let vector)):
-      let vector = Self.weighted(vector, weight)
+      steps.append(Step(action: .renorm(factors, gain: gain, factor: factor)))
+    case .form(.scaleOutput(let vector)):
+      steps.append(Step(action: .scale(Self.scaled(vector, by: factor))))
+    case .form(.scaleInput(let vector)):
+      let vector = Self.scaled(vector, by: factor)
       inputScale = Self.product(inputScale, vector)
       for index in steps.indices {
         steps[index].inputScale = Self.product(steps[index].inputScale, vector)
@@ -42,8 +42,8 @@ struct LayerProgram: Sendable {
   }
 
   /// 1 + w (v − 1).
-  private static func weighted(_ vector: [Float], _ weight: Float) -> [Float] {
-    weight == 1 ? vector : vector.map { 1 + weight * ($0 - 1) }
+  private static func scaled(_ vector: [Float], by factor: Float) -> [Float] {
+    factor == 1 ? vector : vector.map { 1 + factor * ($0 - 1) }
   }
 
   private static func product(_ left: [Float]?, _ right: [Float]) -> [Float] {
@@ -65,7 +65,7 @@ struct LayerProgram: Sendable {
           for row in 0..<y.count { unsafe y[row].multiply(by: vector) }
         case .add(let factors, let scale):
           Self.add(factors, scale, Self.scaled(x, step.inputScale, workspace), y, workspace)
-        case .renorm(let factors, let gain, let weight):
+        case .renorm(let factors, let gain, let factor):
           let product = workspace.rows(y.count, y.width)
           unsafe product.elements.update(repeating: 0)
           let input = Self.scaled(x, step.inputScale, workspace)
@@ -73,8 +73,8 @@ struct LayerProgram: Sendable {
           for row in 0..<y.count {
             let (values, change) = unsafe (y[row], product[row])
             for index in 0..<values.count {
-              let share = weight * gain[index]
-              unsafe values[index] = (1 - weight + share) * values[index] + share * change[index]
+              let share = factor * gain[index]
+              unsafe values[index] = (1 - factor + share) * values[index] + share * change[index]
             }
           }
         }
@@ -97,7 +97,7 @@ struct LayerProgram: Sendable {
 
   /// y ← y + scale · B A x for every row.
   private static func add(
-    _ factors: LayerOperation.Factors, _ scale: Float, _ x: FloatRows, _ y: FloatRows,
+    _ factors: LayerForm.Factors, _ scale: Float, _ x: FloatRows, _ y: FloatRows,
     _ workspace: Workspace
   ) {
     let rank = factors.rank

@@ -13,21 +13,21 @@ public final class PreparedAdapter: Sendable {
   public let verdict: BaseVerdict
 
   let model: ModelIdentity
-  let layers: [Int: [LayerChange]]
-  let vectors: [Int: VectorChange]
+  let layers: [Int: [LayerAction]]
+  let vectors: [Int: VectorProgram]
   let prompt: SoftPrompt?
   let prefix: Prefix?
 
   /// What it does to the outputs of a linear layer.
-  enum LayerChange: Sendable {
-    case operation(LayerOperation)
+  enum LayerAction: Sendable {
+    case form(LayerForm)
     /// DoRA: with m / n for every output.
-    case renorm(LayerOperation.Factors, gain: [Float])
+    case renorm(LayerForm.Factors, gain: [Float])
   }
 
   /// What it does to a bias or a norm's weight.
-  struct VectorChange: Sendable {
-    let update: ParameterUpdate
+  struct VectorProgram: Sendable {
+    let program: TensorProgram
     let isReplacement: Bool
   }
 
@@ -39,7 +39,10 @@ public final class PreparedAdapter: Sendable {
 
   /// Keys and values before those of the input.
   struct Prefix: Sendable {
-    let operation: PrependKV
+    let headCount: Int
+    let headDimension: Int
+    let slots: [PrependKV.Slots]
+    let tokenCount: Int
     let values: [Float]
   }
 
@@ -50,15 +53,40 @@ public final class PreparedAdapter: Sendable {
   ///     or changes of vectors; everything else belongs into the model (`RunPlan`).
   ///   - model: whose layers it is bound to.
   ///   - policy: what is accepted that is normally refused.
-  /// - Throws: `DecoderError` where it is for another base, or cannot run beside the weights.
-  public init(
+  /// - Throws: `AdapterError` where it is for another base, or cannot run beside the weights.
+  public convenience init(
     _ adapter: Adapter, for model: LanguageModel,
     policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
-  ) throws(DecoderError) {
-    name = adapter.name
-    self.model = model.identity
+  ) throws {
+    do {
+      let view = try AdaptedCheckpoint(
+        model.checkpoint, applying: adapter.onWeights, policy: policy)
+      try self.init(adapter, view.tensors, as: adapter.name, verdict: view.verdict, for: model)
+    } catch {
+      throw AdapterError(of: adapter.name.text, error)
+    }
+  }
+
+  /// Prepares an adapter that is bound to the model's base.
+  ///
+  /// - Parameters:
+  ///   - adapter: with what comes before the text.
+  ///   - tensors: what it changes beside the weights.
+  ///   - name: what it is called.
+  ///   - verdict: what the base's samples say.
+  ///   - model: whose layers it is bound to.
+  init(
+    _ adapter: Adapter, _ tensors: [AdaptedTensor], as name: Name, verdict: BaseVerdict,
+    for model: LanguageModel
+  ) throws {
     var preparation = AdapterPreparation(model: model, adapter: adapter)
-    verdict = try preparation.run(policy)
+    for tensor in tensors { try preparation.add(tensor) }
+    for operation in adapter.operations {
+      if let prompt = operation.kind?.laws.manner.prompt { try preparation.add(prompt) }
+    }
+    self.name = name
+    self.model = model.identity
+    self.verdict = verdict
     layers = preparation.layers
     vectors = preparation.vectors
     prompt = preparation.prompt

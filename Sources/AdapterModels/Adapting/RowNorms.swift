@@ -3,7 +3,7 @@ internal import Storage
 
 extension StoredMatrix {
   /// ‖(W + scale · B A)ₒ‖ for every output o.
-  func rowNorms(with factors: LayerOperation.Factors) -> [Float] {
+  func rowNorms(with factors: LayerForm.Factors) -> [Float] {
     let workspace = Workspace()
     let norms = workspace.rows(1, rows)
     let size = 64
@@ -26,7 +26,7 @@ extension StoredMatrix {
   }
 }
 
-extension LayerOperation.Factors {
+extension LayerForm.Factors {
   /// Adds some rows of scale · B · A to a tile, [outputs, in].
   fileprivate func add(_ outputs: Range<Int>, to tile: UnsafeMutableBufferPointer<Float>) {
     guard rank > 0 else { return }

@@ -1,3 +1,4 @@
+internal import Operations
 internal import StrictJSON
 
 /// The function between two layers of a feed-forward part.
@@ -6,12 +7,12 @@ enum Activation: Sendable {
   case exactGELU
   case relu
 
-  init(_ config: DecoderConfig, _ key: Name) throws(DecoderError) {
+  init(_ config: DecoderConfig, _ key: Name) throws {
     switch try config.text(key) ?? "gelu_new" {
     case "gelu_new", "gelu_pytorch_tanh", "gelu_fast": self = .tanhGELU
     case "gelu": self = .exactGELU
     case "relu": self = .relu
-    case let name: throw .config(config.path, "activation \(name) cannot be run here")
+    case let name: throw AdapterError.config(config.path, "activation \(name) cannot be run here")
     }
   }
 

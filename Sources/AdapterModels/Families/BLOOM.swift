@@ -22,7 +22,7 @@ struct BLOOM: Decoder {
     let down: LinearLayer
   }
 
-  init(_ config: DecoderConfig, _ loader: inout WeightLoader) throws(DecoderError) {
+  init(_ config: DecoderConfig, _ loader: inout WeightLoader) throws {
     let width = try config.neededCount("hidden_size", "n_embed")
     let headCount = try config.neededCount("n_head", "num_attention_heads")
     let layerCount = try config.neededCount("n_layer", "num_hidden_layers")

@@ -1,3 +1,4 @@
+internal import Operations
 internal import Storage
 internal import StrictJSON
 internal import SystemPackage
@@ -8,20 +9,24 @@ struct DecoderConfig {
   private let members: [JSONValue.Member]
 
   /// Reads the configuration beside a model's weights.
-  init(_ path: FilePath) throws(DecoderError) {
+  init(_ path: FilePath) throws {
     self.path = path
     let contents: [UInt8]?
-    do throws(StorageError) {
+    do {
       contents = try File(path).contents(limit: 1 << 20)
     } catch {
-      throw .config(path, "cannot be read: a model runs by its config.json")
+      throw AdapterError.config(path, "cannot be read: a model runs by its config.json")
     }
-    guard let bytes = contents else { throw .config(path, "is larger than 1 MiB") }
-    let value = try rethrowing(as: { DecoderError.config(path, "\($0)") }) {
-      () throws(JSONError) in
-      try JSONValue(document: bytes, maximumDepth: 32)
+    guard let bytes = contents else { throw AdapterError.config(path, "is larger than 1 MiB") }
+    let value: JSONValue
+    do {
+      value = try JSONValue(document: bytes, maximumDepth: 32)
+    } catch {
+      throw AdapterError.config(path, "\(error)")
     }
-    guard case .object(let members) = value else { throw .config(path, "is no JSON object") }
+    guard case .object(let members) = value else {
+      throw AdapterError.config(path, "is no JSON object")
+    }
     self.members = members
   }
 
@@ -36,48 +41,48 @@ struct DecoderConfig {
   }
 
   /// A count, from 1 to 2^31; nil where there is none.
-  func count(_ keys: Name...) throws(DecoderError) -> Int? {
+  func count(_ keys: Name...) throws -> Int? {
     for key in keys {
       switch value(key) {
       case nil: continue
       case .integer(let value)? where value > 0 && value < 1 << 31: return Int(value)
-      default: throw .config(path, "\"\(key)\" is not a count")
+      default: throw AdapterError.config(path, "\"\(key)\" is not a count")
       }
     }
     return nil
   }
 
   /// A count that has to be there.
-  func neededCount(_ keys: Name...) throws(DecoderError) -> Int {
+  func neededCount(_ keys: Name...) throws -> Int {
     for key in keys { if let value = try count(key) { return value } }
-    throw .config(path, "lacks \"\(keys.first?.text ?? "")\"")
+    throw AdapterError.config(path, "lacks \"\(keys.first?.text ?? "")\"")
   }
 
   /// A number; nil where there is none.
-  func number(_ key: Name) throws(DecoderError) -> Double? {
+  func number(_ key: Name) throws -> Double? {
     switch value(key) {
     case nil: return nil
     case .integer(let value)?: return Double(value)
     case .number(let value)?: return value
-    default: throw .config(path, "\"\(key)\" is not a number")
+    default: throw AdapterError.config(path, "\"\(key)\" is not a number")
     }
   }
 
   /// A flag; nil where there is none.
-  func flag(_ key: Name) throws(DecoderError) -> Bool? {
+  func flag(_ key: Name) throws -> Bool? {
     switch value(key) {
     case nil: return nil
     case .boolean(let value)?: return value
-    default: throw .config(path, "\"\(key)\" is neither true nor false")
+    default: throw AdapterError.config(path, "\"\(key)\" is neither true nor false")
     }
   }
 
   /// A text; nil where there is none.
-  func text(_ key: Name) throws(DecoderError) -> String? {
+  func text(_ key: Name) throws -> String? {
     switch value(key) {
     case nil: return nil
     case .string(let value)?: return value
-    default: throw .config(path, "\"\(key)\" is not a text")
+    default: throw AdapterError.config(path, "\"\(key)\" is not a text")
     }
   }
 
@@ -88,7 +93,7 @@ struct DecoderConfig {
   var keys: [Name] { members.map(\.key) }
 
   /// Identifiers of tokens: one, several, or with null none; nil where there is no such key.
-  func tokens(_ key: Name) throws(DecoderError) -> [Int32]? {
+  func tokens(_ key: Name) throws -> [Int32]? {
     let values: [JSONValue]
     switch members.first(where: { $0.key == key })?.value {
     case nil: return nil
@@ -99,7 +104,7 @@ struct DecoderConfig {
     var tokens: [Int32] = []
     for value in values {
       guard case .integer(let id) = value, let token = Int32(exactly: id) else {
-        throw .config(path, "\"\(key)\" is not a token")
+        throw AdapterError.config(path, "\"\(key)\" is not a token")
       }
       tokens.append(token)
     }
@@ -107,17 +112,17 @@ struct DecoderConfig {
   }
 
   /// An object of its own; nil where there is none.
-  func object(_ key: Name) throws(DecoderError) -> DecoderConfig? {
+  func object(_ key: Name) throws -> DecoderConfig? {
     switch value(key) {
     case nil: return nil
     case .object(let members)?: return DecoderConfig(path: path, members: members)
-    default: throw .config(path, "\"\(key)\" is not an object")
+    default: throw AdapterError.config(path, "\"\(key)\" is not an object")
     }
   }
 
   /// Refuses a value that this version does not know.
-  func refuse(_ key: Name, unless isKnown: Bool) throws(DecoderError) {
+  func refuse(_ key: Name, unless isKnown: Bool) throws {
     guard !isKnown else { return }
-    throw .config(path, "\"\(key)\" has a value that cannot be run here")
+    throw AdapterError.config(path, "\"\(key)\" has a value that cannot be run here")
   }
 }

@@ -1,3 +1,4 @@
+internal import Operations
 internal import Storage
 internal import StrictJSON
 internal import SystemPackage
@@ -8,19 +9,20 @@ enum DecoderKind: Sendable {
   case bloom
   case llama
 
-  init(_ config: DecoderConfig) throws(DecoderError) {
+  init(_ config: DecoderConfig) throws {
     switch try config.text("model_type") {
     case "gpt2": self = .gpt2
     case "bloom": self = .bloom
     case "llama", "qwen2": self = .llama
-    case let type?: throw .architecture(config.path, "models of type \(type) cannot be run here")
-    case nil: throw .config(config.path, "lacks \"model_type\"")
+    case let type?:
+      throw AdapterError.architecture(config.path, "models of type \(type) cannot be run here")
+    case nil: throw AdapterError.config(config.path, "lacks \"model_type\"")
     }
   }
 
   /// The tokens that end a text, as `generate` takes them: those of generation_config.json, or else of
   /// config.json, or else transformers' own for the architecture.
-  func endTokens(_ config: DecoderConfig) throws(DecoderError) -> [Int32] {
+  func endTokens(_ config: DecoderConfig) throws -> [Int32] {
     let path = config.path.removingLastComponent().appending("generation_config.json")
     if FileStatus(of: path) != nil, let tokens = try DecoderConfig(path).tokens("eos_token_id") {
       return tokens
@@ -35,7 +37,7 @@ enum DecoderKind: Sendable {
 
   func load(
     _ config: DecoderConfig, _ loader: inout WeightLoader
-  ) throws(DecoderError) -> any Decoder {
+  ) throws -> any Decoder {
     switch self {
     case .gpt2: try GPT2(config, &loader)
     case .bloom: try BLOOM(config, &loader)

@@ -21,7 +21,7 @@ struct GPT2: Decoder {
     let down: LinearLayer
   }
 
-  init(_ config: DecoderConfig, _ loader: inout WeightLoader) throws(DecoderError) {
+  init(_ config: DecoderConfig, _ loader: inout WeightLoader) throws {
     let width = try config.neededCount("n_embd")
     let headCount = try config.neededCount("n_head")
     let layerCount = try config.neededCount("n_layer")

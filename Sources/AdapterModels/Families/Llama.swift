@@ -24,7 +24,7 @@ struct Llama: Decoder {
     let down: LinearLayer
   }
 
-  init(_ config: DecoderConfig, _ loader: inout WeightLoader) throws(DecoderError) {
+  init(_ config: DecoderConfig, _ loader: inout WeightLoader) throws {
     let width = try config.neededCount("hidden_size")
     let headCount = try config.neededCount("num_attention_heads")
     let sharedCount = try config.count("num_key_value_heads") ?? headCount

@@ -1,3 +1,4 @@
+internal import Operations
 internal import StrictJSON
 
 extension RotaryEmbedding {
@@ -7,11 +8,12 @@ extension RotaryEmbedding {
   ]
 
   /// `rope_theta` and `rope_scaling`, or transformers 5's `rope_parameters` for both.
-  init(_ config: DecoderConfig, headDimension: Int) throws(DecoderError) {
+  init(_ config: DecoderConfig, headDimension: Int) throws {
     let rope = try Self.fields(config)
     for fields in [config, rope] {
       guard let share = try fields?.number("partial_rotary_factor"), share != 1 else { continue }
-      throw .config(config.path, "\"partial_rotary_factor\" has a value that cannot be run here")
+      throw AdapterError.config(
+        config.path, "\"partial_rotary_factor\" has a value that cannot be run here")
     }
     let (inner, outer) = (try rope?.number("rope_theta"), try config.number("rope_theta"))
     self.init(
@@ -20,26 +22,27 @@ extension RotaryEmbedding {
   }
 
   /// The object with the fields of the scaling.
-  private static func fields(_ config: DecoderConfig) throws(DecoderError) -> DecoderConfig? {
+  private static func fields(_ config: DecoderConfig) throws -> DecoderConfig? {
     let (scaling, parameters) = (
       try config.object("rope_scaling"), try config.object("rope_parameters")
     )
     if let scaling, let parameters, !scaling.agrees(with: parameters) {
-      throw .config(config.path, "\"rope_scaling\" and \"rope_parameters\" contradict each other")
+      throw AdapterError.config(
+        config.path, "\"rope_scaling\" and \"rope_parameters\" contradict each other")
     }
     let rope = scaling ?? parameters
     if let key = rope?.keys.first(where: { !known.contains($0) }) {
-      throw .config(config.path, "positions with \"\(key)\" cannot be run here")
+      throw AdapterError.config(config.path, "positions with \"\(key)\" cannot be run here")
     }
     return rope
   }
 }
 
 extension RotaryEmbedding.Scaling {
-  fileprivate init(_ rope: DecoderConfig?, _ config: DecoderConfig) throws(DecoderError) {
-    func needed(_ key: Name) throws(DecoderError) -> Double {
+  fileprivate init(_ rope: DecoderConfig?, _ config: DecoderConfig) throws {
+    func needed(_ key: Name) throws -> Double {
       guard let value = try rope?.number(key), value > 0 else {
-        throw .config(config.path, "the scaling of positions lacks \"\(key)\"")
+        throw AdapterError.config(config.path, "the scaling of positions lacks \"\(key)\"")
       }
       return value
     }
@@ -53,11 +56,13 @@ extension RotaryEmbedding.Scaling {
       let maximum = try config.number("max_position_embeddings")
       let (low, high) = (try needed("low_freq_factor"), try needed("high_freq_factor"))
       guard let positions = outer ?? inner ?? maximum, high > low else {
-        throw .config(config.path, "the scaling llama3 lacks \"\(key)\", or its factors cross")
+        throw AdapterError.config(
+          config.path, "the scaling llama3 lacks \"\(key)\", or its factors cross")
       }
       self = .llama3(
         factor: try needed("factor"), low: low, high: high, originalPositions: positions)
-    case let kind: throw .config(config.path, "positions scaled by \(kind) cannot be run here")
+    case let kind:
+      throw AdapterError.config(config.path, "positions scaled by \(kind) cannot be run here")
     }
   }
 }

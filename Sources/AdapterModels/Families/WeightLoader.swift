@@ -47,36 +47,39 @@ struct WeightLoader {
   private func full(_ name: String) -> Name { Name(prefix + name) }
 
   /// Refuses changes of tensors that have not been asked for: they would be lost.
-  func refuseUnread() throws(DecoderError) {
+  func refuseUnread() throws {
     if let name = view.changedNames.first(where: { !read.contains($0) }) {
-      throw .unusedChange(name)
+      throw AdapterError.unusedTensor(name)
     }
   }
 
   /// Refuses a checkpoint with more layers than its configuration says.
-  func refuseMoreLayers(_ name: String, _ path: FilePath) throws(DecoderError) {
+  func refuseMoreLayers(_ name: String, _ path: FilePath) throws {
     guard view.info(of: full(name)) != nil else { return }
-    throw .config(path, "says that there are fewer layers than there are: \(full(name))")
+    throw AdapterError.config(
+      path, "says that there are fewer layers than there are: \(full(name))")
   }
 
   // MARK: - Vectors
 
   /// A vector that has to be there.
-  mutating func vector(_ name: String, _ count: Int) throws(DecoderError) -> ModelVector {
-    guard let vector = try optionalVector(name, count) else { throw .missingTensor(full(name)) }
+  mutating func vector(_ name: String, _ count: Int) throws -> ModelVector {
+    guard let vector = try optionalVector(name, count) else {
+      throw AdapterError.missingTensor(full(name))
+    }
     return vector
   }
 
   /// A vector that some models have.
-  mutating func optionalVector(_ name: String, _ count: Int) throws(DecoderError) -> ModelVector? {
+  mutating func optionalVector(_ name: String, _ count: Int) throws -> ModelVector? {
     let name = full(name)
     guard let info = view.info(of: name) else { return nil }
     read.insert(name)
     guard info.shape.dimensions == [count] else {
-      throw .shape(name, expected: [count], found: info.shape)
+      throw AdapterError.otherShape(name, expected: [count], found: info.shape)
     }
     try Self.check(info)
-    let bytes = try reading { () throws(RuntimeError) in try view.contents(of: name) ?? [] }
+    let bytes = try view.contents(of: name) ?? []
     let values = unsafe [Float](unsafeUninitializedCapacity: count) { values, initialised in
       unsafe bytes.withUnsafeBytes { bytes in
         unsafe Float.widen(
@@ -96,13 +99,15 @@ struct WeightLoader {
   mutating func linear(
     _ module: String, from inputs: Int, to outputs: Int, _ storing: Storing = .byOutput,
     bias needed: Bias
-  ) throws(DecoderError) -> LinearLayer {
+  ) throws -> LinearLayer {
     let weight = try matrix(module + ".weight", outputs, inputs, storing)
     let bias = try optionalVector(module + ".bias", outputs)
     switch needed {
-    case .needed: if bias == nil { throw .missingTensor(full(module + ".bias")) }
+    case .needed: if bias == nil { throw AdapterError.missingTensor(full(module + ".bias")) }
     case .none:
-      if let bias, view.checkpoint.tensor(bias.name) != nil { throw .unexpectedBias(bias.name) }
+      if let bias, view.checkpoint.tensor(bias.name) != nil {
+        throw AdapterError.unexpectedBias(bias.name)
+      }
     }
     let name = full(module + ".weight")
     let layer = LinearLayer(name: name, index: layers.count, weight: weight, bias: bias)
@@ -113,12 +118,12 @@ struct WeightLoader {
   /// The layer that makes logits: its own weight, at the top level of the checkpoint, or the embedding.
   mutating func head(
     _ embedding: StoredMatrix, isTied: Bool
-  ) throws(DecoderError) -> LinearLayer {
+  ) throws -> LinearLayer {
     let name: Name = "lm_head.weight"
     if isTied, !view.changedNames.contains(name), try !differs(name, from: embedding) {
       return LinearLayer(name: name, index: nil, weight: embedding, bias: nil)
     }
-    guard view.info(of: name) != nil else { throw .missingTensor(name) }
+    guard view.info(of: name) != nil else { throw AdapterError.missingTensor(name) }
     let weight = try load(name, embedding.rows, embedding.columns, .byOutput)
     let layer = LinearLayer(name: name, index: layers.count, weight: weight, bias: nil)
     layers[name] = layer
@@ -127,16 +132,16 @@ struct WeightLoader {
 
   /// Whether the checkpoint stores a head beside the embedding that it is tied to, and another one: then
   /// it is its own, as transformers decides.
-  private func differs(_ name: Name, from embedding: StoredMatrix) throws(DecoderError) -> Bool {
+  private func differs(_ name: Name, from embedding: StoredMatrix) throws -> Bool {
     guard let stored = view.checkpoint.tensor(name),
       view.info(of: name)?.type == embedding.type,
       stored.info.shape.dimensions == [embedding.rows, embedding.columns],
-      let reader = try reading({ () throws(RuntimeError) in try view.reader(of: name) })
+      let reader = try view.reader(of: name)
     else { return false }
     let rows = max(1, (1 << 20) / max(1, reader.rowByteCount))
     for start in stride(from: 0, to: embedding.rows, by: rows) {
       let range = start..<min(start + rows, embedding.rows)
-      let bytes = try reading { () throws(RuntimeError) in try reader.contents(of: range) }
+      let bytes = try reader.contents(of: range)
       if !embedding.holds(bytes, in: range) { return true }
     }
     return false
@@ -145,16 +150,16 @@ struct WeightLoader {
   /// A matrix that is no layer's: an embedding.
   mutating func matrix(
     _ name: String, _ rows: Int, _ columns: Int, _ storing: Storing = .byOutput
-  ) throws(DecoderError) -> StoredMatrix {
+  ) throws -> StoredMatrix {
     try load(full(name), rows, columns, storing)
   }
 
   /// The embedding of the input; adapters may have changed the number of its rows.
   mutating func embedding(
     _ name: String, count: Int, width: Int
-  ) throws(DecoderError) -> StoredMatrix {
+  ) throws -> StoredMatrix {
     let name = full(name)
-    guard let info = view.info(of: name) else { throw .missingTensor(name) }
+    guard let info = view.info(of: name) else { throw AdapterError.missingTensor(name) }
     let isChanged = view.changedNames.contains(name)
     return try load(
       name, isChanged ? info.shape.dimensions.first ?? 0 : count, width, .byOutput)
@@ -162,36 +167,38 @@ struct WeightLoader {
 
   private mutating func load(
     _ name: Name, _ rows: Int, _ columns: Int, _ storing: Storing
-  ) throws(DecoderError) -> StoredMatrix {
-    guard let info = view.info(of: name) else { throw .missingTensor(name) }
+  ) throws -> StoredMatrix {
+    guard let info = view.info(of: name) else { throw AdapterError.missingTensor(name) }
     let expected = storing == .byOutput ? [rows, columns] : [columns, rows]
     guard info.shape.dimensions == expected else {
-      throw .shape(name, expected: expected, found: info.shape)
+      throw AdapterError.otherShape(name, expected: expected, found: info.shape)
     }
     try Self.check(info)
     read.insert(name)
-    guard let reader = try reading({ () throws(RuntimeError) in try view.reader(of: name) }) else {
-      throw .missingTensor(name)
+    guard let reader = try view.reader(of: name) else {
+      throw AdapterError.missingTensor(name)
     }
     let matrix = unsafe try StoredMatrix(rows: rows, columns: columns, type: info.type, in: arena) {
-      memory throws(DecoderError) in
+      memory in
       switch storing {
       case .byOutput:
-        try reading { () throws(RuntimeError) in try unsafe reader.read(0..<rows, into: memory) }
+        try unsafe reader.read(0..<rows, into: memory)
       case .byInput: try unsafe fillTransposed(memory, reader, info, rows, columns)
       }
       // Halves are widened by a multiplication, which makes a number of an infinity.
       if info.type == .f16, unsafe NonFinite.isPresent(in: UnsafeRawBufferPointer(memory), of: .f16)
       {
-        throw .nonfiniteWeight(name)
+        throw AdapterError.nonfiniteWeight(name)
       }
     }
     byteCount += matrix.byteCount
     return matrix
   }
 
-  private static func check(_ info: TensorInfo) throws(DecoderError) {
-    guard [.bf16, .f16, .f32].contains(info.type) else { throw .type(info.name, info.type) }
+  private static func check(_ info: TensorInfo) throws {
+    guard [.bf16, .f16, .f32].contains(info.type) else {
+      throw AdapterError.unrunnableType(info.name, info.type)
+    }
   }
 
   // MARK: - Bytes
@@ -200,7 +207,7 @@ struct WeightLoader {
   private func fillTransposed(
     _ memory: UnsafeMutableRawBufferPointer, _ reader: TensorReader, _ info: TensorInfo,
     _ outputs: Int, _ inputs: Int
-  ) throws(DecoderError) {
+  ) throws {
     let width = info.type.bitWidth / 8
     let size = outputs * width
     let rowsOfBlock = max(1, (1 << 20) / max(1, size))
@@ -208,7 +215,7 @@ struct WeightLoader {
     for start in stride(from: 0, to: inputs, by: rowsOfBlock) {
       let rows = start..<min(start + rowsOfBlock, inputs)
       let block = unsafe scratch.bytes(count: rows.count * size)
-      try reading { () throws(RuntimeError) in try unsafe reader.read(rows, into: block) }
+      try unsafe reader.read(rows, into: block)
       for output in 0..<outputs {
         for row in rows {
           let source = ((row - start) * outputs + output) * width
@@ -218,10 +225,4 @@ struct WeightLoader {
       }
     }
   }
-}
-
-private func reading<Value>(
-  _ body: () throws(RuntimeError) -> Value
-) throws(DecoderError) -> Value {
-  try rethrowing(as: DecoderError.weights, body)
 }

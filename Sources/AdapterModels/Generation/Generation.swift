@@ -1,3 +1,4 @@
+internal import Operations
 /// Text that a model continues, token by token. For one task at a time.
 ///
 /// ```swift
@@ -52,14 +53,14 @@ public final class Generation {
   ///   - prompt: tokens, at least one.
   ///   - stack: the adapters; nil for none.
   ///   - options: what ends it, and how tokens are chosen.
-  /// - Throws: `DecoderError` as `LanguageModel.logits(after:at:)`.
+  /// - Throws: `AdapterError` as `LanguageModel.logits(after:at:)`.
   public init(
     _ model: LanguageModel, prompt: [Int32], with stack: AdapterStack? = nil,
     options: Options = Options()
-  ) throws(DecoderError) {
+  ) throws {
     self.model = model
     if let count = model.positionCount, prompt.count > count {
-      throw .tooLong(tokens: prompt.count, positions: count)
+      throw AdapterError.tooLong(tokens: prompt.count, positions: count)
     }
     sequence = try DecodingSequence(
       model, with: stack, capacity: prompt.count + min(max(options.maximumCount, 0), 1024))
@@ -78,8 +79,8 @@ public final class Generation {
 
   /// The next token; nil where it has ended. A token that ends texts is not one of its tokens.
   ///
-  /// - Throws: `DecoderError.nonfiniteLogits`.
-  public func next() throws(DecoderError) -> Int32? {
+  /// - Throws: `AdapterError`.
+  public func next() throws -> Int32? {
     guard end == nil else { return nil }
     guard remaining > 0 else {
       end = .count

@@ -16,10 +16,10 @@ internal import Storage
   /// Takes memory of an arena and has it filled, before anybody else sees it.
   ///
   /// - Throws: what `fill` throws.
-  init<Failure: Error>(
+  init(
     rows: Int, columns: Int, type: ElementType, in arena: WeightArena,
-    _ fill: (UnsafeMutableRawBufferPointer) throws(Failure) -> Void
-  ) throws(Failure) {
+    _ fill: (UnsafeMutableRawBufferPointer) throws -> Void
+  ) throws {
     self.rows = rows
     self.columns = columns
     self.type = type

@@ -6,7 +6,7 @@ struct LayerNorm: Sendable {
 
   init(
     _ loader: inout WeightLoader, _ module: String, _ width: Int, epsilon: Float
-  ) throws(DecoderError) {
+  ) throws {
     weight = try loader.vector(module + ".weight", width)
     bias = try loader.vector(module + ".bias", width)
     self.epsilon = epsilon

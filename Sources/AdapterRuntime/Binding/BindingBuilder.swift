@@ -178,7 +178,8 @@ struct BindingBuilder {
     }
     let before = slots[place].operations.map(\.operation)
     if laws.manner.isReplacement, !before.allSatisfy(\.isReplacement) {
-      throw AdapterError.notMergeable("\(slot.name) is replaced after another change, which would be lost", at: slot.name)
+      throw AdapterError.notMergeable(
+        "\(slot.name) is replaced after another change, which would be lost", at: slot.name)
     }
     if let value = laws.manner.value {
       guard before.isEmpty else {

@@ -62,7 +62,8 @@ public struct BoundAdapter: Sendable {
     let name = tensor.info.name
     let strangers = tensor.operations.filter { !$0.seesStack && $0.laws?.stacks != .any }
     if let stranger = strangers.first, tensor.operations.contains(where: \.seesStack) {
-      throw AdapterError.notMergeable("\(name) is a stack of weights, and \(stranger.operation.name) is not for one", at: name)
+      throw AdapterError.notMergeable(
+        "\(name) is a stack of weights, and \(stranger.operation.name) is not for one", at: name)
     }
     for value in tensor.operations.compactMap(\.laws?.manner.value) {
       let isWhole = tensor.operations.count == 1 && value.type == tensor.info.type

@@ -16,12 +16,12 @@ public struct AdaptedCheckpoint: Sendable {
   /// The adapters in the order in which they are applied, bound to the base.
   public let adapters: [AppliedAdapter]
   /// The tensors that they change or make, by name.
-  public let tensors: [AdaptedTensor]
+  public private(set) var tensors: [AdaptedTensor]
   /// The element type that all float tensors have in this view; nil for the base's.
   public let resultType: ElementType?
   private let policy: Policy
   /// Those tensors, and what is only written in another element type.
-  private let changes: [Name: AdaptedTensor]
+  private var changes: [Name: AdaptedTensor]
 
   /// What is accepted that is normally refused.
   public struct Policy: Sendable {
@@ -113,7 +113,8 @@ public struct AdaptedCheckpoint: Sendable {
     resultType = type
     var changes = type.map { Self.converted(checkpoint, to: $0, but: tensors) } ?? [:]
     for tensor in self.tensors where changes.updateValue(tensor, forKey: tensor.info.name) != nil {
-      throw AdapterError.notMergeable("\(tensor.info.name) would be made twice", at: tensor.info.name)
+      throw AdapterError.notMergeable(
+        "\(tensor.info.name) would be made twice", at: tensor.info.name)
     }
     self.checkpoint = checkpoint
     self.adapters = adapters
@@ -167,6 +168,16 @@ public struct AdaptedCheckpoint: Sendable {
     _ checkpoint: Checkpoint, applying adapter: Adapter, policy: Policy = Policy()
   ) throws {
     try self.init(checkpoint, applying: [WeightedAdapter(adapter)], policy: policy)
+  }
+
+  /// The base with some of the changes only.
+  ///
+  /// - Parameter isKept: whether a tensor, by its name, is changed.
+  package func keeping(_ isKept: (Name) -> Bool) -> AdaptedCheckpoint {
+    var result = self
+    result.tensors = tensors.filter { isKept($0.info.name) }
+    result.changes = changes.filter { isKept($0.key) }
+    return result
   }
 
   /// What the base's samples say: of several adapters, what speaks most against the base.

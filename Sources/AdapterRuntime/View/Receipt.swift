@@ -67,7 +67,9 @@ extension AdaptedCheckpoint {
   private func entry(_ place: Int) -> Receipt.Entry {
     let applied = adapters[place]
     let (bound, adapter) = (applied.bound, applied.bound.adapter)
-    let own = adapters.count == 1 ? tensors : tensors.filter { $0.operations.contains { $0.owner == place } }
+    let own =
+      adapters.count == 1
+      ? tensors : tensors.filter { $0.operations.contains { $0.owner == place } }
     let counts = Dictionary(adapter.operations.map { ($0.name, 1) }, uniquingKeysWith: +)
     let isLeftOut = applied.weight == 0
     return Receipt.Entry(
