@@ -136,11 +136,19 @@ struct AdapterReference {
         throw .notAnAdapter(path, "holds neither biases alone nor a prompt encoder")
       }
       guard let base else { return try BiasTensors(file).adapter }
-      return try rethrowing(as: { InteropError.notExpressible($0.description) }) {
-        () throws(RuntimeError) in try BiasExtraction(from: base, to: checkpoint).adapter
-      }
+      return try extracted(from: base, to: checkpoint)
     } catch {
       throw Failure(error, in: path)
+    }
+  }
+
+  private func extracted(from base: Checkpoint, to tuned: Checkpoint) throws(InteropError)
+    -> Adapter
+  {
+    do {
+      return try BiasExtraction(from: base, to: tuned).adapter
+    } catch {
+      throw .notExpressible("\(error)")
     }
   }
 

@@ -28,7 +28,7 @@ struct CheckAnswer {
     if let refusal = entry.refusal {
       facts.append(("refused", refusal.description))
       if let hint = refusal.hint { facts.append(("hint", hint)) }
-    } else if let verdict = entry.verdict {
+    } else if let verdict = entry.applied?.verdict {
       facts.append(("base", verdict.sentence))
     }
     if let applied = entry.applied { facts.append(("names", applied.bound.rule.description)) }
@@ -37,7 +37,7 @@ struct CheckAnswer {
       facts.append(
         ("changes", changed.of("tensor") + (created > 0 ? ", \(created.grouped) of them new" : "")))
     }
-    facts += entry.differing.prefix(shownNames).map { ("differs", $0.text) }
+    facts += entry.differing.prefix(shownNames).map { ("differs", $0) }
     let more = entry.differing.count - shownNames
     if more > 0 { facts.append(("", "and \(more.grouped) more, which --json lists")) }
     facts += entry.notes.map { ("note", $0) }
@@ -75,8 +75,8 @@ extension BaseCheck.Entry {
     writer.number(adapter.weight)
     writer.key("accepted")
     writer.boolean(refusal == nil)
-    writer.member("verdict", verdict?.code)
-    writer.member("differing", differing.map(\.text))
+    writer.member("verdict", verdictCode)
+    writer.member("differing", differing)
     writer.member("binding", applied?.bound.rule.description)
     write(changedCount, as: "changed", to: &writer)
     write(createdCount, as: "created", to: &writer)

@@ -52,19 +52,6 @@ extension Failure {
     }
   }
 
-  init(_ error: RuntimeError, adapter path: FilePath) {
-    switch error {
-    case .storage(let error): self.init(error)
-    case .format(let error): self.init(error, in: path)
-    case .checkpoint(let error): self.init(error)
-    // The label is the path: an error of the file names it already.
-    case .inStack(let label, .format(let error)): self.init(error, in: FilePath(label))
-    case .inStack(_, .storage(let error)): self.init(error)
-    case .inStack(_, .checkpoint(let error)): self.init(error)
-    default: self.init(error.description, hint: error.hint)
-    }
-  }
-
   init(_ error: CheckpointError) {
     if case .storage(let error) = error { self.init(error) } else { self.init(error.description) }
   }

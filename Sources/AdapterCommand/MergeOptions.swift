@@ -61,32 +61,20 @@ struct PartChoice: ExpressibleByArgument, CustomStringConvertible {
 struct UndoFile {
   private let output: OutputFile
 
-  init(_ path: String, for view: AdaptedCheckpoint, replacing: Bool) throws(RuntimeError) {
+  init(_ path: String, for view: AdaptedCheckpoint, replacing: Bool) throws {
     try MergeUndo.check(view)
-    do throws(StorageError) {
-      try FilePath(path).checkDistinct(from: view.checkpoint.inputs)
-      output = try OutputFile(FilePath(path), replacing: replacing)
-    } catch {
-      throw .storage(error)
-    }
+    try FilePath(path).checkDistinct(from: view.checkpoint.inputs)
+    output = try OutputFile(FilePath(path), replacing: replacing)
   }
 
   /// Writes it.
   ///
   /// - Returns: its bytes.
-  func write(_ view: AdaptedCheckpoint, merged: FilePath) throws(RuntimeError) -> UInt64 {
-    let undo = try MergeUndo(
-      of: view,
-      in: try rethrowing(as: RuntimeError.checkpoint) { () throws(CheckpointError) in
-        try Checkpoint(merged)
-      })
-    _ = try rethrowing(as: RuntimeError.format) { () throws(FormatError) in
-      try Adapter.write([undo.adapter], to: output)
-    }
-    return try rethrowing(as: RuntimeError.storage) { () throws(StorageError) in
-      let count = try output.written().count
-      try output.commit()
-      return count
-    }
+  func write(_ view: AdaptedCheckpoint, merged: FilePath) throws -> UInt64 {
+    let undo = try MergeUndo(of: view, in: Checkpoint(merged))
+    try Adapter.write([undo.adapter], to: output)
+    let count = try output.written().count
+    try output.commit()
+    return count
   }
 }

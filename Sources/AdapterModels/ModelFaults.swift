@@ -9,31 +9,31 @@ extension AdapterError {
   /// Nothing says what kind of model it is, or it is one that this version cannot run.
   static func architecture(_ path: FilePath, _ what: String) -> Self {
     AdapterError(
-      .architecture, at: path.string, "\(path): \(what)",
+      .architecture, at: [path.string], "\(path): \(what)",
       advice: "models of type gpt2, bloom, llama and qwen2 can be run")
   }
 
   /// `config.json` is missing, malformed, or lacks a value.
   static func config(_ path: FilePath, _ what: String) -> Self {
-    AdapterError(.configuration, at: path.string, "\(path): \(what)")
+    AdapterError(.configuration, at: [path.string], "\(path): \(what)")
   }
 
   /// A weight that the model needs is not in the checkpoint.
   static func missingTensor(_ name: Name) -> Self {
-    AdapterError(.missingTensor, at: name.text, "the base has no tensor \(name)")
+    AdapterError(.missingTensor, at: [name.text], "the base has no tensor \(name)")
   }
 
   /// The checkpoint stores a bias that the model has not, as its configuration says.
   static func unexpectedBias(_ name: Name) -> Self {
     AdapterError(
-      .configuration, at: name.text,
+      .configuration, at: [name.text],
       "the base stores \(name), and its config.json says that there is no such bias")
   }
 
   /// A weight has another shape than the configuration says.
   static func otherShape(_ name: Name, expected: [Int], found: Shape) -> Self {
     AdapterError(
-      .shape, at: name.text,
+      .shape, at: [name.text],
       "the base's \(name) has shape \(found), its config.json says \(expected)"
     )
   }
@@ -41,7 +41,7 @@ extension AdapterError {
   /// A weight is stored in a type that cannot be run.
   static func unrunnableType(_ name: Name, _ type: ElementType) -> Self {
     AdapterError(
-      .type, at: name.text, "the base stores \(name) as \(type.rawValue), which cannot be run",
+      .type, at: [name.text], "the base stores \(name) as \(type.rawValue), which cannot be run",
       advice: "dequantise it, or take the unquantised original")
   }
 
@@ -51,19 +51,19 @@ extension AdapterError {
   /// Adapters change a tensor that running the model does not use.
   static func unusedTensor(_ name: Name) -> Self {
     AdapterError(
-      .misfit, at: name.text, "the adapters change \(name), which running the model does not use")
+      .misfit, at: [name.text], "the adapters change \(name), which running the model does not use")
   }
 
   /// A weight holds values that are not finite.
   static func nonfiniteWeight(_ name: Name) -> Self {
     AdapterError(
-      .nonfinite, at: name.text, "the base's \(name) holds values that are not finite")
+      .nonfinite, at: [name.text], "the base's \(name) holds values that are not finite")
   }
 
   /// What the adapter does has to be made part of the weights when the model is loaded.
   static func notBesideWeights(_ name: Name) -> Self {
     AdapterError(
-      .notBesideWeights, at: name.text,
+      .notBesideWeights, at: [name.text],
       "what it does to \(name) has to be made part of the weights",
       advice: "name it when the model is loaded")
   }

@@ -10,13 +10,13 @@ extension AdapterError {
   static func notMergeable(
     _ what: String, at place: Name? = nil, kind: Kind = .misuse
   ) -> Self {
-    AdapterError(kind, at: place?.text, "cannot be merged: \(what)")
+    AdapterError(kind, at: place.map { [$0.text] } ?? [], "cannot be merged: \(what)")
   }
 
   /// A name was given for a target that no adapter has.
   static func unusedName(_ name: Name, ofSeveral: Bool = false) -> Self {
     let whom = ofSeveral ? "no adapter changes" : "the adapter does not change"
-    return AdapterError(.unusedName, at: name.text, "\(whom) \(name)")
+    return AdapterError(.unusedName, at: [name.text], "\(whom) \(name)")
   }
 
   /// The adapter's targets cannot be found in the base.
@@ -25,17 +25,18 @@ extension AdapterError {
     case .unbound(let targets):
       // A bias has another way out than a weight.
       let first = targets.keys.filter { $0.hasSuffix(".bias") }.min() ?? targets.keys.min()
-      return AdapterError(.unbound, at: first?.text, failure.description)
+      return AdapterError(.unbound, at: first.map { [$0.text] } ?? [], failure.description)
     case .ambiguous: return AdapterError(.ambiguous, failure.description)
     case .collision(let first, _, _):
-      return AdapterError(.collision, at: first.text, failure.description)
+      return AdapterError(.collision, at: [first.text], failure.description)
     }
   }
 
   /// A target has another shape in the base.
   static func shape(_ name: Name, expected: String, found: Shape) -> Self {
     AdapterError(
-      .shape, at: name.text, "the base's \(name) has shape \(found), the adapter is for \(expected)"
+      .shape, at: [name.text],
+      "the base's \(name) has shape \(found), the adapter is for \(expected)"
     )
   }
 
@@ -43,32 +44,32 @@ extension AdapterError {
   static func type(_ name: Name, _ type: ElementType, by value: ElementType?) -> Self {
     guard let value else {
       return AdapterError(
-        .type, at: name.text,
+        .type, at: [name.text],
         "the base stores \(name) as \(type.rawValue): merge into the unquantised original")
     }
     return AdapterError(
-      .type, at: name.text,
+      .type, at: [name.text],
       "\(name) is \(type.rawValue), and cannot be given a value that is \(value.rawValue)")
   }
 
   /// Nothing decides whether square weights are stored transposed.
   static func undecidedLayout(_ names: [Name]) -> Self {
     let rest = names.count > 1 ? " (nor \(names.count - 1) more)" : ""
-    let first = names.first?.text
+    let first = names.first?.text ?? ""
     return AdapterError(
-      .undecidedLayout, at: first,
-      "nothing in the base says whether \(first ?? "") is stored transposed\(rest)")
+      .undecidedLayout, at: names.map(\.text),
+      "nothing in the base says whether \(first) is stored transposed\(rest)")
   }
 
   /// What the file or the user says of a layout contradicts the base.
   static func layoutConflict(_ name: Name, _ what: String) -> Self {
-    AdapterError(.layoutConflict, at: name.text, "\(name): \(what)")
+    AdapterError(.layoutConflict, at: [name.text], "\(name): \(what)")
   }
 
   /// A target shares its tensor with another parameter of the model.
   static func tied(_ name: Name, with other: Name) -> Self {
     AdapterError(
-      .tied, at: name.text,
+      .tied, at: [name.text],
       "\(name) shares its tensor with \(other): a merge would change both, which is not what was trained"
     )
   }
@@ -76,13 +77,13 @@ extension AdapterError {
   /// The base is not the one the adapter was made for.
   static func otherBase(_ verdict: BaseVerdict) -> Self {
     AdapterError(
-      verdict.kind, at: verdict.names.first?.text, verdict.refusal, advice: verdict.advice)
+      verdict.kind, at: verdict.names.map(\.text), verdict.refusal, advice: verdict.advice)
   }
 
   /// A tensor of the adapter holds a NaN or an infinity.
   package static func nonfinite(_ tensor: Name) -> Self {
     AdapterError(
-      .nonfinite, at: tensor.text, "tensor \(tensor) of the adapter holds a NaN or an infinity")
+      .nonfinite, at: [tensor.text], "tensor \(tensor) of the adapter holds a NaN or an infinity")
   }
 
   /// Two checkpoints that should be a base and its fine-tuned copy are not of one model.
@@ -94,7 +95,7 @@ extension AdapterError {
   static func otherChanges(_ names: [Name]) -> Self {
     let kind = names.count == 1 ? "tensor is no bias" : "tensors are no biases"
     return AdapterError(
-      .otherChanges, at: names.first?.text,
+      .otherChanges, at: names.map(\.text),
       "\(names.count) changed \(kind): \(list(names.map(\.text)))"
     )
   }
@@ -102,14 +103,14 @@ extension AdapterError {
   /// The merged tensors are not those that the adapter recorded, although the base is its own.
   static func otherResult(_ name: Name) -> Self {
     AdapterError(
-      .otherResult, at: name.text,
+      .otherResult, at: [name.text],
       "the merged \(name) is not the one that the adapter was extracted from")
   }
 
   /// A merged value is not finite in the base's element type.
   static func overflow(_ name: Name, _ type: ElementType) -> Self {
     AdapterError(
-      .overflow, at: name.text, "a merged value of \(name) is not finite in \(type.rawValue)")
+      .overflow, at: [name.text], "a merged value of \(name) is not finite in \(type.rawValue)")
   }
 
   /// A base that is one file has no shards to share among processes.
@@ -125,7 +126,7 @@ extension AdapterError {
   /// Files that no process has written yet.
   static func partsMissing(_ names: [String]) -> Self {
     AdapterError(
-      .partsMissing, at: names.first,
+      .partsMissing, at: names,
       "\(names.count) of the result's files \(names.count == 1 ? "is" : "are") not there: \(list(names))"
     )
   }
@@ -142,6 +143,13 @@ extension AdapterError {
     switch kind {
     case .unbound, .ambiguous, .collision, .shape, .type, .undecidedLayout, .layoutConflict, .tied:
       true
+    default: isVerdict
+    }
+  }
+
+  /// Whether the base is not the one that the adapter was made for.
+  public var isVerdict: Bool {
+    switch kind {
     case .noFingerprint, .targetsNotSampled, .othersDiffer, .targetsPadded, .targetsDiffer,
       .alreadyMerged, .structureDiffers, .quantised:
       true

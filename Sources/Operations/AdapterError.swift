@@ -8,8 +8,8 @@ package import StrictJSON
 public struct AdapterError: Error, Sendable {
   /// The kind: programs decide by it.
   public let kind: Kind
-  /// The parameter, tensor or file that it is about; nil where there is no single one.
-  public let place: String?
+  /// The parameters, tensors or files that it is about, the most important first.
+  public let places: [String]
   /// The reason, with the place: one line for people, lower case, no full stop.
   public let reason: String
   /// What to do about it, where that can be said without knowing how the adapter was given; nil where it cannot.
@@ -21,10 +21,10 @@ public struct AdapterError: Error, Sendable {
 
   /// Describes a fault.
   public init(
-    _ kind: Kind, at place: String? = nil, _ reason: String, advice: String? = nil
+    _ kind: Kind, at places: [String] = [], _ reason: String, advice: String? = nil
   ) {
     self.kind = kind
-    self.place = place
+    self.places = places
     self.reason = reason
     self.advice = advice
     cause = nil
@@ -32,8 +32,11 @@ public struct AdapterError: Error, Sendable {
 
   /// Describes a fault of an operation on a parameter, or of a tensor.
   package init(_ kind: Kind, on name: Name, _ what: String) {
-    self.init(kind, at: name.text, "\(name): \(what)")
+    self.init(kind, at: [name.text], "\(name): \(what)")
   }
+
+  /// The first of the places; nil where there is none.
+  public var place: String? { places.first }
 
   /// An error of one adapter of a stack of several.
   ///
@@ -44,7 +47,7 @@ public struct AdapterError: Error, Sendable {
     if let error = error as? AdapterError {
       self = error
     } else {
-      (kind, place, reason, advice, cause) = (.unreadable, nil, "\(error)", nil, error)
+      (kind, places, reason, advice, cause) = (.unreadable, [], "\(error)", nil, error)
     }
     self.adapter = adapter
   }

@@ -92,12 +92,12 @@ import Testing
     let prefix = try PreparedAdapter(
       RunningCase.adapter("llama_prefix", on: checkpoint), for: model)
     try rack.attach(prompt)
-    #expect(throws: DecoderError.self) {
+    #expect(throws: AdapterError.self) {
       try AdapterStack([.init(prompt), .init(prefix)], for: model)
     }
-    #expect(throws: DecoderError.self) { try rack.reweight(prompt.name, to: 0.5) }
+    #expect(throws: AdapterError.self) { try rack.reweight(prompt.name, to: 0.5) }
     #expect(rack.stack.entries.map(\.weight) == [1])
-    #expect(throws: DecoderError.self) { try AdapterStack([.init(lora, weight: .nan)], for: model) }
+    #expect(throws: AdapterError.self) { try AdapterStack([.init(lora, weight: .nan)], for: model) }
   }
 
   /// Least recently used goes first, memory stays below the limit, and what was evicted comes back.

@@ -83,14 +83,14 @@ import Testing
     let twice = try ["oft_llama", "boft_llama"].map {
       WeightedAdapter(try PEFTImport(PEFTFolder(Repository.peft($0))).adapter)
     }
-    #expect(throws: DecoderError.self) { try RunPlan(twice, on: base) }
+    #expect(throws: AdapterError.self) { try RunPlan(twice, on: base) }
   }
 
   /// A classifier's head is no part of what runs.
   @Test func aChangeThatRunningDoesNotUseIsRefused() throws {
     let base = try Checkpoint(Repository.base("tiny-gpt2-16"))
     let adapter = try PEFTImport(PEFTFolder(Repository.peft("gpt2_seq_cls"))).adapter
-    let error = #expect(throws: DecoderError.self) { try RunPlan(adapter, on: base).load() }
+    let error = #expect(throws: AdapterError.self) { try RunPlan(adapter, on: base).load() }
     #expect(error?.description.contains("score") == true, "\(String(describing: error))")
   }
 }

@@ -95,9 +95,9 @@ import Testing
     return folder
   }
 
-  private static func error(of folder: TemporaryFolder) throws -> DecoderError? {
+  private static func error(of folder: TemporaryFolder) throws -> AdapterError? {
     let checkpoint = try Checkpoint(folder.path)
-    do throws(DecoderError) {
+    do throws(AdapterError) {
       _ = try LanguageModel(checkpoint)
       return nil
     } catch { return error }

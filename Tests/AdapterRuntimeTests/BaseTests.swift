@@ -42,7 +42,7 @@ private func recorded(_ name: String) throws -> Adapter {
       bytes += try stored.file.bytes(at: stored.offset, count: stored.info.byteCount)
     }
     let path = try folder.write(bytes, to: "model.safetensors")
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(Checkpoint(path), applying: recorded("gpt2_all"))
     }
     guard case .otherBase(.structureDiffers(["ln_f.bias"], [])) = error else {
@@ -55,7 +55,7 @@ private func recorded(_ name: String) throws -> Adapter {
     let fingerprint = try #require(adapter.base?.fingerprint)
     let others = fingerprint.tensors.filter { $0.name.hasSuffix("norm.weight") }
     adapter.base?.fingerprint = FingerprintRecord(tensors: others, sketch: [])
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(base(of: "llama_all").base, applying: adapter)
     }
     guard case .otherBase(.targetsNotSampled) = error else { return #expect(Bool(false)) }
@@ -76,7 +76,7 @@ private func recorded(_ name: String) throws -> Adapter {
     let checkpoint = try Checkpoint(path)
     let target = try #require(checkpoint.tensor("model.layers.0.self_attn.q_proj.weight"))
     try change(path.appending("model.safetensors"), at: target.offset + 400)
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(Checkpoint(path), applying: recorded("llama_rslora"))
     }
     guard case .otherBase(.targetsDiffer(let names)) = error else { return #expect(Bool(false)) }
@@ -89,7 +89,7 @@ private func recorded(_ name: String) throws -> Adapter {
     let other = try #require(try Checkpoint(path).tensor("model.norm.weight"))
     try change(path.appending("model.safetensors"), at: other.offset + 4)
     let adapter = try recorded("llama_rslora")
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(Checkpoint(path), applying: adapter)
     }
     guard case .otherBase(.othersDiffer) = error else { return #expect(Bool(false)) }
@@ -144,7 +144,7 @@ private func recorded(_ name: String) throws -> Adapter {
       $0.target?.name.hasSuffix("attn.c_proj.weight") == true
     }
     let checkpoint = try Checkpoint(path)
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try BoundAdapter(partial, to: checkpoint)
     }
     guard case .undecidedLayout = error else { return #expect(Bool(false)) }

@@ -26,7 +26,7 @@ import Testing
   private func refusal(_ adapter: Adapter, _ base: EditedBase) throws -> BaseVerdict? {
     let checkpoint = try base.write(to: folder)
     // Nothing of this may be overridden.
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(checkpoint, applying: adapter, policy: .init(otherBase: .allow))
     }
     guard case .otherBase(let verdict) = error else { return nil }
@@ -120,7 +120,7 @@ import Testing
   @Test func aFingerprintCanBeAskedFor() throws {
     let (adapter, checkpoint) = try base(of: "llama_rslora")
     let policy = AdaptedCheckpoint.Policy(missingFingerprint: .refuse)
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(checkpoint, applying: adapter, policy: policy)
     }
     guard case .otherBase(.unknown) = error else { return #expect(Bool(false)) }

@@ -70,7 +70,7 @@ import Testing
     edited[edited.count - 1] ^= 1
     try folder.write(edited, to: "model.safetensors")
     let changed = try Checkpoint(folder.path)
-    #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(changed, applying: adapter) }
+    #expect(throws: AdapterError.self) { try AdaptedCheckpoint(changed, applying: adapter) }
     adapter.base = nil
     _ = try AdaptedCheckpoint(changed, applying: adapter)
   }
@@ -88,7 +88,7 @@ import Testing
     let (first, second) = (try TemporaryFolder(), try TemporaryFolder())
     let base = try tuned(first, "", [])
     let other = try tuned(second, "a.weight", [1, 3])
-    let error = #expect(throws: RuntimeError.self) { try BiasExtraction(from: base, to: other) }
+    let error = #expect(throws: AdapterError.self) { try BiasExtraction(from: base, to: other) }
     #expect(error?.description.contains("a.weight") == true)
     #expect(error?.hint?.contains("--only-bias") == true)
     let extraction = try BiasExtraction(from: base, to: other, options: .init(leavesOthers: true))
@@ -104,7 +104,7 @@ import Testing
       made.add("a.weight", [2], [1, 2])
       made.add(name, shape, [Float](repeating: 1, count: shape[0]))
       let checkpoint = try made.write(to: other)
-      #expect(throws: RuntimeError.self) { try BiasExtraction(from: base, to: checkpoint) }
+      #expect(throws: AdapterError.self) { try BiasExtraction(from: base, to: checkpoint) }
     }
   }
 

@@ -128,7 +128,7 @@ extension Checkpoint {
   @Test(arguments: PEFTCase.all.filter { !$0.isMergeable })
   func aRunTimeAdapterIsNotMerged(_ fixture: PEFTCase) throws {
     let (adapter, base) = try open(fixture)
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(base, applying: adapter)
     }
     guard case .notMergeable(let what) = error else { return #expect(Bool(false)) }
@@ -145,7 +145,7 @@ extension Checkpoint {
   func whatIsOfALaterVersionIsNotApplied(_ name: String) throws {
     let path = Repository.fixtures.appending("valid").appending("\(name).adp")
     let adapter = try #require(try Adapter.open(path).first)
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(Checkpoint(Repository.base("tiny-gpt2")), applying: adapter)
     }
     guard case .notMergeable(let what) = error else { return #expect(Bool(false)) }

@@ -110,7 +110,7 @@ import Testing
     let merged = try Checkpoint(folder.appending("merged"))
     let undo = try written(MergeUndo(of: view, in: merged))
     let policy = AdaptedCheckpoint.Policy(otherBase: .allow)
-    #expect(throws: RuntimeError.self) {
+    #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(merged, applying: [WeightedAdapter(undo, weight: 0.5)], policy: policy)
     }
     let nothing = try AdaptedCheckpoint(merged, applying: [WeightedAdapter(undo, weight: 0)])
@@ -119,10 +119,10 @@ import Testing
     plain.base = nil
     let beside = try AdaptedCheckpoint(
       merged, applying: [WeightedAdapter(plain), WeightedAdapter(undo)], policy: policy)
-    #expect(throws: RuntimeError.self) { try beside.contents(of: view.changedNames[0]) }
+    #expect(throws: AdapterError.self) { try beside.contents(of: view.changedNames[0]) }
     let narrow = try AdaptedCheckpoint(
       merged, applying: [WeightedAdapter(undo)], as: .f16, policy: policy)
-    #expect(throws: RuntimeError.self) { try narrow.contents(of: view.changedNames[0]) }
+    #expect(throws: AdapterError.self) { try narrow.contents(of: view.changedNames[0]) }
   }
 
   /// z of a difference that wraps round, of both signs, by the specification's own words.

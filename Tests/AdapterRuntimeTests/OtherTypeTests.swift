@@ -49,7 +49,7 @@ import Testing
     // The last tensor by name and type ends the file; every weight of it is moved by a hundredth.
     for index in stride(from: bytes.count - 64, to: bytes.count, by: 2) { bytes[index] ^= 0x40 }
     let path = try folder.write(bytes, to: "other.safetensors")
-    #expect(throws: RuntimeError.self) {
+    #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(Checkpoint(path), applying: recorded())
     }
   }

@@ -32,9 +32,9 @@ import Testing
     return try made.write(to: folder)
   }
 
-  private func refusal(_ target: Name, _ base: Checkpoint) throws -> RuntimeError {
+  private func refusal(_ target: Name, _ base: Checkpoint) throws -> AdapterError {
     try #require(
-      throws: RuntimeError.self,
+      throws: AdapterError.self,
       performing: { try AdaptedCheckpoint(base, applying: try lora(target)) })
   }
 
@@ -95,7 +95,7 @@ import Testing
     }
     let base = try base(.gptq)
     let adapter = made.adapter
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(base, applying: adapter)
     }
     guard case .otherBase(.quantised(.gptq, _)) = error else { return #expect(Bool(false)) }
@@ -127,7 +127,7 @@ import Testing
     let original = try made.write(to: try TemporaryFolder())
     let adapter = try BoundAdapter(try lora(output), to: original).recordingBase(original)
     let quantised = try base(.gptq)
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(quantised, applying: adapter)
     }
     guard case .otherBase(.othersDiffer([query])) = error else { return #expect(Bool(false)) }

@@ -123,7 +123,7 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
       let result = isIdle ? first.applied(to: StackDeed.base.map(Double.init)) : wanted
       return #expect(doubles(contents, .f32) == result)
     }
-    let error = #expect(throws: RuntimeError.self) { try view([first, second], base) }
+    let error = #expect(throws: AdapterError.self) { try view([first, second], base) }
     guard case .conflict(let conflict) = error else {
       return #expect(Bool(false), "\(error as Any)")
     }
@@ -154,7 +154,7 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
     let adapter = try StackDeed.replaceByBase.adapter()
     let view = try AdaptedCheckpoint(base, applying: [WeightedAdapter(adapter, weight: 0.3)])
     #expect(view.changedNames.isEmpty)
-    #expect(throws: RuntimeError.self) {
+    #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(
         base, applying: [WeightedAdapter(try StackDeed.replace.adapter(), weight: 0.3)])
     }
@@ -169,7 +169,7 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
       Replace(
         target: Target("embed.weight"),
         value: made.operand("value", [5, 2], (0..<10).map(Float.init)), canResize: true))
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(
         base,
         applying: [

@@ -116,7 +116,7 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
   func partsOfRotationsAndReplacementsAreRefused(_ name: String) throws {
     let (adapter, base) = try base(of: name)
     for weight in [0.5, -1, 2] {
-      let error = #expect(throws: RuntimeError.self) {
+      let error = #expect(throws: AdapterError.self) {
         try AdaptedCheckpoint(base, applying: [WeightedAdapter(adapter, weight: weight)])
       }
       guard case .weight(let fault, weight, _) = error else {
@@ -129,7 +129,7 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
   @Test(arguments: [Double.nan, .infinity, -.infinity])
   func aWeightIsAFiniteNumber(_ weight: Double) throws {
     let (adapter, base) = try base(of: "llama_rslora")
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(
         base,
         applying: [WeightedAdapter(adapter), WeightedAdapter(adapter, weight: weight, label: "x")])
@@ -144,7 +144,7 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
     let (prompt, base) = try base(of: "gpt2_prompt")
     let (adapter, _) = try open(try #require(PEFTCase.all.first { $0.name == "gpt2_ln" }))
     let stack = [WeightedAdapter(adapter), WeightedAdapter(prompt, label: "prompt")]
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(base, applying: stack)
     }
     #expect(error?.description.contains("prompt: cannot be merged: prepend_embeddings") == true)

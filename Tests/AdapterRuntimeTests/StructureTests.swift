@@ -35,7 +35,7 @@ import Testing
       #"{"architectures": ["X"], "tie_word_embeddings": true, "a": {"tie_word_embeddings": true}}"#
     let checkpoint = try base.write(to: folder, config: config)
     let adapter = try headAdapter()
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(checkpoint, applying: adapter)
     }
     #expect(error?.hint?.contains("--untie") == true)
@@ -74,7 +74,7 @@ import Testing
     let delta = made.operand("d", [32], ramp(32))
     try made.append(Add(target: Target(name), delta: delta, scale: 2))
     let adapter = made.adapter
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(base, applying: adapter)
     }
     #expect(error?.hint?.contains("--add-missing-bias") == true)
@@ -120,7 +120,7 @@ import Testing
     try made.append(Add(target: Target("a.bias"), delta: value, scale: 1))
     try made.append(Replace(target: Target("a.bias"), value: value))
     let adapter = made.adapter
-    #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(checkpoint, applying: adapter) }
+    #expect(throws: AdapterError.self) { try AdaptedCheckpoint(checkpoint, applying: adapter) }
   }
 
   /// A number of steps is no weight: it can be given, not computed with.
@@ -134,7 +134,7 @@ import Testing
     let scalar = made.operand("v", [], [1])
     try made.append(Replace(target: Target("a.steps"), value: scalar))
     let replaced = made.adapter
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(checkpoint, applying: replaced)
     }
     guard case .type = error else { return #expect(Bool(false)) }
@@ -142,7 +142,7 @@ import Testing
     let delta = other.operand("v", [], [1])
     try other.append(Add(target: Target("a.steps"), delta: delta, scale: 1))
     let added = other.adapter
-    #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(checkpoint, applying: added) }
+    #expect(throws: AdapterError.self) { try AdaptedCheckpoint(checkpoint, applying: added) }
   }
 
   /// What another operation makes is changed like what is stored, and must fit as well.
@@ -162,7 +162,7 @@ import Testing
       try made.append(low)
       let adapter = made.adapter
       guard input == 2 else {
-        #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(checkpoint, applying: adapter) }
+        #expect(throws: AdapterError.self) { try AdaptedCheckpoint(checkpoint, applying: adapter) }
         continue
       }
       let view = try AdaptedCheckpoint(checkpoint, applying: adapter)
@@ -184,7 +184,7 @@ import Testing
         target: Target("a.weight", layout: .outIn), vector: vector, side: .output,
         scalesBias: true))
     let adapter = made.adapter
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(checkpoint, applying: adapter)
     }
     guard case .shape = error else { return #expect(Bool(false)) }
@@ -254,7 +254,7 @@ import Testing
         scalesBias: true))
     try made.append(Replace(target: Target("x.bias"), value: vector))
     let adapter = made.adapter
-    #expect(throws: RuntimeError.self) { try merged(base, adapter) }
+    #expect(throws: AdapterError.self) { try merged(base, adapter) }
   }
 
   /// T5 has three names for one tensor: a change of two of them is not that of one.
@@ -270,7 +270,7 @@ import Testing
       let adapter = made.adapter
       let config = #"{"model_type":"t5"}"#
       guard first == second else {
-        #expect(throws: RuntimeError.self) { try merged(base, adapter, config: config) }
+        #expect(throws: AdapterError.self) { try merged(base, adapter, config: config) }
         continue
       }
       let view = try merged(base, adapter, config: config)
@@ -305,7 +305,7 @@ import Testing
     let delta = made.operand("d", [7], [1, 1, 1, 1, 1, 1, 1])
     try made.append(Add(target: Target("x.bias"), delta: delta, scale: 1))
     let adapter = made.adapter
-    #expect(throws: RuntimeError.self) {
+    #expect(throws: AdapterError.self) {
       try merged(base, adapter, choices: .init(missingBias: .create))
     }
   }
@@ -363,7 +363,7 @@ import Testing
     low.aBlocks = size
     try made.append(low)
     let view = try merged(base, made.adapter)
-    #expect(throws: RuntimeError.self) { try view.contents(of: "x.weight") }
+    #expect(throws: AdapterError.self) { try view.contents(of: "x.weight") }
   }
 }
 
@@ -471,7 +471,7 @@ import Testing
       try made.append(low)
       return made.adapter
     }
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(checkpoint, applying: adapter(.unresolved))
     }
     guard case .undecidedLayout = error else { return #expect(Bool(false)) }
@@ -503,6 +503,6 @@ import Testing
         values: made.operand("v", [1, 2, 3], [Float](repeating: 1, count: 6))))
     try made.append(low)
     let adapter = made.adapter
-    #expect(throws: RuntimeError.self) { try AdaptedCheckpoint(checkpoint, applying: adapter) }
+    #expect(throws: AdapterError.self) { try AdaptedCheckpoint(checkpoint, applying: adapter) }
   }
 }

@@ -127,7 +127,7 @@ import Testing
     }
     #expect(try view(["x.weight": "a.weight"]).changedNames == ["a.weight", "b.weight"])
     #expect(try view(["x.weight": "b.weight"]).changedNames == ["b.weight"])
-    #expect(throws: RuntimeError.self) { try view(["x.weight": "a.weight", "y": "a.weight"]) }
+    #expect(throws: AdapterError.self) { try view(["x.weight": "a.weight", "y": "a.weight"]) }
   }
 
   /// The adapter with the damage is named.
@@ -147,7 +147,7 @@ import Testing
         WeightedAdapter(try ones(["a.weight"], 1), label: "good"),
         WeightedAdapter(made.adapter, label: "bad"),
       ], policy: .init(choices: BindingChoices(layout: .inOut)))
-    let error = #expect(throws: RuntimeError.self) { try view.contents(of: "a.weight") }
+    let error = #expect(throws: AdapterError.self) { try view.contents(of: "a.weight") }
     guard case .inStack("bad", .nonfiniteAdapter("d")) = error else {
       return #expect(Bool(false), "\(error as Any)")
     }

@@ -92,7 +92,7 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
 
   @Test(arguments: [nil] + LayoutSource.allCases)
   func unresolvedIsNeverTakenForALayout(_ source: LayoutSource?) throws {
-    let error = #expect(throws: RuntimeError.self) {
+    let error = #expect(throws: AdapterError.self) {
       try bind(.unresolved, source, to: plain)
     }
     guard case .undecidedLayout = error else { return #expect(Bool(false)) }
@@ -107,15 +107,15 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
   }
 
   @Test func theBaseDoesNotOverruleAnotherBase() throws {
-    #expect(throws: RuntimeError.self) { try bind(.outIn, .siblings, to: transposed()) }
-    #expect(throws: RuntimeError.self) { try bind(.outIn, .user, to: transposed()) }
+    #expect(throws: AdapterError.self) { try bind(.outIn, .siblings, to: transposed()) }
+    #expect(throws: AdapterError.self) { try bind(.outIn, .user, to: transposed()) }
   }
 
   @Test func theUserDoesNotContradict() throws {
-    #expect(throws: RuntimeError.self) {
+    #expect(throws: AdapterError.self) {
       try bind(.unresolved, nil, to: transposed(), user: .outIn)
     }
-    #expect(throws: RuntimeError.self) { try bind(.outIn, .name, to: plain, user: .inOut) }
+    #expect(throws: AdapterError.self) { try bind(.outIn, .name, to: plain, user: .inOut) }
     #expect(
       try #require(layout(bind(.unresolved, nil, to: plain, user: .inOut))) == (.inOut, .user))
   }
@@ -124,7 +124,7 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
     let gpt2 = try fixture.checkpoint(config: #"{"model_type":"gpt2"}"#)
     #expect(try #require(layout(bind(.unresolved, nil, to: gpt2))) == (.inOut, .modelType))
     let own = try fixture.checkpoint(config: #"{"model_type":"my_own"}"#)
-    #expect(throws: RuntimeError.self) { try bind(.unresolved, nil, to: own) }
+    #expect(throws: AdapterError.self) { try bind(.unresolved, nil, to: own) }
     #expect(try #require(layout(bind(.unresolved, nil, to: own, user: .outIn))) == (.outIn, .user))
   }
 }
@@ -137,7 +137,7 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
     for name in stored { try fixture.add(name, [8, 4]) }
     let checkpoint = try fixture.checkpoint(config: config)
     let adapter = try fixture.adapter(target, out: 8, in: 4, layout: .outIn, source: .name)
-    do throws(RuntimeError) {
+    do throws(AdapterError) {
       _ = try AdaptedCheckpoint(checkpoint, applying: adapter)
       return false
     } catch {

@@ -31,8 +31,12 @@ struct AdapterDiff {
     tolerance = choices.tolerance
     let bar = ProgressBar("comparing", choices.progress, counting: .targets)
     defer { bar.finish() }
-    difference = try rethrowing(as: { Failure($0, in: path) }) { () throws(FormatError) in
-      try AdapterDifference(left, right, choices.detail) { bar.advance(1, of: UInt64($0)) }
+    do {
+      difference = try AdapterDifference(left, right, choices.detail) {
+        bar.advance(1, of: UInt64($0))
+      }
+    } catch {
+      throw Failure(error, in: path)
     }
     bar.finish()
     if let count = difference.effects?.uncomparedCount, count > 0 {
@@ -54,17 +58,15 @@ struct AdapterDiff {
     defer { bar.finish() }
     // Prompts and prefixes are compared by themselves.
     let (left, right) = (left.onWeights, right.onWeights)
-    do throws(RuntimeError) {
-      let checkpoint = try rethrowing(as: RuntimeError.checkpoint) { () throws(CheckpointError) in
-        try Checkpoint(FilePath(base))
-      }
+    do {
+      let checkpoint = try Checkpoint(FilePath(base))
       let policy = AdaptedCheckpoint.Policy.looking(choices.binding)
       return try ChangeMeasurement(
         try AdaptedCheckpoint(checkpoint, applying: left, policy: policy),
         try AdaptedCheckpoint(checkpoint, applying: right, policy: policy)
       ) { bar.advance($0, of: $1) }
     } catch {
-      throw Failure(error, adapter: path)
+      throw Failure(error, in: path)
     }
   }
 

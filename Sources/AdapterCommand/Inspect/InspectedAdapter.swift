@@ -33,7 +33,7 @@ struct InspectedAdapter {
   var adapter: Adapter { inspection.adapter }
 
   /// What the manifest alone says.
-  init(summaryOf adapter: Adapter) throws(FormatError) {
+  init(summaryOf adapter: Adapter) throws {
     inspection = try Inspection(adapter)
     values = nil
     change = nil
@@ -42,7 +42,7 @@ struct InspectedAdapter {
   /// Looks at all values, and at the base where there is one.
   init(
     _ adapter: Adapter, _ change: BaseChange?, _ progress: ProgressChoice
-  ) throws(FormatError) {
+  ) throws {
     inspection = try Inspection(adapter)
     self.change = change
     var statistics: [[ValueStatistics]] = []
@@ -81,13 +81,13 @@ extension InspectedAdapter.BaseChange {
     path = checkpoint.path
     let bar = ProgressBar("measuring", progress)
     defer { bar.finish() }
-    do throws(RuntimeError) {
+    do {
       let view = try AdaptedCheckpoint(
         checkpoint, applying: adapter.onWeights, policy: .looking(choices))
       verdict = view.verdict
       measurement = try ChangeMeasurement(view) { bar.advance($0, of: $1) }
     } catch {
-      throw Failure(error, adapter: adapterPath)
+      throw Failure(error, in: adapterPath)
     }
   }
 }

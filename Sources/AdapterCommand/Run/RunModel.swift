@@ -30,17 +30,17 @@ struct RunModel {
         WeightedAdapter(
           try reference.adapter.open(), weight: reference.weight, label: reference.label))
     }
-    let plan = try running { () throws(DecoderError) in
+    let plan = try running {
       try RunPlan(stack, on: checkpoint, policy: policy)
     }
     hasFolded = !plan.folded.isEmpty
-    (model, self.stack) = try running { () throws(DecoderError) in try plan.load() }
+    (model, self.stack) = try running { try plan.load() }
   }
 
   /// The model without adapters: the same one, unless adapters are part of its weights.
   func withoutAdapters() throws(Failure) -> LanguageModel {
     guard hasFolded else { return model }
-    return try running { () throws(DecoderError) in try LanguageModel(checkpoint) }
+    return try running { try LanguageModel(checkpoint) }
   }
 
   /// The files that it was read from.

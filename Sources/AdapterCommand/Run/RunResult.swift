@@ -25,13 +25,13 @@ struct RunResult {
     self.kind = kind
     let runner = kind == .adapted ? model.model : try model.withoutAdapters()
     let start = ContinuousClock.now
-    let generation = try running { () throws(DecoderError) in
+    let generation = try running {
       try Generation(
         runner, prompt: input.tokens, with: kind == .adapted ? model.stack : nil, options: options)
     }
     let prefilled = ContinuousClock.now
     var stream = input.tokenizer.map { TextStream($0, skippingSpecialTokens: true) }
-    while let token = try running({ () throws(DecoderError) in try generation.next() }) {
+    while let token = try running({ try generation.next() }) {
       tokens.append(token)
       let piece = stream?.append(token) ?? (tokens.count == 1 ? "\(token)" : " \(token)")
       text += piece

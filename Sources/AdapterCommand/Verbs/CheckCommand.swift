@@ -42,9 +42,11 @@ struct CheckCommand: ParsableCommand {
     let references = try WeightedReference.all(adapters)
     let stack = try references.open()
     let checkpoint = try openCheckpoint(base)
-    let check = try rethrowing(as: { Failure($0, adapter: references[0].adapter.path) }) {
-      () throws(RuntimeError) in
-      try BaseCheck(checkpoint, applying: stack, policy: options.policy)
+    let check: BaseCheck
+    do {
+      check = try BaseCheck(checkpoint, applying: stack, policy: options.policy)
+    } catch {
+      throw Failure(error, in: references[0].adapter.path)
     }
     let answer = CheckAnswer(base: base, check: check)
     Terminal.write(json ? answer.json : answer.text)

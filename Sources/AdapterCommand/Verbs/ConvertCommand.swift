@@ -118,13 +118,13 @@ struct ConvertCommand: ParsableCommand {
 
   /// Records what the base decides: names, layouts, and its fingerprint.
   private func bind(_ adapter: Adapter, to checkpoint: Checkpoint) throws(Failure) -> Adapter {
-    do throws(RuntimeError) {
+    do {
       let bound = try BoundAdapter(
         adapter, to: checkpoint, choices: bindingChoices)
       for note in bound.notes { Terminal.report("note", note) }
       return try bound.recordingBase(checkpoint)
     } catch {
-      throw Failure(error, adapter: checkpoint.path)
+      throw Failure(error, in: checkpoint.path)
     }
   }
 

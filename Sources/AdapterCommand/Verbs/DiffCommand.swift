@@ -104,11 +104,11 @@ struct DiffCommand: ParsableCommand {
     try report.check(inputs: mine.inputs + theirs.inputs)
     let bar = ProgressBar("comparing", progressOptions.progress)
     let comparison: CheckpointComparison
-    do throws(RuntimeError) {
+    do {
       defer { bar.finish() }
       comparison = try CheckpointComparison(mine, theirs) { bar.advance($0, of: $1) }
     } catch {
-      throw Failure(error, adapter: mine.path)
+      throw Failure(error, in: mine.path)
     }
     let answer = CheckpointDiff(
       left: left, right: right, comparison: comparison, tolerance: tolerance ?? 0)

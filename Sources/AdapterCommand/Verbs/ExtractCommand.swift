@@ -60,12 +60,12 @@ struct ExtractCommand: ParsableCommand {
       try openCheckpoint(base, notFor: output), try openCheckpoint(tuned, notFor: output)
     )
     let extraction: BiasExtraction
-    do throws(RuntimeError) {
+    do {
       extraction = try BiasExtraction(
         from: before, to: after,
         options: .init(leavesOthers: onlyBias, holdsValues: absolute))
     } catch {
-      throw Failure(error, adapter: FilePath(tuned))
+      throw Failure(error, in: FilePath(tuned))
     }
     guard !extraction.forms.isEmpty else {
       throw Failure("\(tuned): no bias differs from \(base)", hint: nil)

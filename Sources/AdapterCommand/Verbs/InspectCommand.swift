@@ -114,7 +114,7 @@ struct InspectCommand: ParsableCommand {
       change = try InspectedAdapter.BaseChange(
         of: adapter, at: reference.path, on: base, binding.choices, progressOptions.progress)
     }
-    do throws(FormatError) {
+    do {
       return summary
         ? try InspectedAdapter(summaryOf: adapter)
         : try InspectedAdapter(adapter, change, progressOptions.progress)

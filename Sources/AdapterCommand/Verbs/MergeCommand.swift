@@ -108,7 +108,7 @@ struct MergeCommand: ParsableCommand {
     let start = ContinuousClock.now
     let stack = try references.open()
     let checkpoint = try openCheckpoint(base, notFor: output)
-    do throws(RuntimeError) {
+    do {
       let view = try AdaptedCheckpoint(
         checkpoint, applying: stack, as: dtype?.type, policy: options.policy)
       if let output {
@@ -117,14 +117,14 @@ struct MergeCommand: ParsableCommand {
         try survey(view, start)
       }
     } catch {
-      throw Failure(error, adapter: references[0].adapter.path)
+      throw Failure(error, in: references[0].adapter.path)
     }
   }
 
   private func merge(
     _ view: AdaptedCheckpoint, to output: FilePath, _ start: ContinuousClock.Instant
-  ) throws(RuntimeError) {
-    let journal = try undo.map { path throws(RuntimeError) in
+  ) throws {
+    let journal = try undo.map { path in
       try UndoFile(path, for: view, replacing: force)
     }
     let bar = ProgressBar("merging", progressOptions.progress)
@@ -132,7 +132,7 @@ struct MergeCommand: ParsableCommand {
     let receipt = try Merge(view, shardByteCount: shardSize?.byteCount).write(
       to: output, scope, replacing: force
     ) { bar.advance($0, of: $1) }
-    let undoByteCount = try journal.map { file throws(RuntimeError) in
+    let undoByteCount = try journal.map { file in
       try file.write(view, merged: output)
     }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
@@ -149,7 +149,7 @@ struct MergeCommand: ParsableCommand {
 
   private func survey(
     _ view: AdaptedCheckpoint, _ start: ContinuousClock.Instant
-  ) throws(RuntimeError) {
+  ) throws {
     let bar = ProgressBar("working out", progressOptions.progress)
     let survey = try MergeSurvey(view) { bar.advance($0, of: $1) }
     bar.finish()

@@ -101,7 +101,7 @@ struct RunCommand: ParsableCommand {
 
   private func write(_ file: LogitsFile, _ model: RunModel, _ input: RunInput) throws(Failure) {
     try checkDistinct(file.path, from: model.inputs)
-    let values = try running { () throws(DecoderError) in
+    let values = try running {
       let sequence = try DecodingSequence(
         model.model, with: model.stack, capacity: input.tokens.count)
       return try model.model.logits(after: [.init(sequence, input.tokens)])[0]
@@ -112,6 +112,10 @@ struct RunCommand: ParsableCommand {
 }
 
 /// An error of a model is one of the command, with what to do about it.
-func running<Value>(_ body: () throws(DecoderError) -> Value) throws(Failure) -> Value {
-  try rethrowing(as: { Failure($0.description, hint: $0.hint) }, body)
+func running<Value>(_ body: () throws -> Value) throws(Failure) -> Value {
+  do {
+    return try body()
+  } catch {
+    throw Failure(error, in: nil)
+  }
 }

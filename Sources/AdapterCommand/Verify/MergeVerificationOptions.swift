@@ -39,7 +39,7 @@ struct MergeVerificationOptions: ParsableArguments {
     let stack = try references.open()
     let (checkpoint, result) = (try openCheckpoint(base), try openCheckpoint(merged))
     let verification: MergeVerification
-    do throws(RuntimeError) {
+    do {
       let view = try AdaptedCheckpoint(
         checkpoint, applying: stack, policy: policyOptions.policy)
       let bar = ProgressBar("verifying", progressOptions.progress)
@@ -48,7 +48,7 @@ struct MergeVerificationOptions: ParsableArguments {
         bar.advance($0, of: $1)
       }
     } catch {
-      throw Failure(error, adapter: references[0].adapter.path)
+      throw Failure(error, in: references[0].adapter.path)
     }
     let answer = MergeAnswer(
       base: base, adapters: adapters, merged: merged, verification: verification)

@@ -1,6 +1,6 @@
 public import Operations
 public import Checkpoints
-public import StrictJSON
+internal import StrictJSON
 
 /// What a merge of a stack of adapters would decide, adapter by adapter: nothing is written for it.
 public struct BaseCheck: Sendable {
@@ -55,14 +55,16 @@ public struct BaseCheck: Sendable {
 }
 
 extension BaseCheck.Entry {
-  /// What the base's samples say; nil where they were not looked at, because a target is not there or of another
-  /// shape.
-  public var verdict: BaseVerdict? {
-    applied?.verdict
+  /// What the base's samples say, as `BaseVerdict.code`; nil where they were not looked at, because a target is not
+  /// there or of another shape.
+  public var verdictCode: String? {
+    applied?.verdict.code ?? refusal.flatMap { $0.isVerdict ? $0.kind.rawValue : nil }
   }
 
   /// The tensors that are not as they were recorded.
-  public var differing: [Name] { verdict?.names ?? [] }
+  public var differing: [String] {
+    applied?.verdict.names.map(\.text) ?? refusal.flatMap { $0.isVerdict ? $0.places : nil } ?? []
+  }
 
   /// How many tensors it would change or make, alone; nil where its targets are not found.
   public var changedCount: Int? {

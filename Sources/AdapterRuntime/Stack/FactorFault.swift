@@ -26,7 +26,7 @@ enum FactorFault: Sendable {
       }
     let isFinite = if case .notFinite = self { false } else { true }
     return AdapterError(
-      .factor, at: name?.text, reason,
+      .factor, at: name.map { [$0.text] } ?? [], reason,
       advice: isFinite ? "it takes weight 1, or 0 to leave it out" : nil)
   }
 }

@@ -58,7 +58,7 @@ extension StackConflict: CustomStringConvertible {
   /// The error, with what to do about it.
   var error: AdapterError {
     AdapterError(
-      .conflict, at: parameter.text, description,
+      .conflict, at: [parameter.text], description,
       advice: isCuredByExchange ? "put \(second) before \(first)" : "leave one of them out")
   }
 }
