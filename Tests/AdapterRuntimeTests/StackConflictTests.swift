@@ -125,7 +125,7 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
     }
     let error = #expect(throws: RuntimeError.self) { try view([first, second], base) }
     guard case .conflict(let conflict) = error else {
-      return #expect(Bool(false), "\(error as Any)")
+      return Issue.unexpected(error)
     }
     #expect(conflict.kind == expected)
     for word in ["adapter 0", "adapter 1", "embed.weight"] {

@@ -120,7 +120,7 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
         try AdaptedCheckpoint(base, applying: [WeightedAdapter(adapter, weight: weight)])
       }
       guard case .weight(let fault, weight, _) = error else {
-        return #expect(Bool(false), "\(error as Any)")
+        return Issue.unexpected(error)
       }
       #expect(fault != .notFinite && error?.hint?.contains("weight 1") == true)
     }
@@ -135,7 +135,7 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
         applying: [WeightedAdapter(adapter), WeightedAdapter(adapter, weight: weight, label: "x")])
     }
     guard case .inStack("x", .weight(.notFinite, _, _)) = error else {
-      return #expect(Bool(false), "\(error as Any)")
+      return Issue.unexpected(error)
     }
   }
 

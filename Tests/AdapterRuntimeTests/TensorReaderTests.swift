@@ -149,7 +149,7 @@ import Testing
       ], policy: .init(choices: BindingChoices(layout: .inOut)))
     let error = #expect(throws: RuntimeError.self) { try view.contents(of: "a.weight") }
     guard case .inStack("bad", .nonfiniteAdapter("d")) = error else {
-      return #expect(Bool(false), "\(error as Any)")
+      return Issue.unexpected(error)
     }
   }
 
