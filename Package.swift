@@ -104,8 +104,10 @@ let package = Package(
       path: "Tests/Benchmarks/Container", swiftSettings: settings),
     .target(
       name: "TestSupport",
-      dependencies: ["AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system],
-      path: "Tests/TestSupport", swiftSettings: settings),
+      dependencies: [
+        "AdapterFormat", "AdapterInterop", "Operations", "Checkpoints", "Storage", "StrictJSON",
+        system,
+      ], path: "Tests/TestSupport", swiftSettings: settings),
     .target(
       name: "Fuzzing",
       dependencies: [
@@ -129,6 +131,10 @@ let package = Package(
     .testTarget(
       name: "OperationsTests",
       dependencies: ["Operations", "Storage", "TestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "AdapterInsightTests",
+      dependencies: ["AdapterInsight", "Operations", "StrictJSON", "TestSupport", system],
       swiftSettings: settings),
     .testTarget(
       name: "AdapterModelsTests",

@@ -15,7 +15,7 @@ extension Failure {
     switch error {
     case let error as Failure: self = error
     case let error as AdapterError:
-      guard let cause = error.cause else {
+      guard error.kind == .unreadable, let cause = error.cause else {
         self.init(error.description, hint: error.hint)
         return
       }

@@ -77,7 +77,8 @@ extension AdapterError {
   /// The base is not the one the adapter was made for.
   static func otherBase(_ verdict: BaseVerdict) -> Self {
     AdapterError(
-      verdict.kind, at: verdict.names.map(\.text), verdict.refusal, advice: verdict.advice)
+      verdict.kind, at: verdict.names.map(\.text), verdict.refusal,
+      advice: verdict.advice, cause: verdict)
   }
 
   /// A tensor of the adapter holds a NaN or an infinity.

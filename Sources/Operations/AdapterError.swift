@@ -4,7 +4,7 @@ package import StrictJSON
 /// the reason.
 ///
 /// What is wrong with bytes is said by the errors of those who read them: `FormatError`, `CheckpointError`,
-/// `StorageError`. Of a stack of adapters, `cause` is such an error and `adapter` the one it is of.
+/// `StorageError`. In a stack of adapters such an error is the `cause` of one of the kind `unreadable`.
 public struct AdapterError: Error, Sendable {
   /// The kind: programs decide by it.
   public let kind: Kind
@@ -16,18 +16,19 @@ public struct AdapterError: Error, Sendable {
   public let advice: String?
   /// The adapter of a stack of several, as its caller labels it.
   public private(set) var adapter: String?
-  /// The error of the reader, where the bytes of that adapter are at fault.
+  /// What it follows from, for programs that want to know more: a reader's error, a `StackConflict`, a `BaseVerdict`.
   public let cause: (any Error)?
 
   /// Describes a fault.
   public init(
-    _ kind: Kind, at places: [String] = [], _ reason: String, advice: String? = nil
+    _ kind: Kind, at places: [String] = [], _ reason: String, advice: String? = nil,
+    cause: (any Error)? = nil
   ) {
     self.kind = kind
     self.places = places
     self.reason = reason
     self.advice = advice
-    cause = nil
+    self.cause = cause
   }
 
   /// Describes a fault of an operation on a parameter, or of a tensor.

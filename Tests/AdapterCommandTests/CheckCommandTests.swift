@@ -76,13 +76,10 @@ import Testing
       answer.keys
         == ["schema", "base", "accepted", "adapters", "changed", "created", "resized"])
     #expect(answer["accepted"] == .boolean(false))
-    guard case .array(let entries) = answer["adapters"], case .object(let entry) = entries.first
-    else { return #expect(Bool(false)) }
-    func value(_ key: Name) -> JSONValue? { entry.first { $0.key == key }?.value }
-    #expect(value("verdict") == .string("targets_differ"))
-    guard case .array(let differing) = value("differing") else { return #expect(Bool(false)) }
-    #expect(Set(differing) == Set(names.map { .string($0.text) }))
-    #expect(value("changed") == .integer(8))
+    let entry = try JSONFields(try #require(try answer.array("adapters").first))
+    #expect(entry["verdict"] == .string("targets_differ"))
+    #expect(Set(try entry.strings("differing")) == Set(names.map(\.text)))
+    #expect(entry["changed"] == .integer(8))
     let text = try Command.shell("adapter check '\(made.path)' lora.adp", in: folder.path).output
     #expect(text.contains("and 3 more, which --json lists"))
   }

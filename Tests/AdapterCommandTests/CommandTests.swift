@@ -30,16 +30,13 @@ import Testing
 
   @Test func inspectWritesTheDocumentedJSON() throws {
     let result = try Command.adapter("inspect", file, "--json")
-    var reader = try JSONReader(Array(result.output.utf8), maximumDepth: 16)
-    guard case .object(let members) = try JSONValue(parsing: &reader) else {
-      return #expect(Bool(false))
-    }
+    let answer = try JSONFields(Array(result.output.utf8))
     #expect(
-      members.map(\.key) == [
+      answer.keys == [
         "schema", "path", "format", "bytes", "manifest_digest", "generator", "metadata", "base",
         "adapters",
       ])
-    #expect(members[0].value == .string("adapter.inspect/1"))
+    #expect(answer["schema"] == .string("adapter.inspect/1"))
   }
 
   @Test func verifySaysOK() throws {

@@ -53,14 +53,12 @@ import Testing
     let expected = try JSONFields(Self.folder.appending("expected.json").contents)
     #expect(expected.keys.count >= 15)
     for name in expected.keys where name != "oft_conv" {
-      guard case .object(let fields) = expected[name],
-        case .array(let words) = fields.first(where: { $0.key == "mentions" })?.value
-      else { return #expect(Bool(false)) }
+      let words = try JSONFields(try #require(expected[name])).strings("mentions")
       let error = #expect(throws: InteropError.self, "\(name)") {
         try PEFTImport(PEFTFolder(Self.folder.appending(name)))
       }
       let text = error?.description.lowercased() ?? ""
-      for case .string(let word) in words {
+      for word in words {
         #expect(text.contains(word.lowercased()), "\(name): \(text)")
       }
     }
@@ -92,7 +90,7 @@ import Testing
     let folder = try TemporaryFolder()
     let source = try old(folder)
     let error = #expect(throws: InteropError.self) { try PEFTImport(PEFTFolder(source)) }
-    guard case .undecidedPrefix = error else { return #expect(Bool(false)) }
+    guard case .undecidedPrefix = error else { return Issue.unexpected(error) }
     let split = try PEFTImport(PEFTFolder(source), choices: .init(prefixOrder: .split)).adapter
     #expect(prefix(split)?.slots == [.init(key: 0, value: 2), .init(key: 1, value: 3)])
     // What the user said is in the file, and does not stand in the way back.
@@ -127,7 +125,7 @@ import Testing
     let prompt = try PEFTImport(PEFTFolder(Repository.peft("t5_prompt"))).adapter
     #expect(prompt.inert.compactMap(\.window) == [[3..<6, 0..<8]])
     guard case .prependEmbeddings(let rows) = prompt.operations.first else {
-      return #expect(Bool(false))
+      return Issue.unexpected(prompt.operations.first)
     }
     #expect(rows.stream == .encoder && rows.values.shape == [3, 8])
   }

@@ -8,15 +8,12 @@ import Testing
   /// What PEFT's own matching function chose (Fixtures/peft_patterns.json).
   @Test func patternsMatchAsPEFTDoes() throws {
     let bytes = try Repository.fixtures.appending("peft_patterns.json").contents
-    var reader = try JSONReader(bytes, maximumDepth: 4)
-    guard case .array(let cases) = try JSONValue(parsing: &reader) else {
-      return #expect(Bool(false))
-    }
+    let cases = try JSONValue(document: bytes, maximumDepth: 4).elements
     #expect(cases.count >= 60)
     for value in cases {
-      guard case .object(let members) = value, case .array(let keys) = members[0].value,
-        case .string(let module) = members[1].value
-      else { return #expect(Bool(false)) }
+      let members = try value.members
+      guard case .array(let keys) = members[0].value, case .string(let module) = members[1].value
+      else { return Issue.unexpected(value) }
       let table = keys.compactMap { key -> JSONValue.Member? in
         if case .string(let text) = key { .init(Name(text), .integer(1)) } else { nil }
       }

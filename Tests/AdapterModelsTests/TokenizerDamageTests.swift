@@ -11,7 +11,7 @@ import Testing
     let start = clock.now
     var (refused, read) = (0, 0)
     for index in 0..<1500 where clock.now - start < .seconds(3) {
-      var generator = SplitMix(state: UInt64(index))
+      var generator = SeededGenerator(seed: UInt64(index))
       let bytes = Self.damage(whole, &generator)
       do throws(TokenizerError) {
         let tokenizer = try Tokenizer(bytes, calledAs: "damaged")
@@ -29,7 +29,7 @@ import Testing
   }
 
   /// Some changes to a document, most of them at places that decide something.
-  private static func damage(_ whole: [UInt8], _ generator: inout SplitMix) -> [UInt8] {
+  private static func damage(_ whole: [UInt8], _ generator: inout SeededGenerator) -> [UInt8] {
     var bytes = whole
     for _ in 0..<1 + generator.below(3) {
       // The configuration is in the first kilobytes.

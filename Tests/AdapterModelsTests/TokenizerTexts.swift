@@ -40,7 +40,7 @@ struct TokenizerTexts: Sendable {
   /// A text.
   func text(_ index: Int) -> String {
     guard index > 0 else { return "" }
-    var generator = SplitMix(state: UInt64(index))
+    var generator = SeededGenerator(seed: UInt64(index))
     if index % 400 == 7 {
       let part = part(&generator)
       return String(repeating: part, count: 1 + 3000 / (1 + part.utf8.count))
@@ -51,12 +51,12 @@ struct TokenizerTexts: Sendable {
 
   /// A sequence of ids, for a vocabulary of a size.
   func sequence(_ index: Int, size: Int) -> [Int32] {
-    var generator = SplitMix(state: UInt64(1_000_000 + index))
+    var generator = SeededGenerator(seed: UInt64(1_000_000 + index))
     let count = generator.below(24)
     return (0..<count).map { _ in Int32(generator.below(size + 3)) }
   }
 
-  private func part(_ generator: inout SplitMix) -> String {
+  private func part(_ generator: inout SeededGenerator) -> String {
     switch generator.below(12) {
     case 0..<4: return fragments[generator.below(fragments.count)]
     case 4..<6: return spaces[generator.below(spaces.count)]
@@ -80,18 +80,7 @@ struct TokenizerTexts: Sendable {
   }
 }
 
-/// The splitmix64 generator.
-struct SplitMix {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-    return value ^ value >> 31
-  }
-
+extension SeededGenerator {
   mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
 
   mutating func character(_ low: UInt64, _ high: UInt64) -> String {

@@ -97,10 +97,10 @@ import Testing
 
   private static func error(of folder: TemporaryFolder) throws -> AdapterError? {
     let checkpoint = try Checkpoint(folder.path)
-    do throws(AdapterError) {
+    do {
       _ = try LanguageModel(checkpoint)
       return nil
-    } catch { return error }
+    } catch let error as AdapterError { return error }
   }
 
   private static func check(_ folder: TemporaryFolder, says: String) throws {

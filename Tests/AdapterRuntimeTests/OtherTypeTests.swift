@@ -22,7 +22,7 @@ import Testing
       try base.values(tensor.info.name).flatMap { value -> [UInt8] in
         let bits =
           type == .f16
-          ? Float16(value).bitPattern
+          ? HalfFloat.bits(value)
           : UInt16((Float(value).bitPattern + 0x7FFF + (Float(value).bitPattern >> 16 & 1)) >> 16)
         return [UInt8(truncatingIfNeeded: bits), UInt8(bits >> 8)]
       }

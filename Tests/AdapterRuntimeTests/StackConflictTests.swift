@@ -124,9 +124,7 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
       return #expect(doubles(contents, .f32) == result)
     }
     let error = #expect(throws: AdapterError.self) { try view([first, second], base) }
-    guard case .conflict(let conflict) = error else {
-      return #expect(Bool(false), "\(error as Any)")
-    }
+    let conflict = try #require(error?.cause as? StackConflict)
     #expect(conflict.kind == expected)
     for word in ["adapter 0", "adapter 1", "embed.weight"] {
       #expect(conflict.description.contains(word))
@@ -134,7 +132,7 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
     // The way out is one.
     let isOrder = (try? view([second, first], base)) != nil
     let wayOut = isOrder ? "put adapter 1 before adapter 0" : "leave one of them out"
-    #expect(error?.hint == wayOut)
+    #expect(error?.advice == wayOut)
   }
 
   /// The same replacement of two adapters is one, and what follows each of them stays.

@@ -40,11 +40,8 @@ import Testing
   private struct VectorError: Error {}
 
   @Test func samplesAreThoseOfTheSpecification() throws {
-    var reader = try JSONReader(
-      Repository.fixtures.appending("fingerprints.json").contents, maximumDepth: 4)
-    guard case .object(let members) = try JSONValue(parsing: &reader),
-      case .array(let vectors) = members.first(where: { $0.key == "tensors" })?.value
-    else { return #expect(Bool(false)) }
+    let file = try JSONFields(Repository.fixtures.appending("fingerprints.json").contents)
+    let vectors = try file.array("tensors")
     #expect(vectors.count > 30)
     let folder = try TemporaryFolder()
     for vector in try vectors.map(Vector.init) {

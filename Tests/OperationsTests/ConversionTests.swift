@@ -1,4 +1,3 @@
-import AdapterInsight
 import Operations
 import Storage
 import TestSupport
@@ -113,5 +112,11 @@ private func nearestBF16(_ value: Double) -> UInt16 {
       #expect(round([single[index]], type)[0] == expected)
       #expect(round([double[index]], type)[0] == expected)
     }
+  }
+
+  @Test func valuesAreRoundedOnceToNearestEven() {
+    // In F32 the second would be a tie already.
+    let values: [Double] = [1 + 0x1p-8, 1 + 0x1p-8 + 0x1p-40, 1 + 0x3p-8]
+    #expect(values.rounded(to: .bf16) == [0x80, 0x3F, 0x81, 0x3F, 0x82, 0x3F])
   }
 }

@@ -81,23 +81,9 @@ package struct EffectPair: Sendable, CustomTestStringConvertible {
   }
 }
 
-extension JSONFields {
-  /// A value that is an object.
-  init(_ value: JSONValue) throws {
-    var writer = JSONWriter()
-    writer.value(value)
-    try self.init(writer.bytes)
-  }
-
-  /// A member that is an object, by key.
-  func object(_ key: String) throws -> [String: JSONValue] {
-    guard case .object(let members) = self[key] else { return [:] }
-    return Dictionary(members.map { ($0.key.text, $0.value) }, uniquingKeysWith: { $1 })
-  }
-
-  /// A member that is an array of numbers.
-  func numbers(_ key: String) -> [Double] {
-    guard case .array(let values) = self[key] else { return [] }
-    return values.compactMap(\.double)
-  }
+/// Whether two numbers agree to a share of the larger, or of `scale`.
+package func agree(
+  _ left: Double, _ right: Double, _ tolerance: Double, scale: Double = 0
+) -> Bool {
+  abs(left - right) <= tolerance * max(abs(left), abs(right), scale)
 }

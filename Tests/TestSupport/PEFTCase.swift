@@ -1,4 +1,3 @@
-package import StrictJSON
 package import SystemPackage
 import Testing
 
@@ -49,41 +48,4 @@ package struct PEFTCase: Sendable, CustomTestStringConvertible {
   }
 
   package var testDescription: String { name }
-}
-
-/// The members of a JSON object.
-package struct JSONFields {
-  private let members: [JSONValue.Member]
-
-  private struct Missing: Error {
-    let field: String
-  }
-
-  /// Parses an object.
-  package init(_ bytes: [UInt8]) throws {
-    guard case .object(let members) = try JSONValue(document: bytes, maximumDepth: 16) else {
-      throw Missing(field: "object")
-    }
-    self.members = members
-  }
-
-  /// A member's value.
-  package subscript(_ key: String) -> JSONValue? {
-    members.first { $0.key == Name(key) }?.value
-  }
-
-  /// The keys.
-  package var keys: [String] { members.map(\.key.text) }
-
-  /// A string.
-  package func string(_ key: String) throws -> String {
-    guard case .string(let text) = self[key] else { throw Missing(field: key) }
-    return text
-  }
-
-  /// An array of strings.
-  package func strings(_ key: String) throws -> [String] {
-    guard case .array(let values) = self[key] else { throw Missing(field: key) }
-    return values.compactMap { if case .string(let text) = $0 { text } else { nil } }
-  }
 }

@@ -4,7 +4,7 @@ public import StrictJSON
 
 /// What a base's samples say about the base that an adapter was made for.
 @nonexhaustive
-public enum BaseVerdict: Sendable, Hashable {
+public enum BaseVerdict: Error, Sendable, Hashable {
   /// Every sample is the same, byte for byte.
   case exact
   /// Every sampled value is the same, in another element type.

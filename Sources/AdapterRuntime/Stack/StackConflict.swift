@@ -3,7 +3,7 @@ public import Storage
 public import StrictJSON
 
 /// Two adapters of a stack that cannot both change a parameter (Spec/adp-v1.md, 8.21).
-public struct StackConflict: Sendable, Hashable {
+public struct StackConflict: Error, Sendable, Hashable {
   /// The parameter.
   public let parameter: Name
   /// The adapter that comes first.
@@ -59,6 +59,7 @@ extension StackConflict: CustomStringConvertible {
   var error: AdapterError {
     AdapterError(
       .conflict, at: [parameter.text], description,
-      advice: isCuredByExchange ? "put \(second) before \(first)" : "leave one of them out")
+      advice: isCuredByExchange ? "put \(second) before \(first)" : "leave one of them out",
+      cause: self)
   }
 }

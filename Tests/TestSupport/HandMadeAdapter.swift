@@ -1,16 +1,19 @@
-import AdapterFormat
-import Operations
+internal import AdapterFormat
+package import Operations
 import Storage
-import StrictJSON
-import TestSupport
+package import StrictJSON
 
 /// An adapter made by hand, of F32 tensors.
-struct HandMadeAdapter {
+package struct HandMadeAdapter {
   private var operations: [Operation] = []
   private var tensors: [TensorContents] = []
 
+  package init() {}
+
   /// Adds a tensor, for operations to use.
-  mutating func operand(_ name: Name, _ dimensions: [Int], _ values: [Float]) -> TypedOperand {
+  package mutating func operand(
+    _ name: Name, _ dimensions: [Int], _ values: [Float]
+  ) -> TypedOperand {
     guard let shape = Shape(dimensions.map(UInt64.init)) else {
       preconditionFailure("\(dimensions) is no shape")
     }
@@ -20,11 +23,11 @@ struct HandMadeAdapter {
     return TypedOperand(info)
   }
 
-  mutating func append(_ payload: some OperationKind) throws {
+  package mutating func append(_ payload: some OperationKind) throws {
     operations.append(try Operation(payload))
   }
 
-  var adapter: Adapter {
+  package var adapter: Adapter {
     Adapter(
       name: "default", method: "test", operations: operations, inert: [], source: nil, files: [],
       base: nil, tensors: tensors)
