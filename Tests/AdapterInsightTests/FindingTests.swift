@@ -23,7 +23,7 @@ import Testing
       }
       try made.append(
         AddLowRank(
-          weight: target, a: a, b: made.operand(Name("b\(layer)"), [16, rank], b), scale: scale))
+          target: target, a: a, b: made.operand(Name("b\(layer)"), [16, rank], b), scale: scale))
     }
     return made.adapter
   }

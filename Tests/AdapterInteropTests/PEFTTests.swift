@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 private func lowRank(_ adapter: Adapter) -> [AddLowRank] {
-  adapter.operations.compactMap { if case .addLowRank(let low) = $0 { low } else { nil } }
+  adapter.operations.compactMap { $0.as(AddLowRank.self) }
 }
 
 @Suite struct PEFTTests {
@@ -45,7 +45,7 @@ private func lowRank(_ adapter: Adapter) -> [AddLowRank] {
     for module in modules {
       let fields = try JSONFields(module.value)
       let operation = try #require(
-        operations.first { $0.weight.name.text == module.key.text + ".weight" })
+        operations.first { $0.target.name.text == module.key.text + ".weight" })
       #expect(Double(operation.rank) == fields["r"]?.double)
       #expect(operation.scale == fields["scaling"]?.double)
     }
@@ -76,16 +76,16 @@ private func lowRank(_ adapter: Adapter) -> [AddLowRank] {
   @Test func layoutsAreNotGuessed() throws {
     // fan_in_fan_out is set, and every layer has a name of GPT-2: the flag is believed.
     let all = lowRank(try PEFTImport(PEFTFolder(Repository.peft("gpt2_all"))).adapter)
-    #expect(all.allSatisfy { $0.weight.layout == .inOut && $0.weight.layoutSource == .flag })
+    #expect(all.allSatisfy { $0.target.layout == .inOut && $0.target.layoutSource == .flag })
     let llama = lowRank(try PEFTImport(PEFTFolder(Repository.peft("llama_all"))).adapter)
-    #expect(llama.allSatisfy { $0.weight.layout == .outIn && $0.weight.layoutSource == .name })
+    #expect(llama.allSatisfy { $0.target.layout == .outIn && $0.target.layoutSource == .name })
     // Without the flag such a name says nothing: other models have linear layers called so.
     let folder = try TemporaryFolder()
     let source = try folder.copy(Repository.peft("gpt2_all"), to: "peft")
     try folder.edit(
       "peft/adapter_config.json", #""fan_in_fan_out": true"#, #""fan_in_fan_out": false"#)
     let unflagged = lowRank(try PEFTImport(PEFTFolder(source)).adapter)
-    #expect(unflagged.allSatisfy { $0.weight.layout == .unresolved })
+    #expect(unflagged.allSatisfy { $0.target.layout == .unresolved })
   }
 
   @Test(arguments: [
@@ -139,10 +139,10 @@ private func lowRank(_ adapter: Adapter) -> [AddLowRank] {
   @Test func operationsThatTheConfigurationDoesNotMeanAreNotExported() throws {
     let folder = try TemporaryFolder()
     var adapter = try PEFTImport(PEFTFolder(Repository.peft("gpt2_default"))).adapter
-    adapter.operations = lowRank(adapter).map { operation in
+    adapter.operations = try lowRank(adapter).map { operation in
       var operation = operation
       operation.scale *= 100
-      return .addLowRank(operation)
+      return try Operation(operation)
     }
     let error = #expect(throws: InteropError.self) {
       try PEFTExport.write(adapter, to: folder.appending("out"), replacing: false)

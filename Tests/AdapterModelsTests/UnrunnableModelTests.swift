@@ -1,3 +1,4 @@
+import Operations
 import AdapterModels
 import Checkpoints
 import Storage

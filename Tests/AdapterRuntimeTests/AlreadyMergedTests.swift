@@ -34,7 +34,8 @@ import Testing
   }
 
   private func verdict(_ adapter: Adapter, on base: Checkpoint) throws -> BaseVerdict {
-    try BaseCheck(base, applying: [WeightedAdapter(adapter)]).adapters.first?.verdict ?? .unknown
+    let entry = try BaseCheck(base, applying: [WeightedAdapter(adapter)]).adapters.first
+    return entry?.applied?.verdict ?? entry?.refusal?.cause as? BaseVerdict ?? .unknown
   }
 
   /// What PEFT has merged, in its own arithmetic.

@@ -107,10 +107,10 @@ private func recorded(_ name: String) throws -> Adapter {
   @Test func squareWeightsAreDecidedByTheirSiblings() throws {
     let (adapter, base) = try unflagged()
     let bound = try BoundAdapter(adapter, to: base)
-    for case .addLowRank(let operation) in bound.adapter.operations {
-      #expect(operation.weight.layout == .inOut)
+    for operation in bound.adapter.operations.compactMap({ $0.as(AddLowRank.self) }) {
+      #expect(operation.target.layout == .inOut)
       let isSquare = operation.inputCount == operation.outputCount
-      #expect(operation.weight.layoutSource == (isSquare ? .siblings : .base))
+      #expect(operation.target.layoutSource == (isSquare ? .siblings : .base))
     }
   }
 
@@ -147,8 +147,8 @@ private func recorded(_ name: String) throws -> Adapter {
     }
     #expect(error?.kind == .undecidedLayout)
     let bound = try BoundAdapter(partial, to: checkpoint, choices: BindingChoices(layout: .inOut))
-    for case .addLowRank(let operation) in bound.adapter.operations {
-      #expect(operation.weight.layout == .inOut && operation.weight.layoutSource == .user)
+    for operation in bound.adapter.operations.compactMap({ $0.as(AddLowRank.self) }) {
+      #expect(operation.target.layout == .inOut && operation.target.layoutSource == .user)
     }
   }
 

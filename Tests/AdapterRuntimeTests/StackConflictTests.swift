@@ -38,17 +38,17 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
     case .low:
       try made.append(
         AddLowRank(
-          weight: target, a: made.operand("a", [1, 2], [1, 2]),
+          target: target, a: made.operand("a", [1, 2], [1, 2]),
           b: made.operand("b", [4, 1], [1, 2, 3, 4]), scale: 1))
     case .scale:
       try made.append(
         Multiply(
-          weight: target, vector: made.operand("v", [4], [2, 3, 4, 5]), side: .output,
+          target: target, vector: made.operand("v", [4], [2, 3, 4, 5]), side: .output,
           scalesBias: false))
     case .turn:
       try made.append(
         RotateInput(
-          weight: target, generator: made.operand("u", [1, 1], [1]), terms: 0, isShared: false))
+          target: target, generator: made.operand("u", [1, 1], [1]), terms: 0, isShared: false))
     }
     return made.adapter
   }

@@ -210,7 +210,7 @@ import Testing
     var low = AddLowRank(
       target: Target("l.q.weight", layout: .outIn, layoutSource: .name),
       a: made.operand("a", [1, 2], [1, 1]), b: made.operand("b", [3, 1], [1, 1, 1]), scale: 1)
-    low.weight.bound = bound
+    low.target.bound = bound
     try made.append(low)
     return made.adapter
   }

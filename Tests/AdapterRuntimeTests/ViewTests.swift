@@ -52,14 +52,14 @@ private struct Case {
       target: Target(target, layout: layout, layoutSource: source), a: TypedOperand(a),
       b: TypedOperand(b), scale: 1)
     return Adapter(
-      name: "default", method: "lora", operations: [.addLowRank(operation)], inert: [],
+      name: "default", method: "lora", operations: [try Operation(operation)], inert: [],
       source: nil, files: [], base: nil, tensors: [values(a), values(b)])
   }
 }
 
 private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
-  guard case .addLowRank(let low) = adapter.adapter.operations.first else { return nil }
-  return (low.weight.layout ?? .unresolved, low.weight.layoutSource)
+  guard let low = adapter.adapter.operations.first?.as(AddLowRank.self) else { return nil }
+  return (low.target.layout ?? .unresolved, low.target.layoutSource)
 }
 
 @Suite struct SquareLayoutTests {
@@ -257,7 +257,7 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
       target: Target("m.weight", layout: layout, layoutSource: .base), a: TypedOperand(aInfo),
       b: TypedOperand(bInfo), scale: 0.5)
     return Adapter(
-      name: "default", method: "lora", operations: [.addLowRank(operation)], inert: [],
+      name: "default", method: "lora", operations: [try Operation(operation)], inert: [],
       source: nil, files: [], base: nil,
       tensors: [
         TensorContents(aInfo, bytes: MemoryBytes(encode(a, .f32)), offset: 0),
