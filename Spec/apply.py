@@ -136,7 +136,7 @@ FUNCTIONS = {
 }
 
 
-# What an operation meets in a base
+# Parameters of a base
 
 
 def allowed(o, p, shape, layout):
