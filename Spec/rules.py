@@ -1,55 +1,115 @@
-"""The rules of adp-v1.md that the manifest alone decides, as data and as functions."""
-import hashlib, math, re
+"""The rules of adp-v1.md that the manifest alone decides, but for those of single operations.
 
-DTYPES = """BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ
-            I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64""".split()
+What a rule refuses is an `AdpError` with the kind of section 11 and the rule's name.
+"""
+
+import hashlib
+import math
+import re
+
+# Section 6.1: element types in the order of the table.
+DTYPES = """
+    BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ
+    I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 U64
+""".split()
 BITS = {dtype: int(re.search("[0-9]+|$", dtype)[0] or 8) for dtype in DTYPES}  # as the name says
-WIDTH = {dtype: max(BITS[dtype] // 8, 1) for dtype in DTYPES} | {"C64": 4}  # bytes of a unit
+UNIT_BYTES = {dtype: max(bits // 8, 1) for dtype, bits in BITS.items()} | {"C64": 4}
 FLOATS = {"F16", "BF16", "F32", "F64"}
 
-# Types: a pattern of strings; int; bool; float, any number; None; object, anything; [T], an array;
-# [T, U], of just these; {key: T}, an object: key* is required, * alone is every key; (T, U), U for
-# an object and else T.
-TEXT, HEX32, SHA256, SHAPE = "(?s:.*)", "[0-9a-f]{32}", "[0-9a-f]{64}", [int]
-NAME, LABEL = r"(?!__metadata__\Z)[^\0-\x1f\x7f]{1,1024}", "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
-OPERAND = (NAME, {"tensor*": NAME, "window*": [[int, int]]})
-OPERATION = {"op*": TEXT, "target": NAME, "tensors*": {"*": OPERAND}, "shape": SHAPE,
-             "bound": [NAME]}
-STREAM = {"dtype*": TEXT, "code*": TEXT, "chunk*": int, "chunks*": [[int]],
-          "tensors*": [{"name*": NAME, "shape*": SHAPE, "sha256*": SHA256}]}
-ADAPTER = {"name*": LABEL, "method*": "[a-z0-9_]{1,64}", "operations*": [{}], "streams*": [{}],
-           "inert": [{"tensor*": NAME, "window": [[int, int]], "reason*": TEXT}],
-           "nonfinite": [NAME],
-           "source": {"format*": TEXT, "config": TEXT, "sha256": SHA256, "header": TEXT},
-           "files": [{"path*": r"(?!\.\.?\Z)[^\0-\x1f\x7f/\\]{1,255}", "size*": int,
-                      "sha256*": SHA256, "tensor": NAME}]}
-PRINT = {"tensors*": {"*": ["|".join(DTYPES), SHAPE, HEX32, object]}, "digest*": SHA256,
-         "sketch": {"*": "[0-9a-f]{256}"}}
-MANIFEST = {"generator": TEXT, "requires": [TEXT], "metadata": {"*": TEXT}, "adapters*": [ADAPTER],
-            "base": {"name": TEXT, "revision": TEXT, "architecture": TEXT, "fingerprint": PRINT}}
+# Types of JSON values (section 5). A schema is
+#   a pattern         a string that it matches as a whole
+#   int, float, bool  an integer, any number, a flag
+#   None              null
+#   object            anything
+#   [T]               an array of T
+#   [T, U]            an array of just these two
+#   {key: T}          an object; `key*` is required; `*` alone stands for every key
+#   (T, U)            U where the value is an object, else T
+TEXT = "(?s:.*)"
+HEX32 = "[0-9a-f]{32}"
+SHA256 = "[0-9a-f]{64}"
+SHAPE = [int]
+WINDOW = [[int, int]]
+NAME = r"(?!__metadata__\Z)[^\0-\x1f\x7f]{1,1024}"
+LABEL = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
+
+OPERAND = (NAME, {"tensor*": NAME, "window*": WINDOW})
+OPERATION = {
+    "op*": TEXT,
+    "target": NAME,
+    "tensors*": {"*": OPERAND},
+    "shape": SHAPE,
+    "bound": [NAME],
+}
+STREAM = {
+    "dtype*": TEXT,
+    "code*": TEXT,
+    "chunk*": int,
+    "chunks*": [[int]],
+    "tensors*": [{"name*": NAME, "shape*": SHAPE, "sha256*": SHA256}],
+}
+FILE = {
+    "path*": r"(?!\.\.?\Z)[^\0-\x1f\x7f/\\]{1,255}",
+    "size*": int,
+    "sha256*": SHA256,
+    "tensor": NAME,
+}
+ADAPTER = {
+    "name*": LABEL,
+    "method*": "[a-z0-9_]{1,64}",
+    "operations*": [{}],
+    "streams*": [{}],
+    "inert": [{"tensor*": NAME, "window": WINDOW, "reason*": TEXT}],
+    "nonfinite": [NAME],
+    "source": {"format*": TEXT, "config": TEXT, "sha256": SHA256, "header": TEXT},
+    "files": [FILE],
+}
+FINGERPRINT = {
+    "tensors*": {"*": ["|".join(DTYPES), SHAPE, HEX32, object]},
+    "digest*": SHA256,
+    "sketch": {"*": "[0-9a-f]{256}"},
+}
+BASE = {"name": TEXT, "revision": TEXT, "architecture": TEXT, "fingerprint": FINGERPRINT}
+MANIFEST = {
+    "generator": TEXT,
+    "requires": [TEXT],
+    "metadata": {"*": TEXT},
+    "adapters*": [ADAPTER],
+    "base": BASE,
+}
+
 
 class AdpError(Exception):
     """A breach; its arguments are the kind, of section 11, and the rule."""
 
+
 class Object(dict):
-    """An object of JSON with its members as attributes, None where there is no such member."""
-    __getattr__, __setattr__ = dict.get, dict.__setitem__
+    """An object of JSON with its members as attributes, None for one that is not there."""
+
+    __getattr__ = dict.get
+    __setattr__ = dict.__setitem__
+
 
 def need(condition, rule, kind="manifest"):
     if not condition:
         raise AdpError(kind, rule)
 
+
 def sha256(data):
     return hashlib.sha256(data).hexdigest()
 
+
 def table_digest(title, rows):
-    """The digest of rows of a name, a dtype, a shape and strings."""
-    rows = [[name, dtype, ",".join(map(str, shape)), *rest] for name, dtype, shape, *rest in rows]
-    return sha256("\n".join([title, *map("\t".join, sorted(rows)), ""]).encode())
+    """Sections 5.2 and 7: the digest of rows of a name, a dtype, a shape and strings."""
+    texts = [[name, dtype, ",".join(map(str, shape)), *rest] for name, dtype, shape, *rest in rows]
+    lines = ["\t".join(texts) for texts in sorted(texts)]
+    return sha256("\n".join([title, *lines, ""]).encode())
+
 
 def check_type(value, schema):
-    """Refuses a wrong type; returns whether an object in the value has a key unknown to it."""
-    schema = schema[isinstance(value, dict)] if isinstance(schema, tuple) else schema
+    """Refuses a wrong type; returns True where an object in the value has a key unknown to the schema."""
+    if isinstance(schema, tuple):
+        schema = schema[isinstance(value, dict)]
     kind = schema if isinstance(schema, type) else type(schema)
     need(kind is not int or type(value) is not float, "JSN-4", "json")
     need(kind in (object, bool) or type(value) is not bool, "MAN-1")
@@ -57,60 +117,84 @@ def check_type(value, schema):
     if kind is str:
         need(re.fullmatch(schema.encode(), value.encode()), "MAN-1, NAM, DIG, FPR-1 or OPS-4")
     elif kind is list:
-        parts = schema * len(value) if len(schema) == 1 else schema
-        need(len(value) == len(parts), "MAN-1")
-        unknown = [check_type(*pair) for pair in zip(value, parts)]
-        small = schema is not SHAPE or len(value) <= 8 and math.prod(filter(None, value)) < 2**53
-        need(small, "LIM-3 or LIM-4", "limit")
-        return any(unknown)
+        return check_array(value, schema)
     elif kind is dict and "*" in schema:
-        return check_type([*value.values()], [schema["*"]])
+        return check_array([*value.values()], [schema["*"]])
     elif kind is dict:
-        need(all(key[:-1] in value for key in schema if key[-1] == "*"), "MAN-1")
-        known = {key.rstrip("*"): part for key, part in schema.items()}
-        return any([key not in known or check_type(value[key], known[key]) for key in value])
+        return check_object(value, schema)
+    return False
+
+
+def check_array(value, schema):
+    parts = schema * len(value) if len(schema) == 1 else schema
+    need(len(value) == len(parts), "MAN-1")
+    unknown = [check_type(*pair) for pair in zip(value, parts)]
+    if schema is SHAPE:
+        need(len(value) <= 8, "LIM-3", "limit")
+        need(math.prod(filter(None, value)) < 2**53, "LIM-4", "limit")
+    return any(unknown)
+
+
+def check_object(value, schema):
+    known = {key.rstrip("*"): part for key, part in schema.items()}
+    need(all(key[:-1] in value for key in schema if key[-1] == "*"), "MAN-1")
+    return any([key not in known or check_type(value[key], known[key]) for key in value])
+
 
 def stream_rules(stream):
-    opaque = check_type(stream, STREAM) or stream.dtype not in BITS or stream.code != "planes"
-    rows, width = stream.chunks, WIDTH.get(stream.dtype, 1)
+    """Section 6; section 6.2 for an opaque one."""
+    unknown_key = check_type(stream, STREAM)
+    stream.opaque = unknown_key or stream.dtype not in BITS or stream.code != "planes"
     need(stream.tensors, "MAN-1")
-    need(all(len(row) > 1 and min(row[:-1]) > 0 and max(row) < 2**32 for row in rows), "STR-4")
+    for row in stream.chunks:
+        need(len(row) > 1 and min(row[:-1]) > 0 and max(row) < 2**32, "STR-4")
     for tensor in stream.tensors:
-        bits = 0 if opaque else math.prod(tensor.shape) * BITS[stream.dtype]
+        bits = 0 if stream.opaque else math.prod(tensor.shape) * BITS[stream.dtype]
         need(bits % 8 == 0, "STR-2")
-        tensor |= {"dtype": stream.dtype, "opaque": opaque, "size": bits // 8}
-    stream.opaque, stream.units = opaque, sum(tensor.size for tensor in stream.tensors) // width
-    if not opaque:
+        tensor |= {"dtype": stream.dtype, "opaque": stream.opaque, "size": bits // 8}
+    width = UNIT_BYTES.get(stream.dtype, 1)
+    stream.units = sum(tensor.size for tensor in stream.tensors) // width
+    if not stream.opaque:
         need(stream.chunk in [2**k for k in range(10, 21)], "STR-1")
-        need(len(rows) == -(-stream.units // stream.chunk), "STR-3")
-        need(all(len(row) == width + 1 for row in rows), "STR-4")
+        need(len(stream.chunks) == -(-stream.units // stream.chunk), "STR-3")
+        need(all(len(row) == width + 1 for row in stream.chunks), "STR-4")
+
 
 def part(operand, tensors):
-    """What an operand, or an entry of `inert`, names: the tensor with the shape of the window."""
+    """The tensor that an operand, or an entry of `inert`, names, with the shape of the window."""
     need(operand.tensor in tensors, "MAN-4")
     tensor = tensors[operand.tensor]
     whole = [[0, size] for size in tensor.shape]
     window = whole if operand.window is None else operand.window
     inside = [start + count <= size for (start, count), (_, size) in zip(window, whole)]
     need(len(window) == len(whole) and all(inside), "OPS-1")
-    return Object(tensor, whole=tensor, window=window, is_cut=operand.window is not None,
-                  shape=[count for _, count in window])
+    shape = [count for _, count in window]
+    is_cut = operand.window is not None
+    return Object(tensor, whole=tensor, window=window, is_cut=is_cut, shape=shape)
+
 
 def operation_rules(operation, tensors):
-    """Role → what plays it."""
+    """Section 8, for any operation: role → the part that plays it."""
     check_type(operation, OPERATION)
-    operands = {role: operand if isinstance(operand, dict) else Object(tensor=operand)
-                for role, operand in operation.tensors.items()}
-    return Object({role: part(operand, tensors) for role, operand in operands.items()})
+    parts = Object()
+    for role, operand in operation.tensors.items():
+        if not isinstance(operand, dict):
+            operand = Object(tensor=operand)
+        parts[role] = part(operand, tensors)
+    return parts
+
 
 def adapter_rules(adapter):
+    """Section 5, of one adapter."""
     for stream in adapter.streams:
         stream_rules(stream)
     adapter.tensors = [tensor for stream in adapter.streams for tensor in stream.tensors]
-    tensors, files = {tensor.name: tensor for tensor in adapter.tensors}, adapter.files or []
+    tensors = {tensor.name: tensor for tensor in adapter.tensors}
+    files = adapter.files or []
     need(len(tensors) == len(adapter.tensors), "MAN-2")
     need(len({file.path for file in files}) == len(files), "MAN-9")
     adapter.parts = [operation_rules(operation, tensors) for operation in adapter.operations]
+
     used = {operand.name for parts in adapter.parts for operand in parts.values()}
     used |= {file.tensor for file in files if file.tensor}
     inert = [part(entry, tensors) for entry in adapter.inert or []]
@@ -122,14 +206,20 @@ def adapter_rules(adapter):
         same = [tensor.dtype, tensor.shape, tensor.sha256] == ["U8", [file.size], file.sha256]
         need(tensor.opaque or same, "MAN-9")
 
-def fingerprint_rules(entry):
-    for name, (dtype, _, _, value) in entry.tensors.items():
-        check_type([name, value], [NAME, HEX32 if dtype in FLOATS else None])
-    rows = [[name, *rest, value or ""] for name, (*rest, value) in entry.tensors.items()]
-    need(entry.digest == table_digest("adp-fingerprint-1", rows), "FPR-1")
-    need(set(entry.sketch or ()) <= entry.tensors.keys(), "FPR-1")
+
+def fingerprint_rules(fingerprint):
+    """Section 7."""
+    rows = []
+    for name, (dtype, shape, exact, value) in fingerprint.tensors.items():
+        check_type(name, NAME)
+        check_type(value, HEX32 if dtype in FLOATS else None)
+        rows.append([name, dtype, shape, exact, value or ""])
+    need(fingerprint.digest == table_digest("adp-fingerprint-1", rows), "FPR-1")
+    need(set(fingerprint.sketch or ()) <= fingerprint.tensors.keys(), "FPR-1")
+
 
 def manifest_rules(manifest, offset, length):
+    """Section 5: the manifest of a file of this length, which begins at this offset."""
     check_type(manifest, {"requires": [TEXT]})
     need(not manifest.requires, f"MAN-3: {manifest.requires}", "requires")
     check_type(manifest, MANIFEST)
@@ -140,6 +230,7 @@ def manifest_rules(manifest, offset, length):
     streams = [stream for adapter in manifest.adapters for stream in adapter.streams]
     restored = sum(tensor.size for stream in streams for tensor in stream.tensors)
     need(restored <= 2**30 + 1024 * length, "LIM-2", "limit")
-    need(16 + sum(sum(row[:-1]) for stream in streams for row in stream.chunks) == offset, "MAN-6")
+    stored = sum(sum(row[:-1]) for stream in streams for row in stream.chunks)
+    need(16 + stored == offset, "MAN-6")
     if manifest.base and manifest.base.fingerprint:
         fingerprint_rules(manifest.base.fingerprint)

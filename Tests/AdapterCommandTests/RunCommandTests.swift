@@ -9,7 +9,7 @@ import Testing
 @Suite struct RunCommandTests {
   private static let speaking = Repository.fixtures.appending("speaking")
 
-  /// What transformers and PEFT say, token by token and as text (Fixtures/make_speaking.py).
+  /// What transformers and PEFT say, token by token and as text (Fixtures/makers/speaking.py).
   @Test(arguments: ["base", "lora", "prompt"])
   func itSaysWhatPEFTSays(_ name: String) throws {
     let said = try JSONFields(Self.speaking.appending("said.json").contents)

@@ -86,10 +86,10 @@ struct SecondReaderTests {
     }
   }
 
-  @Test(arguments: ["make_adp.py", "make_fingerprints.py"])
-  func theVectorsAreMadeAgainByteForByte(_ name: String) throws {
-    let maker = Repository.fixtures.appending(name)
-    let result = try Command.run(try #require(Command.python), [maker.string, "--check"])
+  @Test(arguments: ["makers.adp", "makers.fingerprints"])
+  func theVectorsAreMadeAgainByteForByte(_ maker: String) throws {
+    let result = try Command.run(
+      try #require(Command.python), ["-m", maker, "--check"], folder: Repository.fixtures)
     #expect(result.status == 0, "\(result.output)\(result.errors)")
   }
 

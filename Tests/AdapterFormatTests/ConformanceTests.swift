@@ -67,9 +67,9 @@ private let invalid = Repository.fixtures.appending("invalid")
   }
 
   @Test func everyRuleHasAVector() throws {
-    let spec = String(
-      decoding: try Repository.root.appending("Spec").appending("adp-v1.md").contents,
-      as: UTF8.self)
+    let spec = try ([Self.specification] + Self.pages).map {
+      String(decoding: try $0.contents, as: UTF8.self)
+    }.joined()
     let rules = Set(spec.matches(of: /\[([A-Z]{3}-[0-9]+)\]/).map { String($0.1) })
     let table = try FixtureTable(invalid.appending("RULES.tsv"))
     let covered = Set(
@@ -95,10 +95,30 @@ private let invalid = Repository.fixtures.appending("invalid")
     #expect(rules.subtracting(covered).subtracting(silent).subtracting(ofStacks) == [])
   }
 
+  /// An operation beyond the core has a page, called as its source file, and a row of the table in section 8.
+  @Test func thePagesAreThoseOfTheTable() throws {
+    let spec = String(decoding: try Self.specification.contents, as: UTF8.self)
+    let rows = spec.matches(of: /\| (8\.[0-9]+) \| `([a-z_]+)` \| \[\w+\]\(operations\/(\w+)\.md\)/)
+    #expect(Set(rows.map { "\($0.3)" }) == Set(Self.pages.compactMap(\.stem)))
+    let sources = Set(
+      Repository.files(below: Repository.root.appending("Sources/Operations"), suffix: ".swift")
+        .compactMap(\.stem))
+    for row in rows {
+      let page = Self.folder.appending("\(row.3).md")
+      let text = String(decoding: try page.contents, as: UTF8.self)
+      #expect(text.hasPrefix("# `\(row.2)`\n\nSection \(row.1) of [adp-v1.md]"))
+      #expect(sources.contains("\(row.3)"), "\(row.3) is not a source file")
+    }
+  }
+
+  private static let specification = Repository.root.appending("Spec/adp-v1.md")
+  private static let folder = Repository.root.appending("Spec/operations")
+  private static let pages = Repository.files(below: folder, suffix: ".md").filter {
+    $0.lastComponent != "README.md"
+  }
+
   @Test func theSpecificationShowsTheExampleByteForByte() throws {
-    let spec = String(
-      decoding: try Repository.root.appending("Spec").appending("adp-v1.md").contents,
-      as: UTF8.self)
+    let spec = String(decoding: try Self.specification.contents, as: UTF8.self)
     let lines = spec.matches(of: /(?m)^([0-9A-F]{4})  ((?:[0-9A-F]{2} ?)+)/)
     var bytes: [UInt8] = []
     for line in lines {

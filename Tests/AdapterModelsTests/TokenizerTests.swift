@@ -34,9 +34,9 @@ import Testing
       "ADAPTER_REAL_BASE names no model, or ADAPTER_PEFT_PYTHON no Python with tokenizers"))
   func everyTextIsThePackagesWithARealVocabulary() throws {
     let folder = FilePath(try #require(Self.base))
-    let maker = Repository.fixtures.appending("make_tokenizers.py")
     let result = try Command.run(
-      FilePath(try #require(Self.python)), [maker.string, "--real", folder.string])
+      FilePath(try #require(Self.python)), ["-m", "makers.tokenizers", "--real", folder.string],
+      environment: ["PYTHONPATH": Repository.fixtures.string])
     #expect(result.status == 0, "\(result.errors)")
     let tokenizer = try Tokenizer(folder.appending("tokenizer.json"))
     try TokenizerExpectations(Array(result.output.utf8)).check(tokenizer)

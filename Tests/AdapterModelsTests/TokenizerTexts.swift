@@ -2,7 +2,7 @@ import StrictJSON
 import SystemPackage
 import TestSupport
 
-/// The texts and sequences of ids that Fixtures/make_tokenizers.py generates, generated once more.
+/// The texts and sequences of ids that Fixtures/makers/tokenizers.py generates, generated once more.
 struct TokenizerTexts: Sendable {
   static let folder = Repository.fixtures.appending("tokenizers")
   static let shared = Result { try TokenizerTexts() }

@@ -9,7 +9,7 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// What takes a merge back (Spec/adp-v1.md, 8.22).
+/// What takes a merge back (Spec/operations/Restore.md).
 @Suite struct MergeUndoTests {
   private let folder: TemporaryFolder
 

@@ -64,7 +64,7 @@ enum StackDeed: String, CaseIterable, CustomTestStringConvertible {
     case .rowOne: return values[..<2] + [5, 6] + values[4...]
     case .low: return values.indices.map { values[$0] + Double(($0 / 2 + 1) * ($0 % 2 + 1)) }
     case .scale: return values.indices.map { values[$0] * Double($0 / 2 + 2) }
-    // Spec/adp-v1.md, 8.16: [1, 2] becomes [-2, 1].
+    // The example of Spec/operations/RotateInput.md: [1, 2] becomes [-2, 1].
     case .turn: return values.indices.map { $0 % 2 == 0 ? -values[$0 + 1] : values[$0 - 1] }
     }
   }

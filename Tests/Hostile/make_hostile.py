@@ -17,7 +17,9 @@ from pathlib import Path
 import zstandard
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Fixtures"))
-from make_adp import DTYPES, BLOCK, block, head, seal  # noqa: E402
+from makers.adp.files import seal  # noqa: E402
+from makers.adp.frames import BLOCK, block, head  # noqa: E402
+from makers.adp.streams import DTYPES  # noqa: E402
 
 ROOT = Path(sys.argv[1])
 LIMIT = 1_000_000

@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ADAPTER = os.environ.get("ADAPTER", ROOT / ".build" / "release" / "adapter")
 sys.path.insert(0, str(ROOT / "Fixtures"))
 
-import peft_common
-import peft_bases
+import makers.common  # first: sets the hash seed
+import makers.peft.bases
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
@@ -54,15 +54,15 @@ def run(*arguments):
 
 def base_model(case, config, folder):
     """The model in `folder`, which has the base's name, as PEFT's fixtures are made."""
-    peft_common.BASES = peft_bases.BASES = folder
+    makers.common.BASES = makers.peft.bases.BASES = folder
     auto, extra = None, {}
     if config.get("task_type") == "SEQ_CLS":
         auto, extra = AutoModelForSequenceClassification, {"num_labels": 3, "pad_token_id": 0}
-    if case["base"] in peft_bases.NETS:
-        model = peft_bases.NETS[case["base"]]()
+    if case["base"] in makers.peft.bases.NETS:
+        model = makers.peft.bases.NETS[case["base"]]()
         model.load_state_dict({k: v for f in sorted((folder / case["base"]).glob("*.safetensors")) for k, v in load_file(f).items()})
         return model.eval()
-    return peft_bases.load_base(case["base"], auto, **extra)
+    return makers.peft.bases.load_base(case["base"], auto, **extra)
 
 
 def answers(model, given):

@@ -3,7 +3,7 @@ package import SystemPackage
 import Testing
 
 /// What dense matrices in float64 say of a change (Fixtures/effects.json; its maker is
-/// Fixtures/make_effects.py).
+/// Fixtures/makers/effects).
 package struct DenseChange: Sendable {
   /// The stored tensor.
   package let name: Name

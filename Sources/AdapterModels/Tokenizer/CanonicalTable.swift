@@ -1,5 +1,5 @@
 /// What characters are made of, in the version of Unicode by which the package composes (9.0). Made by
-/// Fixtures/make_tokenizers.py.
+/// Fixtures/makers/tokenizers.py.
 enum CanonicalTable {
   /// A character, a point and its parts, in hexadecimal; a minus where the parts are not composed again.
   static let text: StaticString = """

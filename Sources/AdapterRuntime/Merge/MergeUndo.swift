@@ -7,7 +7,7 @@ internal import StrictJSON
 internal import SystemPackage
 
 /// An adapter that takes a merge back: merged into the result, it gives the base's tensors, bit for bit, and proves it
-/// by their digests (Spec/adp-v1.md, section 8.22).
+/// by their digests (Spec/operations/Restore.md).
 ///
 /// For a tensor that only low-rank changes were added to, it holds their factors, and the differences that are left of
 /// its bits when they are taken away: nearly none. For any other it holds the differences.
