@@ -16,7 +16,7 @@ extension Failure {
     case let error as Failure: self = error
     case let error as AdapterError:
       guard error.kind == .unreadable, let cause = error.cause else {
-        self.init(error.description, hint: error.hint)
+        self.init(error.message, hint: error.hint)
         return
       }
       // The label is the path: an error of the file names it already.
@@ -33,6 +33,11 @@ extension Failure {
 }
 
 extension AdapterError {
+  /// The error, with the option that it is about.
+  fileprivate var message: String {
+    kind == .unusedName ? "cannot be merged: --map \(description)" : description
+  }
+
   /// What to do about it, with the options of the command.
   var hint: String? {
     switch kind {

@@ -16,7 +16,7 @@ extension AdapterError {
   /// A name was given for a target that no adapter has.
   static func unusedName(_ name: Name, ofSeveral: Bool = false) -> Self {
     let whom = ofSeveral ? "no adapter changes" : "the adapter does not change"
-    return AdapterError(.unusedName, at: [name.text], "\(whom) \(name)")
+    return AdapterError(.unusedName, at: [name.text], "\(name): \(whom) it")
   }
 
   /// The adapter's targets cannot be found in the base.

@@ -53,6 +53,7 @@ package protocol OperationKind: Sendable, Hashable {
   ///   - shape: of the stored tensor.
   /// - Throws: `FormatError` where operands cannot be read or are damaged, `AdapterError` where the numbers are not
   ///   ones it is defined for.
+  /// - Returns: what the engine applies, in order.
   func steps<Scalar: ComputeScalar>(
     _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
   ) throws -> [TileStep<Scalar>]
@@ -62,6 +63,8 @@ package protocol OperationKind: Sendable, Hashable {
   ///   - adapter: whose operation it is.
   ///   - type: the element type of the result.
   ///   - stored: the element type in the base.
+  /// - Throws: `FormatError` where operands cannot be read or are damaged, `AdapterError` where the types do not fit.
+  /// - Returns: the program of the bytes.
   func byteProgram(
     of adapter: Adapter, as type: ElementType, from stored: ElementType
   ) throws -> (any ByteProgram)?

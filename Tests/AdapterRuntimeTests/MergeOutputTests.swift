@@ -143,7 +143,7 @@ import Testing
     let changing = try Checkpoint(copy)
     let view = try AdaptedCheckpoint(changing, applying: [WeightedAdapter(adapter)])
     let shard = copy.appending(changing.shards[2].name)
-    let error = #expect(throws: AdapterError.self) {
+    let error = #expect(throws: StorageError.self) {
       try Merge(view).write(to: folder.appending("out"), replacing: false) { _, _ in
         try? FileManager.default.setAttributes(
           [.modificationDate: Date(timeIntervalSince1970: 1_000)], ofItemAtPath: shard.string)

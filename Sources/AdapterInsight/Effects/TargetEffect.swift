@@ -46,7 +46,7 @@ public struct TargetEffect: Sendable {
     prompt = nil
     do {
       measures = try EffectPart.parts(of: operations, in: adapter).map { try $0.measured() }
-    } catch where error is AdapterError || Self.isOfLaterVersion(error) {
+    } catch  where error is AdapterError || Self.isOfLaterVersion(error) {
       // Beyond what is worked out here: it is listed, without a number.
       measures = [.init(space: .operands, norm: nil, rank: nil, spectrum: nil)]
     }

@@ -75,6 +75,7 @@ public final class PreparedAdapter: Sendable {
   ///   - name: what it is called.
   ///   - verdict: what the base's samples say.
   ///   - model: whose layers it is bound to.
+  /// - Throws: `AdapterError` where the adapter does not fit the model, or cannot run beside its weights.
   init(
     _ adapter: Adapter, _ tensors: [AdaptedTensor], as name: Name, verdict: BaseVerdict,
     for model: LanguageModel

@@ -33,6 +33,7 @@ public struct BaseCheck: Sendable {
     _ checkpoint: Checkpoint, applying stack: [WeightedAdapter],
     policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
   ) throws {
+    try policy.choices.checkNames(stack.map(\.adapter))
     adapters = try stack.map { weighted in
       do {
         let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices)

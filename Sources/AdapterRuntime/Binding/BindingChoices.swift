@@ -38,4 +38,13 @@ public struct BindingChoices: Sendable, Hashable {
     self.missingBias = missingBias
     self.ties = ties
   }
+
+  /// Refuses a name for a target that none of some adapters has.
+  func checkNames(_ adapters: [Adapter]) throws {
+    guard !names.isEmpty else { return }
+    let targets = Set(adapters.flatMap { $0.operations.compactMap(\.target?.name) })
+    for name in names.keys.sorted() where !targets.contains(name) {
+      throw AdapterError.unusedName(name, ofSeveral: adapters.count > 1)
+    }
+  }
 }

@@ -84,10 +84,7 @@ public struct AdaptedCheckpoint: Sendable {
     _ checkpoint: Checkpoint, applying stack: [WeightedAdapter], as type: ElementType? = nil,
     policy: Policy = Policy()
   ) throws {
-    let targets = Set(stack.flatMap { $0.adapter.operations.compactMap(\.target?.name) })
-    for name in policy.choices.names.keys.sorted() where !targets.contains(name) {
-      throw AdapterError.unusedName(name, ofSeveral: stack.count > 1)
-    }
+    try policy.choices.checkNames(stack.map(\.adapter))
     let adapters = try stack.map { weighted in
       do {
         let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices)
@@ -173,6 +170,7 @@ public struct AdaptedCheckpoint: Sendable {
   /// The base with some of the changes only.
   ///
   /// - Parameter isKept: whether a tensor, by its name, is changed.
+  /// - Returns: the view; what is not kept is the base's own.
   package func keeping(_ isKept: (Name) -> Bool) -> AdaptedCheckpoint {
     var result = self
     result.tensors = tensors.filter { isKept($0.info.name) }

@@ -12,6 +12,7 @@ package protocol LayerKind: Sendable {
   ///   - outputCount: rows of the logical weight [out, in].
   ///   - inputCount: its columns.
   /// - Throws: `FormatError` where operands cannot be read or are damaged, `AdapterError` where they do not fit.
+  /// - Returns: how it acts on the layer's outputs.
   func form(
     _ operands: inout OperandLoader, outputCount: Int, inputCount: Int
   ) throws -> LayerForm

@@ -14,6 +14,7 @@ package protocol LowRankKind: Sendable {
   ///   - shape: of the weight, stored or logical; nil where the operands show all of it.
   /// - Throws: `FormatError` where operands cannot be read or are damaged, `AdapterError` where the factors are far
   ///   larger than the weight.
+  /// - Returns: the factors.
   func factors<Scalar: ComputeScalar>(
     _ operands: inout OperandLoader, _ shape: Shape?
   ) throws -> [LowRankFactors<Scalar>]

@@ -78,8 +78,7 @@ struct SquareMatrix {
     return info == 0
   }
 
-  /// A polynomial that stands for (I + Q) (I − Q)⁻¹, which turns the other way round (Spec/adp-v1.md,
-  /// section 8.16).
+  /// A polynomial that stands for (I + Q) (I − Q)⁻¹, which turns the other way round (Spec/operations/RotateInput.md).
   func cayleySeries(terms: Int) -> SquareMatrix {
     var sum = SquareMatrix.identity(size)
     guard terms > 1 else { return sum }

@@ -1,5 +1,4 @@
-/// The beginning of the permutation that torch's CPU generator gives for a seed (Spec/adp-v1.md,
-/// section 8.20): mt19937 (M. Matsumoto, T. Nishimura, 1998) and a shuffle by Fisher and Yates.
+/// The beginning of the permutation that torch's CPU generator gives for a seed (Spec/operations/AddSpectral.md): mt19937 (M. Matsumoto, T. Nishimura, 1998) and a shuffle by Fisher and Yates.
 enum TorchPermutation {
   /// From this size on torch draws 64 bits a step, and shuffles from the inside out.
   private static let largeSize = Int(UInt32.max / 20)

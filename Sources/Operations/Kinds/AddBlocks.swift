@@ -2,8 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W ← W + a small matrix repeated over it, or a change of each square block (Spec/adp-v1.md, section
-/// 8.11; MiSS, arXiv:2409.15371).
+/// W ← W + a small matrix repeated over it, or a change of each square block (Spec/operations/AddBlocks.md; MiSS, arXiv:2409.15371).
 public struct AddBlocks: Sendable, Hashable {
   /// The weight.
   public var target: Target

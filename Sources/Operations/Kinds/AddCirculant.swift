@@ -2,7 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W ← W + a matrix of circulant blocks (Spec/adp-v1.md, section 8.12; C3A, arXiv:2407.19342).
+/// W ← W + a matrix of circulant blocks (Spec/operations/AddCirculant.md; C3A, arXiv:2407.19342).
 public struct AddCirculant: Sendable, Hashable {
   /// The weight.
   public var target: Target

@@ -2,7 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W ← W + k × k blocks of low rank (Spec/adp-v1.md, section 8.13; GraLoRA, arXiv:2505.20355).
+/// W ← W + k × k blocks of low rank (Spec/operations/AddGroupedLowRank.md; GraLoRA, arXiv:2505.20355).
 public struct AddGroupedLowRank: Sendable, Hashable {
   /// The weight.
   public var target: Target

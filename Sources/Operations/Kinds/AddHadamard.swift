@@ -2,7 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W ← W + scale · (w1_a · w1_b) ⊙ (w2_a · w2_b) (Spec/adp-v1.md, section 8.8; LoHa,
+/// W ← W + scale · (w1_a · w1_b) ⊙ (w2_a · w2_b) (Spec/operations/AddHadamard.md; LoHa,
 /// arXiv:2108.06098).
 public struct AddHadamard: Sendable, Hashable {
   /// The weight.

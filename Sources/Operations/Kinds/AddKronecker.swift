@@ -2,7 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W ← W + scale · w1 ⊗ w2 (Spec/adp-v1.md, section 8.9; LoKr, LyCORIS, arXiv:2309.14859).
+/// W ← W + scale · w1 ⊗ w2 (Spec/operations/AddKronecker.md; LoKr, LyCORIS, arXiv:2309.14859).
 public struct AddKronecker: Sendable, Hashable {
   /// The weight.
   public var target: Target

@@ -2,7 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W ← W + B · D · A with factors of norm 1, its columns scaled (Spec/adp-v1.md, section 8.14; DeLoRA,
+/// W ← W + B · D · A with factors of norm 1, its columns scaled (Spec/operations/AddNormalisedLowRank.md; DeLoRA,
 /// arXiv:2503.18225).
 public struct AddNormalisedLowRank: Sendable, Hashable {
   /// The weight.

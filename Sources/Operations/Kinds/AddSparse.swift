@@ -2,7 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W[places] ← W[places] + scale · values (Spec/adp-v1.md, section 8.10; SHiRA, arXiv:2406.13175).
+/// W[places] ← W[places] + scale · values (Spec/operations/AddSparse.md; SHiRA, arXiv:2406.13175).
 public struct AddSparse: Sendable, Hashable {
   /// The weight.
   public var target: Target

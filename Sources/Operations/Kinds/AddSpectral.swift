@@ -3,8 +3,7 @@ internal import Foundation
 package import Storage
 package import StrictJSON
 
-/// W ← W + the real part of an inverse Fourier transform of a few coefficients (Spec/adp-v1.md, section
-/// 8.20; FourierFT, arXiv:2405.03003).
+/// W ← W + the real part of an inverse Fourier transform of a few coefficients (Spec/operations/AddSpectral.md; FourierFT, arXiv:2405.03003).
 public struct AddSpectral: Sendable, Hashable {
   /// The weight.
   public var target: Target

@@ -2,7 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W ← W · ∏ (I − 2 u uᵀ) (Spec/adp-v1.md, section 8.18; HRA, arXiv:2405.17484).
+/// W ← W · ∏ (I − 2 u uᵀ) (Spec/operations/ReflectInput.md; HRA, arXiv:2405.17484).
 public struct ReflectInput: Sendable, Hashable {
   /// The weight.
   public var target: Target

@@ -2,7 +2,7 @@ package import AdapterFormat
 public import Storage
 package import StrictJSON
 
-/// Gives a parameter back the bits that it had before a change (Spec/adp-v1.md, section 8.22): what a merge that can be
+/// Gives a parameter back the bits that it had before a change (Spec/operations/Restore.md): what a merge that can be
 /// taken back writes.
 public struct Restore: Sendable, Hashable {
   /// The parameter.
@@ -104,7 +104,7 @@ extension Restore: TargetedKind {
   }
 }
 
-/// Gives a parameter's elements the bits back that they had before a change (Spec/adp-v1.md, section 8.22).
+/// Gives a parameter's elements the bits back that they had before a change (Spec/operations/Restore.md).
 ///
 /// All arithmetic is in a fixed order and rounded after every step, so that it gives the same bits on every machine.
 private struct BitRestoration: ByteProgram {

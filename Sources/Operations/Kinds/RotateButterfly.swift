@@ -2,7 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W ← s ⊙ W · M₀ᵀ · M₁ᵀ ⋯ with rotations in butterfly order (Spec/adp-v1.md, section 8.17; BOFT,
+/// W ← s ⊙ W · M₀ᵀ · M₁ᵀ ⋯ with rotations in butterfly order (Spec/operations/RotateButterfly.md; BOFT,
 /// arXiv:2311.06243).
 public struct RotateButterfly: Sendable, Hashable {
   /// The weight.

@@ -2,7 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W ← W · Rᵀ with small rotations R on the diagonal (Spec/adp-v1.md, section 8.16; OFT,
+/// W ← W · Rᵀ with small rotations R on the diagonal (Spec/operations/RotateInput.md; OFT,
 /// arXiv:2306.07280).
 public struct RotateInput: Sendable, Hashable {
   /// The weight.

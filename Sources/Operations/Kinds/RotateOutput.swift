@@ -3,8 +3,7 @@ internal import Foundation
 package import Storage
 package import StrictJSON
 
-/// Pairs of outputs, and of the bias beside the weight, rotated and scaled (Spec/adp-v1.md, section
-/// 8.19; RoAd, arXiv:2409.00119).
+/// Pairs of outputs, and of the bias beside the weight, rotated and scaled (Spec/operations/RotateOutput.md; RoAd, arXiv:2409.00119).
 public struct RotateOutput: Sendable, Hashable {
   /// The weight.
   public var target: Target

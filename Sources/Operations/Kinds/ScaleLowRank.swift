@@ -2,7 +2,7 @@ package import AdapterFormat
 package import Storage
 package import StrictJSON
 
-/// W ← W + W° ⊙ (B · A) (Spec/adp-v1.md, section 8.15; HiRA, ICLR 2025).
+/// W ← W + W° ⊙ (B · A) (Spec/operations/ScaleLowRank.md; HiRA, ICLR 2025).
 public struct ScaleLowRank: Sendable, Hashable {
   /// The weight.
   public var target: Target
