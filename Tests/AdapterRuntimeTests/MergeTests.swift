@@ -48,7 +48,7 @@ func halfStep(_ value: Double, _ type: ElementType) -> Double {
 extension Checkpoint {
   func values(_ name: Name) throws -> [Double] {
     let tensor = try #require(self.tensor(name))
-    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    let bytes = try tensor.contents()
     return doubles(bytes, tensor.info.type)
   }
 }
@@ -75,7 +75,7 @@ extension Checkpoint {
       #expect(reference.tensor(tensor.info.name)?.info.shape == tensor.info.shape)
       guard type.isFloat else {
         let stored = try #require(reference.tensor(tensor.info.name))
-        #expect(try stored.file.bytes(at: stored.offset, count: contents.count) == contents)
+        #expect(try stored.contents() == contents)
         continue
       }
       let merged = doubles(contents, type)
@@ -111,10 +111,10 @@ extension Checkpoint {
       Set(merged.names) == Set(base.names).union(receipt.created), "and no other tensor")
     for tensor in merged.tensors {
       let name = tensor.info.name
-      let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+      let bytes = try tensor.contents()
       #expect(bytes == (try view.contents(of: name)))
       let original = try base.tensor(name).map {
-        try $0.file.bytes(at: $0.offset, count: $0.info.byteCount)
+        try $0.contents()
       }
       #expect((bytes == original) != view.changedNames.contains(name))
     }

@@ -1,4 +1,3 @@
-import AdapterInsight
 import Operations
 import Storage
 import TestSupport

@@ -112,12 +112,9 @@ public struct BiasExtraction: Sendable {
   private static func differ(
     _ left: StoredTensor, _ right: StoredTensor
   ) throws(RuntimeError) -> Bool {
-    let piece = 1 << 22
-    for start in stride(from: 0, to: left.info.byteCount, by: piece) {
-      let count = min(piece, left.info.byteCount - start)
+    for elements in left.runs(of: 1 << 20) {
       let isEqual = try storing { () throws(StorageError) in
-        let first = try left.file.bytes(at: left.offset + UInt64(start), count: count)
-        return first == (try right.file.bytes(at: right.offset + UInt64(start), count: count))
+        try left.contents(of: elements) == right.contents(of: elements)
       }
       if !isEqual { return true }
     }
@@ -137,10 +134,7 @@ private struct BiasChange {
   ) throws(RuntimeError) {
     let info = before.info
     let (old, new) = try storing { () throws(StorageError) in
-      (
-        try before.file.bytes(at: before.offset, count: info.byteCount),
-        try after.file.bytes(at: after.offset, count: info.byteCount)
-      )
+      (try before.contents(), try after.contents())
     }
     name = info.name
     result = Digest(of: new)

@@ -62,11 +62,11 @@ struct ShardWriter: Sendable {
     let first = firstRun(after: block.lowerBound)
     defer { report(block.count) }
     if output.copiesInKernel, plan.runs[first].range.upperBound >= block.upperBound,
-      case .stored(let file, let offset) = plan.runs[first].contents
+      case .stored(let bytes) = plan.runs[first].contents
     {
-      let start = offset + block.lowerBound - plan.runs[first].range.lowerBound
+      let start = block.lowerBound - plan.runs[first].range.lowerBound
       return try storing { () throws(StorageError) in
-        try output.copy(from: file, at: start, block: index)
+        try bytes.copy(at: start, to: output, block: index)
       }
     }
     var place = first
@@ -105,10 +105,8 @@ struct ShardWriter: Sendable {
       let first = Int(offset)
       let count = memory.count
       unsafe memory.copyBytes(from: bytes[first..<first + count])
-    case .stored(let file, let first):
-      try storing { () throws(StorageError) in
-        try unsafe file.read(at: first + offset, into: memory)
-      }
+    case .stored(let bytes):
+      try storing { () throws(StorageError) in try unsafe bytes.read(at: offset, into: memory) }
     case .adapted:
       guard let change = changes[place] else { return }
       let update = try change.update(in: view)

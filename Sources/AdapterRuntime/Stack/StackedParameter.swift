@@ -192,9 +192,6 @@ struct StackedParameter {
     }
   }
 
-  /// Bytes that are compared at once.
-  private static let pieceByteCount = 1 << 20
-
   private func holdsStoredBytes(
     _ replace: Replace, _ adapter: Adapter
   ) throws(RuntimeError) -> Bool {
@@ -204,14 +201,14 @@ struct StackedParameter {
     let bytes = try decoding { () throws(FormatError) in
       try OperandBytes.contents(of: replace.value.operand, adapter)
     }
-    for start in stride(from: 0, to: bytes.count, by: Self.pieceByteCount) {
-      let end = min(bytes.count, start + Self.pieceByteCount)
-      let piece = try storing { () throws(StorageError) in
-        try stored.file.bytes(at: stored.offset + UInt64(start), count: end - start)
-      }
-      guard piece.elementsEqual(bytes[start..<end]) else { return false }
+    var rest = bytes[...]
+    var isSame = true
+    try unsafe TensorReader(stored).forEachTile { _, tile throws(RuntimeError) in
+      isSame = unsafe rest.prefix(tile.count).elementsEqual(tile)
+      rest = rest.dropFirst(tile.count)
+      return isSame
     }
-    return true
+    return isSame
   }
 }
 

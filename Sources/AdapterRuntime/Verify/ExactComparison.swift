@@ -19,8 +19,8 @@ struct ExactComparison {
     let update = try view.exactUpdate(of: adapted)
     let (grid, scratch) = (update.grid, TileScratch())
     for rows in grid.tiles(of: Self.blockCount) {
-      let base = try TensorUpdate.original(of: adapted, rows, grid)
-        .doubles(of: adapted.storedType)
+      let base: [Double] = try TensorUpdate.original(of: adapted, rows, grid)
+        .widened(from: adapted.storedType)
       var exact = base
       try decoding { () throws(FormatError) in
         try unsafe exact.withUnsafeMutableBytesThrowing { values throws(FormatError) in
@@ -28,8 +28,8 @@ struct ExactComparison {
         }
       }
       let values = try storing { () throws(StorageError) in
-        try found.bytes(ofElements: rows.lowerBound * grid.columns, rows.count * grid.columns)
-      }.doubles(of: found.info.type)
+        try found.doubles(of: grid.elements(of: rows))
+      }
       add(values, exact, base)
     }
   }

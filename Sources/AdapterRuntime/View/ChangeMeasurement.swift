@@ -74,12 +74,11 @@ private struct TensorPair: Sendable {
     let base = own.flatMap { $0.info.shape == some.info.shape ? $0 : nil }
     var sums = TileSums()
     for rows in grid.tiles(of: 1 << 16) {
+      let elements = grid.elements(of: rows)
       let stored = try storing { () throws(StorageError) in
-        try base?.bytes(ofElements: rows.lowerBound * grid.columns, rows.count * grid.columns)
+        try base?.doubles(of: elements)
       }
-      let values = stored?.doubles(of: base?.info.type ?? .f64)
-      try sums.add(
-        values ?? Array(repeating: 0, count: rows.count * grid.columns), sides, rows)
+      try sums.add(stored ?? Array(repeating: 0, count: elements.count), sides, rows)
     }
     // Of a tensor that gets another shape the base's own norm says nothing beside the new one's.
     let isResized = base == nil && own != nil
@@ -141,7 +140,8 @@ extension AdaptedCheckpoint {
     let grid = update.grid
     try update.measure(tiles: grid.tiles(of: 1 << 16), failing: RuntimeError.format) {
       rows throws(RuntimeError) in
-      let values = try TensorUpdate.original(of: tensor, rows, grid).doubles(of: tensor.storedType)
+      let values: [Double] = try TensorUpdate.original(of: tensor, rows, grid)
+        .widened(from: tensor.storedType)
       return unsafe values.withUnsafeBytes { unsafe Array($0) }
     }
     return update
