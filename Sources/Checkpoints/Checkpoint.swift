@@ -1,4 +1,4 @@
-public import Storage
+internal import Storage
 public import StrictJSON
 public import SystemPackage
 
@@ -27,6 +27,8 @@ public struct Checkpoint: Sendable {
     public let name: String
     /// The open file.
     public let file: SafetensorsFile
+    /// All that stands before the bytes of its tensors: the header and its length.
+    package var head: FileRange { FileRange(0..<file.dataOffset, of: file.file) }
   }
 
   private struct Place: Sendable {
@@ -75,10 +77,7 @@ public struct Checkpoint: Sendable {
   /// A stored tensor; nil where there is none of this name.
   public func tensor(_ name: Name) -> StoredTensor? {
     places[name].map { place in
-      let file = shards[place.shard].file
-      let tensor = file.header.tensors[place.tensor]
-      return StoredTensor(
-        info: tensor.info, shard: place.shard, file: file.file, offset: file.offset(of: tensor))
+      stored(shards[place.shard].file.header.tensors[place.tensor], inShard: place.shard)
     }
   }
 
@@ -105,23 +104,16 @@ public struct Checkpoint: Sendable {
 
   /// The stored tensors of one shard in the order of their bytes.
   public func tensors(inShard index: Int) -> [StoredTensor] {
-    let shard = shards[index].file
-    return shard.header.tensors.map {
-      StoredTensor(info: $0.info, shard: index, file: shard.file, offset: shard.offset(of: $0))
-    }
+    shards[index].file.header.tensors.map { stored($0, inShard: index) }
   }
-}
 
-/// A tensor of a checkpoint and where its bytes are.
-public struct StoredTensor: Sendable {
-  /// Its name, element type and shape.
-  public let info: TensorInfo
-  /// Which shard holds it.
-  public let shard: Int
-  /// The file that holds it.
-  public let file: File
-  /// Where its bytes begin in the file.
-  public let offset: UInt64
+  private func stored(_ tensor: SafetensorsHeader.Tensor, inShard index: Int) -> StoredTensor {
+    let file = shards[index].file
+    let start = file.offset(of: tensor)
+    let bytes = FileRange(start..<start + UInt64(tensor.info.byteCount), of: file.file)
+    return StoredTensor(
+      info: tensor.info, shard: index, elements: .plain(PlainElements(bytes, of: tensor.info.type)))
+  }
 }
 
 // MARK: - Finding the files

@@ -68,7 +68,7 @@ import Testing
 
   private func values(_ checkpoint: Checkpoint, _ name: String) throws -> [Float] {
     let tensor = try #require(checkpoint.tensors.first { $0.info.name.text == name })
-    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    let bytes = try tensor.contents()
     return stride(from: 0, to: bytes.count, by: 4).map { start in
       Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
     }

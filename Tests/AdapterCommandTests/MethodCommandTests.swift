@@ -82,7 +82,7 @@ import Testing
     for tensor in checkpoint.tensors where tensor.info.name.hasSuffix(".bias") {
       made.add(
         tensor.info.name, tensor.info.type, tensor.info.shape.dimensions,
-        try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount))
+        try tensor.contents())
     }
     return try folder.write(made.bytes, to: "biases.safetensors").string
   }

@@ -80,7 +80,7 @@ struct SecondReaderTests {
   }
 
   private func values(_ tensor: StoredTensor) throws -> [Float] {
-    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    let bytes = try tensor.contents()
     return stride(from: 0, to: bytes.count, by: 4).map { start in
       Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
     }

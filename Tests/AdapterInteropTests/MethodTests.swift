@@ -192,7 +192,7 @@ import Testing
     try made.add(file)
     let head: Name = "base_model.model.lm_head.weight"
     let tensor = try #require(file.tensor(head))
-    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    let bytes = try tensor.contents()
     for part in ["original_module", "modules_to_save"] {
       let name = Name("base_model.model.lm_head.\(part).weight")
       made.add(name, .f32, tensor.info.shape.dimensions, bytes)

@@ -36,10 +36,10 @@ import Testing
     for tensor in base.tensors {
       let name = tensor.info.name
       if let result = reference.tensor(name) {
-        let bytes = try result.file.bytes(at: result.offset, count: result.info.byteCount)
+        let bytes = try result.contents()
         made.add(name, result.info.shape.dimensions, Self.narrowed(bytes))
       } else {
-        let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+        let bytes = try tensor.contents()
         made.add(name, tensor.info.type, tensor.info.shape.dimensions, bytes)
       }
     }

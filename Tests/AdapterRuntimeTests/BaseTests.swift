@@ -39,7 +39,7 @@ private func recorded(_ name: String) throws -> Adapter {
     var bytes = header.encoded
     for tensor in header.tensors {
       let stored = try #require(hub.tensor(tensor.info.name))
-      bytes += try stored.file.bytes(at: stored.offset, count: stored.info.byteCount)
+      bytes += try stored.contents()
     }
     let path = try folder.write(bytes, to: "model.safetensors")
     let error = #expect(throws: AdapterError.self) {
@@ -74,7 +74,7 @@ private func recorded(_ name: String) throws -> Adapter {
     let path = try folder.copy(Repository.base("tiny-llama-f32"), to: "base")
     let checkpoint = try Checkpoint(path)
     let target = try #require(checkpoint.tensor("model.layers.0.self_attn.q_proj.weight"))
-    try change(path.appending("model.safetensors"), at: target.offset + 400)
+    try change(path.appending("model.safetensors"), target.info.name, byte: 402)
     let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(Checkpoint(path), applying: recorded("llama_rslora"))
     }
@@ -85,7 +85,7 @@ private func recorded(_ name: String) throws -> Adapter {
     let folder = try TemporaryFolder()
     let path = try folder.copy(Repository.base("tiny-llama-f32"), to: "base")
     let other = try #require(try Checkpoint(path).tensor("model.norm.weight"))
-    try change(path.appending("model.safetensors"), at: other.offset + 4)
+    try change(path.appending("model.safetensors"), other.info.name, byte: 6)
     let adapter = try recorded("llama_rslora")
     let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(Checkpoint(path), applying: adapter)
@@ -95,9 +95,11 @@ private func recorded(_ name: String) throws -> Adapter {
       Checkpoint(path), applying: adapter, policy: .init(otherBase: .allow))
   }
 
-  private func change(_ path: FilePath, at offset: UInt64) throws {
+  private func change(_ path: FilePath, _ name: Name, byte: Int) throws {
+    let file = try SafetensorsFile(path)
+    let tensor = try #require(file.header.tensors.first { $0.info.name == name })
     var bytes = try path.contents
-    bytes[Int(offset) + 2] ^= 0x40
+    bytes[Int(file.offset(of: tensor)) + byte] ^= 0x40
     try Data(bytes).write(to: URL(fileURLWithPath: path.string))
   }
 }
@@ -134,7 +136,7 @@ private func recorded(_ name: String) throws -> Adapter {
     var bytes = header.encoded
     for tensor in header.tensors {
       let stored = try #require(square.first { $0.info == tensor.info })
-      bytes += try stored.file.bytes(at: stored.offset, count: stored.info.byteCount)
+      bytes += try stored.contents()
     }
     let path = try folder.write(bytes, to: "square.safetensors")
     var partial = adapter

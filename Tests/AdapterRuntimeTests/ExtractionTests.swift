@@ -22,7 +22,7 @@ import Testing
   }
 
   private func bytes(_ tensor: StoredTensor) throws -> [UInt8] {
-    try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    try tensor.contents()
   }
 
   @Test(arguments: cases, [false, true])

@@ -26,7 +26,7 @@ import Testing
   }
 
   private func bytes(_ tensor: StoredTensor) throws -> [UInt8] {
-    try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    try tensor.contents()
   }
 
   private func files(_ name: String) throws -> [String: [UInt8]] {

@@ -9,6 +9,50 @@ import SystemPackage
 import TestSupport
 import Testing
 
+/// A case's adapter and its base.
+func base(of name: String) throws -> (adapter: Adapter, base: Checkpoint) {
+  try open(try #require(PEFTCase.all.first { $0.name == name }))
+}
+
+func open(_ fixture: PEFTCase) throws -> (adapter: Adapter, base: Checkpoint) {
+  (try PEFTImport(PEFTFolder(fixture.path)).adapter, try Checkpoint(fixture.basePath))
+}
+
+/// Values of a tensor as doubles.
+func doubles(_ bytes: [UInt8], _ type: ElementType) -> [Double] {
+  let width = type.bitWidth / 8
+  return stride(from: 0, to: bytes.count, by: width).map { start in
+    let bits = bytes[start..<start + width].reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+    return switch type {
+    case .bf16: Double(Float(bitPattern: UInt32(bits) << 16))
+    case .f16: Double(Float16(bitPattern: UInt16(bits)))
+    case .f32: Double(Float(bitPattern: UInt32(bits)))
+    default: Double(bitPattern: bits)
+    }
+  }
+}
+
+/// Half the distance between neighbours of a type at a value.
+func halfStep(_ value: Double, _ type: ElementType) -> Double {
+  let (bits, smallest) =
+    switch type {
+    case .bf16: (7, -126)
+    case .f16: (10, -14)
+    case .f32: (23, -126)
+    default: (52, -1022)
+    }
+  let exponent = max(value == 0 ? smallest : Int(value.exponent), smallest)
+  return Double(sign: .plus, exponent: exponent - bits - 1, significand: 1)
+}
+
+extension Checkpoint {
+  func values(_ name: Name) throws -> [Double] {
+    let tensor = try #require(self.tensor(name))
+    let bytes = try tensor.contents()
+    return doubles(bytes, tensor.info.type)
+  }
+}
+
 @Suite struct MergeTests {
   /// Methods whose formula divides by norms or solves equations.
   private static let roundingMethods: Set<String> = ["oft", "boft", "hra"]
@@ -31,7 +75,7 @@ import Testing
       #expect(reference.tensor(tensor.info.name)?.info.shape == tensor.info.shape)
       guard type.isFloat else {
         let stored = try #require(reference.tensor(tensor.info.name))
-        #expect(try stored.file.bytes(at: stored.offset, count: contents.count) == contents)
+        #expect(try stored.contents() == contents)
         continue
       }
       let merged = doubles(contents, type)
@@ -67,10 +111,10 @@ import Testing
       Set(merged.names) == Set(base.names).union(receipt.created), "and no other tensor")
     for tensor in merged.tensors {
       let name = tensor.info.name
-      let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+      let bytes = try tensor.contents()
       #expect(bytes == (try view.contents(of: name)))
       let original = try base.tensor(name).map {
-        try $0.file.bytes(at: $0.offset, count: $0.info.byteCount)
+        try $0.contents()
       }
       #expect((bytes == original) != view.changedNames.contains(name))
     }

@@ -96,7 +96,7 @@ import Testing
     let back = try AdaptedCheckpoint(merged, applying: undo)
     for name in view.changedNames {
       let stored = try #require(base.tensor(name))
-      let bytes = try stored.file.bytes(at: stored.offset, count: stored.info.byteCount)
+      let bytes = try stored.contents()
       #expect(try back.contents(of: name) == bytes)
       #expect(try view.contents(of: name) != bytes)
     }

@@ -151,7 +151,7 @@ extension MergeVerification {
     )
     var file = HandMadeCheckpoint()
     for tensor in try scene.merged().tensors where tensor.info.name != gone {
-      let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+      let bytes = try tensor.contents()
       let (info, name) = (tensor.info, tensor.info.name)
       switch name {
       case cut: file.add(name, info.type, [bytes.count / 4], Array(bytes.prefix(bytes.count / 2)))
@@ -178,7 +178,7 @@ extension MergeVerification {
       guard let tensor = theirs.tensor(info.name) else { return (info.type, bytes) }
       return (
         tensor.info.type,
-        try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+        try tensor.contents()
       )
     }
     let strict = try scene.verify(merged)

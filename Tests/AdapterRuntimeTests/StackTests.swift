@@ -72,7 +72,7 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
     let view = try AdaptedCheckpoint(base, applying: [WeightedAdapter(adapter, weight: 0)])
     #expect(view.tensors.isEmpty && view.names == base.names.sorted())
     for tensor in base.tensors {
-      let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+      let bytes = try tensor.contents()
       #expect(try view.contents(of: tensor.info.name) == bytes)
     }
     #expect(view.receipt.adapters.map(\.changedCount) == [0])

@@ -90,9 +90,7 @@ import Testing
     #expect(merged.tensor(name)?.info.type == .bf16)
     for tensor in base.tensors {
       let written = try #require(merged.tensor(tensor.info.name))
-      #expect(
-        try written.file.bytes(at: written.offset, count: tensor.info.byteCount)
-          == tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount))
+      #expect(try written.contents() == tensor.contents())
     }
   }
 
@@ -448,7 +446,7 @@ import Testing
     // Expert 2 of 4, its second half.
     #expect(Array(merged[5 * part.count..<6 * part.count]) == part)
     let original = try #require(stack.tensor(target))
-    let before = try original.file.bytes(at: original.offset, count: original.info.byteCount)
+    let before = try original.contents()
     #expect(merged[..<(5 * part.count)] == before[..<(5 * part.count)])
     #expect(merged[(6 * part.count)...] == before[(6 * part.count)...])
   }

@@ -55,7 +55,7 @@ import Testing
         folder: folder.path)
       #expect(merged.status == 0, "\(merged.errors)")
       for tensor in try Checkpoint(folder.appending("merged")).tensors {
-        let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+        let bytes = try tensor.contents()
         print("merged \(tensor.info.name) \(Digest(of: bytes))")
       }
     }
@@ -83,7 +83,7 @@ private struct Answer {
 
   private static func integers(_ name: String, _ file: Checkpoint) throws -> [Int] {
     let tensor = try #require(file.tensors.first { "\($0.info.name)" == name })
-    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    let bytes = try tensor.contents()
     return stride(from: 0, to: bytes.count, by: 8).map { Int(bytes[$0]) }
   }
 

@@ -31,7 +31,7 @@ struct PythonTests {
 
   private func values(_ path: FilePath, _ name: String) throws -> [Float] {
     let tensor = try #require(try Checkpoint(path).tensors.first { "\($0.info.name)" == name })
-    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    let bytes = try tensor.contents()
     return stride(from: 0, to: bytes.count, by: 4).map { start in
       Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
     }

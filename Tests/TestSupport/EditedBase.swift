@@ -25,7 +25,7 @@ package struct EditedBase {
     for stored in checkpoint.tensors {
       tensors[stored.info.name] = Tensor(
         stored.info.type, stored.info.shape.dimensions,
-        try stored.file.bytes(at: stored.offset, count: stored.info.byteCount))
+        try stored.contents())
     }
   }
 

@@ -24,7 +24,7 @@ package struct HandMadeCheckpoint {
   /// Adds all tensors of a checkpoint.
   package mutating func add(_ checkpoint: Checkpoint, renaming: (Name) -> Name = { $0 }) throws {
     for tensor in checkpoint.tensors {
-      let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+      let bytes = try tensor.contents()
       add(
         renaming(tensor.info.name), tensor.info.type, tensor.info.shape.dimensions, bytes)
     }

@@ -7,7 +7,7 @@ extension Checkpoint {
   /// A tensor of I64.
   package func integers(_ name: String) throws -> [Int32] {
     let tensor = try #require(self.tensor(Name(name)))
-    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    let bytes = try tensor.contents()
     return stride(from: 0, to: bytes.count, by: 8).map { start in
       Int32(
         truncatingIfNeeded: bytes[start..<start + 8].reversed().reduce(0) { $0 << 8 | Int64($1) })
@@ -17,7 +17,7 @@ extension Checkpoint {
   /// A tensor of F32.
   package func floats(_ name: String) throws -> [Float] {
     let tensor = try #require(self.tensor(Name(name)))
-    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    let bytes = try tensor.contents()
     return stride(from: 0, to: bytes.count, by: 4).map { start in
       Float(bitPattern: bytes[start..<start + 4].reversed().reduce(0) { $0 << 8 | UInt32($1) })
     }
@@ -26,7 +26,7 @@ extension Checkpoint {
   /// The values of a tensor of floats.
   package func values(_ name: Name) throws -> [Double] {
     let tensor = try #require(self.tensor(name))
-    let bytes = try tensor.file.bytes(at: tensor.offset, count: tensor.info.byteCount)
+    let bytes = try tensor.contents()
     return doubles(bytes, tensor.info.type)
   }
 }

@@ -13,30 +13,15 @@ package struct BiasDelta {
   package init(
     from old: [UInt8], to new: [UInt8], of type: ElementType, as deltaType: ElementType
   ) {
-    let count = old.count * 8 / type.bitWidth
-    let (before, after): ([Double], [Double]) = (
-      Self.widen(old, type, count), Self.widen(new, type, count)
-    )
+    let (before, after): ([Double], [Double]) = (old.widened(from: type), new.widened(from: type))
     bytes = zip(after, before).map { $0 - $1 }.rounded(to: deltaType)
     if type == .f64 || deltaType == .f64 {
-      let sum = zip(before, Self.widen(bytes, deltaType, count) as [Double]).map { $0 + $1 }
+      let sum = zip(before, bytes.widened(from: deltaType) as [Double]).map { $0 + $1 }
       restored = sum.rounded(to: type)
     } else {
-      let first: [Float] = Self.widen(old, type, count)
-      let sum = zip(first, Self.widen(bytes, deltaType, count) as [Float]).map { $0 + $1 }
+      let first: [Float] = old.widened(from: type)
+      let sum = zip(first, bytes.widened(from: deltaType) as [Float]).map { $0 + $1 }
       restored = sum.rounded(to: type)
-    }
-  }
-
-  private static func widen<Scalar: ComputeScalar>(
-    _ bytes: [UInt8], _ type: ElementType, _ count: Int
-  ) -> [Scalar] {
-    unsafe [Scalar](unsafeUninitializedCapacity: count) { buffer, initialized in
-      unsafe bytes.withUnsafeBytes { stored in
-        unsafe Scalar.widen(
-          stored, of: type, into: UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
-      }
-      initialized = count
     }
   }
 }

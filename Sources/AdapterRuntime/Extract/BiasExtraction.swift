@@ -112,12 +112,9 @@ public struct BiasExtraction: Sendable {
   private static func differ(
     _ left: StoredTensor, _ right: StoredTensor
   ) throws -> Bool {
-    let piece = 1 << 22
-    for start in stride(from: 0, to: left.info.byteCount, by: piece) {
-      let count = min(piece, left.info.byteCount - start)
-      let first = try left.file.bytes(at: left.offset + UInt64(start), count: count)
-      let second = try right.file.bytes(at: right.offset + UInt64(start), count: count)
-      if first != second { return true }
+    for elements in left.runs(of: 1 << 20) {
+      let isEqual = try left.contents(of: elements) == right.contents(of: elements)
+      if !isEqual { return true }
     }
     return false
   }
@@ -134,10 +131,7 @@ private struct BiasChange {
     _ before: StoredTensor, _ after: StoredTensor, holdsValue: Bool
   ) throws {
     let info = before.info
-    let (old, new) = try (
-      before.file.bytes(at: before.offset, count: info.byteCount),
-      after.file.bytes(at: after.offset, count: info.byteCount)
-    )
+    let (old, new) = try (before.contents(), after.contents())
     name = info.name
     result = Digest(of: new)
     if !holdsValue {

@@ -136,16 +136,12 @@ extension Merge {
 
   /// Half of one base and half of another would be none: what was read must be what was opened.
   private func checkSources(of plan: ShardPlan) throws {
-    var checked = Set<FilePath>()
     for run in plan.runs {
-      let file: File? =
-        switch run.contents {
-        case .bytes: nil
-        case .stored(let file, _): file
-        case .adapted(let tensor): tensor.origin?.file
-        }
-      guard let file, checked.insert(file.path).inserted else { continue }
-      try file.checkUnchanged()
+      switch run.contents {
+      case .bytes: break
+      case .stored(let bytes): try bytes.checkUnchanged()
+      case .adapted(let tensor): try tensor.origin?.checkUnchanged()
+      }
     }
   }
 

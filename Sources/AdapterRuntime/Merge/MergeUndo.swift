@@ -129,8 +129,8 @@ private struct BitDifferences: RandomAccessBytes {
     let (start, end) = (Int(offset), Int(offset) + buffer.count)
     let elements = start / width..<(end + width - 1) / width
     guard !elements.isEmpty else { return }
-    let original = try base.bytes(ofElements: elements.lowerBound, elements.count)
-    var predicted = try merged.bytes(ofElements: elements.lowerBound, elements.count)
+    let original = try base.contents(of: elements)
+    var predicted = try merged.contents(of: elements)
     if let factors, factors.rank > 0 {
       let columns = base.info.shape.dimensions.dropFirst().reduce(1, *)
       unsafe predicted.withUnsafeMutableBytes { bytes in

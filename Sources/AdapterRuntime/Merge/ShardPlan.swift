@@ -29,8 +29,8 @@ struct ShardPlan: Sendable {
   /// Where bytes come from.
   enum Contents: Sendable {
     case bytes([UInt8])
-    /// Unchanged, from this place of a file of the base.
-    case stored(File, at: UInt64)
+    /// Unchanged, from a file of the base.
+    case stored(FileRange)
     case adapted(AdaptedTensor)
   }
 
@@ -42,7 +42,7 @@ struct ShardPlan: Sendable {
     init(_ stored: StoredTensor, in view: AdaptedCheckpoint) {
       let adapted = view.adapted(stored.info.name)
       info = adapted?.info ?? stored.info
-      contents = adapted.map(Contents.adapted) ?? .stored(stored.file, at: stored.offset)
+      contents = adapted.map(Contents.adapted) ?? .stored(stored.fileRange)
     }
 
     init(_ created: AdaptedTensor) {
@@ -105,8 +105,7 @@ struct ShardPlan: Sendable {
       return
     }
     self.init(named: shard.name, contents, header: nil)
-    let file = shard.file.file
-    append(.stored(file, at: 0), stored.first?.offset ?? file.count)
+    append(.stored(shard.head), shard.head.count)
     append(contents)
   }
 
@@ -136,12 +135,11 @@ struct ShardPlan: Sendable {
     guard count > 0 else { return }
     let range = byteCount..<byteCount + count
     byteCount += count
-    if case .stored(let file, let offset) = contents, let last = runs.last,
-      case .stored(let before, let start) = last.contents, before === file,
-      start + UInt64(last.range.count) == offset
+    if case .stored(let bytes) = contents, let last = runs.last,
+      case .stored(let before) = last.contents, let joined = before.followed(by: bytes)
     {
       runs[runs.count - 1] = Run(
-        range: last.range.lowerBound..<range.upperBound, contents: last.contents)
+        range: last.range.lowerBound..<range.upperBound, contents: .stored(joined))
     } else {
       runs.append(Run(range: range, contents: contents))
     }

@@ -62,10 +62,10 @@ struct ShardWriter: Sendable {
     let first = firstRun(after: block.lowerBound)
     defer { report(block.count) }
     if output.copiesInKernel, plan.runs[first].range.upperBound >= block.upperBound,
-      case .stored(let file, let offset) = plan.runs[first].contents
+      case .stored(let bytes) = plan.runs[first].contents
     {
-      let start = offset + block.lowerBound - plan.runs[first].range.lowerBound
-      return try output.copy(from: file, at: start, block: index)
+      let start = block.lowerBound - plan.runs[first].range.lowerBound
+      return try bytes.copy(at: start, to: output, block: index)
     }
     var place = first
     while place < plan.runs.count, plan.runs[place].range.lowerBound < block.upperBound {
@@ -101,8 +101,8 @@ struct ShardWriter: Sendable {
       let first = Int(offset)
       let count = memory.count
       unsafe memory.copyBytes(from: bytes[first..<first + count])
-    case .stored(let file, let first):
-      try unsafe file.read(at: first + offset, into: memory)
+    case .stored(let bytes):
+      try unsafe bytes.read(at: offset, into: memory)
     case .adapted:
       guard let change = changes[place] else { return }
       let rows = try change.rows(in: view)

@@ -188,9 +188,6 @@ struct StackedParameter {
     return try bytes == OperandBytes.contents(of: right.operand, rightAdapter)
   }
 
-  /// Bytes that are compared at once.
-  private static let pieceByteCount = 1 << 20
-
   private func holdsStoredBytes(
     _ value: TypedOperand, _ adapter: Adapter
   ) throws -> Bool {
@@ -198,11 +195,13 @@ struct StackedParameter {
       stored.info.shape.dimensions == value.shape
     else { return false }
     let bytes = try OperandBytes.contents(of: value.operand, adapter)
-    for start in stride(from: 0, to: bytes.count, by: Self.pieceByteCount) {
-      let end = min(bytes.count, start + Self.pieceByteCount)
-      let piece = try stored.file.bytes(at: stored.offset + UInt64(start), count: end - start)
-      guard piece.elementsEqual(bytes[start..<end]) else { return false }
+    var rest = bytes[...]
+    var isSame = true
+    try unsafe TensorReader(stored).readTiles { _, tile in
+      isSame = unsafe rest.prefix(tile.count).elementsEqual(tile)
+      rest = rest.dropFirst(tile.count)
+      return isSame
     }
-    return true
+    return isSame
   }
 }

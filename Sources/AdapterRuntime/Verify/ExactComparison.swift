@@ -19,15 +19,13 @@ struct ExactComparison {
     let program = try view.exactProgram(of: adapted)
     let (grid, scratch) = (program.grid, TileScratch())
     for rows in grid.tiles(of: Self.blockCount) {
-      let base = try AdaptedRows.original(of: adapted, rows, grid)
-        .doubles(of: adapted.storedType)
+      let base: [Double] = try AdaptedRows.original(of: adapted, rows, grid)
+        .widened(from: adapted.storedType)
       var exact = base
       try unsafe exact.withUnsafeMutableBytesThrowing { values in
         try unsafe program.apply(to: values, rows: rows, scratch: scratch)
       }
-      let values = try found.bytes(
-        ofElements: rows.lowerBound * grid.columns, rows.count * grid.columns
-      ).doubles(of: found.info.type)
+      let values = try found.doubles(of: grid.elements(of: rows))
       add(values, exact, base)
     }
   }

@@ -66,9 +66,9 @@ struct TensorVerification: Sendable {
     let adapted = adapted.stored(as: found.info.type)
     let memory = ScratchMemory()
     var isIdentical = true
-    try unsafe forEachTile(of: adapted) { offset, tile in
+    try unsafe forEachTile(of: adapted) { elements, tile in
       let other = unsafe memory.bytes(count: tile.count)
-      try unsafe found.file.read(at: found.offset + UInt64(offset), into: other)
+      try unsafe found.read(elements, into: other)
       report(tile.count)
       isIdentical = unsafe tile.isEqual(to: UnsafeRawBufferPointer(other))
       return isIdentical
@@ -81,34 +81,23 @@ struct TensorVerification: Sendable {
     _ found: StoredTensor, from adapted: AdaptedTensor
   ) throws -> Int {
     var count = 0
-    try unsafe forEachTile(of: adapted) { offset, tile in
+    try unsafe forEachTile(of: adapted) { elements, tile in
       let ours = unsafe Array(tile)
-      let theirs = try found.file.bytes(at: found.offset + UInt64(offset), count: ours.count)
+      let theirs = try found.contents(of: elements)
       count += ours.differences(from: theirs, of: found.info.type).count
       return true
     }
     return count
   }
 
-  /// Calls `body` with the places and the bytes of the tiles of our merge, as long as it returns true.
+  /// Calls `body` with the elements and the bytes of the tiles of our merge, as long as it returns true.
   private func forEachTile(
     of adapted: AdaptedTensor,
-    _ body: (_ offset: Int, _ tile: UnsafeRawBufferPointer) throws -> Bool
+    _ body: (_ elements: Range<Int>, _ tile: UnsafeRawBufferPointer) throws -> Bool
   ) throws {
     let reader = TensorReader(adapted.info, try view.rows(of: adapted))
     try unsafe reader.readTiles { rows, tile in
-      try unsafe body(rows.lowerBound * reader.rowByteCount, tile)
-    }
-  }
-}
-
-extension [UInt8] {
-  /// The places of the elements that are not the same bytes; elements that are parts of bytes count by the byte.
-  func differences(from other: [UInt8], of type: ElementType) -> [Int] {
-    let width = Swift.max(1, type.bitWidth / 8)
-    return (0..<Swift.min(count, other.count) / width).filter { index in
-      let range = index * width..<(index + 1) * width
-      return self[range] != other[range]
+      try unsafe body(reader.elements(of: rows), tile)
     }
   }
 }

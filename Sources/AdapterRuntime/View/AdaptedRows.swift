@@ -45,9 +45,10 @@ struct AdaptedRows: Sendable {
   static func original(
     of tensor: AdaptedTensor, _ rows: Range<Int>, _ grid: TileGrid
   ) throws -> [UInt8] {
-    let bytes = grid.byteRange(of: rows, tensor.storedType)
-    guard let origin = tensor.origin else { return Array(repeating: 0, count: bytes.count) }
-    return try origin.file.bytes(at: origin.offset + UInt64(bytes.lowerBound), count: bytes.count)
+    guard let origin = tensor.origin else {
+      return Array(repeating: 0, count: grid.byteRange(of: rows, tensor.storedType).count)
+    }
+    return try origin.contents(of: grid.elements(of: rows))
   }
 
   /// Makes some of the tensor's bytes.
@@ -93,11 +94,11 @@ struct AdaptedRows: Sendable {
     _ isMeasured: Bool
   ) throws {
     let isInPlace = tensor.storedType == tensor.info.type
-    let range = grid.byteRange(of: rows, tensor.storedType)
-    let stored = unsafe isInPlace ? result : worker.stored.bytes(count: range.count)
+    let count = grid.byteRange(of: rows, tensor.storedType).count
+    let stored = unsafe isInPlace ? result : worker.stored.bytes(count: count)
     if let origin = tensor.origin {
-      let offset = origin.offset + UInt64(range.lowerBound)
-      try unsafe origin.file.read(at: offset, into: stored)
+      let elements = grid.elements(of: rows)
+      try unsafe origin.read(elements, into: stored)
     } else {
       unsafe stored.initializeMemory(as: UInt8.self, repeating: 0)
     }
@@ -153,6 +154,11 @@ final class TileMemory {
 }
 
 extension TileGrid {
+  /// Where rows are among the elements of a tensor.
+  func elements(of rows: Range<Int>) -> Range<Int> {
+    rows.lowerBound * columns..<rows.upperBound * columns
+  }
+
   /// Where rows are among the bytes of a tensor of this type.
   func byteRange(of rows: Range<Int>, _ type: ElementType) -> Range<Int> {
     let size = columns * type.bitWidth

@@ -74,11 +74,9 @@ private struct TensorPair: Sendable {
     let base = own.flatMap { $0.info.shape == some.info.shape ? $0 : nil }
     var sums = TileSums()
     for rows in grid.tiles(of: 1 << 16) {
-      let stored = try base?.bytes(
-        ofElements: rows.lowerBound * grid.columns, rows.count * grid.columns)
-      let values = stored?.doubles(of: base?.info.type ?? .f64)
-      try sums.add(
-        values ?? Array(repeating: 0, count: rows.count * grid.columns), sides, rows)
+      let elements = grid.elements(of: rows)
+      let stored = try base?.doubles(of: elements)
+      try sums.add(stored ?? Array(repeating: 0, count: elements.count), sides, rows)
     }
     // Of a tensor that gets another shape the base's own norm says nothing beside the new one's.
     let isResized = base == nil && own != nil
@@ -134,7 +132,8 @@ extension AdaptedCheckpoint {
     guard program.needsMeasuring else { return program }
     let grid = program.grid
     try program.measure(tiles: grid.tiles(of: 1 << 16)) { rows in
-      let values = try AdaptedRows.original(of: tensor, rows, grid).doubles(of: tensor.storedType)
+      let values: [Double] = try AdaptedRows.original(of: tensor, rows, grid)
+        .widened(from: tensor.storedType)
       return unsafe values.withUnsafeBytes { unsafe Array($0) }
     }
     return program

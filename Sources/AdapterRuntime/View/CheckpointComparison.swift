@@ -89,20 +89,16 @@ private struct ComparisonPass {
   }
 
   mutating func run(_ report: (Int) -> Void) throws {
-    let count = left.info.shape.count
     guard left.info.type == right.info.type || isFloat else {
       // Another type of number: all of it is another tensor.
-      changedCount = count
+      changedCount = left.info.shape.count
       return report(left.info.byteCount)
     }
-    for start in stride(from: 0, to: count, by: Self.blockCount) {
-      let length = min(Self.blockCount, count - start)
-      let (mine, theirs) = (
-        try left.bytes(ofElements: start, length), try right.bytes(ofElements: start, length)
-      )
+    for elements in left.runs(of: Self.blockCount) {
+      let (mine, theirs) = (try left.contents(of: elements), try right.contents(of: elements))
       report(mine.count)
       if isFloat {
-        add(mine, theirs, length)
+        add(mine, theirs, elements.count)
       } else if mine != theirs {
         changedCount += mine.differences(from: theirs, of: left.info.type).count
       }
@@ -110,12 +106,12 @@ private struct ComparisonPass {
   }
 
   private mutating func add(_ mine: [UInt8], _ theirs: [UInt8], _ count: Int) {
-    let x = mine.doubles(of: left.info.type)
+    let x: [Double] = mine.widened(from: left.info.type)
     if mine == theirs, left.info.type == right.info.type {
       unsafe x.withUnsafeBufferPointer { x in unsafe sums.add(x, x) }
       return
     }
-    let y = theirs.doubles(of: right.info.type)
+    let y: [Double] = theirs.widened(from: right.info.type)
     for index in 0..<count where x[index].bitPattern != y[index].bitPattern {
       changedCount += 1
       largest = max(largest, abs(x[index] - y[index]))
@@ -123,41 +119,5 @@ private struct ComparisonPass {
     unsafe x.withUnsafeBufferPointer { x in
       unsafe y.withUnsafeBufferPointer { y in unsafe sums.add(x, y) }
     }
-  }
-}
-
-extension StoredTensor {
-  /// Where some elements are among its bytes.
-  private func place(_ first: Int, _ count: Int) -> Range<Int> {
-    first * info.type.bitWidth / 8..<(first + count) * info.type.bitWidth / 8
-  }
-
-  /// The bytes of some elements.
-  func bytes(ofElements first: Int, _ count: Int) throws(StorageError) -> [UInt8] {
-    let place = place(first, count)
-    return try file.bytes(at: offset + UInt64(place.lowerBound), count: place.count)
-  }
-
-  /// The same, in memory that is used again.
-  func bytes(
-    ofElements first: Int, _ count: Int, in memory: ScratchMemory
-  ) throws(StorageError) -> UnsafeRawBufferPointer {
-    let place = place(first, count)
-    let bytes = unsafe memory.bytes(count: place.count)
-    try unsafe file.read(at: offset + UInt64(place.lowerBound), into: bytes)
-    return UnsafeRawBufferPointer(bytes)
-  }
-}
-
-extension [UInt8] {
-  /// Elements of a float type, widened.
-  func doubles(of type: ElementType) -> [Double] {
-    var result = [Double](repeating: 0, count: count * 8 / type.bitWidth)
-    unsafe withUnsafeBytes { stored in
-      unsafe result.withUnsafeMutableBufferPointer {
-        unsafe Double.widen(stored, of: type, into: $0)
-      }
-    }
-    return result
   }
 }

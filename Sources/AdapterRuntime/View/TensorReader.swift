@@ -62,6 +62,12 @@ public struct TensorReader: Sendable {
     return contents
   }
 
+  /// Where rows are among the elements.
+  func elements(of rows: Range<Int>) -> Range<Int> {
+    let count = rowCount == 0 ? 0 : info.shape.count / rowCount
+    return rows.lowerBound * count..<rows.upperBound * count
+  }
+
   /// Calls `body` with one run of rows after the other, from the first to the last.
   ///
   /// - Parameter body: takes rows and their bytes, which are valid during the call only.
@@ -121,12 +127,13 @@ public struct TensorReader: Sendable {
       rows.lowerBound >= 0 && rows.upperBound <= rowCount && count == rows.count * rowByteCount,
       "rows or memory out of bounds")
     guard count > 0 else { return }
-    let start = rows.lowerBound * rowByteCount
     switch source {
     case .stored(let stored):
-      try unsafe stored.file.read(at: stored.offset + UInt64(start), into: memory)
-    case .adapted(let adapted):
-      try unsafe adapted.read(start..<start + count, into: memory, worker)
+      let elements = elements(of: rows)
+      try unsafe stored.read(elements, into: memory)
+    case .adapted(let update):
+      let start = rows.lowerBound * rowByteCount
+      try unsafe update.read(start..<start + count, into: memory, worker)
     }
   }
 }

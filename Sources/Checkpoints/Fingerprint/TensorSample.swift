@@ -29,19 +29,17 @@ public struct TensorSample: Sendable, Hashable {
   /// - Throws: `CheckpointError.storage` where the file cannot be read.
   package init(_ tensor: StoredTensor, as shape: Shape) throws(CheckpointError) {
     info = TensorInfo(name: tensor.info.name, type: tensor.info.type, shape: shape)
-    let width = tensor.info.type.bitWidth
-    let ranges = Self.ranges(count: shape.count).map {
-      $0.lowerBound * width / 8..<$0.upperBound * width / 8
-    }
-    var sampled = [UInt8](repeating: 0, count: ranges.reduce(0) { $0 + $1.count })
+    let ranges = Self.ranges(count: shape.count)
+    var sampled = [UInt8](
+      repeating: 0, count: ranges.reduce(0) { $0 + tensor.byteCount(of: $1) })
     try storing { () throws(StorageError) in
       try unsafe sampled.withUnsafeMutableBytesThrowing { buffer throws(StorageError) in
         var filled = 0
         for range in ranges {
-          try unsafe tensor.file.read(
-            at: tensor.offset + UInt64(range.lowerBound),
-            into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled..<filled + range.count]))
-          filled += range.count
+          let count = tensor.byteCount(of: range)
+          try unsafe tensor.read(
+            range, into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled..<filled + count]))
+          filled += count
         }
       }
     }
