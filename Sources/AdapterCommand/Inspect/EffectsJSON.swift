@@ -56,7 +56,7 @@ enum EffectsJSON {
     }
   }
 
-  static func encode(_ change: InspectedAdapter.BaseChange, _ writer: inout JSONWriter) {
+  static func encode(_ change: InspectedAdapter.BaseEffect, _ writer: inout JSONWriter) {
     writer.key("on_base")
     writer.object { writer in
       writer.member("path", change.path.string)

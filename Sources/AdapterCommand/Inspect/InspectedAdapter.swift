@@ -13,7 +13,7 @@ struct InspectedAdapter {
   /// What its values show; nil where only the manifest was to be read.
   let values: Values?
   /// What it changes in a base; nil where none was given.
-  let change: BaseChange?
+  let change: BaseEffect?
 
   /// What the values of an adapter show without a base.
   struct Values {
@@ -24,7 +24,7 @@ struct InspectedAdapter {
   }
 
   /// What an adapter changes in one base.
-  struct BaseChange {
+  struct BaseEffect {
     let path: FilePath
     let verdict: BaseVerdict
     let measurement: ChangeMeasurement
@@ -41,7 +41,7 @@ struct InspectedAdapter {
 
   /// Looks at all values, and at the base where there is one.
   init(
-    _ adapter: Adapter, _ change: BaseChange?, _ progress: ProgressChoice
+    _ adapter: Adapter, _ change: BaseEffect?, _ progress: ProgressChoice
   ) throws {
     inspection = try Inspection(adapter)
     self.change = change
@@ -67,7 +67,7 @@ struct InspectedAdapter {
   }
 }
 
-extension InspectedAdapter.BaseChange {
+extension InspectedAdapter.BaseEffect {
   /// Measures an adapter on a base.
   ///
   /// - Throws: `Failure` where it cannot be applied to this base.

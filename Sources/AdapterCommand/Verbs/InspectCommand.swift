@@ -106,12 +106,12 @@ struct InspectCommand: ParsableCommand {
   private func inspect(
     _ adapter: Adapter, _ reference: AdapterReference
   ) throws(Failure) -> InspectedAdapter {
-    var change: InspectedAdapter.BaseChange?
+    var change: InspectedAdapter.BaseEffect?
     if let base, adapter.onWeights.operations.isEmpty {
       Terminal.report(
         "note", "\(adapter.name) acts at run time only: it changes nothing of \(base)")
     } else if let base {
-      change = try InspectedAdapter.BaseChange(
+      change = try InspectedAdapter.BaseEffect(
         of: adapter, at: reference.path, on: base, binding.choices, progressOptions.progress)
     }
     do {

@@ -67,7 +67,7 @@ public struct BiasExtraction: Sendable {
         left.append(tensor.info.name)
         continue
       }
-      let change = try BiasChange(before, tensor, holdsValue: options.holdsValues)
+      let change = try ExtractedBias(before, tensor, holdsValue: options.holdsValues)
       operations.append(try change.operation())
       tensors.append(change.tensor)
       forms.append((tensor.info.name, change.form))
@@ -121,7 +121,7 @@ public struct BiasExtraction: Sendable {
 }
 
 /// The change of one bias, in the first form that restores it.
-private struct BiasChange {
+private struct ExtractedBias {
   let name: Name
   let form: BiasExtraction.Form
   let tensor: TensorContents
