@@ -1,5 +1,6 @@
-// Linux calls that the C library's headers show only with _GNU_SOURCE, which Swift's module of
-// them does not define.
+// What Swift lacks: hints for the processor, stores past the caches, and calls of Linux that the C library's headers
+// show only with _GNU_SOURCE, which Swift's module of them does not define.
+
 // Tells the processor that a cache line will be read soon. It may lie anywhere.
 static inline void platform_prefetch(const void *address) { __builtin_prefetch(address); }
 
@@ -80,17 +81,19 @@ static inline void platform_keep_little_freed_memory(void) {
 #if defined(__linux__)
 #include <fcntl.h>
 #include <stddef.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
-// O_DIRECT, which the processors do not agree upon.
-#if defined(__aarch64__) || defined(__arm__)
-enum { platform_open_direct = 0200000 };
+// O_DIRECT, upon which the processors do not agree.
+#if defined(O_DIRECT)
+enum { platform_open_direct = O_DIRECT };
 #else
-enum { platform_open_direct = 040000 };
+enum { platform_open_direct = __O_DIRECT };
 #endif
 
-// What the file system of an open file is called in <linux/magic.h>; 0 where that cannot be told.
+// The file system of an open file, by its number in <linux/magic.h>; 0 where that cannot be told.
 static inline unsigned long platform_file_system(int file) {
   struct statfs status;
   return fstatfs(file, &status) == 0 ? (unsigned long)status.f_type : 0;
@@ -99,7 +102,19 @@ static inline unsigned long platform_file_system(int file) {
 ssize_t copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, size_t count,
                         unsigned flags);
 int sync_file_range(int file, off_t offset, off_t count, unsigned flags);
+int fallocate(int file, int mode, off_t offset, off_t length);
+
+// renameat2, which musl has since 1.2.6 only.
+#if defined(__GLIBC__)
 int renameat2(int old_folder, const char *old_path, int new_folder, const char *new_path,
               unsigned flags);
-int fallocate(int file, int mode, off_t offset, off_t length);
+#endif
+
+static inline int platform_rename(const char *old_path, const char *new_path, unsigned flags) {
+#if defined(__GLIBC__)
+  return renameat2(AT_FDCWD, old_path, AT_FDCWD, new_path, flags);
+#else
+  return (int)syscall(SYS_renameat2, AT_FDCWD, old_path, AT_FDCWD, new_path, flags);
+#endif
+}
 #endif

@@ -1,8 +1,11 @@
-// The calls of the C library that swift-system does not offer, each in one place.
+// The calls of the C library that swift-system does not offer, each in one place, and what stands for those of Linux
+// where it is another system.
 internal import CPlatform
 
 #if canImport(Glibc)
   internal import Glibc
+#elseif canImport(Musl)
+  internal import Musl
 #else
   internal import Darwin
 #endif
@@ -20,7 +23,8 @@ package struct FileStatus: Hashable, Sendable {
   package let isLink: Bool
 
   fileprivate init(_ status: stat) {
-    device = UInt64(status.st_dev)
+    // A signed number on Darwin.
+    device = UInt64(truncatingIfNeeded: status.st_dev)
     inode = UInt64(status.st_ino)
     size = UInt64(max(status.st_size, 0))
     #if canImport(Darwin)
@@ -74,18 +78,24 @@ private func retrying(_ call: () -> Int32) -> Int32 {
 
 /// The C library's file calls, with the operation and the path in their errors.
 package enum Platform {
+  /// Waits until the bytes are on the disk.
   package static func synchronise(
     _ descriptor: FileDescriptor, path: FilePath
   ) throws(StorageError) {
+    #if canImport(Darwin)
+      // There `fsync` ends when the disk has the bytes in its own cache. Some file systems cannot do more.
+      if retrying({ fcntl(descriptor.rawValue, F_FULLFSYNC) }) == 0 { return }
+    #endif
     guard retrying({ fsync(descriptor.rawValue) }) == 0 else {
       throw .system(operation: "write", path: path, code: lastError)
     }
   }
 
-  /// Begins to write dirty pages back without waiting for it, where the system can.
+  /// Begins to write dirty pages back without waiting for it, where the system can: Darwin cannot.
   package static func beginWriteback(_ descriptor: FileDescriptor, at offset: Int, count: Int) {
-    #if os(Linux)
-      _ = sync_file_range(descriptor.rawValue, offset, count, 2 /* SYNC_FILE_RANGE_WRITE */)
+    #if !canImport(Darwin)
+      _ = sync_file_range(
+        descriptor.rawValue, off_t(offset), off_t(count), 2 /* SYNC_FILE_RANGE_WRITE */)
     #endif
   }
 
@@ -94,21 +104,29 @@ package enum Platform {
   package static func allocate(
     _ descriptor: FileDescriptor, size: UInt64, path: FilePath
   ) throws(StorageError) {
-    guard let length = Int(exactly: size) else {
+    guard let length = off_t(exactly: size) else {
       throw .system(operation: "write", path: path, code: .fileTooLarge)
     }
-    #if os(Linux)
-      if length > 0 {
-        if retrying({ fallocate(descriptor.rawValue, 0, 0, length) }) == 0 { return }
-        let code = lastError
-        guard [.notSupportedOnSocket, .notSupported, .noFunction].contains(code) else {
-          throw .system(operation: "write", path: path, code: code)
-        }
-      }
-    #endif
+    if length > 0, claimBlocks(descriptor, length) != 0 {
+      let code = lastError
+      guard [.notSupportedOnSocket, .notSupported, .noFunction, .invalidArgument].contains(code)
+      else { throw .system(operation: "write", path: path, code: code) }
+    }
     guard retrying({ ftruncate(descriptor.rawValue, length) }) == 0 else {
       throw .system(operation: "write", path: path, code: lastError)
     }
+  }
+
+  private static func claimBlocks(_ descriptor: FileDescriptor, _ length: off_t) -> Int32 {
+    #if canImport(Darwin)
+      // From the end of the blocks that the file has, which are none; its length stays what it is.
+      var blocks = fstore_t(
+        fst_flags: UInt32(F_ALLOCATEALL), fst_posmode: F_PEOFPOSMODE, fst_offset: 0,
+        fst_length: length, fst_bytesalloc: 0)
+      return retrying { unsafe fcntl(descriptor.rawValue, F_PREALLOCATE, &blocks) }
+    #else
+      return retrying { fallocate(descriptor.rawValue, 0, 0, length) }
+    #endif
   }
 
   /// What a rename does with a target that is there.
@@ -150,43 +168,51 @@ package enum Platform {
     }
   }
 
-  /// Copies up to `count` bytes inside the kernel; nil where the two files do not allow that.
+  /// Copies up to `count` bytes inside the kernel; nil where the two files do not allow that, and on Darwin, which
+  /// clones whole files only.
   package static func copyRange(
     from source: FileDescriptor, at sourceOffset: UInt64, to target: FileDescriptor,
     at targetOffset: UInt64, count: Int
   ) -> Int? {
-    #if os(Linux)
-      var (from, to) = (Int(sourceOffset), Int(targetOffset))
+    #if canImport(Darwin)
+      return nil
+    #else
+      var (from, to) = (off_t(sourceOffset), off_t(targetOffset))
       let copied = unsafe copy_file_range(source.rawValue, &from, target.rawValue, &to, count, 0)
       return copied > 0 ? copied : nil
-    #else
-      return nil
     #endif
   }
 
   /// Whether the file system of an open file copies between its files without moving bytes through this machine's
   /// memory: it shares them, or its server copies.
   static func copiesByItself(_ descriptor: FileDescriptor) -> Bool {
-    #if os(Linux)
+    #if canImport(Darwin)
+      return false
+    #else
       // Btrfs, XFS, bcachefs, OCFS2; NFS, Ceph, CIFS, SMB2.
       let kinds: Set<UInt> = [
         0x9123_683E, 0x5846_5342, 0xCA45_1A4E, 0x7461_636F, 0x6969, 0xC3_6400, 0xFF53_4D42,
         0xFE53_4D42,
       ]
       return kinds.contains(platform_file_system(descriptor.rawValue))
-    #else
-      return false
     #endif
   }
 
   /// Opens a file for writing past the page cache, in aligned blocks; nil where the system cannot do that.
   static func openPastCache(_ path: FilePath) -> FileDescriptor? {
-    #if os(Linux)
+    #if canImport(Darwin)
+      guard let file = try? FileDescriptor.open(path, .writeOnly, options: [.closeOnExec]) else {
+        return nil
+      }
+      guard fcntl(file.rawValue, F_NOCACHE, 1) == 0 else {
+        try? file.close()
+        return nil
+      }
+      return file
+    #else
       let flags = Int32(platform_open_direct)
       return try? FileDescriptor.open(
         path, .writeOnly, options: [.closeOnExec, .init(rawValue: flags)])
-    #else
-      return nil
     #endif
   }
 
@@ -203,7 +229,10 @@ package enum Platform {
     var names: [String] = []
     while let entry = unsafe readdir(folder) {
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { field in
-        unsafe field.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+        let capacity = MemoryLayout.size(ofValue: unsafe field.pointee)
+        return unsafe field.withMemoryRebound(to: CChar.self, capacity: capacity) {
+          unsafe String(cString: $0)
+        }
       }
       if name != ".", name != ".." { names.append(name) }
     }
@@ -220,11 +249,12 @@ package enum Platform {
 
   package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
-  /// Asks for large pages for memory that is read again and again from end to end, where the system has them.
+  /// Asks for large pages for memory that is read again and again from end to end, where the system has them and
+  /// does not choose by itself, as Darwin does.
   static func preferLargePages(_ memory: UnsafeMutableRawBufferPointer) {
-    #if os(Linux)
+    #if !canImport(Darwin)
       // No more than a wish: without them everything works, a little slower.
-      _ = unsafe madvise(memory.baseAddress, memory.count, 14)
+      _ = unsafe madvise(memory.baseAddress, memory.count, 14 /* MADV_HUGEPAGE */)
     #endif
   }
 
@@ -244,15 +274,7 @@ package enum Platform {
   private static func renameCall(
     _ old: UnsafePointer<CChar>, _ new: UnsafePointer<CChar>, _ collision: Collision
   ) -> Int32 {
-    #if canImport(Glibc)
-      let flags: UInt32 =
-        switch collision {
-        case .replace: 0
-        case .refuse: 1  // RENAME_NOREPLACE
-        case .exchange: 2  // RENAME_EXCHANGE
-        }
-      return unsafe renameat2(AT_FDCWD, old, AT_FDCWD, new, flags)
-    #else
+    #if canImport(Darwin)
       let flags: UInt32 =
         switch collision {
         case .replace: 0
@@ -260,6 +282,14 @@ package enum Platform {
         case .exchange: UInt32(RENAME_SWAP)
         }
       return unsafe renamex_np(old, new, flags)
+    #else
+      let flags: UInt32 =
+        switch collision {
+        case .replace: 0
+        case .refuse: 1  // RENAME_NOREPLACE
+        case .exchange: 2  // RENAME_EXCHANGE
+        }
+      return unsafe platform_rename(old, new, flags)
     #endif
   }
 }

@@ -3,25 +3,6 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// The command's own help.
-enum Help {
-  /// The names of all commands.
-  static var subcommands: [String] {
-    get throws { try text(nil).matches(of: /(?m)^  ([a-z]+) {2,}[A-Z]/).map { String($0.1) } }
-  }
-
-  /// The help of a command, or of all.
-  static func text(_ subcommand: String?) throws -> String {
-    try Command.shell("adapter help \(subcommand ?? "")", in: Repository.root).output
-  }
-
-  /// The lines of a help that one can type.
-  static func examples(_ text: String) -> [String] {
-    text.split(separator: "\n").filter { $0.contains(/^  ([a-z]+ .*\| )?adapter [a-z]/) }
-      .map { String($0.dropFirst(2)) }
-  }
-}
-
 /// The help texts are in Tests/Transcripts/help.txt; this is about what they promise.
 @Suite struct HelpTests {
   @Test func everyHelpFits80Columns() throws {
@@ -60,7 +41,6 @@ enum Help {
     }
   }
 
-  /// A folder with everything that the examples name, for one small base with biases.
   /// A model that can be run, and adapters for it.
   private static let speakingModel = """
     rm -rf path/to/model *.adp
@@ -69,6 +49,7 @@ enum Help {
     adapter convert '\(Repository.fixtures)/speaking/prompt' -o prompt.adp
     """
 
+  /// A folder with everything that the examples name, for one small base with biases.
   private func sampleFolder() throws -> TemporaryFolder {
     let folder = try TemporaryFolder()
     let lines = """

@@ -75,8 +75,7 @@ private let digest = String(repeating: "0", count: 64)
   }
 
   /// Many small tensors share a chunk, which is decoded once.
-  @Test(.timeLimit(.minutes(1)))
-  func tensorsThatShareAChunkAreReadInOnePass() throws {
+  @Test func tensorsThatShareAChunkAreReadInOnePass() throws {
     let sink = MemorySink()
     var writer = try AdapterWriter(to: sink)
     var record = AdapterRecord(name: "a", method: "m")

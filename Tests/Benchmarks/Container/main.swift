@@ -13,10 +13,12 @@ import Storage
 import StrictJSON
 import SystemPackage
 
-#if canImport(Musl)
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
   import Musl
 #else
-  import Glibc
+  import Darwin
 #endif
 
 let arguments = CommandLine.arguments.dropFirst()
@@ -31,9 +33,14 @@ final class Nowhere: ByteSink {
 func forget(_ path: FilePath) throws {
   let file = try FileDescriptor.open(path, .readOnly)
   try file.closeAfter {
-    guard fsync(file.rawValue) == 0,
-      posix_fadvise(file.rawValue, 0, 0, POSIX_FADV_DONTNEED) == 0
-    else { fatalError("the file stays in the page cache") }
+    #if canImport(Darwin)
+      let isForgotten = false
+    #else
+      let isForgotten =
+        fsync(file.rawValue) == 0
+        && posix_fadvise(file.rawValue, 0, 0, POSIX_FADV_DONTNEED) == 0
+    #endif
+    guard isForgotten else { fatalError("the file stays in the page cache") }
   }
 }
 
