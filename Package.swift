@@ -130,7 +130,10 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "OperationsTests",
-      dependencies: ["Operations", "Storage", "TestSupport"],
+      dependencies: [
+        "AdapterInterop", "AdapterRuntime", "Checkpoints", "Operations", "Storage", "StrictJSON",
+        "TestSupport",
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "AdapterInsightTests",

@@ -7,8 +7,9 @@ import Testing
 private struct Page {
   static let names = ["ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
   /// Words that stand for a name of the reader's own.
-  private static let placeholder =
+  private static var placeholder: Regex<(Substring, Substring?)> {
     #/\b(NAME|FORMAT|TARGET|SECONDS)\b|NAMECommand|NAMETests/#
+  }
 
   let text: String
 
