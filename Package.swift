@@ -53,12 +53,14 @@ let package = Package(
     .target(
       name: "Operations",
       dependencies: [
-        "AdapterFormat", "Storage", "StrictJSON", "COpenBLAS", "CPlatform", system,
+        "AdapterFormat", "Storage", "StrictJSON", "CPlatform", system,
+        // Apple's systems have Accelerate.
+        .target(name: "COpenBLAS", condition: .when(platforms: [.linux])),
       ],
       swiftSettings: settings),
     .target(
       name: "AdapterInsight",
-      dependencies: ["Operations", "AdapterFormat", "Storage", "StrictJSON", "COpenBLAS"],
+      dependencies: ["Operations", "AdapterFormat", "Storage", "StrictJSON"],
       swiftSettings: settings),
     .target(
       name: "AdapterRuntime",

@@ -1,4 +1,8 @@
-internal import COpenBLAS
+#if canImport(Darwin)
+  internal import Accelerate
+#else
+  internal import COpenBLAS
+#endif
 
 /// A matrix in F64, by columns as LAPACK wants it.
 package struct DenseMatrix: Sendable {

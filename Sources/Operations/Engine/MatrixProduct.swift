@@ -1,4 +1,8 @@
-internal import COpenBLAS
+#if canImport(Darwin)
+  internal import Accelerate
+#else
+  internal import COpenBLAS
+#endif
 
 /// The shapes of C ← scale · op(A) · op(B) + C, all row-major.
 package struct MatrixProduct: Sendable {
@@ -28,10 +32,14 @@ package struct MatrixProduct: Sendable {
   }
 }
 
-/// OpenBLAS uses the calling thread only: the parallelism is ours, over tiles.
-private let oneThread: Void = openblas_set_num_threads(1)
+/// BLAS uses the calling thread only: the parallelism is ours, over tiles.
+#if canImport(Darwin)
+  private let oneThread: Void = { _ = BLASSetThreading(BLAS_THREADING_SINGLE_THREADED) }()
+#else
+  private let oneThread: Void = openblas_set_num_threads(1)
+#endif
 
-/// Before the first call of OpenBLAS.
+/// Before the first call of BLAS.
 func limitThreads() { _ = oneThread }
 
 extension Float {

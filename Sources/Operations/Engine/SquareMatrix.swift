@@ -1,4 +1,8 @@
-internal import COpenBLAS
+#if canImport(Darwin)
+  internal import Accelerate
+#else
+  internal import COpenBLAS
+#endif
 
 /// A small square matrix in F64: the generator of a rotation.
 struct SquareMatrix {
