@@ -138,14 +138,18 @@ public struct AdapterWriter {
 
   /// Writes manifest and footer.
   ///
-  /// - Throws: `FormatError` where what was written breaks a rule of the format: the writer runs the
-  ///   reader's checks on its own manifest.
+  /// - Throws: `FormatError` where what was written breaks a rule of the format: the manifest is held against the
+  ///   rules that a reader holds it against.
   /// - Returns: the manifest digest.
   @discardableResult
   public mutating func finish(
     generator: String, metadata: [Manifest.MetadataEntry] = [], base: BaseRecord? = nil
   ) throws(FormatError) -> Digest {
-    try finish(manifest: manifest(generator: generator, metadata: metadata, base: base).text)
+    let manifest = manifest(generator: generator, metadata: metadata, base: base)
+    let text = manifest.text
+    try Manifest.checkProfile(of: text)
+    try manifest.check()
+    return try finish(manifest, text)
   }
 
   /// The manifest of what was written so far.
@@ -160,15 +164,21 @@ public struct AdapterWriter {
   /// - Throws: as the other `finish`: the text is checked as a reader checks it.
   @discardableResult
   package mutating func finish(manifest text: [UInt8]) throws(FormatError) -> Digest {
+    try finish(Manifest(text: text), text)
+  }
+
+  private mutating func finish(
+    _ manifest: Manifest, _ text: [UInt8]
+  ) throws(FormatError) -> Digest {
     var frame = try compressed(text)
     do throws(FormatError) {
-      try check(text, in: frame)
+      try check(manifest, text, in: frame)
     } catch {
       guard case .limit = error else { throw error }
       // The limits count the file's bytes: what a longer file may stand for, this one may as well,
       // with its manifest as it is.
       frame = Frame.stored(text)
-      try check(text, in: frame)
+      try check(manifest, text, in: frame)
     }
     let footer = Envelope.Footer(
       offset: offset, stored: UInt64(frame.count), decoded: UInt64(text.count))
@@ -178,13 +188,15 @@ public struct AdapterWriter {
     return digest
   }
 
-  /// Runs the reader's checks on the file that a manifest's frame would complete.
-  private func check(_ text: [UInt8], in frame: [UInt8]) throws(FormatError) {
+  /// Holds a manifest against the rules that depend on the file which its frame would complete.
+  private func check(
+    _ manifest: Manifest, _ text: [UInt8], in frame: [UInt8]
+  ) throws(FormatError) {
     let length = offset + UInt64(frame.count + Envelope.footerByteCount)
     guard UInt64(text.count) <= Limits.manifestBytes(fileLength: length) else {
       throw .limit("a manifest of \(text.count) bytes in a file of \(length)")
     }
-    _ = try Manifest(text: text, payloadEnd: offset, fileLength: length)
+    try manifest.checkPlaces(payloadEnd: offset, fileLength: length)
   }
 
   private func compressed(_ text: [UInt8]) throws(FormatError) -> [UInt8] {

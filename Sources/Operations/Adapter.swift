@@ -194,16 +194,18 @@ extension Adapter {
   ///
   /// - Throws: `FormatError` of the rule that is broken.
   package func checkExpressible() throws(FormatError) {
-    for record in try Manifest(unpacked: try manifestText()).adapters {
-      try record.check(against: tensors)
-    }
+    let manifest = manifest
+    try manifest.check(.unpacked)
+    for record in manifest.adapters { try record.check(against: tensors) }
   }
 
   /// The manifest of a file of it alone, without streams.
   ///
   /// - Throws: `FormatError` where it cannot be written down.
-  package func manifestText() throws(FormatError) -> [UInt8] {
-    Manifest(generator: nil, metadata: [], base: base, adapters: [record]).text
+  package func manifestText() throws(FormatError) -> [UInt8] { manifest.text }
+
+  private var manifest: Manifest {
+    Manifest(generator: nil, metadata: [], base: base, adapters: [record])
   }
 
   /// As the manifest lists it, without streams.

@@ -85,6 +85,15 @@ public enum JSONValue: Hashable, Sendable {
     }
   }
 
+  /// How many values it is made of: itself, its elements or members, and theirs.
+  package var count: Int {
+    switch self {
+    case .array(let values): values.reduce(1) { $0 + $1.count }
+    case .object(let members): members.reduce(1) { $0 + $1.value.count }
+    case .null, .boolean, .integer, .number, .string: 1
+    }
+  }
+
   /// Whether it is null, false, or an empty string, array or object.
   public var isEmpty: Bool {
     switch self {

@@ -1,4 +1,4 @@
-package import Storage
+internal import Storage
 public import StrictJSON
 
 /// One adapter of a file, as its manifest lists it (Spec/adp-v1.md, section 5).
@@ -61,8 +61,8 @@ public struct AdapterRecord: Sendable, Hashable {
     self.init(name: "", method: "")
     while let key = try fields.next(&reader) {
       switch key {
-      case "name": name = try Self.checkedAdapterName(try fields.string(&reader))
-      case "method": method = try Self.checkedMethod(try fields.string(&reader))
+      case "name": name = try fields.name(&reader)
+      case "method": method = try fields.string(&reader)
       case "inert":
         inert = try parseArray(&reader) { reader throws(FormatError) in
           try InertTensor(parsing: &reader)
@@ -87,14 +87,12 @@ public struct AdapterRecord: Sendable, Hashable {
     self.name = try fields.require(name, "name")
     self.method = try fields.require(method, "method")
     self.operations = try fields.require(operations, "operations")
-    if form == .unpacked {
-      self.streams = streams ?? []
-      try checkOpaqueParts()
-    } else {
-      self.streams = try fields.require(streams, "streams")
-      try checkAccounting()
-      try checkFiles()
-    }
+    self.streams =
+      switch form {
+      case .packed: try fields.require(streams, "streams")
+      case .unpacked: streams ?? []
+      }
+    try checkWhole(form)
   }
 
   func encode(into writer: inout JSONWriter) {
@@ -126,145 +124,6 @@ public struct AdapterRecord: Sendable, Hashable {
   }
 }
 
-// MARK: - Rules
-
-extension AdapterRecord {
-  /// [NAM-2].
-  package static func checkedAdapterName(_ text: String) throws(FormatError) -> Name {
-    let isPlain = text.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"),
-        UInt8(ascii: "."):
-        true
-      default: false
-      }
-    }
-    guard (1...Limits.adapterNameBytes).contains(text.utf8.count), isPlain,
-      text.utf8.first != UInt8(ascii: ".")
-    else {
-      throw .manifest("\(text.debugDescription) is no adapter name")
-    }
-    return Name(text)
-  }
-
-  private static func checkedMethod(_ text: String) throws(FormatError) -> String {
-    let isPlain = text.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-        UInt8(ascii: "_"):
-        true
-      default: false
-      }
-    }
-    guard (1...64).contains(text.utf8.count), isPlain else {
-      throw .manifest("\(text.debugDescription) is no method name")
-    }
-    return text
-  }
-
-  /// Every tensor is used, inert or a file, and every name is a tensor's ([MAN-2], [MAN-4],
-  /// [MAN-5], [OPS-1]).
-  private func checkAccounting() throws(FormatError) {
-    let tensors = streams.flatMap(\.tensors)
-    var places: [Name: Int] = [:]
-    places.reserveCapacity(tensors.count)
-    for (place, tensor) in tensors.enumerated()
-    where places.updateValue(place, forKey: tensor.name) != nil {
-      throw .manifest("two tensors are called \(tensor.name)")
-    }
-    var isUsed = tensors.map { _ in false }
-    for operation in operations {
-      for role in operation.tensors {
-        guard let place = places[role.operand.tensor] else {
-          throw unknownTensor(role.operand.tensor)
-        }
-        try role.operand.checkWindow(in: tensors[place].shape)
-        isUsed[place] = true
-      }
-    }
-    for file in files {
-      guard let tensor = file.tensor else { continue }
-      guard let place = places[tensor] else { throw unknownTensor(tensor) }
-      isUsed[place] = true
-    }
-    var isInert = tensors.map { _ in false }
-    for entry in inert {
-      guard let place = places[entry.tensor] else { throw unknownTensor(entry.tensor) }
-      try Operand(entry.tensor, window: entry.window).checkWindow(in: tensors[place].shape)
-      guard entry.window != nil || !isUsed[place] else {
-        throw .manifest("tensor \(entry.tensor) is used, and listed as inert")
-      }
-      if entry.window == nil { isInert[place] = true }
-    }
-    for name in nonfinite ?? [] where places[name] == nil { throw unknownTensor(name) }
-    for (place, tensor) in tensors.enumerated() where !isUsed[place] && !isInert[place] {
-      throw .manifest("tensor \(tensor.name) is neither used nor listed as inert")
-    }
-  }
-
-  /// [FLD-4]: the streams of a folder's manifest are those that this version cannot decode, and
-  /// `nonfinite` names tensors of theirs.
-  private func checkOpaqueParts() throws(FormatError) {
-    for stream in streams where !stream.isOpaque {
-      throw .manifest("a stream of adapter \(name) is not opaque: packing makes it of the tensors")
-    }
-    let opaque = Set(streams.flatMap(\.tensors).map(\.name))
-    for tensor in nonfinite ?? [] where !opaque.contains(tensor) {
-      throw .manifest("\"nonfinite\" names \(tensor): packing finds that out")
-    }
-  }
-
-  /// Holds the record of a folder against the tensors beside it: the rules of the names, of section 5
-  /// and of 8, without the digests, which are not known yet.
-  package func check(against tensors: [TensorInfo]) throws(FormatError) {
-    var complete = self
-    complete.streams += try StreamRecord.planned(tensors)
-    try complete.checkAccounting()
-  }
-
-  /// Checks the names and shapes that tensors of a file must have.
-  package static func checkTensors(_ tensors: [TensorInfo]) throws(FormatError) {
-    _ = try StreamRecord.planned(tensors)
-  }
-
-  /// Tensors of all streams.
-  package var tensorCount: Int { streams.reduce(0) { $0 + $1.tensors.count } }
-
-  /// Whether it has streams that this version cannot decode, and these have bytes.
-  package var hasOpaqueBytes: Bool {
-    streams.contains { $0.isOpaque && $0.storedByteCount > 0 }
-  }
-
-  /// Gives the chunks of all streams their places in a run of bytes of their own. Their sizes must be
-  /// known to sum up to what is there.
-  package mutating func placeStreams() {
-    var offset: UInt64 = 0
-    for index in streams.indices { offset = streams[index].place(at: offset).partialValue }
-  }
-
-  /// [MAN-9].
-  private func checkFiles() throws(FormatError) {
-    guard !files.isEmpty else { return }
-    var tensors: [Name: (type: ElementType?, record: TensorRecord)] = [:]
-    for stream in streams where !stream.isOpaque {
-      for tensor in stream.tensors { tensors[tensor.name] = (stream.type, tensor) }
-    }
-    var paths = Set<Name>()
-    for file in files {
-      guard paths.insert(file.path).inserted else { throw .manifest("two files \(file.path)") }
-      guard let (type, tensor) = file.tensor.flatMap({ tensors[$0] }) else { continue }
-      guard type == .u8, tensor.shape.dimensions.map(UInt64.init) == [file.size],
-        tensor.digest == file.digest
-      else { throw .manifest("tensor \(tensor.name) is not the file \(file.path)") }
-    }
-  }
-
-  private func unknownTensor(_ name: Name) -> FormatError {
-    .manifest("adapter \(self.name) has no tensor \(name)")
-  }
-}
-
 extension AdapterRecord.InertTensor {
   init(parsing reader: inout JSONReader) throws(FormatError) {
     var fields = try ObjectFields(&reader, "an inert tensor")
@@ -273,7 +132,7 @@ extension AdapterRecord.InertTensor {
     var reason: String?
     while let key = try fields.next(&reader) {
       switch key {
-      case "tensor": tensor = try fields.tensorName(&reader)
+      case "tensor": tensor = try fields.name(&reader)
       case "window": window = try Operand.parseWindow(&reader)
       case "reason": reason = try fields.string(&reader)
       default: try fields.ignore(key, &reader)

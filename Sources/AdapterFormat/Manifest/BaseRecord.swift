@@ -36,6 +36,9 @@ public struct BaseRecord: Sendable, Hashable {
     }
   }
 
+  /// Holds it against the rules of the format.
+  func check() throws(FormatError) { try fingerprint?.check() }
+
   func encode(into writer: inout JSONWriter) {
     writer.object { writer in
       if let name { writer.member("name", name) }
@@ -154,10 +157,37 @@ extension FingerprintRecord {
     guard self.digest == (try fields.require(digest, "digest")) else {
       throw .manifest("the fingerprint's digest is not that of its tensors")
     }
-    let names = Set(self.tensors.map(\.name))
-    for entry in sketch where !names.contains(entry.name) {
-      throw .manifest("the sketch names \(entry.name), which the fingerprint does not hold")
+    try check()
+  }
+
+  /// Holds it against the rules of section 7.
+  func check() throws(FormatError) {
+    for tensor in tensors {
+      try tensor.name.checkAsTensor()
+      try tensor.shape.checkDimensions(of: "the fingerprint")
+      try Self.check(tensor.exact, count: 16)
+      if let value = tensor.value { try Self.check(value, count: 16) }
+      guard (tensor.value != nil) == tensor.type.isFloat else { throw Self.notFour(tensor.name) }
     }
+    let names = Set(tensors.map(\.name))
+    for entry in sketch {
+      try Self.check(entry.bytes, count: 128)
+      guard names.contains(entry.name) else {
+        throw .manifest("the sketch names \(entry.name), which the fingerprint does not hold")
+      }
+    }
+  }
+
+  private static func check(_ bytes: [UInt8], count: Int) throws(FormatError) {
+    guard bytes.count == count else { throw notHexadecimal(count) }
+  }
+
+  private static func notHexadecimal(_ count: Int) -> FormatError {
+    .manifest("the fingerprint needs \(2 * count) hexadecimal digits")
+  }
+
+  private static func notFour(_ name: Name) -> FormatError {
+    .manifest("the fingerprint of \(name) is not [dtype, shape, exact, value]")
   }
 
   private static func parseTensors(
@@ -177,12 +207,9 @@ extension FingerprintRecord {
       let exact = try hexadecimal(try fields.string(&reader), count: 16)
       try expectElement(&reader, &elements)
       let value = try parseValue(&reader)
-      guard try !nextElement(&reader, &elements), (value != nil) == type.isFloat else {
-        throw .manifest("the fingerprint of \(name) is not [dtype, shape, exact, value]")
-      }
+      guard try !nextElement(&reader, &elements) else { throw notFour(name) }
       tensors.append(
-        TensorFingerprint(
-          name: try checkedName(name.text), type: type, shape: shape, exact: exact, value: value))
+        TensorFingerprint(name: name, type: type, shape: shape, exact: exact, value: value))
     }
     return tensors
   }
@@ -217,9 +244,7 @@ extension FingerprintRecord {
   private static func hexadecimal(
     _ text: String, count: Int
   ) throws(FormatError) -> [UInt8] {
-    guard let bytes = [UInt8](hexadecimal: text), bytes.count == count else {
-      throw .manifest("the fingerprint needs \(2 * count) hexadecimal digits")
-    }
+    guard let bytes = [UInt8](hexadecimal: text) else { throw notHexadecimal(count) }
     return bytes
   }
 

@@ -55,6 +55,12 @@ extension Manifest {
   init(
     text: [UInt8], payloadEnd: UInt64, fileLength: UInt64
   ) throws(FormatError) {
+    try self.init(text: text)
+    try place(payloadEnd: payloadEnd, fileLength: fileLength)
+  }
+
+  /// Reads and checks a manifest's text, but for the places of its streams in a file.
+  init(text: [UInt8]) throws(FormatError) {
     var reader = try Manifest.reader(of: text)
     do throws(FormatError) {
       self = try Manifest(parsing: &reader)
@@ -65,7 +71,6 @@ extension Manifest {
       throw error
     }
     try parsing { () throws(JSONError) in try reader.finish() }
-    try place(payloadEnd: payloadEnd, fileLength: fileLength)
   }
 
   /// Reads the manifest of a folder (Spec/folder.md), which has no streams but opaque ones. What needs
@@ -110,18 +115,15 @@ extension Manifest {
       default: try fields.ignore(key, &reader)
       }
     }
-    let required = try fields.require(adapters, "adapters")
-    guard !required.isEmpty else { throw .manifest("no adapter") }
-    var names = Set<Name>()
-    for adapter in required where !names.insert(adapter.name).inserted {
-      throw .manifest("two adapters are called \(adapter.name)")
-    }
-    self.init(generator: generator, metadata: metadata, base: base, adapters: required)
+    self.init(
+      generator: generator, metadata: metadata, base: base,
+      adapters: try fields.require(adapters, "adapters"))
     unknownKey = reader.firstIgnored
+    try checkWhole()
   }
 
   /// Holds all of a text against the JSON profile, of which a breach is reported before any other.
-  private static func checkProfile(of text: [UInt8]) throws(FormatError) {
+  static func checkProfile(of text: [UInt8]) throws(FormatError) {
     var reader = try reader(of: text)
     try parsing { () throws(JSONError) in
       try reader.skip()
@@ -154,6 +156,45 @@ extension Manifest {
     }
     return entries
   }
+}
+
+// MARK: - Rules
+
+extension Manifest {
+  /// Holds a manifest that was made in memory against the rules that one which is read is held against, but for
+  /// those of the JSON profile, which are rules of its text.
+  ///
+  /// - Parameter form: where it will stand.
+  /// - Throws: `FormatError` of the rule that is broken.
+  package func check(_ form: AdapterRecord.Form = .packed) throws(FormatError) {
+    try base?.check()
+    for adapter in adapters { try adapter.check(form) }
+    let operations = adapters.lazy.flatMap(\.operations)
+    guard operations.reduce(0, { $0 + $1.valueCount }) <= Limits.operationValues else {
+      throw OperationRecord.tooManyValues
+    }
+    try checkWhole()
+  }
+
+  /// The rules that are not those of one adapter or the base.
+  private func checkWhole() throws(FormatError) {
+    guard !adapters.isEmpty else { throw .manifest("no adapter") }
+    var names = Set<Name>()
+    for adapter in adapters where !names.insert(adapter.name).inserted {
+      throw .manifest("two adapters are called \(adapter.name)")
+    }
+  }
+
+  /// Checks the places that the chunks would have in a file.
+  ///
+  /// - Parameters:
+  ///   - payloadEnd: where the payload ends in the file.
+  ///   - fileLength: the file's length.
+  /// - Throws: `FormatError` of the rule that is broken.
+  func checkPlaces(payloadEnd: UInt64, fileLength: UInt64) throws(FormatError) {
+    var placed = self
+    try placed.place(payloadEnd: payloadEnd, fileLength: fileLength)
+  }
 
   /// Gives every chunk its place, which is a sum of sizes, and checks the sums ([MAN-6], [LIM-2]).
   private mutating func place(payloadEnd: UInt64, fileLength: UInt64) throws(FormatError) {
@@ -177,7 +218,11 @@ extension Manifest {
     }
     for stream in adapters.flatMap(\.streams) { try stream.checkFrameSizes() }
   }
+}
 
+// MARK: - Writing
+
+extension Manifest {
   /// The text of a file's manifest.
   package var text: [UInt8] {
     var writer = JSONWriter()

@@ -44,9 +44,8 @@ struct ObjectFields {
     try parsing { () throws(JSONError) in try reader.ignore("key \"\(key)\" in \(what)") }
   }
 
-  /// A tensor's or a parameter's name ([NAM-1]).
-  func tensorName(_ reader: inout JSONReader) throws(FormatError) -> Name {
-    try checkedName(try string(&reader))
+  func name(_ reader: inout JSONReader) throws(FormatError) -> Name {
+    Name(try string(&reader))
   }
 
   /// A SHA-256 in hexadecimal ([DIG-1]).
@@ -60,9 +59,6 @@ struct ObjectFields {
   func shape(_ reader: inout JSONReader) throws(FormatError) -> Shape {
     let dimensions = try parseArray(&reader) { reader throws(FormatError) in
       try parsing { () throws(JSONError) in try reader.integer() }
-    }
-    guard dimensions.count <= Limits.dimensions else {
-      throw .limit("\(what) has a shape of more than \(Limits.dimensions) dimensions")
     }
     guard let shape = Shape(dimensions) else {
       throw .limit("\(what) has a shape of more than 2^53 - 1 elements")
@@ -99,29 +95,8 @@ func parseStrings(_ reader: inout JSONReader) throws(FormatError) -> [String] {
   }
 }
 
-/// Names of tensors or parameters ([NAM-1]).
 func parseNames(_ reader: inout JSONReader) throws(FormatError) -> [Name] {
-  try parseArray(&reader) { reader throws(FormatError) in
-    try checkedName(try parsing { () throws(JSONError) in try reader.string() })
-  }
-}
-
-/// [NAM-1].
-func checkedName(_ text: String) throws(FormatError) -> Name {
-  var bytes = text
-  // No branch inside, so that this becomes vector code.
-  var isPlain = true
-  bytes.withUTF8 { bytes in
-    for index in bytes.indices {
-      let byte = unsafe bytes[index]
-      isPlain = isPlain && byte >= 0x20 && byte != 0x7F
-    }
-  }
-  guard (1...Limits.nameBytes).contains(text.utf8.count), isPlain, text != "__metadata__" else {
-    throw .manifest(
-      "a name is 1 to 1,024 bytes without control characters, not \(text.debugDescription)")
-  }
-  return Name(text)
+  try parseStrings(&reader).map { Name($0) }
 }
 
 extension JSONWriter {

@@ -57,7 +57,7 @@ public struct OperationRecord: Sendable, Hashable {
     while let key = try fields.next(&reader) {
       switch key {
       case "op": op = try fields.string(&reader)
-      case "target": target = try fields.tensorName(&reader)
+      case "target": target = try fields.name(&reader)
       case "tensors": tensors = try parseRoles(&reader)
       case "shape": shape = try fields.shape(&reader)
       case "bound": bound = try parseNames(&reader)
@@ -68,6 +68,23 @@ public struct OperationRecord: Sendable, Hashable {
     self.op = try fields.require(op, "op")
     self.tensors = try fields.require(tensors, "tensors")
     if unknownOperandKey != nil { verbatim = reader.text(from: start) }
+    try check()
+  }
+
+  /// Holds it against the rules that need no tensor of the adapter.
+  func check() throws(FormatError) {
+    try target?.checkAsTensor()
+    for role in tensors { try role.operand.tensor.checkAsTensor() }
+    try shape?.checkDimensions(of: "an operation")
+    for name in bound { try name.checkAsTensor() }
+  }
+
+  /// Values in its keys.
+  var valueCount: Int { attributes.reduce(0) { $0 + $1.value.count } }
+
+  /// The error of a manifest whose operations have more values than are kept.
+  static var tooManyValues: FormatError {
+    .excess("over \(Limits.operationValues) values in the keys of operations")
   }
 
   private static func parseAttribute(
@@ -77,7 +94,7 @@ public struct OperationRecord: Sendable, Hashable {
       return try JSONValue(parsing: &reader)
     } catch {
       guard error.fault == .tooMany else { throw .json(error) }
-      throw .excess("over \(Limits.operationValues) values in the keys of operations")
+      throw tooManyValues
     }
   }
 
@@ -130,7 +147,7 @@ public struct Operand: Sendable, Hashable {
   init(parsing reader: inout JSONReader, unknownKey: inout Name?) throws(FormatError) {
     let kind = try parsing { () throws(JSONError) in try reader.kind() }
     if kind == .string {
-      self.init(try checkedName(try parsing { () throws(JSONError) in try reader.string() }))
+      self.init(Name(try parsing { () throws(JSONError) in try reader.string() }))
       return
     }
     var fields = try ObjectFields(&reader, "an operand")
@@ -138,7 +155,7 @@ public struct Operand: Sendable, Hashable {
     var window: [Range<Int>]?
     while let key = try fields.next(&reader) {
       switch key {
-      case "tensor": tensor = try fields.tensorName(&reader)
+      case "tensor": tensor = try fields.name(&reader)
       case "window": window = try Self.parseWindow(&reader)
       default:
         unknownKey = key
@@ -167,7 +184,7 @@ public struct Operand: Sendable, Hashable {
     guard let window else { return }
     let fits =
       window.count == shape.dimensions.count
-      && zip(window, shape.dimensions).allSatisfy { $0.upperBound <= $1 }
+      && zip(window, shape.dimensions).allSatisfy { $0.lowerBound >= 0 && $0.upperBound <= $1 }
     guard fits else { throw .manifest("a window of tensor \(tensor) reaches out of it") }
   }
 

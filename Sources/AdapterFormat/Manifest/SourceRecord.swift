@@ -76,27 +76,31 @@ public struct FileRecord: Sendable, Hashable {
     var tensor: Name?
     while let key = try fields.next(&reader) {
       switch key {
-      case "path": path = try Self.checkedPath(try fields.string(&reader))
+      case "path": path = try fields.name(&reader)
       case "size": size = try fields.integer(&reader)
       case "sha256": digest = try fields.digest(&reader)
-      case "tensor": tensor = try fields.tensorName(&reader)
+      case "tensor": tensor = try fields.name(&reader)
       default: try fields.ignore(key, &reader)
       }
     }
     self.init(
       path: try fields.require(path, "path"), size: try fields.require(size, "size"),
       digest: try fields.require(digest, "sha256"), tensor: tensor)
+    try check()
   }
 
-  /// [NAM-4].
-  private static func checkedPath(_ text: String) throws(FormatError) -> Name {
+  /// Holds it against the rules that need no tensor of the adapter ([NAM-1], [NAM-4]).
+  func check() throws(FormatError) {
+    let text = path.text
     let isPlain = text.utf8.allSatisfy {
       $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\")
     }
     guard (1...255).contains(text.utf8.count), isPlain, text != ".", text != ".." else {
       throw .manifest("\(text.debugDescription) is no file name")
     }
-    return Name(text)
+    // The reader of the text has no larger integers.
+    guard size < 1 << 53 else { throw .json(JSONError(.notInteger, at: nil)) }
+    try tensor?.checkAsTensor()
   }
 
   func encode(into writer: inout JSONWriter) {

@@ -52,9 +52,8 @@ public struct StreamRecord: Sendable, Hashable {
         guard info.shape.dimensions.count <= Limits.dimensions else {
           throw .limit("tensor \(info.name) has more than \(Limits.dimensions) dimensions")
         }
-        records.append(
-          TensorRecord(
-            name: try checkedName(info.name.text), shape: info.shape, digest: Digest(of: [])))
+        try info.name.checkAsTensor()
+        records.append(TensorRecord(name: info.name, shape: info.shape, digest: Digest(of: [])))
       }
       guard !records.isEmpty else { continue }
       streams.append(
@@ -141,15 +140,28 @@ extension StreamRecord {
         "element type \(self.dtype)"
       } else if self.code != "planes" { "code \"\(self.code)\"" } else { nil }
     verbatim = opaqueReason == nil ? nil : reader.text(from: start)
-    guard !self.tensors.isEmpty else { throw .manifest("a stream has no tensor") }
     byteCount =
       if let type, opaqueReason == nil { try Self.byteCount(self.tensors, type) } else { 0 }
+    try check()
+  }
+
+  /// Holds it against the rules that need no other part of the manifest.
+  func check() throws(FormatError) {
+    guard !tensors.isEmpty else { throw .manifest("a stream has no tensor") }
+    for tensor in tensors {
+      try tensor.name.checkAsTensor()
+      try tensor.shape.checkDimensions(of: "a tensor")
+    }
+    for row in chunks where row.sizes.isEmpty || row.sizes.contains(0) {
+      throw ChunkRecord.malformed
+    }
     try checkChunks()
   }
 
   /// [STR-1] to [STR-4].
   private func checkChunks() throws(FormatError) {
     guard !isOpaque, let type else { return }
+    let byteCount = try Self.byteCount(tensors, type)
     guard Limits.chunk.contains(chunk), chunk & (chunk - 1) == 0 else {
       throw .manifest("\(chunk) units in a chunk: not a power of two from 2^10 to 2^20")
     }
@@ -230,7 +242,7 @@ extension TensorRecord {
     var digest: Digest?
     while let key = try fields.next(&reader) {
       switch key {
-      case "name": name = try fields.tensorName(&reader)
+      case "name": name = try fields.name(&reader)
       case "shape": shape = try fields.shape(&reader)
       case "sha256": digest = try fields.digest(&reader)
       default:
@@ -253,9 +265,11 @@ extension ChunkRecord {
       }
       return value
     }
-    guard row.count >= 2, let checksum = row.popLast(), !row.contains(0) else {
-      throw .manifest("a chunk's row is [frame sizes, each at least 1, and a CRC-32]")
-    }
+    guard let checksum = row.popLast() else { throw Self.malformed }
     self.init(sizes: row, checksum: checksum)
+  }
+
+  static var malformed: FormatError {
+    .manifest("a chunk's row is [frame sizes, each at least 1, and a CRC-32]")
   }
 }
