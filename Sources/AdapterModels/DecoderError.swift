@@ -74,10 +74,15 @@ extension DecoderError: CustomStringConvertible {
     }
   }
 
+  /// The model types that can be run.
+  private static let runnable = DecoderKind.all.flatMap { $0.modelTypes.map(\.type) }
+
   /// What to do about it.
   public var hint: String? {
     switch self {
-    case .architecture: "models of type gpt2, bloom, llama and qwen2 can be run"
+    case .architecture:
+      "models of type \(Self.runnable.dropLast().joined(separator: ", ")) and "
+        + "\(Self.runnable.last ?? "") can be run"
     case .type: "dequantise it, or take the unquantised original"
     case .tooLong: "shorten the prompt, or ask for fewer new tokens"
     case .noTokens: "give a prompt"

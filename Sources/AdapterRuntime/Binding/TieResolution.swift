@@ -21,13 +21,14 @@ struct TieResolution {
     _ slots: [ChangeSlot], of adapter: Adapter, in checkpoint: Checkpoint,
     _ choices: BindingChoices
   ) throws(RuntimeError) {
+    let ties = TiedParameters(checkpoint)
     let byName = Dictionary(uniqueKeysWithValues: slots.map { ($0.name, $0) })
     // What is stored first: a parameter that is made may be the other end of a tie.
     for slot in slots.filter({ $0.stored != nil }) + slots.filter({ $0.stored == nil })
     where !done.contains(slot.name) {
       let name = slot.stored?.info.name ?? slot.name
       var ends = slots.filter { ($0.stored?.info.name ?? $0.name) == name }
-      let partners = slot.stored == nil ? [] : TiedNames.partners(of: name, in: checkpoint)
+      let partners = slot.stored == nil ? [] : ties.partners(of: name)
       ends += partners.compactMap { byName[$0] }.filter { end in
         !ends.contains { $0.name == end.name }
       }
@@ -50,7 +51,7 @@ struct TieResolution {
     // Other names may be stored too, as copies.
     let copies = names.filter { $0 != name && checkpoint.tensor($0) != nil }
     let areEqual = try Self.areEqual(ends, adapter)
-    let isOfEmbedding = ends.contains { !TiedNames.isHead($0.name) }
+    let isOfEmbedding = ends.contains { !AnyFamily.isOutputLayer($0.name) }
     let followsOnBoth = first.isForAllNames && isOfEmbedding && copies.isEmpty
     if areEqual, ends.count == names.count || followsOnBoth {
       for copy in [name] + copies.sorted() {
