@@ -99,8 +99,9 @@ struct MergeFiles {
   private var resizedVocabularies: [AdaptedTensor] {
     let family = view.checkpoint.family
     return view.tensors.filter { tensor in
-      tensor.kind == .resized && family?.isVocabulary(tensor.info.name)
-        ?? AnyFamily.isVocabulary(tensor.info.name)
+      tensor.kind == .resized
+        && family?.isVocabulary(tensor.info.name)
+          ?? AnyFamily.isVocabulary(tensor.info.name)
     }
   }
 

@@ -46,6 +46,9 @@ package enum AnyFamily {
 extension Name {
   /// What stands behind the last dot.
   package var lastPart: Name {
-    Name(String(decoding: text.utf8.reversed().prefix { $0 != UInt8(ascii: ".") }.reversed(), as: UTF8.self))
+    Name(
+      String(
+        decoding: text.utf8.reversed().prefix { $0 != UInt8(ascii: ".") }.reversed(), as: UTF8.self)
+    )
   }
 }

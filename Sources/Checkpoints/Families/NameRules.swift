@@ -1,4 +1,4 @@
-public import StrictJSON
+internal import StrictJSON
 
 /// How a family's parameters are called in files, where transformers has given their modules other names in
 /// memory since, where adapters are trained.
@@ -97,9 +97,11 @@ extension NameRules {
 extension Name {
   /// What stands between its dots; nothing of an empty name.
   fileprivate var parts: [Name] {
-    text.isEmpty ? [] : text.utf8.split(
-      separator: UInt8(ascii: "."), omittingEmptySubsequences: false
-    ).map { Name(String($0) ?? "") }
+    text.isEmpty
+      ? []
+      : text.utf8.split(
+        separator: UInt8(ascii: "."), omittingEmptySubsequences: false
+      ).map { Name(String($0) ?? "") }
   }
 
   fileprivate var isNumber: Bool {
