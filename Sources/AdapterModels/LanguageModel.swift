@@ -29,7 +29,7 @@ public final class LanguageModel: Sendable {
   public init(_ view: AdaptedCheckpoint) throws {
     checkpoint = view.checkpoint
     let config = try DecoderConfig(checkpoint.configPath)
-    let kind = try DecoderKind(config)
+    let kind = try DecoderKind.of(config)
     var loader = WeightLoader(view, prefix: kind.prefix, probe: kind.embeddingName)
     decoder = try kind.load(config, &loader)
     try loader.refuseUnread()

@@ -10,8 +10,12 @@ extension AdapterError {
   static func architecture(_ path: FilePath, _ what: String) -> Self {
     AdapterError(
       .architecture, at: [path.string], "\(path): \(what)",
-      advice: "models of type gpt2, bloom, llama and qwen2 can be run")
+      advice: "models of type \(runnable.dropLast().joined(separator: ", ")) and "
+        + "\(runnable.last ?? "") can be run")
   }
+
+  /// The model types that can be run.
+  private static let runnable = DecoderKind.all.flatMap { $0.modelTypes.map(\.type) }
 
   /// `config.json` is missing, malformed, or lacks a value.
   static func config(_ path: FilePath, _ what: String) -> Self {

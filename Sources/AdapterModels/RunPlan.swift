@@ -32,7 +32,7 @@ public struct RunPlan: Sendable {
     _ stack: [WeightedAdapter], on checkpoint: Checkpoint,
     policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
   ) throws {
-    let kind = try DecoderKind(DecoderConfig(checkpoint.configPath))
+    let kind = try DecoderKind.of(DecoderConfig(checkpoint.configPath))
     let onWeights = stack.map { entry in
       WeightedAdapter(entry.adapter.onWeights, weight: entry.weight, label: entry.label)
     }

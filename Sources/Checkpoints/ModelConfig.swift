@@ -10,6 +10,16 @@ public struct ModelConfig: Sendable, Hashable {
   public let architecture: String?
   /// `tie_word_embeddings`.
   public let tiesWordEmbeddings: Bool?
+  /// What the part of it says that describes the language model, in a model of several parts.
+  package let languageModel: Part?
+
+  /// A configuration inside of another.
+  package struct Part: Sendable, Hashable {
+    /// `model_type`.
+    package let modelType: String?
+    /// `tie_word_embeddings`.
+    package let tiesWordEmbeddings: Bool?
+  }
 
   /// Reads a configuration; nil where there is none, or none in JSON's own grammar (Python also
   /// writes `NaN`). It only ever settles what the weights leave open.
@@ -27,17 +37,37 @@ public struct ModelConfig: Sendable, Hashable {
     guard let value = try? JSONValue(document: bytes, maximumDepth: 32),
       case .object(let members) = value
     else { return nil }
-    func field(_ key: Name) -> JSONValue? { members.first { $0.key == key }?.value }
-    if case .string(let text) = field("model_type") { modelType = text } else { modelType = nil }
-    if case .array(let values) = field("architectures"), case .string(let text) = values.first {
+    let all = Fields(members)
+    modelType = all.text("model_type")
+    tiesWordEmbeddings = all.flag("tie_word_embeddings")
+    if case .array(let values) = all["architectures"], case .string(let text) = values.first {
       architecture = text
     } else {
       architecture = nil
     }
-    if case .boolean(let flag) = field("tie_word_embeddings") {
-      tiesWordEmbeddings = flag
+    let parts: [Name] = ["text_config", "decoder", "llm_config", "language_config"]
+    if case .object(let members)? = parts.compactMap({ all[$0] }).first {
+      let inner = Fields(members)
+      languageModel = Part(
+        modelType: inner.text("model_type"), tiesWordEmbeddings: inner.flag("tie_word_embeddings"))
     } else {
-      tiesWordEmbeddings = nil
+      languageModel = nil
     }
+  }
+}
+
+private struct Fields {
+  private let members: [JSONValue.Member]
+
+  init(_ members: [JSONValue.Member]) { self.members = members }
+
+  subscript(_ key: Name) -> JSONValue? { members.first { $0.key == key }?.value }
+
+  func text(_ key: Name) -> String? {
+    if case .string(let text)? = self[key] { text } else { nil }
+  }
+
+  func flag(_ key: Name) -> Bool? {
+    if case .boolean(let flag)? = self[key] { flag } else { nil }
   }
 }

@@ -9,6 +9,8 @@ public struct NameBinding: Sendable, Hashable {
   public let rule: Rule
   /// Target → stored name.
   public let stored: [Name: Name]
+  /// The rules of `Rule.table`.
+  private let rules: NameRules?
 
   /// The rungs, in order.
   public enum Rule: Sendable, Hashable, CustomStringConvertible {
@@ -66,14 +68,15 @@ public struct NameBinding: Sendable, Hashable {
       }
       return map
     }
+    let ties = TiedParameters(checkpoint)
     if let stored = map({ $0 }) {
       self.init(.exact, stored)
-    } else if let stored = map({ Self.hint(for: $0, hints, in: checkpoint) }) {
+    } else if let stored = map({ Self.hint(for: $0, hints, ties) }) {
       self.init(.bound, stored)
-    } else if let stored = map({ Self.stored($0, in: checkpoint) }) {
+    } else if let stored = map({ Self.stored($0, in: checkpoint, ties) }) {
       self.init(.tie, stored)
     } else {
-      self = try Self.byPrefix(targets.filter { given[$0] == nil }, checkpoint, map)
+      self = try Self.byPrefix(targets.filter { given[$0] == nil }, checkpoint, ties, map)
     }
     var owners: [Name: Name] = [:]
     for target in targets {
@@ -87,17 +90,18 @@ public struct NameBinding: Sendable, Hashable {
   /// A recorded name, unless it is that of another parameter that the target is tied to: then the tie
   /// must be seen.
   private static func hint(
-    for target: Name, _ hints: [Name: Name], in checkpoint: Checkpoint
+    for target: Name, _ hints: [Name: Name], _ ties: TiedParameters
   ) -> Name? {
-    TiedNames.stored(for: target, in: checkpoint) == hints[target] ? nil : hints[target]
+    ties.stored(for: target) == hints[target] ? nil : hints[target]
   }
 
   /// Whether a target is stored under the name of a parameter that it is tied to.
   private func isTied(_ target: Name, _ stored: Name) -> Bool { renamed(target) != stored }
 
-  private init(_ rule: Rule, _ stored: [Name: Name]) {
+  private init(_ rule: Rule, _ stored: [Name: Name], rules: NameRules? = nil) {
     self.rule = rule
     self.stored = stored
+    self.rules = rules
   }
 
   /// What the rule makes of a parameter's name, whether the base has it or not.
@@ -105,16 +109,17 @@ public struct NameBinding: Sendable, Hashable {
     switch rule {
     case .exact, .tie: return name
     case .bound: return stored[name] ?? name
-    case .table(let family):
-      return RenamedParameters.rules.first { $0.family == family }?.rename(name) ?? name
+    case .table: return rules?.inFiles(name) ?? name
     case .prefix(let from, let to):
       guard name.hasPrefix(from) else { return name }
       return Name(to.text + name.dropFirst(from.text.utf8.count).text)
     }
   }
 
-  private static func stored(_ name: Name, in checkpoint: Checkpoint) -> Name? {
-    checkpoint.tensor(name) != nil ? name : TiedNames.stored(for: name, in: checkpoint)
+  private static func stored(
+    _ name: Name, in checkpoint: Checkpoint, _ ties: TiedParameters
+  ) -> Name? {
+    checkpoint.tensor(name) != nil ? name : ties.stored(for: name)
   }
 }
 
@@ -122,26 +127,30 @@ public struct NameBinding: Sendable, Hashable {
 
 extension NameBinding {
   private static func byPrefix(
-    _ targets: [Name], _ checkpoint: Checkpoint,
+    _ targets: [Name], _ checkpoint: Checkpoint, _ ties: TiedParameters,
     _ map: ((Name) -> Name?) -> [Name: Name]?
   ) throws(Failure) -> NameBinding {
     var found: [NameBinding] = []
     for (from, to) in rewrites(of: targets, checkpoint) {
       let stored = map { target in
         // An alias of a tied parameter may stand outside of the part that was moved.
-        guard target.hasPrefix(from) else { return TiedNames.stored(for: target, in: checkpoint) }
+        guard target.hasPrefix(from) else { return ties.stored(for: target) }
         let name = Name(to.text + target.dropFirst(from.text.utf8.count).text)
-        return Self.stored(name, in: checkpoint)
+        return Self.stored(name, in: checkpoint, ties)
       }
       if let stored, !found.contains(where: { $0.stored == stored }) {
         found.append(NameBinding(.prefix(from: from, to: to), stored))
       }
     }
-    for (family, rename) in RenamedParameters.rules where found.isEmpty {
-      if let stored = map({ self.stored(rename($0), in: checkpoint) }) {
-        found.append(NameBinding(.table(family: family), stored))
+    let byFamily: NameBinding? =
+      !found.isEmpty
+      ? nil
+      : NameRules.first(for: checkpoint) { rules in
+        map { self.stored(rules.inFiles($0), in: checkpoint, ties) }.map {
+          NameBinding(.table(family: rules.label.text), $0, rules: rules)
+        }
       }
-    }
+    if let byFamily { return byFamily }
     guard let first = found.first else { throw .unbound(candidates(targets, checkpoint)) }
     guard found.count == 1 else { throw .ambiguous(found.map(\.rule)) }
     return first

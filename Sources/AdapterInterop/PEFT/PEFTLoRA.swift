@@ -1,4 +1,5 @@
 internal import AdapterFormat
+internal import Checkpoints
 internal import Operations
 internal import Storage
 internal import StrictJSON
@@ -203,10 +204,6 @@ private struct PEFTPlaces {
 struct PEFTLayouts {
   private let believesFlag: Bool
 
-  /// Names of layers that some models store transposed: transformers' `Conv1D`, in GPT-2 and its kin.
-  /// Other models give the same names to ordinary linear layers.
-  private static let leaves: Set<Name> = ["c_attn", "q_attn", "c_proj", "c_fc"]
-
   /// The flag is one for the whole adapter, and the last layer that PEFT wrapped has set it: it is
   /// believed only where all layers have such a name.
   init(_ config: PEFTConfig, _ modules: [Name]) {
@@ -214,8 +211,10 @@ struct PEFTLayouts {
     believesFlag = isSet && modules.allSatisfy(Self.isTransposable)
   }
 
+  /// Whether some models store a layer of this name transposed, as GPT-2 and its kin do (`Conv1D`). Other
+  /// models give the same names to ordinary linear layers.
   private static func isTransposable(_ module: Name) -> Bool {
-    leaves.contains(Name(module.text.split(separator: ".").last.map(String.init) ?? ""))
+    AnyFamily.transposedLeaves.contains(module.lastPart)
   }
 
   /// What is known without a base.

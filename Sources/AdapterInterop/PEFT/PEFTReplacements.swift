@@ -37,7 +37,7 @@ extension PEFTMeaning {
       }
       let path = name.module.text.split(separator: ".").map(String.init)
       let module = Name(path.dropLast().joined(separator: "."))
-      let isVocabulary = VocabularyNames.isOne(name.module)
+      let isVocabulary = AnyFamily.isVocabulary(name.module)
       let isSaved = isModuleToSave || Self.holds(saved, module)
       guard isSaved || isBaseLayer || isVocabulary || (path.last == "bias" && bias != "none")
       else { continue }

@@ -108,3 +108,15 @@ struct BLOOM: Decoder {
 
   func normalise(_ x: FloatRows, _ pass: Pass) -> FloatRows { pass.apply(finalNorm, to: x) }
 }
+
+extension DecoderKind {
+  /// BLOOM.
+  static let bloom = DecoderKind(
+    modelTypes: [("bloom", endTokens: [2])], prefix: "transformer.",
+    embeddingName: "word_embeddings.weight",
+    linearLayers: [
+      "self_attention.query_key_value", "self_attention.dense", "mlp.dense_h_to_4h",
+      "mlp.dense_4h_to_h",
+    ]
+  ) { (config, loader) throws in try BLOOM(config, &loader) }
+}

@@ -99,3 +99,12 @@ struct GPT2: Decoder {
 
   func normalise(_ x: FloatRows, _ pass: Pass) -> FloatRows { pass.apply(finalNorm, to: x) }
 }
+
+extension DecoderKind {
+  /// GPT-2.
+  static let gpt2 = DecoderKind(
+    modelTypes: [("gpt2", endTokens: [50_256])], prefix: "transformer.",
+    embeddingName: "wte.weight",
+    linearLayers: ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]
+  ) { (config, loader) throws in try GPT2(config, &loader) }
+}

@@ -117,3 +117,15 @@ struct Llama: Decoder {
     pass.rootMeanSquareNorm(x, finalNorm, epsilon: epsilon)
   }
 }
+
+extension DecoderKind {
+  /// Llama and Qwen2.
+  static let llama = DecoderKind(
+    modelTypes: [("llama", endTokens: [2]), ("qwen2", endTokens: [])], prefix: "model.",
+    embeddingName: "embed_tokens.weight",
+    linearLayers: [
+      "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+      "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
+    ]
+  ) { (config, loader) throws in try Llama(config, &loader) }
+}

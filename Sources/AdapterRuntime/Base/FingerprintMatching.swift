@@ -61,11 +61,12 @@ extension FingerprintRecord {
     }
     if let binding = bind(tensors.map(\.name)) { return binding.stored }
     let rule = bind(targets.keys.filter { shapes[$0] != nil }.sorted())
+    let ties = TiedParameters(checkpoint)
     return Dictionary(
       uniqueKeysWithValues: tensors.map { tensor in
         let renamed = rule?.renamed(tensor.name) ?? tensor.name
         let isTied = checkpoint.tensor(renamed) == nil
-        let tied = isTied ? TiedNames.stored(for: renamed, in: checkpoint) : nil
+        let tied = isTied ? ties.stored(for: renamed) : nil
         return (tensor.name, targets[tensor.name] ?? tied ?? renamed)
       })
   }

@@ -6,20 +6,17 @@ internal import StrictJSON
 /// Decides how a base stores the weights that an adapter changes (Spec/adp-v1.md, section 8):
 /// by shape, by siblings, by model type, by the user; never by guessing.
 struct LayoutResolution {
-  private let checkpoint: Checkpoint
   private let userLayout: Layout?
   /// What the siblings in each parent module show; the empty name stands for the whole base.
   private let evidence: [Name: Set<Layout>]
 
-  /// Model types whose linear layers transformers stores transposed (`Conv1D`).
-  private static let transposedModelTypes: Set<String> = [
-    "gpt2", "openai-gpt", "imagegpt", "decision_transformer",
-  ]
+  /// Layers that the model's family stores transposed (`Conv1D`), by the last part of their names.
+  private let transposedLeaves: Set<Name>
 
   init(_ checkpoint: Checkpoint, userLayout: Layout?) {
-    self.checkpoint = checkpoint
     self.userLayout = userLayout
     evidence = Self.evidence(in: checkpoint)
+    transposedLeaves = checkpoint.family?.transposedLeaves ?? []
   }
 
   /// A decision; nil where nothing decides.
@@ -54,7 +51,7 @@ struct LayoutResolution {
     if let recorded, recorded.1 == .kind { return recorded }
     // Siblings and model types speak of matrices, not of stacks of them.
     var shown: (Layout, LayoutSource)?
-    if !extent.isStack { shown = bySiblings(of: stored) ?? byModelType() }
+    if !extent.isStack { shown = bySiblings(of: stored) ?? byModelType(stored) }
     if let shown, let recorded, shown.0 != recorded.0, ![.name, .flag].contains(recorded.1) {
       throw AdapterError.layoutConflict(
         target.name, "recorded as \(recorded.0.rawValue), the base shows \(shown.0.rawValue)")
@@ -77,12 +74,11 @@ struct LayoutResolution {
     return nil
   }
 
-  private func byModelType() -> (Layout, LayoutSource)? {
-    // A type that is not listed says nothing: it may be a model of somebody's own.
-    guard let type = checkpoint.config?.modelType, Self.transposedModelTypes.contains(type) else {
-      return nil
-    }
-    return (.inOut, .modelType)
+  private func byModelType(_ name: Name) -> (Layout, LayoutSource)? {
+    // A type that has no such layers says nothing: it may be a model of somebody's own.
+    guard name.hasSuffix(".weight") else { return nil }
+    let module = name.dropLast(".weight".utf8.count)
+    return transposedLeaves.contains(module.lastPart) ? (.inOut, .modelType) : nil
   }
 
   /// Every non-square matrix `X.weight` beside a vector `X.bias`: the bias is as long as the output,

@@ -15,7 +15,7 @@ struct ParameterBinding {
     /// one that is tied to it.
     case stored(StoredTensor, name: Name)
     /// It is a stack of stored tensors, each an expert's or a part of one.
-    case parts([(tensor: StoredTensor, part: ExpertViews.Part)], Layout)
+    case parts([(tensor: StoredTensor, part: ExpertStack.Part)], Layout)
     /// It is a stack of stored tensors, and nothing says whether the stack is stored transposed.
     case undecidedParts
     /// It is some rows of a stored stack.
@@ -57,12 +57,18 @@ struct ParameterBinding {
     }
   }
 
-  private let checkpoint: Checkpoint
+  /// A base and what its family says of it, looked up once.
+  private struct Base {
+    let checkpoint: Checkpoint
+    let ties: TiedParameters
+    let stacks: [ExpertStack]
+  }
 
   init(
     _ parameters: [Parameter], in checkpoint: Checkpoint, choices: BindingChoices
   ) throws {
-    self.checkpoint = checkpoint
+    let base = Base(
+      checkpoint: checkpoint, ties: TiedParameters(checkpoint), stacks: checkpoint.expertStacks)
     let byName = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0) })
     for name in choices.names.keys.sorted() where byName[name] == nil {
       throw AdapterError.unusedName(name)
@@ -71,7 +77,7 @@ struct ParameterBinding {
     let required = parameters.filter { !$0.canBeAbsent(choices) }
     let binding: NameBinding
     do throws(NameBinding.Failure) {
-      binding = try Self.bind(required, byName, checkpoint, choices)
+      binding = try Self.bind(required, byName, base, choices)
     } catch {
       throw AdapterError.binding(error)
     }
@@ -80,13 +86,13 @@ struct ParameterBinding {
     for parameter in parameters {
       // What may be absent says nothing of the others, but where nothing else is there it is all there
       // is to go by.
-      guard required.isEmpty, let own = try? Self.bind([parameter], byName, checkpoint, choices)
+      guard required.isEmpty, let own = try? Self.bind([parameter], byName, base, choices)
       else {
-        places[parameter.name] = Self.place(of: parameter, binding, checkpoint, choices)
+        places[parameter.name] = Self.place(of: parameter, binding, base, choices)
         continue
       }
       if own.rule != .exact { rule = own.rule }
-      places[parameter.name] = Self.place(of: parameter, own, checkpoint, choices)
+      places[parameter.name] = Self.place(of: parameter, own, base, choices)
     }
     self.rule = rule
     self.places = places
@@ -95,7 +101,7 @@ struct ParameterBinding {
   subscript(_ name: Name) -> Place { places[name] ?? .absent(name) }
 
   private static func bind(
-    _ parameters: [Parameter], _ byName: [Name: Parameter], _ checkpoint: Checkpoint,
+    _ parameters: [Parameter], _ byName: [Name: Parameter], _ base: Base,
     _ choices: BindingChoices
   ) throws(NameBinding.Failure) -> NameBinding {
     let hints = Dictionary(
@@ -103,13 +109,13 @@ struct ParameterBinding {
         parameter.hint.map { (parameter.name, $0) }
       })
     return try NameBinding(
-      parameters.map(\.name).sorted(), hints: hints, given: choices.names, in: checkpoint
+      parameters.map(\.name).sorted(), hints: hints, given: choices.names, in: base.checkpoint
     ) { target, name in
       guard let parameter = byName[target] else { return false }
-      if let stored = checkpoint.tensor(name) {
+      if let stored = base.checkpoint.tensor(name) {
         return parameter.fits(stored.info.shape.dimensions)
       }
-      return view(of: parameter, name, checkpoint, choices) != nil
+      return view(of: parameter, name, base, choices) != nil
     }
   }
 
@@ -130,26 +136,25 @@ struct ParameterBinding {
   }
 
   private static func place(
-    of parameter: Parameter, _ binding: NameBinding, _ checkpoint: Checkpoint,
-    _ choices: BindingChoices
+    of parameter: Parameter, _ binding: NameBinding, _ base: Base, _ choices: BindingChoices
   ) -> Place {
     let own = binding.renamed(parameter.name)
+    let tied = base.ties.stored(for: own)
     // A name that the rung does not make is one that the user gave.
     let isGiven =
       binding.stored[parameter.name].map { name in
-        name != own && TiedNames.stored(for: own, in: checkpoint) != name
+        name != own && tied != name
       } ?? false
     let candidates = [
-      binding.stored[parameter.name], own, parameter.hint,
-      TiedNames.stored(for: own, in: checkpoint), parameter.name,
+      binding.stored[parameter.name], own, parameter.hint, tied, parameter.name,
     ]
     for name in candidates.compactMap(\.self) {
-      if let stored = checkpoint.tensor(name), parameter.fits(stored.info.shape.dimensions) {
+      if let stored = base.checkpoint.tensor(name), parameter.fits(stored.info.shape.dimensions) {
         let isOwn = binding.rule == .bound || isGiven || name == parameter.name
-        return .stored(stored, name: isOwn ? name : own)
+        return .stored(stored, name: isOwn ? name : base.ties.spelled(own))
       }
     }
-    return view(of: parameter, own, checkpoint, choices) ?? .absent(newName(parameter, binding))
+    return view(of: parameter, own, base, choices) ?? .absent(newName(parameter, binding))
   }
 
   /// What a parameter is called that is made. A prefix that the base has more says where a model lies in
@@ -161,44 +166,50 @@ struct ParameterBinding {
 
   /// Where experts are stacked in one and lie one by one in the other.
   private static func view(
-    of parameter: Parameter, _ name: Name, _ checkpoint: Checkpoint, _ choices: BindingChoices
+    of parameter: Parameter, _ name: Name, _ base: Base, _ choices: BindingChoices
   ) -> Place? {
     guard parameter.operations.count == 1, let target = parameter.operations[0].target,
       let kind = parameter.operations[0].kind, kind.laws.canBeCut,
       let product = kind.lowRank?.product
     else { return nil }
     guard product.experts != nil else {
-      guard target.layout != .inOut,
-        let (stored, rows) = ExpertViews.region(
-          of: name, rows: product.outputCount, columns: product.inputCount, in: checkpoint),
-        let tensor = checkpoint.tensor(stored)
-      else { return nil }
-      return .region(tensor, rows: rows)
+      guard target.layout != .inOut else { return nil }
+      for stack in base.stacks {
+        let found = stack.region(
+          of: name, rows: product.outputCount, columns: product.inputCount, in: base.checkpoint)
+        if let found, let tensor = base.checkpoint.tensor(found.stored) {
+          return .region(tensor, rows: found.rows)
+        }
+      }
+      return nil
     }
-    return parts(of: product, target, name, checkpoint, choices)
+    return parts(of: product, target, name, base, choices)
   }
 
   /// The parts of a stack, by the layout that their shapes show; of square ones, by what is recorded, or
   /// the user says.
   private static func parts(
-    of low: LowRankProduct, _ target: Target, _ name: Name, _ checkpoint: Checkpoint,
-    _ choices: BindingChoices
+    of low: LowRankProduct, _ target: Target, _ name: Name, _ base: Base, _ choices: BindingChoices
   ) -> Place? {
     let recorded = target.layout == .unresolved ? choices.layout : target.layout
     let isSquare = low.outputCount == low.inputCount
-    var found: (parts: [ExpertViews.Part], layout: Layout)?
+    var found: (parts: [ExpertStack.Part], layout: Layout)?
     for layout in [Layout.outIn, .inOut] where !isSquare || layout == recorded ?? .outIn {
       let (rows, columns) =
         layout == .outIn
         ? (low.outputCount, low.inputCount) : (low.inputCount, low.outputCount)
-      let parts = ExpertViews.parts(
-        of: name, experts: low.experts ?? 1, rows: rows, columns: columns, in: checkpoint)
-      if let parts { found = (parts, layout) }
+      for stack in base.stacks {
+        let parts = stack.parts(
+          of: name, experts: low.experts ?? 1, rows: rows, columns: columns, in: base.checkpoint)
+        guard let parts else { continue }
+        found = (parts, layout)
+        break
+      }
     }
     guard let found else { return nil }
     guard !isSquare || recorded != nil else { return .undecidedParts }
     let tensors = found.parts.compactMap { part in
-      checkpoint.tensor(part.stored).map { (tensor: $0, part: part) }
+      base.checkpoint.tensor(part.stored).map { (tensor: $0, part: part) }
     }
     return .parts(tensors, found.layout)
   }

@@ -21,6 +21,7 @@ struct TieResolution {
     _ slots: [BindingSlot], of adapter: Adapter, in checkpoint: Checkpoint,
     _ choices: BindingChoices
   ) throws {
+    let ties = TiedParameters(checkpoint)
     let byName = Dictionary(uniqueKeysWithValues: slots.map { ($0.name, $0) })
     let byStoredName = Dictionary(grouping: slots, by: \.storedName)
     // What is stored first: a parameter that is made may be the other end of a tie.
@@ -28,7 +29,7 @@ struct TieResolution {
     where !done.contains(slot.name) {
       let name = slot.storedName
       var ends = byStoredName[name] ?? []
-      let partners = slot.stored == nil ? [] : TiedNames.partners(of: name, in: checkpoint)
+      let partners = slot.stored == nil ? [] : ties.partners(of: name)
       ends += partners.compactMap { byName[$0] }.filter { end in
         !ends.contains { $0.name == end.name }
       }
@@ -51,7 +52,7 @@ struct TieResolution {
     // Other names may be stored too, as copies.
     let copies = names.filter { $0 != name && checkpoint.tensor($0) != nil }
     let areEqual = try Self.areEqual(ends, adapter)
-    let isOfEmbedding = ends.contains { !TiedNames.isHead($0.name) }
+    let isOfEmbedding = ends.contains { !AnyFamily.isOutputLayer($0.name) }
     let followsOnBoth = first.isForAllNames && isOfEmbedding && copies.isEmpty
     if areEqual, ends.count == names.count || followsOnBoth {
       for copy in [name] + copies.sorted() {

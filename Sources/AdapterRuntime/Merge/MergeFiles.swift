@@ -93,7 +93,12 @@ struct MergeFiles {
   }
 
   private var resizedVocabularies: [AdaptedTensor] {
-    view.tensors.filter { $0.kind == .resized && VocabularyNames.isOne($0.info.name) }
+    let family = view.checkpoint.family
+    return view.tensors.filter { tensor in
+      tensor.kind == .resized
+        && family?.isVocabulary(tensor.info.name)
+          ?? AnyFamily.isVocabulary(tensor.info.name)
+    }
   }
 
   /// A file that the change of the weights makes untrue, mended; nil for one that stays.

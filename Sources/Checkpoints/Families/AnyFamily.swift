@@ -1,0 +1,54 @@
+package import StrictJSON
+
+/// What is likely of a model whose family is not known, from all families together.
+package enum AnyFamily {
+  /// Parameters that share a tensor, as `ModelFamily.ties` has them; those of most families first.
+  static let ties = line("ties")?.lists("groups") ?? []
+
+  /// Stacks of experts; those of most families first.
+  static let stacks = (line("experts")?.lists("stacks") ?? []).compactMap { ExpertStack($0) }
+
+  /// The labels of all rules for names; those of most families first.
+  static let rulesLabels = line("names")?.names("labels") ?? []
+
+  /// Last parts of the names of layers that some family stores [in, out].
+  package static let transposedLeaves = Set(line("transposed")?.names("leaves") ?? [])
+
+  private static let inputLeaves = Set(line("vocabulary")?.names("input") ?? [])
+  private static let outputLeaves = Set(line("vocabulary")?.names("output") ?? [])
+
+  private static func line(_ key: Name) -> TableLine? {
+    FamilyTable.line(key, of: FamilyTable.general)
+  }
+
+  /// Whether a parameter has a row for each token of a vocabulary, by the name of its module.
+  package static func isVocabulary(_ parameter: Name) -> Bool {
+    isInputEmbedding(parameter) || isOutputLayer(parameter)
+  }
+
+  /// Whether a parameter is the weight of an input embedding, by the name of its module.
+  static func isInputEmbedding(_ parameter: Name) -> Bool {
+    inputLeaves.contains(leaf(of: parameter))
+  }
+
+  /// Whether a parameter is the weight of an output layer, by the name of its module.
+  package static func isOutputLayer(_ parameter: Name) -> Bool {
+    outputLeaves.contains(leaf(of: parameter))
+  }
+
+  /// `LEAF` of `….LEAF.weight`; empty for another parameter.
+  private static func leaf(of parameter: Name) -> Name {
+    guard parameter.hasSuffix(".weight") else { return "" }
+    return parameter.dropLast(".weight".utf8.count).lastPart
+  }
+}
+
+extension Name {
+  /// What stands behind the last dot.
+  package var lastPart: Name {
+    Name(
+      String(
+        decoding: text.utf8.reversed().prefix { $0 != UInt8(ascii: ".") }.reversed(), as: UTF8.self)
+    )
+  }
+}
