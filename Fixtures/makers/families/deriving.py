@@ -40,7 +40,10 @@ class Family:
         learned, lost = rules.learn(self.names)
         if lost:
             raise ValueError(f"{model_type}: no rule gives {lost}")
-        self.rules = [each.text for each in learned]
+        self.learned, self.rules = learned, [each.text for each in learned]
+
+    def in_files(self, name):
+        return ".".join(rules.apply(self.learned, name.split("."))[0])
 
     def whole(self):
         """The records of classes for a task, or else of bare models, or else of all."""
@@ -215,18 +218,19 @@ def rule_labels(families):
 
 
 def general(families, counts):
-    """What is likely where the family is not known: most families first."""
+    """What is likely where the family is not known, ties as files have them: most families first."""
     ties, experts = Counter(), Counter()
     for family in families:
         groups = {group for name, found in family.groups.items() if name not in family.bases for group in found}
+        groups = {tuple(family.in_files(name) for name in group) for group in groups}
         groups = {each for each in groups if not any(set(each) < set(other) for other in groups)}
         ties.update(each for each in groups if all(name.endswith((".weight", ".bias")) for name in each))
         experts.update(tuple(each) for each in stacks(family.records))
     bare = [tuple(group) for groups in BARE_TIES.values() for group in groups]
     return [
         {"of": "experts", "stacks": [list(each) for each in common(experts)]},
-        {"of": "names", "labels": common(counts) + list(LEGACY_RULES)},
-        {"of": "ties", "groups": [list(each) for each in common(ties)] + [list(each) for each in bare]},
+        {"of": "names", "labels": list(LEGACY_RULES) + common(counts)},
+        {"of": "ties", "groups": [list(each) for each in bare + common(ties)]},
         {"of": "transposed", "leaves": sorted({leaf for family in families for leaf in family.transposed()})},
         {"of": "vocabulary", **{side: leaves(families, side) for side in ("input", "output")}},
     ]

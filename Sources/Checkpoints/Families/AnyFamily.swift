@@ -2,7 +2,7 @@ package import StrictJSON
 
 /// What is likely of a model whose family is not known, from all families together.
 package enum AnyFamily {
-  /// Parameters that share a tensor, as `ModelFamily.ties` has them; those of most families first.
+  /// Parameters that share a tensor, as `ModelFamily.ties` has them but in files; those of most families first.
   static let ties = line("ties")?.lists("groups") ?? []
 
   /// Stacks of experts; those of most families first.

@@ -31,7 +31,7 @@ package struct TiedParameters: Sendable {
     var groups = spelling.groups
     // What is tied in a model that no row fits, or whose row does not, goes by the names of its modules.
     let canBeOther = own.map { !$0.isEmpty } ?? true
-    if isTied == true, canBeOther, !spelling.fits { groups = [Self.vocabulary(of: checkpoint)] }
+    if isTied == true, canBeOther, !spelling.fits { groups.append(Self.vocabulary(of: checkpoint)) }
     self.checkpoint = checkpoint
     self.groups = groups
     self.isTied = isTied
