@@ -128,7 +128,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "OperationsTests",
-      dependencies: ["Operations", "Storage", "TestSupport"],
+      dependencies: ["AdapterInsight", "Operations", "Storage", "TestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "AdapterModelsTests",
@@ -139,8 +139,8 @@ let package = Package(
     .testTarget(
       name: "AdapterInteropTests",
       dependencies: [
-        "AdapterFormat", "AdapterInterop", "Operations", "Checkpoints", "Storage", "StrictJSON",
-        "TestSupport", system,
+        "AdapterFormat", "AdapterInterop", "AdapterRuntime", "Operations", "Checkpoints", "Storage",
+        "StrictJSON", "TestSupport", system,
       ], swiftSettings: settings),
     .testTarget(
       name: "AdapterRuntimeTests",

@@ -34,7 +34,7 @@ struct InspectedAdapter {
 
   /// What the manifest alone says.
   init(summaryOf adapter: Adapter) throws(FormatError) {
-    inspection = try Inspection(adapter)
+    inspection = try adapter.inspected()
     values = nil
     change = nil
   }
@@ -43,7 +43,7 @@ struct InspectedAdapter {
   init(
     _ adapter: Adapter, _ change: BaseChange?, _ progress: ProgressChoice
   ) throws(FormatError) {
-    inspection = try Inspection(adapter)
+    inspection = try adapter.inspected()
     self.change = change
     var statistics: [[ValueStatistics]] = []
     let areWorthwhile = ValueStatistics.areWorthwhile(for: adapter)
