@@ -150,8 +150,8 @@ let package = Package(
     .testTarget(
       name: "AdapterInteropTests",
       dependencies: [
-        "AdapterFormat", "AdapterInterop", "Operations", "Checkpoints", "Storage", "StrictJSON",
-        "TestSupport", system,
+        "AdapterFormat", "AdapterInterop", "AdapterRuntime", "Operations", "Checkpoints", "Storage",
+        "StrictJSON", "TestSupport", system,
       ], swiftSettings: settings),
     .testTarget(
       name: "AdapterRuntimeTests",

@@ -81,7 +81,7 @@ struct AdapterOutput {
     var (operations, tensors, bytes) = (0, 0, 0)
     var warnings: [String] = []
     for adapter in adapters {
-      let inspection = try Inspection(adapter)
+      let inspection = try adapter.inspected()
       operations += adapter.operations.count
       tensors += adapter.tensors.count
       bytes += inspection.byteCount

@@ -1,26 +1,19 @@
 internal import AdapterFormat
 internal import AdapterInterop
 internal import AdapterRuntime
-internal import Operations
 internal import Checkpoints
+internal import Operations
 internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
 /// An adapter as the command line names it: `FILE`, `FILE#NAME`, `-` for an `.adp` file on standard
-/// input, a PEFT folder (or one of its two files), or a safetensors file of tensors that have a meaning
-/// of their own. A file whose whole name has a `#` wins over the reading as a name.
+/// input, or a path that holds an adapter of another format. A file whose whole name has a `#` wins over the
+/// reading as a name.
 struct AdapterReference {
-  enum Kind {
-    case adp
-    case peft
-    /// Biases, or a training checkpoint of a soft prompt.
-    case tensors
-  }
-
   /// Where it is; for standard input, how messages call that.
   let path: FilePath
-  let kind: Kind
+  let contents: PathContents
   let isStandardInput: Bool
   let name: Name?
 
@@ -30,7 +23,7 @@ struct AdapterReference {
     if isStandardInput {
       path = StandardInput.name
       name = argument == "-" ? nil : Name(String(argument.dropFirst(2)))
-      kind = .adp
+      contents = .adapterFile
       try checkStandardInput()
       return
     }
@@ -41,43 +34,45 @@ struct AdapterReference {
       path = whole
       name = nil
     }
-    kind = Self.kind(of: path)
-    if kind != .adp, let name {
+    let path = path
+    contents = try rethrowing(as: { Failure($0, in: path) }) { () throws(InteropError) in
+      try PathContents(of: path)
+    }
+    if !isAdapterFile, let name {
       throw Failure("\(path) holds one adapter, and none called \(name)")
     }
   }
 
-  private static func kind(of path: FilePath) -> Kind {
-    let name = path.lastComponent?.string ?? ""
-    if ["adapter_config.json", "adapter_model.safetensors"].contains(name) { return .peft }
-    guard FileStatus(of: path)?.isFolder == true else {
-      return name.hasSuffix(".safetensors") ? .tensors : .adp
+  /// Whether it is read as an `.adp` file: it is one, or a file that is nothing else, whose reader says why it is
+  /// none.
+  var isAdapterFile: Bool {
+    switch contents {
+    case .adapterFile: true
+    case .stranger(let stranger): stranger != .folder
+    case .unpackedAdapter, .unpackedTensors, .foreign, .checkpoint: false
     }
-    let names = (try? Platform.list(path)) ?? []
-    let isPEFT = PEFTFolder.isPlausible(path) || names.contains("adapter_model.bin")
-    return !isPEFT && names.contains { $0.hasSuffix(".safetensors") } ? .tensors : .peft
   }
 
   /// The files that it is read from.
   var inputs: [FilePath] {
     if isStandardInput { return [] }
-    return kind == .adp
+    return isAdapterFile
       ? [path] : [path, FileStatus(of: path)?.isFolder == true ? path : path.parent]
   }
 
   /// The adapter; of a file with several, the one that is named.
   func open() throws(Failure) -> Adapter {
-    switch kind {
-    case .peft: return try importPEFT()
-    case .tensors: return try importTensors(base: nil)
-    case .adp: break
-    }
-    let adapters = try openFile().adapters
+    let adapters = try openAll().adapters
     guard adapters.count == 1 else {
       let names = adapters.map(\.name.text).joined(separator: ", ")
       throw Failure("\(path) holds several adapters: \(names)", hint: "name one: \(path)#NAME")
     }
     return adapters[0]
+  }
+
+  /// All adapters, or the one that is named, and the `.adp` file that they are in, where they are in one.
+  func openAll() throws(Failure) -> (file: AdapterFile?, adapters: [Adapter]) {
+    isAdapterFile ? try openFile() : (nil, [try openForeign()])
   }
 
   /// The `.adp` file.
@@ -98,59 +93,80 @@ struct AdapterReference {
       throw Failure(error, in: path)
     }
   }
+}
 
-  /// A PEFT folder, with the notes of its conversion reported.
-  func importPEFT(_ choices: PEFTImport.Choices = .init()) throws(Failure) -> Adapter {
-    do throws(InteropError) {
-      let result = try PEFTImport(PEFTFolder(path), choices: choices)
-      for note in result.notes { Terminal.report("note", note) }
-      return result.adapter
-    } catch {
-      throw Failure(error, in: path)
+// MARK: - Other formats
+
+extension AdapterReference {
+  /// An adapter of another format, with the notes of its conversion reported. Where the base is given, tuned values
+  /// become differences.
+  func openForeign(
+    _ choices: ImportChoices = ImportChoices(), base: Checkpoint? = nil
+  ) throws(Failure) -> Adapter {
+    switch contents {
+    case .foreign(let format): return try read(format, choices)
+    case .checkpoint(let format): return try openCheckpoint(standingFor: format, choices, base)
+    // Its biases may be differences, and would be taken for values.
+    case .unpackedAdapter, .unpackedTensors:
+      throw Failure(
+        "\(path) is of an unpacked adapter", hint: "first: adapter pack FOLDER -o FILE.adp")
+    case .adapterFile, .stranger: throw Failure("\(path) holds no adapter of a known format")
     }
   }
 
-  /// Tensors without a configuration that says what they are; biases become differences where there
-  /// is a base.
-  func importTensors(
-    base: Checkpoint?, _ choices: PEFTImport.Choices = .init()
+  /// A checkpoint that stands for an adapter.
+  private func openCheckpoint(
+    standingFor format: (any ForeignFormat)?, _ choices: ImportChoices, _ base: Checkpoint?
   ) throws(Failure) -> Adapter {
-    // Its biases may be differences, and would be taken for values.
-    guard !AdapterFolder.holdsTensors(path) else {
-      throw Failure(
-        "\(path) is of an unpacked adapter", hint: "first: adapter pack FOLDER -o FILE.adp")
-    }
     let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
       try Checkpoint(path)
     }
-    guard checkpoint.shards.count == 1, let file = checkpoint.shards.first?.file else {
-      throw Failure("\(path) is a checkpoint, not an adapter", hint: extractHint)
+    guard checkpoint.shards.count == 1 else {
+      throw Failure(
+        "\(path) is a checkpoint, not an adapter",
+        hint: "to compare it with its base: adapter extract BASE \(path)")
     }
-    do throws(InteropError) {
-      if RawEncoder.isIn(file) {
-        let result = try RawEncoder(file, choices: choices)
-        for note in result.notes { Terminal.report("note", note) }
-        return result.adapter
-      }
-      guard BiasTensors.areAll(file) else {
-        throw .notAnAdapter(path, "holds neither biases alone nor a prompt encoder")
-      }
-      guard let base else { return try BiasTensors(file).adapter }
-      return try extracted(from: base, to: checkpoint)
+    guard let format else {
+      let titles = Formats.all.filter(\.isCheckpoint).map(\.title).joined(separator: " nor ")
+      throw Failure("\(path): holds neither \(titles)")
+    }
+    guard let base, format.holdsTunedValues else { return try read(format, choices) }
+    do {
+      return try BiasExtraction(from: base, to: checkpoint).adapter
     } catch {
       throw Failure(error, in: path)
     }
   }
 
-  private func extracted(from base: Checkpoint, to tuned: Checkpoint) throws(InteropError)
-    -> Adapter
-  {
-    do {
-      return try BiasExtraction(from: base, to: tuned).adapter
-    } catch {
-      throw .notExpressible("\(error)")
+  private func read(
+    _ format: any ForeignFormat, _ choices: ImportChoices
+  ) throws(Failure) -> Adapter {
+    let imported = try rethrowing(as: { Failure($0, in: path) }) { () throws(InteropError) in
+      try format.read(ForeignSource(path), choices)
+    }
+    for note in imported.notes { Terminal.report("note", note) }
+    return imported.adapter
+  }
+}
+
+extension PathContents {
+  /// Whether a command that takes checkpoints too takes it as one; a folder of nothing known is one without
+  /// weights.
+  var isCheckpoint: Bool {
+    switch self {
+    case .checkpoint, .unpackedAdapter, .unpackedTensors: true
+    case .stranger(let stranger): stranger == .folder
+    case .adapterFile, .foreign: false
     }
   }
 
-  private var extractHint: String { "to compare it with its base: adapter extract BASE \(path)" }
+  /// The format, of an adapter in another.
+  var format: (any ForeignFormat)? { if case .foreign(let format) = self { format } else { nil } }
+}
+
+extension Adapter {
+  /// What there is to know of it, by its own numbers and by the format it came from.
+  func inspected() throws(FormatError) -> Inspection {
+    try Inspection(self, doubts: Formats.doubts(about: self))
+  }
 }

@@ -3,6 +3,7 @@ internal import AdapterInterop
 internal import AdapterRuntime
 internal import Checkpoints
 internal import Storage
+internal import StrictJSON
 internal import SystemPackage
 
 /// Why a command ends without a result: one line, often a hint, and the exit status.
@@ -38,17 +39,31 @@ extension Failure {
     switch error {
     case .storage(let error): self.init(error)
     case .notAdapter:
-      self.init("\(path): \(error)", hint: FileGuess(path).hint)
+      self.init("\(path): \(error)", hint: (try? PathContents(of: path))?.hint)
     default: self.init("\(path): \(error)", hint: error.hint)
     }
   }
 
   init(_ error: InteropError, in path: FilePath) {
-    switch error {
+    switch error.cause {
     case .storage(let error): self.init(error)
-    case .format(let error): self.init(error, in: path)
-    case .adapter(let path, let error): self.init(error, in: path)
-    default: self.init(error.description, hint: error.hint)
+    case .checkpoint(let error): self.init(error)
+    case .format(let cause):
+      if case .file(let place) = error.place {
+        self.init(cause, in: place)
+      } else {
+        self.init(cause, in: path)
+      }
+    case nil: self.init(error.description, hint: error.hint)
+    }
+  }
+
+  init(_ error: BundleError, in path: FilePath) {
+    if case .file(let cause) = error.kind {
+      self.init(cause, in: error.place.map { FilePath($0) } ?? path)
+    } else {
+      self.init(
+        error.description, hint: error.kind == .sameName ? "give them names: NAME=FILE" : nil)
     }
   }
 
@@ -67,27 +82,37 @@ extension FormatError {
   }
 }
 
-/// What a file that is no `.adp` looks like.
-struct FileGuess {
-  let hint: String?
-
-  init(_ path: FilePath) {
-    guard let file = try? File(path),
-      let bytes = try? file.bytes(at: 0, count: Int(min(file.count, 64)))
-    else {
-      hint = nil
-      return
+extension InteropError {
+  /// What to do about it; nil where the error says so itself.
+  fileprivate var hint: String? {
+    switch (kind, place) {
+    case (.pickle, _):
+      "in Python: safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"adapter_model.safetensors\")"
+    case (.unsupported, .field("init_lora_weights", _, _)):
+      "in PEFT, save_pretrained(…, path_initial_model_for_weight_conversion=…) makes a plain LoRA of it"
+    case (.undecided(.prefixOrder), _):
+      "trained with transformers 4.44 or later: --prefix-order interleaved; before: --prefix-order split"
+    case (.unknown, .field(let field, _, _)):
+      "if it does not change what the adapter computes: adapter convert --ignore-field \(field)"
+    case (.conflict, _): "unpack them one by one: FILE#NAME"
+    default: nil
     }
-    let text = String(decoding: bytes, as: UTF8.self).lowercased()
-    hint =
-      if text.hasPrefix("version https://git-lfs") {
-        "this is a git-lfs pointer: run git lfs pull"
-      } else if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") {
-        "this is a web page: download the file itself"
-      } else if bytes.starts(with: [0x50, 0x4B, 3, 4]) {
-        "this is a zip or a PyTorch pickle, which is never read"
-      } else if bytes.count > 8, bytes[8] == UInt8(ascii: "{") {
-        "this looks like safetensors: give the folder that also holds adapter_config.json"
-      } else { nil }
+  }
+}
+
+extension PathContents {
+  /// What to do about a path that was taken for an `.adp` file, and holds something else.
+  fileprivate var hint: String? {
+    switch self {
+    case .stranger(.largeFilePointer): "this is a git-lfs pointer: run git lfs pull"
+    case .stranger(.webPage): "this is a web page: download the file itself"
+    case .stranger(.archive): "this is a zip or a PyTorch pickle, which is never read"
+    case .checkpoint:
+      "this looks like safetensors: give the folder that also holds adapter_config.json"
+    case .foreign(let format): "this is \(format.title): adapter convert makes an .adp file of it"
+    case .unpackedAdapter, .unpackedTensors:
+      "this is of an unpacked adapter: adapter pack makes an .adp file of its folder"
+    case .stranger, .adapterFile: nil
+    }
   }
 }

@@ -23,6 +23,8 @@ extension Failure {
       self.init(cause, in: error.adapter.map { FilePath($0) } ?? path)
     case let error as FormatError:
       if let path { self.init(error, in: path) } else { self.init(error.description) }
+    case let error as BundleError:
+      if let path { self.init(error, in: path) } else { self.init(error.description) }
     case let error as InteropError:
       if let path { self.init(error, in: path) } else { self.init(error.description) }
     case let error as CheckpointError: self.init(error)

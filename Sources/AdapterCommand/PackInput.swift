@@ -12,12 +12,11 @@ enum PackInput {
   case adapter(AdapterReference, name: Name?)
 
   init(_ argument: String) throws(Failure) {
-    let path = FilePath(argument)
-    if AdapterFolder.isPlausible(path) {
-      self = .folder(path)
+    let reference = try AdapterReference(argument)
+    if case .unpackedAdapter = reference.contents {
+      self = .folder(reference.path)
       return
     }
-    let reference = try AdapterReference(argument)
     let isThere = reference.isStandardInput || FileStatus(of: reference.path) != nil
     if !isThere, let mark = argument.firstIndex(of: "="),
       let name = try? AdapterRecord.checkedAdapterName(String(argument[..<mark]))
@@ -31,7 +30,7 @@ enum PackInput {
   }
 
   private func checkKind() throws(Failure) {
-    guard case .adapter(let reference, _) = self, reference.kind != .adp else { return }
+    guard case .adapter(let reference, _) = self, !reference.isAdapterFile else { return }
     throw Failure(
       "\(reference.path) is neither an .adp file nor a folder with a manifest.json",
       hint: "to make an .adp file of it: adapter convert \(reference.path) -o FILE.adp")
@@ -51,7 +50,7 @@ enum PackInput {
     let stem = indices.count == 1 && !reference.isStandardInput ? reference.path.stem : nil
     return indices.map {
       AdapterBundle.Member(
-        file, index: $0, label: reference.path, stem: stem, name: name)
+        file, index: $0, label: reference.path.string, stem: stem, name: name)
     }
   }
 }

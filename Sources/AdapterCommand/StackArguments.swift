@@ -1,4 +1,5 @@
 internal import AdapterFormat
+internal import AdapterInterop
 internal import AdapterRuntime
 internal import Operations
 internal import Storage
@@ -33,7 +34,7 @@ extension [WeightedReference] {
     _ adapter: Adapter, _ reference: WeightedReference
   ) throws(Failure) {
     do throws(FormatError) {
-      for warning in try Warning.all(of: adapter) {
+      for warning in try Warning.all(of: adapter, doubts: Formats.doubts(about: adapter)) {
         if case .unresolvedLayout = warning { continue }
         let prefix = count > 1 ? "\(reference.label): " : ""
         Terminal.report("warning", prefix + warning.sentence)

@@ -48,9 +48,12 @@ public struct Inspection: Sendable {
 
   /// Looks at an adapter.
   ///
+  /// - Parameters:
+  ///   - adapter: the adapter.
+  ///   - doubts: what the format that it came from says.
   /// - Throws: `FormatError` where tensors that must be looked at cannot be read; one from an `.adp`
   ///   file is judged by its manifest alone.
-  public init(_ adapter: Adapter) throws(FormatError) {
+  public init(_ adapter: Adapter, doubts: [SourceDoubt] = []) throws(FormatError) {
     self.adapter = adapter
     parameterCount = adapter.tensors.reduce(0) { $0 + $1.shape.count }
     byteCount = adapter.tensors.reduce(0) { $0 + $1.byteCount }
@@ -64,7 +67,7 @@ public struct Inspection: Sendable {
         ? nil : TypeCount(type: type, tensors: members.count, elements: elements)
     }
     groups = Self.group(adapter.operations)
-    warnings = try Warning.all(of: adapter)
+    warnings = try Warning.all(of: adapter, doubts: doubts)
   }
 
   private static func group(_ operations: [Operation]) -> [OperationGroup] {

@@ -15,9 +15,8 @@ public enum Warning: Sendable, Hashable {
   case nonfinite(tensors: [Name])
   /// Targets whose layout only a base can decide.
   case unresolvedLayout(targets: [Name])
-  /// Biases that were trained, and that the adapter does not hold: PEFT before 0.21 did not save them
-  /// with `bias` "lora_only".
-  case biasesNotSaved(setting: String)
+  /// Something that the adapter may lack, by what is known of the format it came from.
+  case source(SourceDoubt)
   /// Parts of a later version, which this one cannot apply.
   case unsupported(reasons: [String])
 
@@ -29,7 +28,7 @@ public enum Warning: Sendable, Hashable {
     case .rankZero: "rank_zero"
     case .nonfinite: "nonfinite"
     case .unresolvedLayout: "unresolved_layout"
-    case .biasesNotSaved: "biases_not_saved"
+    case .source(let doubt): doubt.code
     case .unsupported: "unsupported"
     }
   }
@@ -41,16 +40,22 @@ public enum Warning: Sendable, Hashable {
     case .zeroChange(let names), .rankZero(let names), .nonfinite(let names),
       .unresolvedLayout(let names):
       names.map(\.text)
-    case .biasesNotSaved(let setting): [setting]
+    case .source(let doubt): doubt.subjects
     case .unsupported(let reasons): reasons
     }
   }
 
   /// What there is to say of an adapter.
   ///
+  /// - Parameters:
+  ///   - adapter: the adapter.
+  ///   - doubts: what the format that it came from says.
+  /// - Returns: the warnings, each about something.
   /// - Throws: `FormatError` where tensors that must be looked at cannot be read; one from an `.adp`
   ///   file is judged by its manifest alone.
-  public static func all(of adapter: Adapter) throws(FormatError) -> [Warning] {
+  public static func all(
+    of adapter: Adapter, doubts: [SourceDoubt] = []
+  ) throws(FormatError) -> [Warning] {
     var (zero, rankZero): ([Name], [Name]) = ([], [])
     var constants = ConstantDigests()
     for operation in adapter.operations {
@@ -71,20 +76,9 @@ public enum Warning: Sendable, Hashable {
         .zeroChange(targets: zero), .rankZero(targets: rankZero),
         .nonfinite(tensors: try nonfinite(adapter)),
         .unresolvedLayout(targets: unresolved.map(\.name)), .unsupported(reasons: reasons),
-      ] + (unsavedBiases(adapter).map { [.biasesNotSaved(setting: $0)] } ?? [])
+      ] + doubts.map(Warning.source)
     let found = candidates.filter { !$0.subjects.isEmpty }
     return adapter.operations.isEmpty ? [.empty] + found : found
-  }
-
-  /// The setting by which PEFT trained biases, where none is here.
-  private static func unsavedBiases(_ adapter: Adapter) -> String? {
-    guard let text = adapter.source?.config,
-      case .object(let fields) = try? JSONValue(document: Array(text.utf8), maximumDepth: 16),
-      case .string(let setting) = fields.first(where: { $0.key == "bias" })?.value,
-      setting.hasSuffix("_only"),
-      !adapter.operations.contains(where: { $0.target?.name.hasSuffix(".bias") == true })
-    else { return nil }
-    return setting
   }
 
   /// What the manifest says; of an adapter that is in no file yet, what the values say.
@@ -96,6 +90,24 @@ public enum Warning: Sendable, Hashable {
       if NonFinite.isPresent(in: contents, of: tensor.type) { names.append(tensor.name) }
     }
     return names
+  }
+}
+
+/// Something that an adapter may lack, or do otherwise than its maker thinks, by what is known of the format it
+/// came from.
+public struct SourceDoubt: Sendable, Hashable {
+  /// A short name for programs.
+  public let code: String
+  /// The targets, tensors or settings that it is about.
+  public let subjects: [String]
+  /// The doubt for people.
+  public let sentence: String
+
+  /// Notes a doubt.
+  public init(code: String, subjects: [String], sentence: String) {
+    self.code = code
+    self.subjects = subjects
+    self.sentence = sentence
   }
 }
 

@@ -19,17 +19,15 @@ enum DiffInput {
     guard left != "-" || right != "-" else {
       throw Failure("both sides cannot be standard input")
     }
-    let areCheckpoints = [left, right].map { $0 != "-" && isCheckpoint(FilePath($0)) }
-    if areCheckpoints == [true, true] {
-      return (.checkpoint(try checkpoint(left)), .checkpoint(try checkpoint(right)))
+    let (mine, theirs) = (try AdapterReference(left), try AdapterReference(right))
+    if mine.contents.isCheckpoint, theirs.contents.isCheckpoint {
+      return (.checkpoint(try checkpoint(mine.path)), .checkpoint(try checkpoint(theirs.path)))
     }
-    return (.adapters(try AdapterSide(left)), .adapters(try AdapterSide(right)))
+    return (.adapters(try AdapterSide(left, mine)), .adapters(try AdapterSide(right, theirs)))
   }
 
-  private static func checkpoint(_ path: String) throws(Failure) -> Checkpoint {
-    try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
-      try Checkpoint(FilePath(path))
-    }
+  private static func checkpoint(_ path: FilePath) throws(Failure) -> Checkpoint {
+    try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in try Checkpoint(path) }
   }
 }
 
@@ -40,16 +38,10 @@ struct AdapterSide {
   let file: AdapterFile?
   let adapters: [Adapter]
 
-  init(_ argument: String) throws(Failure) {
-    label = argument
-    reference = try AdapterReference(argument)
-    switch reference.kind {
-    case .peft: (file, adapters) = (nil, [try reference.importPEFT()])
-    case .tensors: (file, adapters) = (nil, [try reference.importTensors(base: nil)])
-    case .adp:
-      let (file, adapters) = try reference.openFile()
-      (self.file, self.adapters) = (file, adapters)
-    }
+  init(_ label: String, _ reference: AdapterReference) throws(Failure) {
+    self.label = label
+    self.reference = reference
+    (file, adapters) = try reference.openAll()
   }
 
   /// The adapters of both sides that belong together: the only ones, whatever they are called, or else

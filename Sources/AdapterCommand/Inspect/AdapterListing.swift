@@ -1,5 +1,6 @@
 internal import AdapterFormat
 internal import AdapterInsight
+internal import AdapterInterop
 internal import AdapterRuntime
 internal import Operations
 internal import Storage
@@ -8,7 +9,10 @@ internal import StrictJSON
 /// What `inspect` shows of adapters.
 struct AdapterListing {
   let path: String
+  /// The `.adp` file; nil of another format.
   let file: AdapterFile?
+  /// The other format.
+  let format: (any ForeignFormat)?
   let adapters: [InspectedAdapter]
   let details: Details
 
@@ -30,8 +34,8 @@ extension AdapterListing {
       lines.append(field("manifest", file.digest.description))
       if let generator = file.manifest.generator { lines.append(field("made by", generator)) }
       lines += file.manifest.metadata.flatMap { $0.lines(width: 80) }
-    } else {
-      lines.append("\(path.escaped): a PEFT folder")
+    } else if let format {
+      lines.append("\(path.escaped): \(format.title)")
     }
     for adapter in adapters { lines += [""] + text(adapter, isColoured) }
     return lines.joined(separator: "\n") + "\n"
@@ -187,8 +191,7 @@ extension Warning {
     case .rankZero: "rank 0, no change: \(names)\(rest)"
     case .nonfinite: "NaN or infinity in \(names)\(rest)"
     case .unresolvedLayout: "stored transposed or not, decided at the base: \(names)\(rest)"
-    case .biasesNotSaved:
-      "biases were trained (\(names)) and are not in the file: its PEFT lost them"
+    case .source(let doubt): doubt.sentence
     case .unsupported: "cannot be applied by this version: \(names)\(rest)"
     @unknown default: code
     }

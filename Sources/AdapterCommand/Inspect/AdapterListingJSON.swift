@@ -1,5 +1,6 @@
 internal import AdapterFormat
 internal import AdapterInsight
+internal import AdapterInterop
 internal import Operations
 internal import Storage
 internal import StrictJSON
@@ -11,7 +12,7 @@ extension AdapterListing {
     writer.object { writer in
       writer.member("schema", "adapter.inspect/1")
       writer.member("path", path)
-      writer.member("format", file == nil ? "peft" : "adp")
+      writer.member("format", format?.name ?? "adp")
       if let file {
         writer.member("bytes", file.byteCount)
         writer.member("manifest_digest", file.digest.description)

@@ -34,7 +34,7 @@ struct InspectedAdapter {
 
   /// What the manifest alone says.
   init(summaryOf adapter: Adapter) throws {
-    inspection = try Inspection(adapter)
+    inspection = try adapter.inspected()
     values = nil
     change = nil
   }
@@ -43,7 +43,7 @@ struct InspectedAdapter {
   init(
     _ adapter: Adapter, _ change: BaseEffect?, _ progress: ProgressChoice
   ) throws {
-    inspection = try Inspection(adapter)
+    inspection = try adapter.inspected()
     self.change = change
     var statistics: [[ValueStatistics]] = []
     let areWorthwhile = ValueStatistics.areWorthwhile(for: adapter)

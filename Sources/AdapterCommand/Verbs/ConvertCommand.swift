@@ -16,7 +16,8 @@ struct ConvertCommand: ParsableCommand {
     usage: "adapter convert <source> -o <output> [--base <base>] [<options>]",
     discussion: """
       The direction follows from what SOURCE is. From .adp to PEFT the two files come back byte for \
-      byte.
+      byte. Where there are none, they are written from the operations, as far as PEFT's LoRA, IA3, \
+      prompt tuning and prefix tuning can say these.
 
       With --base the file also records which base it is for, and how that base stores its weights.
 
@@ -80,20 +81,17 @@ struct ConvertCommand: ParsableCommand {
   func run() throws {
     let reference = try AdapterReference(source)
     try checkDistinct(output, from: reference.inputs)
-    switch reference.kind {
-    case .peft, .tensors: try convertToADP(reference)
-    case .adp:
-      guard base == nil, ignoreField.isEmpty, prefixOrder == nil, level == nil else {
-        throw ValidationError(
-          "--base, --layout, --ignore-field, --prefix-order and --level have no effect on an .adp file"
-        )
-      }
-      let adapter = try reference.open()
-      guard !AdapterOutput.isStandardOutput(output) else {
-        throw ValidationError("a PEFT folder cannot go to standard output: name it")
-      }
-      try convertToPEFT(adapter, reference)
+    guard reference.isAdapterFile else { return try convertToADP(reference) }
+    guard base == nil, ignoreField.isEmpty, prefixOrder == nil, level == nil else {
+      throw ValidationError(
+        "--base, --layout, --ignore-field, --prefix-order and --level have no effect on an .adp file"
+      )
     }
+    let adapter = try reference.open()
+    guard !AdapterOutput.isStandardOutput(output) else {
+      throw ValidationError("a PEFT folder cannot go to standard output: name it")
+    }
+    try convert(adapter, to: Formats.peft, reference)
   }
 
   /// What only a merge has to decide is left open.
@@ -101,17 +99,14 @@ struct ConvertCommand: ParsableCommand {
     .init(layout: layout?.layout, names: map.names, missingBias: .create, ties: .untie)
   }
 
-  private var importChoices: PEFTImport.Choices {
+  private var importChoices: ImportChoices {
     .init(ignoredFields: ignoreField.map { Name($0) }, prefixOrder: prefixOrder?.order)
   }
 
   private func convertToADP(_ reference: AdapterReference) throws(Failure) {
     let checkpoint: Checkpoint? =
       if let base { try openCheckpoint(base, notFor: output) } else { nil }
-    var adapter =
-      reference.kind == .peft
-      ? try reference.importPEFT(importChoices)
-      : try reference.importTensors(base: checkpoint, importChoices)
+    var adapter = try reference.openForeign(importChoices, base: checkpoint)
     if let checkpoint { adapter = try bind(adapter, to: checkpoint) }
     try write(adapter, to: output, replacing: force, level: (level ?? .default).level)
   }
@@ -128,19 +123,42 @@ struct ConvertCommand: ParsableCommand {
     }
   }
 
-  private func convertToPEFT(
-    _ adapter: Adapter, _ reference: AdapterReference
+  private func convert(
+    _ adapter: Adapter, to format: any ForeignFormat, _ reference: AdapterReference
   ) throws(Failure) {
-    do throws(InteropError) {
-      try PEFTExport.write(adapter, to: FilePath(output), replacing: force)
-    } catch {
-      throw Failure(error, in: reference.path)
+    let export = try rethrowing(as: { Failure($0, in: reference.path) }) {
+      () throws(InteropError) in
+      let export = try format.export(adapter)
+      try export?.write(to: FilePath(output), replacing: force)
+      return export
     }
-    let names =
-      ["adapter_config.json", "adapter_model.safetensors"]
-      + adapter.files.compactMap {
-        $0.tensor == nil ? nil : $0.path.text
+    guard let export else { throw Failure("\(format.title) is only read") }
+    for note in export.notes + export.lossNotes { Terminal.report("note", note) }
+    Terminal.report("done", "\(output): " + export.names.joined(separator: ", "))
+  }
+}
+
+extension ForeignExport {
+  /// What is lost without changing what the adapter does, kind by kind.
+  fileprivate var lossNotes: [String] {
+    [(Loss.Kind.rounding, "rounded"), (.record, "not carried")].flatMap { kind, word in
+      losses.filter { $0.kind == kind }.map(\.reason).grouped.map { reason, count in
+        "\(word): \(reason)" + (count > 1 ? " (\(count) times)" : "")
       }
-    Terminal.report("done", "\(output): " + names.joined(separator: ", "))
+    }
+  }
+}
+
+extension [String] {
+  /// Each text once, in the order of first appearance, and how often it is there.
+  fileprivate var grouped: [(text: String, count: Int)] {
+    var counts: [String: Int] = [:]
+    var order: [String] = []
+    for text in self {
+      if counts.updateValue(counts[text, default: 0] + 1, forKey: text) == nil {
+        order.append(text)
+      }
+    }
+    return order.map { ($0, counts[$0] ?? 0) }
   }
 }

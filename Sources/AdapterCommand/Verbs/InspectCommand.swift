@@ -1,5 +1,4 @@
 internal import AdapterFormat
-internal import AdapterInterop
 internal import AdapterRuntime
 internal import Operations
 internal import ArgumentParser
@@ -69,31 +68,19 @@ struct InspectCommand: ParsableCommand {
   }
 
   func run() throws {
-    let checkpoint = FilePath(path)
-    if path != "-", isCheckpoint(checkpoint) {
+    let reference = try AdapterReference(path)
+    guard !reference.contents.isCheckpoint else {
       guard base == nil, !report.isWanted, !spectrum else {
         throw ValidationError("--base, --html and --spectrum are for adapters")
       }
-      return try showCheckpoint(checkpoint)
+      return try showCheckpoint(reference.path)
     }
-    let reference = try AdapterReference(path)
     try report.check(inputs: reference.inputs, base: base)
-    switch reference.kind {
-    case .peft: try show(nil, [try reference.importPEFT()], reference)
-    case .tensors: try show(nil, [try reference.importTensors(base: nil)], reference)
-    case .adp:
-      let (file, adapters) = try reference.openFile()
-      try show(file, adapters, reference)
-    }
-  }
-
-  private func show(
-    _ file: AdapterFile?, _ adapters: [Adapter], _ reference: AdapterReference
-  ) throws(Failure) {
+    let (file, adapters) = try reference.openAll()
     var inspected: [InspectedAdapter] = []
     for adapter in adapters { inspected.append(try inspect(adapter, reference)) }
     let listing = AdapterListing(
-      path: path, file: file, adapters: inspected,
+      path: path, file: file, format: reference.contents.format, adapters: inspected,
       details: .init(tensors: tensors, spectra: spectrum))
     try report.write(InspectReport(listing).page)
     if json {
@@ -131,12 +118,4 @@ struct InspectCommand: ParsableCommand {
       throw Failure(error)
     }
   }
-}
-
-/// Whether a path is a safetensors file, an index of shards, or a folder that is no adapter's.
-func isCheckpoint(_ path: FilePath) -> Bool {
-  let name = path.lastComponent?.string ?? ""
-  if FileStatus(of: path)?.isFolder == true { return !PEFTFolder.isPlausible(path) }
-  return name != PEFTFolder.weightsName
-    && (name.hasSuffix(".safetensors") || name.hasSuffix(".index.json"))
 }

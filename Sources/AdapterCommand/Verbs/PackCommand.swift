@@ -69,8 +69,10 @@ struct PackCommand: ParsableCommand {
     }
     try checkDistinct(output, from: folder.inputs)
     metadata.reportMissing(in: folder.metadata)
-    try write(folder.adapters, of: path) { sink throws(InteropError) in
-      try folder.write(metadata.edit, to: sink, level: (level ?? .default).level)
+    try write(folder.adapters) { sink throws(Failure) in
+      try rethrowing(as: { Failure($0, in: path) }) { () throws(InteropError) in
+        try folder.write(metadata.edit, to: sink, level: (level ?? .default).level)
+      }
     }
   }
 
@@ -86,38 +88,46 @@ struct PackCommand: ParsableCommand {
     _ file: AdapterFile, _ members: [AdapterBundle.Member]
   ) throws(Failure) {
     metadata.reportMissing(in: file.manifest.metadata)
-    let path = members.first?.label ?? FilePath(output)
+    let path = FilePath(members.first?.label ?? output)
     let adapters = try rethrowing(as: { Failure($0, in: path) }) { () throws(FormatError) in
       try Adapter.adapters(of: file)
     }
-    try write(adapters, of: path) { sink throws(InteropError) in
-      try AdapterBundle.rewrite(file, metadata.edit, to: sink)
+    try write(adapters) { sink throws(Failure) in
+      try rethrowing(as: { Failure($0, in: path) }) { () throws(FormatError) in
+        try file.rewrite(metadata.edit, to: sink)
+      }
     }
   }
 
   private func bundle(_ members: [AdapterBundle.Member]) throws(Failure) {
-    let (bundle, adapters) = try rethrowing(as: { Failure($0, in: FilePath(output)) }) {
-      () throws(InteropError) in
-      let bundle = try AdapterBundle(members, metadata.edit)
-      return (bundle, try bundle.adapters())
+    let output = FilePath(output)
+    let bundle = try rethrowing(as: { Failure($0, in: output) }) { () throws(BundleError) in
+      try AdapterBundle(members, metadata.edit)
     }
+    let adapters = try bundle.members.map { member throws(Failure) in try adapter(of: member) }
     for note in bundle.notes { Terminal.report("note", note) }
     metadata.reportMissing(in: members.flatMap(\.file.manifest.metadata))
-    try write(adapters, of: FilePath(output)) { sink throws(InteropError) in
-      try bundle.write(to: sink, level: level?.level)
+    try write(adapters) { sink throws(Failure) in
+      try rethrowing(as: { Failure($0, in: output) }) { () throws(BundleError) in
+        try bundle.write(to: sink, level: level?.level, generator: "adapter \(toolVersion)")
+      }
     }
   }
 
+  /// A member as it will be called, the rules of its operations checked.
+  private func adapter(of member: AdapterBundle.Member) throws(Failure) -> Adapter {
+    var adapter = try rethrowing(as: { Failure($0, in: FilePath(member.label)) }) {
+      () throws(FormatError) in try Adapter(member.file, index: member.index)
+    }
+    adapter.name = member.name
+    return adapter
+  }
+
   private func write(
-    _ adapters: [Adapter], of source: FilePath,
-    _ body: (any ByteSink) throws(InteropError) -> Void
+    _ adapters: [Adapter], _ body: (any ByteSink) throws(Failure) -> Void
   ) throws(Failure) {
     let output = try AdapterOutput(output, replacing: force)
-    do throws(InteropError) {
-      try body(output.sink)
-    } catch {
-      throw Failure(error, in: source)
-    }
+    try body(output.sink)
     try output.finish(adapters)
   }
 }

@@ -39,7 +39,7 @@ struct UnpackCommand: ParsableCommand {
 
   func run() throws {
     let reference = try AdapterReference(source)
-    guard reference.kind == .adp else { throw Failure("\(reference.path) is no .adp file") }
+    guard reference.isAdapterFile else { throw Failure("\(reference.path) is no .adp file") }
     try checkDistinct(output, from: reference.inputs)
     let (file, adapters) = try reference.openFile()
     let names: [String]

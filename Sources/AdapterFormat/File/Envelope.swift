@@ -2,7 +2,7 @@ package import Storage
 
 /// Header and footer (Spec/adp-v1.md, section 2).
 package enum Envelope {
-  static let magic: [UInt8] = [0x89, 0x41, 0x44, 0x50, 0x0D, 0x0A, 0x1A, 0x0A]
+  package static let magic: [UInt8] = [0x89, 0x41, 0x44, 0x50, 0x0D, 0x0A, 0x1A, 0x0A]
   package static let header: [UInt8] = magic + [1, 0, 0, 0, 0, 0, 0, 0]
   package static let footerByteCount = 64
 

@@ -31,14 +31,14 @@ public struct AdapterFolder: Sendable {
   private static let maximumManifestByteCount = 256 << 20
 
   /// Whether a path is such a folder, or its manifest.
-  public static func isPlausible(_ path: FilePath) -> Bool {
+  static func isPlausible(_ path: FilePath) -> Bool {
     FileStatus(ofLink: folder(of: path).appending(manifestName)) != nil
       && FileStatus(of: folder(of: path))?.isFolder == true
   }
 
   /// Whether a path is a folder with an adapter's tensors, or these, which mean nothing without the
   /// manifest that is there too.
-  public static func holdsTensors(_ path: FilePath) -> Bool {
+  static func holdsTensors(_ path: FilePath) -> Bool {
     let folder = path.lastComponent?.string == tensorsName ? path.parent : path
     guard FileStatus(of: folder.appending(tensorsName)) != nil else { return false }
     return [folder, folder.appending("..")].contains {
@@ -60,12 +60,17 @@ public struct AdapterFolder: Sendable {
       let text = try storing({ () throws(StorageError) in
         try Self.open(place).contents(limit: Self.maximumManifestByteCount)
       })
-    else { throw .folder(place, "more than \(Self.maximumManifestByteCount) bytes") }
+    else {
+      throw InteropError(
+        .malformed, at: .file(place), "more than \(Self.maximumManifestByteCount) bytes")
+    }
     let manifest = try Self.inManifest(place, text) { () throws(FormatError) in
       try Manifest(unpacked: text)
     }
     let names = manifest.adapters.map(\.name)
-    if let why = Self.reasonNotToUnpack(names) { throw .folder(place, why) }
+    if let why = Self.reasonNotToUnpack(names) {
+      throw InteropError(.malformed, at: .file(place), why)
+    }
     var (parts, adapters): ([Part], [Adapter]) = ([], [])
     for record in manifest.adapters {
       let inner = names.count == 1 ? folder : folder.appending(record.name.text)
@@ -118,7 +123,7 @@ extension AdapterFolder {
     of record: AdapterRecord, in folder: FilePath
   ) throws(InteropError) -> Part {
     try checkNoLink(folder.appending(tensorsName))
-    let file = try rethrowing(as: InteropError.checkpoint) { () throws(CheckpointError) in
+    let file = try rethrowing(as: { InteropError.checkpoint($0) }) { () throws(CheckpointError) in
       try SafetensorsFile(folder.appending(tensorsName))
     }
     let tensors = file.header.tensors.map {
@@ -130,7 +135,9 @@ extension AdapterFolder {
       try open(folder.appending(opaqueName))
     }
     guard opaque.count == size else {
-      throw .folder(opaque.path, "\(opaque.count) bytes, the opaque streams have \(size)")
+      throw InteropError(
+        .malformed, at: .file(opaque.path),
+        "\(opaque.count) bytes, the opaque streams have \(size)")
     }
     return Part(tensors: tensors, opaque: opaque)
   }
@@ -155,12 +162,13 @@ extension AdapterFolder {
       return try body()
     } catch {
       guard case .json(let fault) = error, let offset = fault.offset else {
-        throw .adapter(path, error)
+        throw .format(error, in: path)
       }
       let before = text.prefix(offset)
       let line = before.count { $0 == 0x0A } + 1
       let column = before.reversed().prefix { $0 != 0x0A }.count + 1
-      throw .folder(path, "line \(line), column \(column): \(fault.fault)")
+      throw InteropError(
+        .malformed, at: .file(path), "line \(line), column \(column): \(fault.fault)")
     }
   }
 }

@@ -14,7 +14,7 @@ extension AdapterFolder {
   package func write(
     _ edit: ManifestEdit, to sink: any ByteSink, level: CompressionLevel
   ) throws(InteropError) {
-    try rethrowing(as: InteropError.format) { () throws(FormatError) in
+    try formatting { () throws(FormatError) in
       if edit.changesBase { try manifest.checkNothingIsLost() }
       var writer = try AdapterWriter(to: sink, level: level)
       for (record, part) in zip(manifest.adapters, parts) {

@@ -21,7 +21,7 @@ extension AdapterFolder {
   ) throws(InteropError) -> [String] {
     let records = chosen.map { file.manifest.adapters[$0] }
     if let why = reasonNotToUnpack(records.map(\.name)) {
-      throw .bundle(why, hint: "unpack them one by one: FILE#NAME")
+      throw InteropError(.conflict, why)
     }
     let prefixes = records.map { records.count == 1 ? "" : "\($0.name)/" }
     var names = [manifestName]
@@ -87,8 +87,4 @@ extension AdapterFolder {
     try formatting { () throws(FormatError) in try body(file) }
     try storing { () throws(StorageError) in try file.commit() }
   }
-}
-
-func formatting<Value>(_ body: () throws(FormatError) -> Value) throws(InteropError) -> Value {
-  try rethrowing(as: InteropError.format, body)
 }

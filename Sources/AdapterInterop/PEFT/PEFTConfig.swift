@@ -13,16 +13,13 @@ struct PEFTConfig {
   /// - Throws: `InteropError` where the method is missing or not understood.
   init(_ value: JSONValue) throws(InteropError) {
     guard case .object(let members) = value else {
-      throw .config(field: "the whole", "is not an object")
+      throw .field("the whole", "is not an object")
     }
     fields = Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }
     guard case .string(let name) = fields["peft_type"] else {
-      throw .config(field: "peft_type", "missing")
+      throw .field("peft_type", "missing")
     }
-    guard let method = PEFTMethod(rawValue: name) else {
-      throw .unsupportedMethod(name, reason: PEFTMethod.refused[name])
-    }
-    self.method = method
+    method = try PEFTMethod.named(name)
   }
 
   /// A field's value; nil where it is missing or null.
@@ -34,8 +31,8 @@ struct PEFTConfig {
 
   /// A number that must be there.
   func number(_ field: Name) throws(InteropError) -> Double {
-    guard let value = self[field] else { throw .config(field: field.text, "missing") }
-    guard let number = value.double else { throw .config(field: field.text, "is no number") }
+    guard let value = self[field] else { throw .field(field, "missing") }
+    guard let number = value.double else { throw .field(field, "is no number") }
     return number
   }
 
@@ -46,7 +43,7 @@ struct PEFTConfig {
   func count(_ field: Name) throws(InteropError) -> Int {
     let number = try number(field)
     guard let count = Int(exactly: number), (1...Self.maximumCount).contains(count) else {
-      throw .config(field: field.text, "must be a positive integer, not \(number)")
+      throw .field(field, "must be a positive integer, not \(number)")
     }
     return count
   }
@@ -56,15 +53,15 @@ struct PEFTConfig {
     switch self[field] {
     case nil: absent
     case .boolean(let flag): flag
-    default: throw .config(field: field.text, "is neither true nor false")
+    default: throw .field(field, "is neither true nor false")
     }
   }
 
   func pattern(_ field: Name) throws(InteropError) -> PEFTPattern {
     switch self[field] {
-    case nil: try PEFTPattern([], field: field.text, work)
-    case .object(let members): try PEFTPattern(members, field: field.text, work)
-    default: throw .config(field: field.text, "is not an object")
+    case nil: try PEFTPattern([], field: field, work)
+    case .object(let members): try PEFTPattern(members, field: field, work)
+    default: throw .field(field, "is not an object")
     }
   }
 
@@ -72,12 +69,12 @@ struct PEFTConfig {
   func texts(_ field: Name) throws(InteropError) -> [String] {
     guard let value = self[field] else { return [] }
     guard case .array(let values) = value else {
-      throw .config(field: field.text, "is not a list")
+      throw .field(field, "is not a list")
     }
     var texts: [String] = []
     for value in values {
       guard case .string(let text) = value else {
-        throw .config(field: field.text, "holds something that is no text")
+        throw .field(field, "holds something that is no text")
       }
       texts.append(text)
     }
@@ -104,19 +101,19 @@ struct PEFTConfig {
         default: 0
         }
       guard count * tensors <= Self.maximumComparisons else {
-        throw .config(
-          field: field.text, "has \(count) entries, too many to compare with \(tensors) tensors")
+        throw .field(
+          field, "has \(count) entries, too many to compare with \(tensors) tensors")
       }
     }
   }
 
   /// Integers that must be there.
   func integers(_ value: JSONValue, _ field: Name) throws(InteropError) -> [Int] {
-    guard case .array(let values) = value else { throw .config(field: field.text, "is not a list") }
+    guard case .array(let values) = value else { throw .field(field, "is not a list") }
     var numbers: [Int] = []
     for value in values {
       guard case .integer(let number) = value else {
-        throw .config(field: field.text, "holds something that is no index")
+        throw .field(field, "holds something that is no index")
       }
       numbers.append(Int(number))
     }
@@ -135,44 +132,6 @@ struct PEFTConfig {
       return nil
     }
     return (major, minor)
-  }
-}
-
-/// Rank and scale of LoRA and its kin: r and lora_alpha, by module.
-struct PEFTRanks {
-  private let rank: Double
-  private let alpha: Double
-  private let usesSquareRoot: Bool
-  let rankPattern: PEFTPattern
-  let alphaPattern: PEFTPattern
-
-  init(_ config: PEFTConfig, alpha: Name) throws(InteropError) {
-    rank = Double(try config.count("r"))
-    self.alpha = try config.number(alpha)
-    usesSquareRoot = try config.flag("use_rslora")
-    rankPattern = try config.pattern("rank_pattern")
-    alphaPattern = try config.pattern("alpha_pattern")
-  }
-
-  /// Rank of a module, and what its product is multiplied with: alpha / r, or alpha / √r.
-  func numbers(for module: Name) throws(InteropError) -> (rank: Int, scale: Double) {
-    let rank = try rankPattern.match(module)?.value ?? rank
-    guard let count = Int(exactly: rank), (1...PEFTConfig.maximumCount).contains(count) else {
-      throw .config(field: "r or rank_pattern", "gives \(module) the rank \(rank)")
-    }
-    let alpha = try alphaPattern.match(module)?.value ?? alpha
-    return (count, alpha / (usesSquareRoot ? rank.squareRoot() : rank))
-  }
-
-  /// Keys of the patterns that no module matches first: they do nothing.
-  func notes(_ modules: [Name]) throws(InteropError) -> [String] {
-    var notes: [String] = []
-    for (field, pattern) in [("rank_pattern", rankPattern), ("alpha_pattern", alphaPattern)] {
-      let unused = try pattern.unusedKeys(modules)
-      guard !unused.isEmpty else { continue }
-      notes.append("\(field): no module for " + unused.joined(separator: ", "))
-    }
-    return notes
   }
 }
 

@@ -16,15 +16,11 @@ public struct PEFTFolder: Sendable {
   let config: JSONValue
 
   static let configName = "adapter_config.json"
-  /// The name of its weights.
-  public static let weightsName = "adapter_model.safetensors"
+  static let weightsName = "adapter_model.safetensors"
+  static let pickleName = "adapter_model.bin"
+  /// The metadata of its weights.
+  static let metadata: [SafetensorsHeader.Entry] = [.init("format", "pt")]
   private static let maximumConfigByteCount = 16 << 20
-
-  /// Whether a path is such a folder, or one of its two files.
-  public static func isPlausible(_ path: FilePath) -> Bool {
-    let folder = folder(of: path)
-    return [configName, weightsName].contains { FileStatus(of: folder.appending($0)) != nil }
-  }
 
   /// Opens a folder, or the folder of one of its two files.
   ///
@@ -34,16 +30,18 @@ public struct PEFTFolder: Sendable {
     self.path = folder
     let weightsPath = folder.appending(Self.weightsName)
     if FileStatus(of: weightsPath) == nil {
-      let pickle = folder.appending("adapter_model.bin")
-      guard FileStatus(of: pickle) == nil else { throw .pickle(pickle) }
-      throw .notAnAdapter(folder, "no \(Self.weightsName)")
+      let pickle = folder.appending(Self.pickleName)
+      guard FileStatus(of: pickle) == nil else {
+        throw InteropError(.pickle, at: .file(pickle), "is a pickle, which is never read")
+      }
+      throw InteropError(.notAnAdapter, at: .file(folder), "no \(Self.weightsName)")
     }
     let configPath = folder.appending(Self.configName)
     guard FileStatus(of: configPath) != nil else {
-      throw .notAnAdapter(folder, "no \(Self.configName)")
+      throw InteropError(.notAnAdapter, at: .file(folder), "no \(Self.configName)")
     }
     (configText, config) = try Self.readConfig(configPath)
-    weights = try rethrowing(as: InteropError.checkpoint) { () throws(CheckpointError) in
+    weights = try rethrowing(as: { InteropError.checkpoint($0) }) { () throws(CheckpointError) in
       try SafetensorsFile(weightsPath)
     }
     otherFiles = try storing { () throws(StorageError) in try Platform.list(folder) }
@@ -68,7 +66,7 @@ public struct PEFTFolder: Sendable {
       let bytes = try storing({ () throws(StorageError) in
         try file.contents(limit: maximumConfigByteCount)
       })
-    else { throw .config(field: "the whole", "is \(file.count) bytes long") }
+    else { throw .field("the whole", "is \(file.count) bytes long") }
     return (String(decoding: bytes, as: UTF8.self), try parseConfig(bytes, path))
   }
 }

@@ -2,10 +2,10 @@ internal import AdapterFormat
 public import Operations
 package import Checkpoints
 internal import Storage
-public import StrictJSON
+package import StrictJSON
 internal import SystemPackage
 
-/// A PEFT adapter as an adapter of ours: each method in a file of its own.
+/// A PEFT adapter as an adapter of ours: each method in a file of its own, below `Methods`.
 ///
 /// | PEFT | here |
 /// |---|---|
@@ -19,27 +19,15 @@ public struct PEFTImport: Sendable {
   /// What a user should know of the conversion.
   public let notes: [String]
 
-  /// What the user decides where a file leaves a question open.
-  public struct Choices: Sendable, Hashable {
-    /// Unknown fields of the configuration that mean nothing.
-    public var ignoredFields: [Name] = []
-    /// How a prefix is laid out whose file cannot say.
-    public var prefixOrder: PrefixOrder?
-
-    /// Leaves everything to the file.
-    public init(ignoredFields: [Name] = [], prefixOrder: PrefixOrder? = nil) {
-      self.ignoredFields = ignoredFields
-      self.prefixOrder = prefixOrder
-    }
-  }
-
   /// Converts a folder.
   ///
   /// - Parameters:
   ///   - folder: the adapter as PEFT saved it.
   ///   - choices: what the user decides.
   /// - Throws: `InteropError` where anything of it is not understood.
-  public init(_ folder: PEFTFolder, choices: Choices = Choices()) throws(InteropError) {
+  public init(
+    _ folder: PEFTFolder, choices: ImportChoices = ImportChoices()
+  ) throws(InteropError) {
     try self.init(
       folder.configText, folder.config, folder.weights.contents, try CarriedFiles(folder), choices)
   }
@@ -52,7 +40,7 @@ public struct PEFTImport: Sendable {
   ///   - choices: what the user decides.
   /// - Throws: `InteropError` where anything of it is not understood.
   package init(
-    config: [UInt8], weights: SafetensorsContents, choices: Choices = Choices()
+    config: [UInt8], weights: SafetensorsContents, choices: ImportChoices = ImportChoices()
   ) throws(InteropError) {
     try self.init(
       String(decoding: config, as: UTF8.self),
@@ -62,47 +50,25 @@ public struct PEFTImport: Sendable {
 
   private init(
     _ text: String, _ value: JSONValue, _ weights: SafetensorsContents, _ files: CarriedFiles,
-    _ choices: Choices
+    _ choices: ImportChoices
   ) throws(InteropError) {
     let config = try PEFTConfig(value)
-    try ConfigFields.check(value, config.method, ignoredFields: choices.ignoredFields)
-    let meaning = try Self.meaning(config, weights.header.tensors.map(\.info), choices)
+    try config.method.fields.check(value, ignoredFields: choices.ignoredFields)
+    let meaning = try PEFTMeaning(of: config, weights.header.tensors.map(\.info), choices)
     adapter = Adapter(
       name: "default", method: config.method.name, operations: meaning.operations,
       inert: meaning.inert, source: try Self.source(text, weights), files: files.records,
-      base: BaseRecord(
-        name: config.text("base_model_name_or_path"), revision: config.text("revision"),
-        architecture: nil, fingerprint: nil),
+      base: config.base,
       tensors: weights.header.tensors.map { tensor in
         TensorContents(tensor.info, bytes: weights.bytes, offset: weights.offset(of: tensor))
       } + files.tensors)
     notes = meaning.notes + files.notes
-    try rethrowing(as: InteropError.format, adapter.checkExpressible)
+    try formatting(adapter.checkExpressible)
   }
 
-  /// What a configuration and the tensors beside it mean.
-  static func meaning(
-    _ config: PEFTConfig, _ infos: [TensorInfo], _ choices: Choices
-  ) throws(InteropError) -> PEFTMeaning {
-    // Names are cut and compared in many ways: first of all they must not be too long for that.
-    try rethrowing(as: InteropError.format) { () throws(FormatError) in
-      try AdapterRecord.checkTensors(infos)
-    }
-    try config.checkSizes(tensors: infos.count)
-    var meaning = PEFTMeaning(
-      config, try PEFTTensors(infos, parts: PEFTMeaning.parts(of: config.method)))
-    try meaning.addReplacements()
-    try meaning.addTrainableTokens()
-    // Matrices that all modules share have no module; they are taken where their method is read.
-    if ![.vera, .pvera].contains(config.method) { try meaning.tensors.checkParametersTaken() }
-    try meaning.addMethod(choices)
-    try meaning.tensors.checkAllTaken()
-    return meaning
-  }
-
-  /// Fields of a method's configuration that the lists do not have; nil for a method that is refused.
+  /// Fields of a method's configuration that its lists do not have; nil for a method that is refused.
   package static func unknownFields(of method: String, among fields: [Name]) -> [Name]? {
-    PEFTMethod(rawValue: method).map { ConfigFields.unknown(fields, $0) }
+    (try? PEFTMethod.named(method))?.fields.unknown(among: fields)
   }
 
   private static func source(
@@ -110,118 +76,19 @@ public struct PEFTImport: Sendable {
   ) throws(InteropError) -> SourceRecord {
     let header = weights.header
     let canonical = SafetensorsHeader(
-      canonical: header.tensors.map(\.info), metadata: [.init("format", "pt")])
+      canonical: header.tensors.map(\.info), metadata: PEFTFolder.metadata)
     return SourceRecord(
-      format: "peft", config: text,
+      format: PEFTFormat.name, config: text,
       digest: try storing { () throws(StorageError) in try weights.bytes.digest() },
       header: canonical.text == header.text ? nil : header.text)
   }
 }
 
-/// What a PEFT adapter means, as it is found out: operations in order, tensors without effect, notes.
-struct PEFTMeaning {
-  let config: PEFTConfig
-  var tensors: PEFTTensors
-  private(set) var operations: [Operation] = []
-  var notes: [String] = []
-
-  init(_ config: PEFTConfig, _ tensors: PEFTTensors) {
-    self.config = config
-    self.tensors = tensors
-  }
-
-  var inert: [AdapterRecord.InertTensor] { tensors.inert }
-
-  mutating func append(_ payload: some OperationKind) throws(InteropError) {
-    operations.append(
-      try rethrowing(as: InteropError.format) { () throws(FormatError) in
-        try Operation(payload)
-      })
-  }
-
-  /// The words that name parts of a method.
-  static func parts(of method: PEFTMethod) -> Set<String> {
-    let own: Set<String> =
-      switch method {
-      case .lora:
-        [
-          "lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector",
-          "lora_velora_embed", "lora_monteclora_sampler", "lora_diag",
-        ]
-      case .adaLoRA: ["lora_A", "lora_B", "lora_E"]
-      case .ia3: ["ia3_l"]
-      case .promptTuning, .pTuning, .prefixTuning: ["prompt_embeddings"]
-      case .lnTuning: ["ln_tuning_layers"]
-      case .trainableTokens: []
-      case .beft: ["beft_bias"]
-      case .loHa: ["hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"]
-      case .loKr:
-        [
-          "lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2",
-        ]
-      case .vera: ["vera_lambda_b", "vera_lambda_d"]
-      case .pvera: ["pvera_lambda_b", "pvera_lambda_d"]
-      case .oft: ["oft_R", "oft_embedding_R"]
-      case .boft: ["boft_R", "boft_s"]
-      case .hra: ["hra_u"]
-      case .hira: ["hira_A", "hira_B", "hira_embedding_A", "hira_embedding_B"]
-      case .shira: ["shira_weight", "shira_indices"]
-      case .superTuning:
-        [
-          "supertuning_values", "supertuning_indices", "supertuning_lora_A", "supertuning_lora_B",
-        ]
-      case .miss: ["miss_block"]
-      case .c3a: ["c3a_kernel"]
-      case .road: ["road_theta", "road_alpha"]
-      case .graLoRA: ["gralora_A", "gralora_B", "gralora_A_general", "gralora_B_general"]
-      case .deLoRA: ["delora_A", "delora_B", "delora_lambda", "delora_w_norm"]
-      case .fourierFT: ["fourierft_spectrum"]
-      }
-    return own.union(["trainable_tokens_delta"])
-  }
-
-  /// The operations of the method itself.
-  mutating func addMethod(_ choices: PEFTImport.Choices) throws(InteropError) {
-    switch config.method {
-    case .lora: try addLoRA()
-    case .adaLoRA: try addAdaLoRA()
-    case .ia3: try addIA3()
-    case .promptTuning, .pTuning: try addPrompt()
-    case .prefixTuning: try addPrefix(choices.prefixOrder)
-    case .lnTuning: try addNorms()
-    case .trainableTokens: break
-    case .beft: try addBiasDeltas()
-    case .loHa: try addLoHa()
-    case .loKr: try addLoKr()
-    case .vera: try addVeRA("vera")
-    case .pvera: try addVeRA("pvera")
-    case .oft: try addOFT()
-    case .boft: try addBOFT()
-    case .hra: try addHRA()
-    case .hira: try addHiRA()
-    case .shira: try addSHiRA()
-    case .superTuning: try addSuperTuning()
-    case .miss: try addMiSS()
-    case .c3a: try addC3A()
-    case .road: try addRoAd()
-    case .graLoRA: try addGraLoRA()
-    case .deLoRA: try addDeLoRA()
-    case .fourierFT: try addFourierFT()
-    }
-    noteUntargeted()
-  }
-
-  /// PEFT would drop tensors of modules that `target_modules` does not name, without a word.
-  private mutating func noteUntargeted() {
-    let coverage = config.coverage("target_modules")
-    let untargeted = tensors.modules.filter {
-      // Trained tokens and the inner layers of attention are not named there.
-      $0.parent == nil && $0.parts.keys.contains { $0 != "trainable_tokens_delta" }
-    }.map(\.name).filter { coverage.covers($0) == false }
-    guard let first = untargeted.first, config["target_parameters"] == nil else { return }
-    notes.append(
-      "target_modules does not name \(first)"
-        + (untargeted.count > 1 ? " and \(untargeted.count - 1) more" : "")
-        + ": their tensors are used all the same")
+extension PEFTConfig {
+  /// What it says of the base.
+  var base: BaseRecord {
+    BaseRecord(
+      name: text("base_model_name_or_path"), revision: text("revision"), architecture: nil,
+      fingerprint: nil)
   }
 }

@@ -104,19 +104,26 @@ struct PEFTTensors {
     for module in modules {
       for (part, info) in module.parts.sorted(by: { $0.key < $1.key })
       where !taken.contains(info.name) {
-        throw .unknownTensor(info.name, reason: "\(part) is not a part that the method has here")
+        throw .unknownTensor(info.name, "\(part) is not a part that the method has here")
       }
     }
     try checkParametersTaken()
   }
 
+  /// - Parameter shared: matrices that all modules share, which have no module and are taken where their
+  ///   method is read.
   /// - Throws: `unknownTensor` for the first that is no part of the method, and that nobody has taken.
-  func checkParametersTaken() throws(InteropError) {
-    for (_, info) in parameters where !taken.contains(info.name) {
+  func checkParametersTaken(except shared: Set<Name> = []) throws(InteropError) {
+    for (name, info) in parameters
+    where !taken.contains(info.name) && !shared.contains(name.module) {
       throw .unknownTensor(
         info.name,
-        reason: "not understood: no part of the method, and no parameter that the configuration "
-          + "names")
+        "not understood: no part of the method, and no parameter that the configuration names")
     }
   }
+}
+
+extension PEFTTensors.Module {
+  /// The weight of the module.
+  var weight: Target { Target(Name("\(name).weight")) }
 }

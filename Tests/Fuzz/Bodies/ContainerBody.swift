@@ -1,5 +1,4 @@
 import AdapterFormat
-import AdapterInterop
 import Operations
 import Storage
 import SystemPackage
@@ -33,7 +32,7 @@ enum ContainerBody {
       try checkCopies(of: file)
       try checkWrittenAnew(adapters, file)
     } else {
-      _ = try? AdapterBundle.rewrite(file, ManifestEdit(), to: MemorySink())
+      try? file.rewrite(ManifestEdit(), to: MemorySink())
     }
     return isWhole
   }
@@ -78,18 +77,19 @@ enum ContainerBody {
   /// Copied as it is stored, the file is accepted, and holds the same adapters.
   private static func checkCopies(of file: AdapterFile) throws(BrokenProperty) {
     let label = ("copy", MemorySink())
-    try BrokenProperty.unlessHolds("a whole file is copied") { () throws(InteropError) in
-      try AdapterBundle.rewrite(file, ManifestEdit(), to: label.1)
+    try BrokenProperty.unlessHolds("a whole file is copied") { () throws(FormatError) in
+      try file.rewrite(ManifestEdit(), to: label.1)
     }
     try check(label.1.bytes, holds: file.manifest.adapters, label.0)
     // Keys of a later version would be lost in a bundle, which refuses them.
     guard (try? file.manifest.checkNothingIsLost()) != nil else { return }
     let bundle = MemorySink()
-    try BrokenProperty.unlessHolds("a whole file goes into a bundle") { () throws(InteropError) in
+    try BrokenProperty.unlessHolds("a whole file goes into a bundle") { () throws(BundleError) in
       let members = file.manifest.adapters.indices.map {
         AdapterBundle.Member(file, index: $0, label: "input", stem: nil, name: nil)
       }
-      try AdapterBundle(members, ManifestEdit()).write(to: bundle, level: nil)
+      try AdapterBundle(members, ManifestEdit()).write(
+        to: bundle, level: nil, generator: "the fuzzer")
     }
     try check(bundle.bytes, holds: file.manifest.adapters, "bundle")
   }

@@ -48,14 +48,17 @@ enum PEFTBody {
   private static func checkReturn(
     of packed: Adapter, _ input: PEFTInput, _ weights: SafetensorsContents
   ) throws(BrokenProperty) {
-    let parts = try BrokenProperty.unlessHolds("what was converted goes back") {
+    let record = try BrokenProperty.unlessHolds("what was converted goes back") {
       () throws(InteropError) in
-      try PEFTExport.parts(of: packed)
+      try PEFTRecord(of: packed)
+    }
+    guard let record else {
+      throw BrokenProperty("the operations are not those that were converted")
     }
     try BrokenProperty.unless(
-      Array(parts.config.utf8) == input.config, "the configuration has changed")
+      Array(record.config.utf8) == input.config, "the configuration has changed")
     try BrokenProperty.unless(
-      Array(parts.header.text.utf8) == input.header, "the header has changed")
+      Array(record.header.text.utf8) == input.header, "the header has changed")
     for tensor in weights.header.tensors {
       let contents = try BrokenProperty.unlessHolds("every tensor goes back") {
         () throws(FormatError) in

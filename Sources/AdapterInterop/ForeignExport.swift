@@ -1,0 +1,64 @@
+internal import Storage
+public import SystemPackage
+
+/// An adapter in a foreign format: the files of a folder, not written yet, and what is lost in them.
+public struct ForeignExport: Sendable {
+  /// The files.
+  let files: [File]
+  /// What the format cannot hold.
+  public let losses: [Loss]
+  /// What a user should know of the conversion besides.
+  public let notes: [String]
+
+  /// A file that is written when its turn has come.
+  struct File: Sendable {
+    let name: String
+    let write: @Sendable (OutputFile) throws(InteropError) -> Void
+  }
+
+  /// Something that the format cannot hold.
+  public struct Loss: Sendable, Hashable {
+    /// What is lost.
+    public let kind: Kind
+    /// Where it is; nil where it is about the whole.
+    public let place: InteropError.Place?
+    /// Why, without the place.
+    public let reason: String
+
+    /// What is lost.
+    public enum Kind: String, Sendable, Hashable, CaseIterable {
+      /// The result would compute something else: nothing is written.
+      case effect
+      /// Numbers are rounded once.
+      case rounding
+      /// Something for people or programs, which changes no number.
+      case record
+    }
+  }
+
+  /// The names of the files.
+  public var names: [String] { files.map(\.name) }
+
+  /// Writes the folder, whole or not at all.
+  ///
+  /// - Parameters:
+  ///   - target: the folder.
+  ///   - replacing: whether one that holds the same files and nothing else may be replaced.
+  /// - Throws: `InteropError`, of the kind `notExpressible` where the format has no place for an operation.
+  public func write(to target: FilePath, replacing: Bool) throws(InteropError) {
+    if let loss = losses.first(where: { $0.kind == .effect }) {
+      throw InteropError(.notExpressible, at: loss.place, loss.reason)
+    }
+    let folder = try storing { () throws(StorageError) in
+      try OutputFolder(target, names: names, replacing: replacing)
+    }
+    for file in files {
+      let output = try storing { () throws(StorageError) in
+        try OutputFile(folder.temporary.appending(file.name), replacing: false)
+      }
+      try file.write(output)
+      try storing { () throws(StorageError) in try output.commit() }
+    }
+    try storing { () throws(StorageError) in try folder.commit() }
+  }
+}

@@ -1,0 +1,24 @@
+internal import AdapterFormat
+public import Operations
+
+/// The foreign formats that are known.
+public enum Formats {
+  /// The folder that PEFT writes.
+  public static let peft: any ForeignFormat = PEFTFormat()
+
+  /// All of them; the first that recognises a path has it.
+  public static let all: [any ForeignFormat] = [
+    peft, BiasTensorsFormat(), PromptEncoderFormat(),
+  ]
+
+  /// What may be wrong with an adapter by what is known of the format it came from.
+  public static func doubts(about adapter: Adapter) -> [SourceDoubt] {
+    guard let name = adapter.source?.format else { return [] }
+    return all.filter { $0.name == name }.flatMap { $0.doubts(about: adapter) }
+  }
+
+  /// The format that recognises a path; nil where none does.
+  static func recognising(_ source: ForeignSource) -> (any ForeignFormat)? {
+    all.first { $0.recognises(source) }
+  }
+}

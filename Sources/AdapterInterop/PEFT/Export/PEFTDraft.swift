@@ -1,0 +1,163 @@
+internal import AdapterFormat
+internal import Checkpoints
+internal import Operations
+internal import Storage
+internal import StrictJSON
+
+/// The two files of a PEFT folder while they are made of operations.
+struct PEFTDraft: Sendable {
+  /// The adapter that is written.
+  let adapter: Adapter
+  /// Fields of the configuration, beside those that every one has.
+  var fields: [Name: JSONValue] = [:]
+  /// What PEFT cannot say.
+  private(set) var losses: [ForeignExport.Loss] = []
+  private var tensors: [Tensor] = []
+  private var taken: Set<Name> = []
+
+  /// A tensor of the weights, whose bytes are made when they are written.
+  private struct Tensor: Sendable {
+    let info: TensorInfo
+    let contents: @Sendable () throws(InteropError) -> [UInt8]
+  }
+
+  /// The version of PEFT whose rules the files follow: it decides how stacks of experts and prefixes are read.
+  private static let version = "0.21.2"
+
+  /// Makes both files.
+  ///
+  /// - Throws: `InteropError` where the adapter has nothing that could be written.
+  init(of adapter: Adapter) throws(InteropError) {
+    guard !adapter.operations.isEmpty else {
+      throw InteropError(.notExpressible, "adapter \(adapter.name) has no operation")
+    }
+    self.adapter = adapter
+    let names = Set(adapter.operations.map(\.name))
+    let methods = PEFTMethod.all.filter { $0.writing != nil }
+    let method = methods.first { method in method.writing.map { names.contains($0.main) } ?? false }
+    for operation in adapter.operations where method?.writing?.takes(operation.name) != true {
+      lose(.effect, operation, Self.reason(operation, method, methods))
+    }
+    guard let method, let writing = method.writing else { return }
+    fields["peft_type"] = .string(method.type)
+    try writing.write(&self)
+    if adapter.base?.fingerprint != nil { lose(.record, nil, "the base's fingerprint") }
+    if !adapter.inert.isEmpty {
+      lose(.record, nil, "tensors that nothing uses (\(adapter.inert.count))")
+    }
+  }
+
+  private static func reason(
+    _ operation: Operation, _ method: PEFTMethod?, _ methods: [PEFTMethod]
+  ) -> String {
+    let places = methods.compactMap(\.writing).filter { $0.takes(operation.name) }.map(\.main)
+    if let method, !places.isEmpty {
+      return "PEFT's \(method.type) has no place for it beside its own changes"
+    }
+    guard places.isEmpty else {
+      return "PEFT has a place for it only beside " + places.joined(separator: " or ")
+    }
+    return "none of PEFT's " + methods.map(\.type).joined(separator: ", ") + " can say it"
+  }
+
+  // MARK: Taking down
+
+  /// Notes something that PEFT cannot say.
+  mutating func lose(
+    _ kind: ForeignExport.Loss.Kind, _ operation: Operation?, _ reason: String
+  ) {
+    losses.append(
+      .init(
+        kind: kind, place: operation.map { .operation($0.name, on: $0.target?.name) },
+        reason: reason))
+  }
+
+  /// Notes something of an operation that PEFT cannot say.
+  mutating func lose<Kind: TargetedKind>(
+    _ kind: ForeignExport.Loss.Kind, _ operation: Kind, _ reason: String
+  ) {
+    losses.append(
+      .init(kind: kind, place: .operation(Kind.op, on: operation.target.name), reason: reason))
+  }
+
+  /// Adds a tensor whose bytes are those of an operand, in another shape of as many elements where one is given.
+  mutating func add(_ name: Name, _ operand: TypedOperand, shape: [Int]? = nil) {
+    let adapter = adapter
+    add(name, operand.type, shape ?? operand.shape) { () throws(InteropError) in
+      try formatting { () throws(FormatError) in
+        try OperandBytes.contents(of: operand.operand, adapter)
+      }
+    }
+  }
+
+  /// Adds a tensor that is computed.
+  mutating func add(
+    _ name: Name, _ type: ElementType, _ shape: [Int],
+    contents: @escaping @Sendable () throws(InteropError) -> [UInt8]
+  ) {
+    guard let shape = Shape(shape.map { UInt64($0) }), taken.insert(name).inserted else {
+      return losses.append(
+        .init(kind: .effect, place: .tensor(name), reason: "it would be in the file twice"))
+    }
+    tensors.append(
+      Tensor(info: TensorInfo(name: name, type: type, shape: shape), contents: contents))
+  }
+
+  // MARK: Writing
+
+  /// Both files.
+  var files: [ForeignExport.File] {
+    [
+      ForeignExport.File(name: PEFTFolder.configName, text: configText),
+      ForeignExport.File(name: PEFTFolder.weightsName) { file throws(InteropError) in
+        try writeWeights(to: file)
+      },
+    ]
+  }
+
+  private var configText: [UInt8] {
+    let common: [Name: JSONValue] = [
+      "base_model_name_or_path": adapter.base?.name.map(JSONValue.string) ?? .null,
+      "revision": adapter.base?.revision.map(JSONValue.string) ?? .null,
+      "inference_mode": .boolean(true), "peft_version": .string(Self.version), "task_type": .null,
+    ]
+    let all = common.merging(fields) { $1 }.sorted { $0.key < $1.key }
+    var writer = JSONWriter(style: .indented)
+    writer.value(.object(all.map { .init($0.key, $0.value) }))
+    return writer.bytes
+  }
+
+  private func writeWeights(to file: OutputFile) throws(InteropError) {
+    let header = SafetensorsHeader(
+      canonical: tensors.map(\.info), metadata: PEFTFolder.metadata)
+    let contents = Dictionary(
+      tensors.map { ($0.info.name, $0.contents) }, uniquingKeysWith: { first, _ in first })
+    try storing { () throws(StorageError) in try file.write(header.encoded) }
+    for tensor in header.tensors {
+      guard let bytes = try contents[tensor.info.name]?() else { continue }
+      try storing { () throws(StorageError) in try file.write(bytes) }
+    }
+  }
+}
+
+extension PEFTDraft {
+  /// The name of a tensor of a module.
+  static func key(_ module: Name, _ part: String) -> Name {
+    Name("base_model.model.\(module).\(part)")
+  }
+}
+
+extension JSONValue {
+  /// A count.
+  static func count(_ value: Int) -> JSONValue { .integer(UInt64(value)) }
+
+  /// A number, an integer where it is one.
+  static func shortest(_ value: Double) -> JSONValue {
+    UInt64(exactly: value).flatMap { $0 < 1 << 53 ? .integer($0) : nil } ?? .number(value)
+  }
+
+  /// Names, sorted.
+  static func names(_ names: some Sequence<Name>) -> JSONValue {
+    .array(names.sorted().map { .string($0.text) })
+  }
+}

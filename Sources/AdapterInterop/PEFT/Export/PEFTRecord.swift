@@ -1,0 +1,121 @@
+package import AdapterFormat
+package import Checkpoints
+package import Operations
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// The files of PEFT that an adapter was made from, which come back byte for byte.
+package struct PEFTRecord: Sendable {
+  /// Where the adapter came from.
+  package let source: SourceRecord
+  /// The text of `adapter_config.json`.
+  package let config: String
+  /// The header of the weights.
+  package let header: SafetensorsHeader
+  private let adapter: Adapter
+
+  /// What is recorded in an adapter; nil where it did not come from PEFT, or its operations are not those of its
+  /// recorded configuration any more.
+  ///
+  /// - Throws: `InteropError` where the record is not complete.
+  package init?(of adapter: Adapter) throws(InteropError) {
+    guard let source = adapter.source, source.format == PEFTFormat.name, let config = source.config,
+      try Self.isMeant(adapter, config)
+    else { return nil }
+    self.adapter = adapter
+    self.source = source
+    self.config = config
+    header = try Self.header(of: adapter, source)
+    for tensor in header.tensors where adapter.tensor(tensor.info.name) != tensor.info {
+      throw InteropError(
+        .notExpressible, "the adapter has no tensor \(tensor.info.name) as recorded")
+    }
+  }
+
+  /// The recorded configuration must still say what the operations do: they are what counts here,
+  /// the configuration is what counts there.
+  private static func isMeant(_ adapter: Adapter, _ text: String) throws(InteropError) -> Bool {
+    let config = try PEFTConfig(
+      try PEFTFolder.parseConfig(Array(text.utf8), "the recorded adapter_config.json"))
+    // What the user said of the files is in the operations; the configuration does not know it.
+    return config.method.answers.contains { choices in
+      guard let meant = try? PEFTMeaning(of: config, adapter.weights, choices).operations else {
+        return false
+      }
+      // Their order follows that of the tensors, which is another in the file.
+      return meant.count == adapter.operations.count
+        && Set(meant.map(\.effect)) == Set(adapter.operations.map(\.effect))
+    }
+  }
+
+  /// The recorded header, or the canonical one.
+  private static func header(
+    of adapter: Adapter, _ source: SourceRecord
+  ) throws(InteropError) -> SafetensorsHeader {
+    guard let text = source.header else {
+      return SafetensorsHeader(canonical: adapter.weights, metadata: PEFTFolder.metadata)
+    }
+    let byteCount = adapter.weights.reduce(0 as UInt64) { $0 + UInt64($1.byteCount) }
+    return try rethrowing(as: { InteropError.checkpoint($0) }) { () throws(CheckpointError) in
+      try SafetensorsHeader(
+        parsing: Array(text.utf8), dataByteCount: byteCount, path: "the recorded header")
+    }
+  }
+
+  /// Writes the weights, and holds them against the digest of those that the adapter was made from.
+  func writeWeights(to file: OutputFile) throws(InteropError) {
+    let encoded = header.encoded
+    try storing { () throws(StorageError) in try file.write(encoded) }
+    if let (source, index) = adapter.file {
+      try restoreWeights(of: source, index, from: UInt64(encoded.count), to: file)
+    } else {
+      for tensor in header.tensors {
+        let contents = try formatting { () throws(FormatError) in
+          try adapter.contents(of: tensor.info.name)
+        }
+        try storing { () throws(StorageError) in try file.write(contents) }
+      }
+    }
+    guard let expected = source.digest else { return }
+    let digest = try storing { () throws(StorageError) in try file.written().digest() }
+    guard digest == expected else {
+      throw InteropError(
+        .notExpressible, "the tensors are not those of the file the adapter was made from")
+    }
+  }
+
+  /// Writes tensors as they are decoded, none of which is ever whole in memory.
+  private func restoreWeights(
+    of source: AdapterFile, _ adapter: Int, from start: UInt64, to file: OutputFile
+  ) throws(InteropError) {
+    var places: [Name: UInt64] = [:]
+    for tensor in header.tensors { places[tensor.info.name] = start + tensor.offset }
+    try storing { () throws(StorageError) in try file.resize(to: start + header.dataByteCount) }
+    try formatting { () throws(FormatError) in
+      _ = try unsafe source.restore(adapter: adapter) {
+        [places] info, offset, bytes throws(FormatError) in
+        guard let place = places[info.name] else { return }
+        try rethrowing(as: FormatError.storage) { () throws(StorageError) in
+          try unsafe file.write(bytes, at: place + UInt64(offset))
+        }
+      }
+    }
+  }
+}
+
+extension Adapter {
+  /// Its tensors without the files that it carries.
+  fileprivate var weights: [TensorInfo] {
+    let carried = Set(files.compactMap(\.tensor))
+    return tensors.filter { !carried.contains($0.name) }
+  }
+}
+
+extension Operation {
+  /// What the operation does, whatever a base has decided since.
+  fileprivate var effect: OperationRecord {
+    guard let target else { return record }
+    return with(Target(target.name)).record
+  }
+}

@@ -1,0 +1,52 @@
+internal import AdapterFormat
+internal import Operations
+internal import Storage
+internal import StrictJSON
+
+/// The folder that PEFT's `save_pretrained` writes.
+struct PEFTFormat: ForeignFormat {
+  /// What an `.adp` file calls it.
+  static let name = "peft"
+
+  var name: String { Self.name }
+  var title: String { "a PEFT folder" }
+
+  /// By its two files: one of them is named, or the folder holds one, or the pickle of older versions.
+  func recognises(_ source: ForeignSource) -> Bool {
+    switch source.kind {
+    case .folder:
+      !Set(source.names).isDisjoint(with: [
+        PEFTFolder.configName, PEFTFolder.weightsName, PEFTFolder.pickleName,
+      ])
+    case .file: [PEFTFolder.configName, PEFTFolder.weightsName].contains(source.name)
+    case .stream, nil: false
+    }
+  }
+
+  func read(
+    _ source: ForeignSource, _ choices: ImportChoices
+  ) throws(InteropError) -> ForeignImport {
+    let imported = try PEFTImport(PEFTFolder(source.path), choices: choices)
+    return ForeignImport(imported.adapter, notes: imported.notes)
+  }
+
+  func export(_ adapter: Adapter) throws(InteropError) -> ForeignExport? {
+    try PEFTExport.export(adapter)
+  }
+
+  /// Biases that were trained, and that the adapter does not hold: PEFT before 0.21 did not save them with
+  /// `bias` "lora_only".
+  func doubts(about adapter: Adapter) -> [SourceDoubt] {
+    guard let text = adapter.source?.config,
+      case .object(let fields) = try? JSONValue(document: Array(text.utf8), maximumDepth: 16),
+      case .string(let setting) = fields.first(where: { $0.key == "bias" })?.value,
+      setting.hasSuffix("_only"),
+      !adapter.operations.contains(where: { $0.target?.name.hasSuffix(".bias") == true })
+    else { return [] }
+    return [
+      SourceDoubt(
+        code: "biases_not_saved", subjects: [setting],
+        sentence: "biases were trained (\(setting)) and are not in the file: its PEFT lost them")
+    ]
+  }
+}

@@ -1,0 +1,116 @@
+internal import AdapterFormat
+internal import Checkpoints
+internal import Storage
+public import SystemPackage
+
+/// What a path holds. Every command decides by this, and by nothing else, what it was given.
+///
+/// | what is there | contents |
+/// |---|---|
+/// | a file that begins as an `.adp` file | `adapterFile` |
+/// | what a format of `Formats` recognises | `foreign` |
+/// | a folder with a `manifest.json`, or that file | `unpackedAdapter` |
+/// | the `tensors.safetensors` of such a folder, or a sub-folder that holds one | `unpackedTensors` |
+/// | a file that begins as safetensors, an index of shards, a folder that holds such files | `checkpoint` |
+/// | a pipe | `adapterFile`: only its reader may look into it |
+/// | anything else, or nothing | `stranger`, with what it looks like |
+///
+/// Contents count, not names: only where a file shows nothing, being cut short or damaged, its extension says
+/// whose reader is to explain that.
+public enum PathContents: Sendable {
+  /// An `.adp` file.
+  case adapterFile
+  /// A folder that `unpack` made or `pack` takes.
+  case unpackedAdapter
+  /// Tensors in such a folder, which mean nothing without its manifest.
+  case unpackedTensors
+  /// An adapter of another format.
+  case foreign(any ForeignFormat)
+  /// A checkpoint in safetensors, and the format of adapters that look like it, where it may stand for one.
+  case checkpoint(standsFor: (any ForeignFormat)?)
+  /// None of them.
+  case stranger(Stranger)
+
+  /// What a file that is none of them looks like.
+  @nonexhaustive
+  public enum Stranger: Sendable, Hashable {
+    /// There is nothing at the path.
+    case absent
+    /// A folder without anything that is known.
+    case folder
+    /// The text that git has in place of a large file.
+    case largeFilePointer
+    /// A page of the web, saved instead of the file that was meant.
+    case webPage
+    /// A zip archive, which is what PyTorch's pickles are in.
+    case archive
+    /// Nothing that is known.
+    case unknown
+  }
+
+  /// Looks at a path: at names, first bytes, and the header of safetensors.
+  ///
+  /// - Throws: `InteropError` where it cannot be read.
+  public init(of path: FilePath) throws(InteropError) {
+    let source = try ForeignSource(path)
+    guard source.kind != .stream, !source.head.starts(with: Envelope.magic) else {
+      self = .adapterFile
+      return
+    }
+    if let format = Formats.recognising(source) {
+      self = .foreign(format)
+    } else if AdapterFolder.isPlausible(path) {
+      self = .unpackedAdapter
+    } else if AdapterFolder.holdsTensors(path) {
+      self = .unpackedTensors
+    } else if Self.isCheckpoint(source) {
+      let format = Formats.recognising(try source.openingTensors())
+      self =
+        format.map { $0.isCheckpoint ? .checkpoint(standsFor: $0) : .foreign($0) }
+        ?? .checkpoint(standsFor: nil)
+    } else {
+      self = .stranger(Stranger(source))
+    }
+  }
+
+  private static func isCheckpoint(_ source: ForeignSource) -> Bool {
+    switch source.kind {
+    case nil, .stream: false
+    case .folder:
+      source.names.contains { $0 == ShardIndex.fileName || $0.hasSuffix(".safetensors") }
+    case .file:
+      source.beginsAsSafetensors || source.name.hasSuffix(".safetensors")
+        || source.name.hasSuffix(".index.json")
+    }
+  }
+}
+
+extension ForeignSource {
+  /// Whether the file begins with the length of a header and a header.
+  fileprivate var beginsAsSafetensors: Bool {
+    guard head.count > 8, head[8] == UInt8(ascii: "{") else { return false }
+    let length = head[..<8].reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+    return length <= UInt64(SafetensorsHeader.maximumByteCount)
+  }
+}
+
+extension PathContents.Stranger {
+  fileprivate init(_ source: ForeignSource) {
+    let text = String(decoding: source.head, as: UTF8.self).lowercased()
+    self =
+      switch source.kind {
+      case nil: .absent
+      case .folder: .folder
+      case .file, .stream:
+        if text.hasPrefix("version https://git-lfs") {
+          .largeFilePointer
+        } else if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") {
+          .webPage
+        } else if source.head.starts(with: [0x50, 0x4B, 3, 4]) {
+          .archive
+        } else {
+          .unknown
+        }
+      }
+  }
+}
