@@ -68,7 +68,7 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
 
   init() throws {
     var fixture = try Case()
-    try fixture.add("m.0.q.weight", [4, 4])
+    try fixture.add("m.0.c_attn.weight", [4, 4])
     self.fixture = fixture
     plain = try fixture.checkpoint()
   }
@@ -77,14 +77,14 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
     _ layout: Layout, _ source: LayoutSource?, to checkpoint: Checkpoint, user: Layout? = nil
   ) throws -> BoundAdapter {
     try BoundAdapter(
-      fixture.adapter("m.0.q.weight", out: 4, in: 4, layout: layout, source: source),
+      fixture.adapter("m.0.c_attn.weight", out: 4, in: 4, layout: layout, source: source),
       to: checkpoint, choices: BindingChoices(layout: user))
   }
 
-  /// Beside q lies k, [4, 8] with a bias of 8: such a module stores [in, out].
+  /// Beside c_attn lies k, [4, 8] with a bias of 8: such a module stores [in, out].
   private func transposed() throws -> Checkpoint {
     var other = try Case()
-    try other.add("m.0.q.weight", [4, 4])
+    try other.add("m.0.c_attn.weight", [4, 4])
     try other.add("m.0.k.weight", [4, 8])
     try other.add("m.0.k.bias", [8])
     return try other.checkpoint()

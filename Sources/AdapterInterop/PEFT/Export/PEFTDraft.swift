@@ -32,6 +32,7 @@ struct PEFTDraft: Sendable {
       throw InteropError(.notExpressible, "adapter \(adapter.name) has no operation")
     }
     self.adapter = adapter
+    try checkWork()
     let names = Set(adapter.operations.map(\.name))
     let methods = PEFTMethod.all.filter { $0.writing != nil }
     let method = methods.first { method in method.writing.map { names.contains($0.main) } ?? false }
@@ -41,10 +42,31 @@ struct PEFTDraft: Sendable {
     guard let method, let writing = method.writing else { return }
     fields["peft_type"] = .string(method.type)
     try writing.write(&self)
+    try checkMemory()
     if adapter.base?.fingerprint != nil { lose(.record, nil, "the base's fingerprint") }
     if !adapter.inert.isEmpty {
       lose(.record, nil, "tensors that nothing uses (\(adapter.inert.count))")
     }
+  }
+
+  /// Refuses operands that take far more work to load than the adapter is worth: of a window the whole tensor is
+  /// decoded, as often as there are windows.
+  private func checkWork() throws(InteropError) {
+    let work = adapter.operations.reduce(0) {
+      $0 + Effort(loading: $1, of: adapter, scalar: 0).work
+    }
+    guard work <= Effort.limit(inputs: adapter.storedByteCount) else {
+      throw .format(.excess("the operands of all \(adapter.operations.count) operations"))
+    }
+  }
+
+  /// Refuses a tensor that takes far more memory than the adapter is worth: slots of a prefix may be the same.
+  private func checkMemory() throws(InteropError) {
+    let most = Effort.freeMemory + 8 * Double(adapter.storedByteCount)
+    guard let large = tensors.map(\.info).first(where: { Double($0.byteCount) > most }) else {
+      return
+    }
+    throw .format(.excess("tensor \(large.name) of \(large.byteCount) bytes"))
   }
 
   private static func reason(

@@ -30,7 +30,7 @@ extension PEFTDraft {
     }
     func isEmbedding(_ saved: Saved) -> Bool {
       saved.replace.absent == .refuse && saved.replace.canResize
-        && AnyFamily.isVocabulary(saved.name.module)
+        && AnyFamily.isVocabulary(saved.replace.target.name)
     }
     let modules = Set(
       all.filter { !wrapped.contains($0.name.module) && !isBias($0) && !isEmbedding($0) }
@@ -96,10 +96,12 @@ extension PEFTDraft {
   /// - Parameter wrapped: modules that the method wraps.
   mutating func writeRows(beside wrapped: Set<Name>) {
     var tokens: [JSONValue.Member] = []
+    let counts = Dictionary(
+      adapter.operations.compactMap { $0.target.map { ($0.name, 1) } }, uniquingKeysWith: +)
     for operation in adapter.operations {
       guard let change = operation.as(ReplaceRows.self) else { continue }
       guard let name = ParameterName(change.target.name), name.leaf == "weight",
-        adapter.operations.count(where: { $0.target?.name == change.target.name }) == 1,
+        counts[change.target.name] == 1,
         !wrapped.contains(name.module)
       else {
         lose(.effect, operation, "PEFT trains rows of embeddings that nothing else changes")
