@@ -13,7 +13,7 @@ public struct ForeignExport: Sendable {
   /// A file that is written when its turn has come.
   struct File: Sendable {
     let name: String
-    let write: @Sendable (OutputFile) throws(InteropError) -> Void
+    let write: @Sendable (OutputFile) throws -> Void
   }
 
   /// Something that the format cannot hold.
@@ -45,20 +45,16 @@ public struct ForeignExport: Sendable {
   ///   - target: the folder.
   ///   - replacing: whether one that holds the same files and nothing else may be replaced.
   /// - Throws: `InteropError`, of the kind `notExpressible` where the format has no place for an operation.
-  public func write(to target: FilePath, replacing: Bool) throws(InteropError) {
+  public func write(to target: FilePath, replacing: Bool) throws {
     if let loss = losses.first(where: { $0.kind == .effect }) {
       throw InteropError(.notExpressible, at: loss.place, loss.reason)
     }
-    let folder = try storing { () throws(StorageError) in
-      try OutputFolder(target, names: names, replacing: replacing)
-    }
+    let folder = try OutputFolder(target, names: names, replacing: replacing)
     for file in files {
-      let output = try storing { () throws(StorageError) in
-        try OutputFile(folder.temporary.appending(file.name), replacing: false)
-      }
+      let output = try OutputFile(folder.temporary.appending(file.name), replacing: false)
       try file.write(output)
-      try storing { () throws(StorageError) in try output.commit() }
+      try output.commit()
     }
-    try storing { () throws(StorageError) in try folder.commit() }
+    try folder.commit()
   }
 }

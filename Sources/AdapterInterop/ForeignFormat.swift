@@ -28,12 +28,12 @@ public protocol ForeignFormat: Sendable {
   /// Reads an adapter that was recognised.
   ///
   /// - Throws: `InteropError` where anything of it is not understood.
-  func read(_ source: ForeignSource, _ choices: ImportChoices) throws(InteropError) -> ForeignImport
+  func read(_ source: ForeignSource, _ choices: ImportChoices) throws -> ForeignImport
 
   /// Works out how an adapter is written in the format; nil where it is only read. Nothing is written yet.
   ///
   /// - Throws: `InteropError` where the adapter cannot be read.
-  func export(_ adapter: Adapter) throws(InteropError) -> ForeignExport?
+  func export(_ adapter: Adapter) throws -> ForeignExport?
 
   /// What an adapter that came from the format may lack, or do otherwise than its maker thinks.
   func doubts(about adapter: Adapter) -> [SourceDoubt]
@@ -46,7 +46,7 @@ extension ForeignFormat {
   public var holdsTunedValues: Bool { false }
 
   /// It is only read.
-  public func export(_ adapter: Adapter) throws(InteropError) -> ForeignExport? { nil }
+  public func export(_ adapter: Adapter) throws -> ForeignExport? { nil }
 
   /// None.
   public func doubts(about adapter: Adapter) -> [SourceDoubt] { [] }

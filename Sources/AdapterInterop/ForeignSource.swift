@@ -30,7 +30,7 @@ public struct ForeignSource: Sendable {
   /// Looks at a path.
   ///
   /// - Throws: `InteropError` where something is there, and cannot be read: that is never the same as nothing.
-  public init(_ path: FilePath) throws(InteropError) {
+  public init(_ path: FilePath) throws {
     self.path = path
     let status = FileStatus(of: path)
     kind = status.map { $0.isFolder ? .folder : $0.isRegular ? .file : .stream }
@@ -39,15 +39,13 @@ public struct ForeignSource: Sendable {
 
   private static func look(
     at path: FilePath, _ kind: Kind?
-  ) throws(InteropError) -> (names: [String], head: [UInt8]) {
-    try storing { () throws(StorageError) in
-      switch kind {
-      case .folder: return (try Platform.list(path), [])
-      case .file:
-        let file = try File(path)
-        return ([], try file.bytes(at: 0, count: Int(min(file.count, headByteCount))))
-      case .stream, nil: return ([], [])
-      }
+  ) throws -> (names: [String], head: [UInt8]) {
+    switch kind {
+    case .folder: return (try Platform.list(path), [])
+    case .file:
+      let file = try File(path)
+      return ([], try file.bytes(at: 0, count: Int(min(file.count, headByteCount))))
+    case .stream, nil: return ([], [])
     }
   }
 
@@ -57,12 +55,14 @@ public struct ForeignSource: Sendable {
   /// The same, its safetensors file opened where there is one that is not malformed.
   ///
   /// - Throws: `InteropError` where it cannot be read.
-  func openingTensors() throws(InteropError) -> ForeignSource {
+  func openingTensors() throws -> ForeignSource {
     var source = self
-    do throws(InteropError) {
+    do {
       source.tensors = try openTensors()
+    } catch CheckpointError.storage(let error) {
+      throw error
     } catch {
-      if case .checkpoint(.storage(let cause)) = error.cause { throw .storage(cause) }
+      // Malformed, or not there: the formats say what they make of that.
     }
     return source
   }
@@ -70,14 +70,12 @@ public struct ForeignSource: Sendable {
   /// Opens the safetensors file.
   ///
   /// - Throws: `InteropError` where there is none, or it is malformed or cannot be read.
-  func openTensors() throws(InteropError) -> SafetensorsFile {
+  func openTensors() throws -> SafetensorsFile {
     let files = names.filter { $0.hasSuffix(".safetensors") }
     guard kind != .folder || files.count == 1 else {
       throw InteropError(
         .notAnAdapter, at: .file(path), "holds \(files.count) safetensors files, not one")
     }
-    return try rethrowing(as: { InteropError.checkpoint($0) }) { () throws(CheckpointError) in
-      try SafetensorsFile(kind == .folder ? path.appending(files[0]) : path)
-    }
+    return try SafetensorsFile(kind == .folder ? path.appending(files[0]) : path)
   }
 }

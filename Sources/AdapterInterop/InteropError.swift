@@ -1,6 +1,6 @@
 public import AdapterFormat
-public import Checkpoints
-public import Storage
+internal import Checkpoints
+internal import Storage
 public import StrictJSON
 public import SystemPackage
 
@@ -12,8 +12,8 @@ public struct InteropError: Error, Sendable {
   public let place: Place?
   /// Why, without the place.
   public let reason: String
-  /// The error of a reader or a writer of bytes that it comes from.
-  public let cause: Cause?
+  /// The error of the bytes of the file in `place`; nil where they are in order.
+  public let cause: FormatError?
 
   /// What is wrong.
   @nonexhaustive
@@ -34,7 +34,7 @@ public struct InteropError: Error, Sendable {
     case notExpressible
     /// Adapters that cannot be together in one folder.
     case conflict
-    /// A layer below could not read or write bytes, or found them damaged or against its rules: `cause` says which.
+    /// The bytes of the file are damaged, or against the rules of their format: `cause` says how.
     case bytes
   }
 
@@ -51,16 +51,6 @@ public struct InteropError: Error, Sendable {
     case operation(String, on: Name?)
   }
 
-  /// An error of a layer below.
-  public enum Cause: Sendable {
-    /// Of an `.adp` file or its manifest.
-    case format(FormatError)
-    /// Of a safetensors file.
-    case checkpoint(CheckpointError)
-    /// Of the file system.
-    case storage(StorageError)
-  }
-
   init(_ kind: Kind, at place: Place? = nil, _ reason: String) {
     self.kind = kind
     self.place = place
@@ -68,10 +58,10 @@ public struct InteropError: Error, Sendable {
     cause = nil
   }
 
-  private init(_ cause: Cause, _ reason: String, at place: Place? = nil) {
+  private init(_ cause: FormatError, at place: Place) {
     kind = .bytes
     self.place = place
-    self.reason = reason
+    reason = cause.description
     self.cause = cause
   }
 }
@@ -97,32 +87,8 @@ extension InteropError: CustomStringConvertible {
 // MARK: - Of layers below
 
 extension InteropError {
-  static func format(_ error: FormatError) -> InteropError {
-    InteropError(.format(error), error.description)
-  }
-
   /// An error of a file that is not the one the user has named.
   static func format(_ error: FormatError, in path: FilePath) -> InteropError {
-    InteropError(.format(error), error.description, at: .file(path))
+    InteropError(error, at: .file(path))
   }
-
-  static func checkpoint(_ error: CheckpointError) -> InteropError {
-    InteropError(.checkpoint(error), error.description)
-  }
-
-  static func storage(_ error: StorageError) -> InteropError {
-    InteropError(.storage(error), error.description)
-  }
-}
-
-func storing<Value>(
-  _ body: () throws(StorageError) -> Value
-) throws(InteropError) -> Value {
-  try rethrowing(as: { InteropError.storage($0) }, body)
-}
-
-func formatting<Value>(
-  _ body: () throws(FormatError) -> Value
-) throws(InteropError) -> Value {
-  try rethrowing(as: { InteropError.format($0) }, body)
 }

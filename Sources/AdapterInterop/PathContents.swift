@@ -51,7 +51,7 @@ public enum PathContents: Sendable {
   /// Looks at a path: at names, first bytes, and the header of safetensors.
   ///
   /// - Throws: `InteropError` where it cannot be read.
-  public init(of path: FilePath) throws(InteropError) {
+  public init(of path: FilePath) throws {
     let source = try ForeignSource(path)
     guard source.kind != .stream, !source.head.starts(with: Envelope.magic) else {
       self = .adapterFile

@@ -35,7 +35,7 @@ struct AdapterReference {
       name = nil
     }
     let path = path
-    contents = try rethrowing(as: { Failure($0, in: path) }) { () throws(InteropError) in
+    contents = try failing(path) {
       try PathContents(of: path)
     }
     if !isAdapterFile, let name {
@@ -141,7 +141,7 @@ extension AdapterReference {
   private func read(
     _ format: any ForeignFormat, _ choices: ImportChoices
   ) throws(Failure) -> Adapter {
-    let imported = try rethrowing(as: { Failure($0, in: path) }) { () throws(InteropError) in
+    let imported = try failing(path) {
       try format.read(ForeignSource(path), choices)
     }
     for note in imported.notes { Terminal.report("note", note) }

@@ -45,16 +45,14 @@ extension Failure {
   }
 
   init(_ error: InteropError, in path: FilePath) {
-    switch error.cause {
-    case .storage(let error): self.init(error)
-    case .checkpoint(let error): self.init(error)
-    case .format(let cause):
-      if case .file(let place) = error.place {
-        self.init(cause, in: place)
-      } else {
-        self.init(cause, in: path)
-      }
-    case nil: self.init(error.description, hint: error.hint)
+    guard let cause = error.cause else {
+      self.init(error.description, hint: error.hint)
+      return
+    }
+    if case .file(let place) = error.place {
+      self.init(cause, in: place)
+    } else {
+      self.init(cause, in: path)
     }
   }
 

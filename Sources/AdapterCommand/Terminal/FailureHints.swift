@@ -5,6 +5,15 @@ internal import Operations
 internal import Storage
 internal import SystemPackage
 
+/// Runs a step of the library; an error of it becomes what the command says, of the file that was worked on.
+func failing<Value>(_ path: FilePath?, _ body: () throws -> Value) throws(Failure) -> Value {
+  do {
+    return try body()
+  } catch {
+    throw Failure(error, in: path)
+  }
+}
+
 extension Failure {
   /// Any error of the library.
   ///

@@ -126,8 +126,7 @@ struct ConvertCommand: ParsableCommand {
   private func convert(
     _ adapter: Adapter, to format: any ForeignFormat, _ reference: AdapterReference
   ) throws(Failure) {
-    let export = try rethrowing(as: { Failure($0, in: reference.path) }) {
-      () throws(InteropError) in
+    let export = try failing(reference.path) {
       let export = try format.export(adapter)
       try export?.write(to: FilePath(output), replacing: force)
       return export

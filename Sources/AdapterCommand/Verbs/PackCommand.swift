@@ -64,13 +64,13 @@ struct PackCommand: ParsableCommand {
   }
 
   private func pack(_ path: FilePath) throws(Failure) {
-    let folder = try rethrowing(as: { Failure($0, in: path) }) { () throws(InteropError) in
+    let folder = try failing(path) {
       try AdapterFolder(path)
     }
     try checkDistinct(output, from: folder.inputs)
     metadata.reportMissing(in: folder.metadata)
     try write(folder.adapters) { sink throws(Failure) in
-      try rethrowing(as: { Failure($0, in: path) }) { () throws(InteropError) in
+      try failing(path) {
         try folder.write(metadata.edit, to: sink, level: (level ?? .default).level)
       }
     }

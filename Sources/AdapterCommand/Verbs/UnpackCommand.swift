@@ -43,7 +43,7 @@ struct UnpackCommand: ParsableCommand {
     try checkDistinct(output, from: reference.inputs)
     let (file, adapters) = try reference.openFile()
     let names: [String]
-    do throws(InteropError) {
+    do {
       names = try AdapterFolder.unpack(
         file, adapters: adapters.compactMap(\.file?.index), to: FilePath(output),
         replacing: force)

@@ -26,15 +26,13 @@ public struct BiasTensors: Sendable {
   /// Takes the biases as they are.
   ///
   /// - Throws: `InteropError` where a tensor breaks a rule of the format.
-  public init(_ file: SafetensorsFile) throws(InteropError) {
+  public init(_ file: SafetensorsFile) throws {
     var operations: [Operation] = []
     var tensors: [TensorContents] = []
     for tensor in file.header.tensors {
       let replace = Replace(target: Target(tensor.info.name), value: TypedOperand(tensor.info))
       operations.append(
-        try formatting { () throws(FormatError) in
-          try Operation(replace)
-        })
+        try Operation(replace))
       tensors.append(
         TensorContents(tensor.info, bytes: file.file, offset: file.offset(of: tensor)))
     }
@@ -57,7 +55,7 @@ struct BiasTensorsFormat: ForeignFormat {
 
   func read(
     _ source: ForeignSource, _ choices: ImportChoices
-  ) throws(InteropError) -> ForeignImport {
+  ) throws -> ForeignImport {
     ForeignImport(try BiasTensors(source.openTensors()).adapter)
   }
 }

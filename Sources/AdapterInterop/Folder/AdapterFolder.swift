@@ -53,18 +53,14 @@ public struct AdapterFolder: Sendable {
   /// Opens a folder, or the one of a `manifest.json`.
   ///
   /// - Throws: `InteropError` of the file that is missing or breaks a rule.
-  public init(_ path: FilePath) throws(InteropError) {
+  public init(_ path: FilePath) throws {
     let folder = Self.folder(of: path)
     let place = folder.appending(Self.manifestName)
-    guard
-      let text = try storing({ () throws(StorageError) in
-        try Self.open(place).contents(limit: Self.maximumManifestByteCount)
-      })
-    else {
+    guard let text = try Self.open(place).contents(limit: Self.maximumManifestByteCount) else {
       throw InteropError(
         .malformed, at: .file(place), "more than \(Self.maximumManifestByteCount) bytes")
     }
-    let manifest = try Self.inManifest(place, text) { () throws(FormatError) in
+    let manifest = try Self.inManifest(place, text) {
       try Manifest(unpacked: text)
     }
     let names = manifest.adapters.map(\.name)
@@ -77,7 +73,7 @@ public struct AdapterFolder: Sendable {
       // The folder itself may be reached by a link: its user has named it.
       if names.count > 1 { try Self.checkNoLink(inner) }
       let part = try Self.part(of: record, in: inner)
-      try Self.inManifest(place, text) { () throws(FormatError) in
+      try Self.inManifest(place, text) {
         try record.check(against: part.tensors.map(\.info))
         adapters.append(try Adapter(record, base: manifest.base, tensors: part.tensors))
       }
@@ -121,19 +117,15 @@ public struct AdapterFolder: Sendable {
 extension AdapterFolder {
   private static func part(
     of record: AdapterRecord, in folder: FilePath
-  ) throws(InteropError) -> Part {
+  ) throws -> Part {
     try checkNoLink(folder.appending(tensorsName))
-    let file = try rethrowing(as: { InteropError.checkpoint($0) }) { () throws(CheckpointError) in
-      try SafetensorsFile(folder.appending(tensorsName))
-    }
+    let file = try SafetensorsFile(folder.appending(tensorsName))
     let tensors = file.header.tensors.map {
       TensorContents($0.info, bytes: file.file, offset: file.offset(of: $0))
     }
     let size = record.opaqueByteCount
     guard size > 0 else { return Part(tensors: tensors, opaque: MemoryBytes([])) }
-    let opaque = try storing { () throws(StorageError) in
-      try open(folder.appending(opaqueName))
-    }
+    let opaque = try open(folder.appending(opaqueName))
     guard opaque.count == size else {
       throw InteropError(
         .malformed, at: .file(opaque.path),
@@ -144,25 +136,25 @@ extension AdapterFolder {
 
   /// Opens a file of the folder. A link may lead out of it, to what its maker should not get: it is not
   /// followed.
-  private static func open(_ path: FilePath) throws(StorageError) -> File {
-    if FileStatus(ofLink: path)?.isLink == true { throw .inputIsLink(path) }
+  private static func open(_ path: FilePath) throws -> File {
+    if FileStatus(ofLink: path)?.isLink == true { throw StorageError.inputIsLink(path) }
     return try File(path)
   }
 
-  private static func checkNoLink(_ path: FilePath) throws(InteropError) {
+  private static func checkNoLink(_ path: FilePath) throws {
     guard FileStatus(ofLink: path)?.isLink == true else { return }
-    throw .storage(.inputIsLink(path))
+    throw StorageError.inputIsLink(path)
   }
 
   /// Names the manifest in an error of the format, and in one of its JSON the line.
   private static func inManifest<Value>(
-    _ path: FilePath, _ text: [UInt8], _ body: () throws(FormatError) -> Value
-  ) throws(InteropError) -> Value {
-    do throws(FormatError) {
+    _ path: FilePath, _ text: [UInt8], _ body: () throws -> Value
+  ) throws -> Value {
+    do {
       return try body()
-    } catch {
+    } catch let error as FormatError {
       guard case .json(let fault) = error, let offset = fault.offset else {
-        throw .format(error, in: path)
+        throw InteropError.format(error, in: path)
       }
       let before = text.prefix(offset)
       let line = before.count { $0 == 0x0A } + 1
@@ -184,7 +176,7 @@ extension Adapter {
   /// An adapter of a folder, with the rules of its operations checked.
   fileprivate init(
     _ record: AdapterRecord, base: BaseRecord?, tensors: [TensorContents]
-  ) throws(FormatError) {
+  ) throws {
     let infos = Dictionary(
       tensors.map { ($0.info.name, $0.info) }, uniquingKeysWith: { first, _ in first })
     var operations: [Operation] = []

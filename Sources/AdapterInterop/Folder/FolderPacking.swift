@@ -13,19 +13,17 @@ extension AdapterFolder {
   /// - Throws: `InteropError` where the tensors cannot be read, or what was written breaks a rule.
   package func write(
     _ edit: ManifestEdit, to sink: any ByteSink, level: CompressionLevel
-  ) throws(InteropError) {
-    try formatting { () throws(FormatError) in
-      if edit.changesBase { try manifest.checkNothingIsLost() }
-      var writer = try AdapterWriter(to: sink, level: level)
-      for (record, part) in zip(manifest.adapters, parts) {
-        var record = record
-        record.placeStreams()
-        try writer.append(record, tensors: part.tensors, opaque: part.opaque)
-      }
-      let text = try manifest.packedText(
-        manifestText, of: writer, generator: "adapter \(toolVersion)")
-      try writer.finish(manifest: try edit.apply(to: text, of: manifest))
+  ) throws {
+    if edit.changesBase { try manifest.checkNothingIsLost() }
+    var writer = try AdapterWriter(to: sink, level: level)
+    for (record, part) in zip(manifest.adapters, parts) {
+      var record = record
+      record.placeStreams()
+      try writer.append(record, tensors: part.tensors, opaque: part.opaque)
     }
+    let text = try manifest.packedText(
+      manifestText, of: writer, generator: "adapter \(toolVersion)")
+    try writer.finish(manifest: try edit.apply(to: text, of: manifest))
   }
 
   /// The manifest's metadata, in its order.

@@ -18,7 +18,7 @@ extension AdapterFolder {
   ///   folder not be written.
   package static func unpack(
     _ file: AdapterFile, adapters chosen: [Int], to target: FilePath, replacing: Bool
-  ) throws(InteropError) -> [String] {
+  ) throws -> [String] {
     let records = chosen.map { file.manifest.adapters[$0] }
     if let why = reasonNotToUnpack(records.map(\.name)) {
       throw InteropError(.conflict, why)
@@ -29,25 +29,21 @@ extension AdapterFolder {
       names.append(prefix + tensorsName)
       if record.hasOpaqueBytes { names.append(prefix + opaqueName) }
     }
-    let folder = try storing { () throws(StorageError) in
-      try OutputFolder(target, names: names, replacing: replacing)
-    }
-    let text = try formatting { () throws(FormatError) in
-      try file.manifest.unpackedText(file.manifestText(), adapters: chosen)
-    }
-    try write(manifestName, in: folder) { output throws(FormatError) in
-      try rethrowing(as: FormatError.storage) { () throws(StorageError) in try output.write(text) }
+    let folder = try OutputFolder(target, names: names, replacing: replacing)
+    let text = try file.manifest.unpackedText(file.manifestText(), adapters: chosen)
+    try write(manifestName, in: folder) { output in
+      try output.write(text)
     }
     for (index, prefix) in zip(chosen, prefixes) {
-      try write(prefix + tensorsName, in: folder) { output throws(FormatError) in
+      try write(prefix + tensorsName, in: folder) { output in
         try writeTensors(of: file, adapter: index, to: output)
       }
       guard file.manifest.adapters[index].hasOpaqueBytes else { continue }
-      try write(prefix + opaqueName, in: folder) { output throws(FormatError) in
+      try write(prefix + opaqueName, in: folder) { output in
         try file.copyOpaqueStreams(adapter: index, to: output)
       }
     }
-    try storing { () throws(StorageError) in try folder.commit() }
+    try folder.commit()
     return names
   }
 
@@ -55,7 +51,7 @@ extension AdapterFolder {
   /// of their streams, which is that in which they are packed again.
   private static func writeTensors(
     of file: AdapterFile, adapter index: Int, to output: OutputFile
-  ) throws(FormatError) {
+  ) throws {
     let infos = file.manifest.adapters[index].streams.flatMap(\.tensors)
       .compactMap { file.tensor($0.name, adapter: index) }
     let ordered = ElementType.allCases.reversed().flatMap { type in
@@ -65,11 +61,10 @@ extension AdapterFolder {
     let start = UInt64(header.encoded.count)
     var places: [Name: UInt64] = [:]
     for tensor in header.tensors { places[tensor.info.name] = start + tensor.offset }
-    try rethrowing(as: FormatError.storage) { () throws(StorageError) in
-      try output.write(header.encoded)
-      try output.resize(to: start + header.dataByteCount)
-    }
-    try unsafe file.restore(adapter: index) { [places] info, offset, bytes throws(FormatError) in
+    try output.write(header.encoded)
+    try output.resize(to: start + header.dataByteCount)
+    try unsafe file.restore(adapter: index) {
+      [places] info, offset, bytes throws(FormatError) in
       guard let place = places[info.name] else { return }
       try rethrowing(as: FormatError.storage) { () throws(StorageError) in
         try unsafe output.write(bytes, at: place + UInt64(offset))
@@ -79,12 +74,10 @@ extension AdapterFolder {
 
   private static func write(
     _ name: String, in folder: OutputFolder,
-    _ body: (OutputFile) throws(FormatError) -> Void
-  ) throws(InteropError) {
-    let file = try storing { () throws(StorageError) in
-      try OutputFile(folder.temporary.pushing(FilePath(name)), replacing: false)
-    }
-    try formatting { () throws(FormatError) in try body(file) }
-    try storing { () throws(StorageError) in try file.commit() }
+    _ body: (OutputFile) throws -> Void
+  ) throws {
+    let file = try OutputFile(folder.temporary.pushing(FilePath(name)), replacing: false)
+    try body(file)
+    try file.commit()
   }
 }

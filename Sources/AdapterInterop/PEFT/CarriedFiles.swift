@@ -18,13 +18,13 @@ struct CarriedFiles {
   /// None.
   init() {}
 
-  init(_ folder: PEFTFolder) throws(InteropError) {
+  init(_ folder: PEFTFolder) throws {
     var left: [String] = []
     for name in folder.otherFiles {
       let path = folder.path.appending(name)
       let known =
         Self.names.contains(name)
-        ? try storing { () throws(StorageError) in try File.ifThere(path) } : nil
+        ? try File.ifThere(path) : nil
       guard let file = known, file.count <= Self.maximumByteCount, let shape = Shape([file.count])
       else {
         left.append(name)
@@ -34,7 +34,7 @@ struct CarriedFiles {
       records.append(
         FileRecord(
           path: Name(name), size: file.count,
-          digest: try storing { () throws(StorageError) in try file.digest() },
+          digest: try file.digest(),
           tensor: tensor.name))
       tensors.append(TensorContents(tensor, bytes: file, offset: 0))
     }

@@ -47,12 +47,12 @@ struct FieldRules: Sendable {
   ///   - config: the configuration, an object.
   ///   - ignoredFields: unknown fields that the user says to mean nothing.
   /// - Throws: `InteropError` of the first field that is not understood.
-  func check(_ config: JSONValue, ignoredFields: [Name]) throws(InteropError) {
+  func check(_ config: JSONValue, ignoredFields: [Name]) throws {
     guard case .object(let members) = config else { return }
     let rules = Self.common.merging(self).rules
     for field in ignoredFields {
       guard rules[field] == nil, members.contains(where: { $0.key == field }) else {
-        throw .field(field, "is known or not there, and cannot be ignored")
+        throw InteropError.field(field, "is known or not there, and cannot be ignored")
       }
     }
     for member in members where !ignoredFields.contains(member.key) {
@@ -68,15 +68,15 @@ struct FieldRules: Sendable {
 
   private static func check(
     _ field: Name, _ value: JSONValue, _ rule: Rule?
-  ) throws(InteropError) {
+  ) throws {
     switch rule {
     case .honoured, .noEffect: return
     case .only(let values, let reason):
       guard value.isEmpty || values.contains(value) else {
-        throw .unsupportedField(field, value: value.shortText, reason)
+        throw InteropError.unsupportedField(field, value: value.shortText, reason)
       }
     case nil:
-      guard value.isEmpty else { throw .unknownField(field) }
+      guard value.isEmpty else { throw InteropError.unknownField(field) }
     }
   }
 }

@@ -11,13 +11,13 @@ struct PEFTConfig {
   ///
   /// - Parameter value: the configuration's text, parsed.
   /// - Throws: `InteropError` where the method is missing or not understood.
-  init(_ value: JSONValue) throws(InteropError) {
+  init(_ value: JSONValue) throws {
     guard case .object(let members) = value else {
-      throw .field("the whole", "is not an object")
+      throw InteropError.field("the whole", "is not an object")
     }
     fields = Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }
     guard case .string(let name) = fields["peft_type"] else {
-      throw .field("peft_type", "missing")
+      throw InteropError.field("peft_type", "missing")
     }
     method = try PEFTMethod.named(name)
   }
@@ -30,9 +30,9 @@ struct PEFTConfig {
   }
 
   /// A number that must be there.
-  func number(_ field: Name) throws(InteropError) -> Double {
-    guard let value = self[field] else { throw .field(field, "missing") }
-    guard let number = value.double else { throw .field(field, "is no number") }
+  func number(_ field: Name) throws -> Double {
+    guard let value = self[field] else { throw InteropError.field(field, "missing") }
+    guard let number = value.double else { throw InteropError.field(field, "is no number") }
     return number
   }
 
@@ -40,41 +40,41 @@ struct PEFTConfig {
   static let maximumCount = 1 << 31 - 1
 
   /// A positive integer that must be there.
-  func count(_ field: Name) throws(InteropError) -> Int {
+  func count(_ field: Name) throws -> Int {
     let number = try number(field)
     guard let count = Int(exactly: number), (1...Self.maximumCount).contains(count) else {
-      throw .field(field, "must be a positive integer, not \(number)")
+      throw InteropError.field(field, "must be a positive integer, not \(number)")
     }
     return count
   }
 
   /// True or false; `absent` where it is not there.
-  func flag(_ field: Name, absent: Bool = false) throws(InteropError) -> Bool {
+  func flag(_ field: Name, absent: Bool = false) throws -> Bool {
     switch self[field] {
     case nil: absent
     case .boolean(let flag): flag
-    default: throw .field(field, "is neither true nor false")
+    default: throw InteropError.field(field, "is neither true nor false")
     }
   }
 
-  func pattern(_ field: Name) throws(InteropError) -> PEFTPattern {
+  func pattern(_ field: Name) throws -> PEFTPattern {
     switch self[field] {
     case nil: try PEFTPattern([], field: field, work)
     case .object(let members): try PEFTPattern(members, field: field, work)
-    default: throw .field(field, "is not an object")
+    default: throw InteropError.field(field, "is not an object")
     }
   }
 
   /// Texts of a list; none where it is missing.
-  func texts(_ field: Name) throws(InteropError) -> [String] {
+  func texts(_ field: Name) throws -> [String] {
     guard let value = self[field] else { return [] }
     guard case .array(let values) = value else {
-      throw .field(field, "is not a list")
+      throw InteropError.field(field, "is not a list")
     }
     var texts: [String] = []
     for value in values {
       guard case .string(let text) = value else {
-        throw .field(field, "holds something that is no text")
+        throw InteropError.field(field, "holds something that is no text")
       }
       texts.append(text)
     }
@@ -85,7 +85,7 @@ struct PEFTConfig {
   private static let maximumComparisons = 1 << 22
 
   /// Refuses lists that it would take minutes to compare with all tensors.
-  func checkSizes(tensors: Int) throws(InteropError) {
+  func checkSizes(tensors: Int) throws {
     let fields: [Name] = [
       "modules_to_save", "target_parameters", "trainable_token_indices", "token_indices",
       "use_bdlora",
@@ -101,19 +101,19 @@ struct PEFTConfig {
         default: 0
         }
       guard count * tensors <= Self.maximumComparisons else {
-        throw .field(
+        throw InteropError.field(
           field, "has \(count) entries, too many to compare with \(tensors) tensors")
       }
     }
   }
 
   /// Integers that must be there.
-  func integers(_ value: JSONValue, _ field: Name) throws(InteropError) -> [Int] {
-    guard case .array(let values) = value else { throw .field(field, "is not a list") }
+  func integers(_ value: JSONValue, _ field: Name) throws -> [Int] {
+    guard case .array(let values) = value else { throw InteropError.field(field, "is not a list") }
     var numbers: [Int] = []
     for value in values {
       guard case .integer(let number) = value else {
-        throw .field(field, "holds something that is no index")
+        throw InteropError.field(field, "holds something that is no index")
       }
       numbers.append(Int(number))
     }

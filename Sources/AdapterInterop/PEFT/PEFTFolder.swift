@@ -25,7 +25,7 @@ public struct PEFTFolder: Sendable {
   /// Opens a folder, or the folder of one of its two files.
   ///
   /// - Throws: `InteropError` where one of them is missing or malformed.
-  public init(_ path: FilePath) throws(InteropError) {
+  public init(_ path: FilePath) throws {
     let folder = Self.folder(of: path)
     self.path = folder
     let weightsPath = folder.appending(Self.weightsName)
@@ -41,10 +41,8 @@ public struct PEFTFolder: Sendable {
       throw InteropError(.notAnAdapter, at: .file(folder), "no \(Self.configName)")
     }
     (configText, config) = try Self.readConfig(configPath)
-    weights = try rethrowing(as: { InteropError.checkpoint($0) }) { () throws(CheckpointError) in
-      try SafetensorsFile(weightsPath)
-    }
-    otherFiles = try storing { () throws(StorageError) in try Platform.list(folder) }
+    weights = try SafetensorsFile(weightsPath)
+    otherFiles = try Platform.list(folder)
       .filter { $0 != Self.configName && $0 != Self.weightsName }
   }
 
@@ -54,19 +52,19 @@ public struct PEFTFolder: Sendable {
   }
 
   /// Reads a configuration's text; `path` is for errors.
-  static func parseConfig(_ text: [UInt8], _ path: FilePath) throws(InteropError) -> JSONValue {
-    try rethrowing(as: { InteropError.json(path, $0) }) { () throws(JSONError) in
-      try JSONValue(document: text, maximumDepth: 16)
+  static func parseConfig(_ text: [UInt8], _ path: FilePath) throws -> JSONValue {
+    do {
+      return try JSONValue(document: text, maximumDepth: 16)
+    } catch {
+      throw InteropError.json(path, error)
     }
   }
 
-  static func readConfig(_ path: FilePath) throws(InteropError) -> (String, JSONValue) {
-    let file = try storing { () throws(StorageError) in try File(path) }
-    guard
-      let bytes = try storing({ () throws(StorageError) in
-        try file.contents(limit: maximumConfigByteCount)
-      })
-    else { throw .field("the whole", "is \(file.count) bytes long") }
+  static func readConfig(_ path: FilePath) throws -> (String, JSONValue) {
+    let file = try File(path)
+    guard let bytes = try file.contents(limit: maximumConfigByteCount) else {
+      throw InteropError.field("the whole", "is \(file.count) bytes long")
+    }
     return (String(decoding: bytes, as: UTF8.self), try parseConfig(bytes, path))
   }
 }

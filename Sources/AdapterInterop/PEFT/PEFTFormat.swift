@@ -25,12 +25,12 @@ struct PEFTFormat: ForeignFormat {
 
   func read(
     _ source: ForeignSource, _ choices: ImportChoices
-  ) throws(InteropError) -> ForeignImport {
+  ) throws -> ForeignImport {
     let imported = try PEFTImport(PEFTFolder(source.path), choices: choices)
     return ForeignImport(imported.adapter, notes: imported.notes)
   }
 
-  func export(_ adapter: Adapter) throws(InteropError) -> ForeignExport? {
+  func export(_ adapter: Adapter) throws -> ForeignExport? {
     try PEFTExport.export(adapter)
   }
 

@@ -27,7 +27,7 @@ public struct PEFTImport: Sendable {
   /// - Throws: `InteropError` where anything of it is not understood.
   public init(
     _ folder: PEFTFolder, choices: ImportChoices = ImportChoices()
-  ) throws(InteropError) {
+  ) throws {
     try self.init(
       folder.configText, folder.config, folder.weights.contents, try CarriedFiles(folder), choices)
   }
@@ -41,7 +41,7 @@ public struct PEFTImport: Sendable {
   /// - Throws: `InteropError` where anything of it is not understood.
   package init(
     config: [UInt8], weights: SafetensorsContents, choices: ImportChoices = ImportChoices()
-  ) throws(InteropError) {
+  ) throws {
     try self.init(
       String(decoding: config, as: UTF8.self),
       try PEFTFolder.parseConfig(config, FilePath(PEFTFolder.configName)), weights, CarriedFiles(),
@@ -51,7 +51,7 @@ public struct PEFTImport: Sendable {
   private init(
     _ text: String, _ value: JSONValue, _ weights: SafetensorsContents, _ files: CarriedFiles,
     _ choices: ImportChoices
-  ) throws(InteropError) {
+  ) throws {
     let config = try PEFTConfig(value)
     try config.method.fields.check(value, ignoredFields: choices.ignoredFields)
     let meaning = try PEFTMeaning(of: config, weights.header.tensors.map(\.info), choices)
@@ -63,7 +63,7 @@ public struct PEFTImport: Sendable {
         TensorContents(tensor.info, bytes: weights.bytes, offset: weights.offset(of: tensor))
       } + files.tensors)
     notes = meaning.notes + files.notes
-    try formatting(adapter.checkExpressible)
+    try adapter.checkExpressible()
   }
 
   /// Fields of a method's configuration that its lists do not have; nil for a method that is refused.
@@ -73,13 +73,13 @@ public struct PEFTImport: Sendable {
 
   private static func source(
     _ text: String, _ weights: SafetensorsContents
-  ) throws(InteropError) -> SourceRecord {
+  ) throws -> SourceRecord {
     let header = weights.header
     let canonical = SafetensorsHeader(
       canonical: header.tensors.map(\.info), metadata: PEFTFolder.metadata)
     return SourceRecord(
       format: PEFTFormat.name, config: text,
-      digest: try storing { () throws(StorageError) in try weights.bytes.digest() },
+      digest: try weights.bytes.digest(),
       header: canonical.text == header.text ? nil : header.text)
   }
 }

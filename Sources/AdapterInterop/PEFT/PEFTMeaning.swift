@@ -17,10 +17,10 @@ struct PEFTMeaning {
   /// - Throws: `InteropError` where anything of them is not understood.
   init(
     of config: PEFTConfig, _ infos: [TensorInfo], _ choices: ImportChoices
-  ) throws(InteropError) {
+  ) throws {
     let method = config.method
     // Names are cut and compared in many ways: first of all they must not be too long for that.
-    try formatting { () throws(FormatError) in try AdapterRecord.checkTensors(infos) }
+    try AdapterRecord.checkTensors(infos)
     try config.checkSizes(tensors: infos.count)
     self.config = config
     // Any method may have trained tokens beside it.
@@ -33,11 +33,9 @@ struct PEFTMeaning {
     try tensors.checkAllTaken()
   }
 
-  mutating func append(_ payload: some OperationKind) throws(InteropError) {
+  mutating func append(_ payload: some OperationKind) throws {
     operations.append(
-      try formatting { () throws(FormatError) in
-        try Operation(payload)
-      })
+      try Operation(payload))
   }
 
   /// PEFT would drop tensors of modules that `target_modules` does not name, without a word.

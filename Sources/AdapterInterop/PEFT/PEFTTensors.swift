@@ -29,7 +29,7 @@ struct PEFTTensors {
   ///   - infos: the file's tensors.
   ///   - parts: the words that name parts of the method.
   /// - Throws: `InteropError.tensors` where two tensors are for one part.
-  init(_ infos: [TensorInfo], parts: Set<String>) throws(InteropError) {
+  init(_ infos: [TensorInfo], parts: Set<String>) throws {
     var places: [Place: Int] = [:]
     for info in infos {
       let name = PEFTName(info.name, parts: parts)
@@ -45,16 +45,16 @@ struct PEFTTensors {
       }
       let key = leaf.isEmpty || leaf == "weight" ? part : "\(part).\(leaf)"
       guard modules[index].parts.updateValue(info, forKey: key) == nil else {
-        throw .tensors("two tensors for one part: \(info.name)")
+        throw InteropError.tensors("two tensors for one part: \(info.name)")
       }
     }
   }
 
   /// A part of a module, which the method needs.
-  mutating func take(_ part: String, of module: Module) throws(InteropError) -> TypedOperand {
+  mutating func take(_ part: String, of module: Module) throws -> TypedOperand {
     guard let operand = try takeIfThere(part, of: module) else {
       let other = module.parts.keys.sorted().joined(separator: " and ")
-      throw .tensors("\(module.name) has \(other) and no \(part)")
+      throw InteropError.tensors("\(module.name) has \(other) and no \(part)")
     }
     return operand
   }
@@ -62,19 +62,19 @@ struct PEFTTensors {
   /// A part of a module, where it is there.
   mutating func takeIfThere(
     _ part: String, of module: Module
-  ) throws(InteropError) -> TypedOperand? {
+  ) throws -> TypedOperand? {
     guard let info = module.parts[part] else { return nil }
     return try take(info)
   }
 
   /// A tensor of the file by its own name, where it is there, for any number of uses.
-  mutating func shared(_ name: Name) throws(InteropError) -> TensorInfo? {
+  mutating func shared(_ name: Name) throws -> TensorInfo? {
     guard let info = parameters.first(where: { $0.name.module == name })?.info else { return nil }
     taken.insert(info.name)
     return info
   }
 
-  mutating func take(_ info: TensorInfo) throws(InteropError) -> TypedOperand {
+  mutating func take(_ info: TensorInfo) throws -> TypedOperand {
     taken.insert(info.name)
     return TypedOperand(info)
   }
@@ -100,11 +100,12 @@ struct PEFTTensors {
   }
 
   /// - Throws: `unknownTensor` for the first that nobody has taken.
-  func checkAllTaken() throws(InteropError) {
+  func checkAllTaken() throws {
     for module in modules {
       for (part, info) in module.parts.sorted(by: { $0.key < $1.key })
       where !taken.contains(info.name) {
-        throw .unknownTensor(info.name, "\(part) is not a part that the method has here")
+        throw InteropError.unknownTensor(
+          info.name, "\(part) is not a part that the method has here")
       }
     }
     try checkParametersTaken()
@@ -113,10 +114,10 @@ struct PEFTTensors {
   /// - Parameter shared: matrices that all modules share, which have no module and are taken where their
   ///   method is read.
   /// - Throws: `unknownTensor` for the first that is no part of the method, and that nobody has taken.
-  func checkParametersTaken(except shared: Set<Name> = []) throws(InteropError) {
+  func checkParametersTaken(except shared: Set<Name> = []) throws {
     for (name, info) in parameters
     where !taken.contains(info.name) && !shared.contains(name.module) {
-      throw .unknownTensor(
+      throw InteropError.unknownTensor(
         info.name,
         "not understood: no part of the method, and no parameter that the configuration names")
     }

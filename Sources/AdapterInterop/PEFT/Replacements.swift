@@ -12,7 +12,7 @@ internal import StrictJSON
 /// | `M.base_layer.weight`, `lm_head.weight` and the like: embeddings saved along | `replace`, which may resize |
 /// | `M.trainable_tokens_delta` [k, dim] and the list of tokens | `replace_rows` on `M.weight` |
 extension PEFTMeaning {
-  mutating func addReplacements() throws(InteropError) {
+  mutating func addReplacements() throws {
     let saved = try config.texts("modules_to_save")
     let bias = config.text("bias") ?? "none"
     // PEFT may save a module twice, under its own name and under its wrapper's: they are one.
@@ -59,14 +59,14 @@ extension PEFTMeaning {
   }
 
   /// Adds rows of embeddings, of the tokens that a field lists.
-  mutating func addTrainableTokens(_ field: Name) throws(InteropError) {
+  mutating func addTrainableTokens(_ field: Name) throws {
     for module in tensors.modules {
       guard let values = try tensors.takeIfThere("trainable_tokens_delta", of: module) else {
         continue
       }
       let rows = try tokens(of: module.name, field)
       guard values.shape.first == rows.count else {
-        throw .tensors(
+        throw InteropError.tensors(
           "\(module.name): \(field) names \(rows.count) tokens, the file has \(values.shape)")
       }
       try append(
@@ -75,12 +75,12 @@ extension PEFTMeaning {
   }
 
   /// One list for the input embeddings, or one for each module.
-  private func tokens(of module: Name, _ field: Name) throws(InteropError) -> [Int] {
-    guard let value = config[field] else { throw .field(field, "missing") }
+  private func tokens(of module: Name, _ field: Name) throws -> [Int] {
+    guard let value = config[field] else { throw InteropError.field(field, "missing") }
     guard case .object(let members) = value else { return try config.integers(value, field) }
     // As PEFT compares them: by their endings.
     let entry = members.first { module.hasSuffix($0.key) }
-    guard let entry else { throw .field(field, "does not name \(module)") }
+    guard let entry else { throw InteropError.field(field, "does not name \(module)") }
     return try config.integers(entry.value, field)
   }
 }

@@ -49,7 +49,6 @@ enum PEFTBody {
     of packed: Adapter, _ input: PEFTInput, _ weights: SafetensorsContents
   ) throws(BrokenProperty) {
     let record = try BrokenProperty.unlessHolds("what was converted goes back") {
-      () throws(InteropError) in
       try PEFTRecord(of: packed)
     }
     guard let record else {

@@ -19,17 +19,17 @@ struct EncoderMatrix {
   /// Elements of an encoder's tensor, at most.
   private static let maximumCount = 1 << 28
 
-  init(_ tensor: SafetensorsHeader.Tensor, in file: SafetensorsContents) throws(InteropError) {
+  init(_ tensor: SafetensorsHeader.Tensor, in file: SafetensorsContents) throws {
     let (info, shape) = (tensor.info, tensor.info.shape.dimensions)
     guard (1...2).contains(shape.count), info.shape.count <= Self.maximumCount else {
-      throw .tensors("tensor \(info.name) has shape \(info.shape), which no encoder has")
+      throw InteropError.tensors(
+        "tensor \(info.name) has shape \(info.shape), which no encoder has")
     }
     guard info.type.isFloat else {
-      throw .tensors("tensor \(info.name) is \(info.type.rawValue), not F16, BF16, F32 or F64")
+      throw InteropError.tensors(
+        "tensor \(info.name) is \(info.type.rawValue), not F16, BF16, F32 or F64")
     }
-    let bytes = try storing { () throws(StorageError) in
-      try file.bytes.bytes(at: file.offset(of: tensor), count: info.byteCount)
-    }
+    let bytes = try file.bytes.bytes(at: file.offset(of: tensor), count: info.byteCount)
     self.init(
       rows: shape.count == 2 ? shape[0] : 1, columns: shape.last ?? 0,
       values: [Double](widening: bytes, of: info.type))
@@ -64,14 +64,14 @@ struct EncoderMatrix {
   /// X · Wᵀ + b, as `torch.nn.Linear`.
   func times(
     transposed weight: EncoderMatrix, plus bias: EncoderMatrix
-  ) throws(InteropError) -> EncoderMatrix {
+  ) throws -> EncoderMatrix {
     guard weight.columns == columns, bias.values.count == weight.rows else {
-      throw .tensors("the prompt encoder's matrices do not fit each other")
+      throw InteropError.tensors("the prompt encoder's matrices do not fit each other")
     }
     // Matrices of one column make a large product of little.
     let size = rows * weight.rows
     guard size <= max(1 << 22, 16 * (values.count + weight.values.count)) else {
-      throw .tensors("the prompt encoder makes \(rows) × \(weight.rows) numbers of few")
+      throw InteropError.tensors("the prompt encoder makes \(rows) × \(weight.rows) numbers of few")
     }
     let product = MatrixProduct(
       rows: rows, columns: weight.rows, inner: columns, a: (false, columns), b: (true, columns))

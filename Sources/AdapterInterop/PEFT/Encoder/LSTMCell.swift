@@ -7,10 +7,10 @@ struct LSTMCell {
   let inputBias: EncoderMatrix
   let hiddenBias: EncoderMatrix
 
-  func run(_ sequence: EncoderMatrix, backwards: Bool) throws(InteropError) -> EncoderMatrix {
+  func run(_ sequence: EncoderMatrix, backwards: Bool) throws -> EncoderMatrix {
     let size = hiddenWeight.columns
     guard hiddenWeight.rows == 4 * size, inputWeight.rows == 4 * size, size > 0 else {
-      throw .tensors("the prompt encoder's LSTM has no four gates")
+      throw InteropError.tensors("the prompt encoder's LSTM has no four gates")
     }
     let inputs = try sequence.times(transposed: inputWeight, plus: inputBias)
     var (hidden, cell) = (Self.zeros(size), [Double](repeating: 0, count: size))

@@ -53,7 +53,7 @@ public struct RawEncoder: Sendable {
   ///   beside it.
   public init(
     _ file: SafetensorsFile, choices: ImportChoices = ImportChoices()
-  ) throws(InteropError) {
+  ) throws {
     let (text, value) = try PEFTFolder.readConfig(
       file.file.path.parent.appending(PEFTFolder.configName))
     try self.init(file.contents, text, value, choices)
@@ -65,7 +65,7 @@ public struct RawEncoder: Sendable {
   ///   - config: the text of `adapter_config.json`.
   ///   - weights: the checkpoint.
   /// - Throws: `InteropError` where the encoder is not whole.
-  package init(config: [UInt8], weights: SafetensorsContents) throws(InteropError) {
+  package init(config: [UInt8], weights: SafetensorsContents) throws {
     let value = try PEFTFolder.parseConfig(config, FilePath(PEFTFolder.configName))
     try self.init(
       weights, String(decoding: config, as: UTF8.self), value, ImportChoices())
@@ -73,7 +73,7 @@ public struct RawEncoder: Sendable {
 
   private init(
     _ file: SafetensorsContents, _ text: String, _ value: JSONValue, _ choices: ImportChoices
-  ) throws(InteropError) {
+  ) throws {
     var parts: [String: EncoderMatrix] = [:]
     for tensor in file.header.tensors {
       guard let part = Self.part(of: tensor.info.name) else { continue }
@@ -81,13 +81,13 @@ public struct RawEncoder: Sendable {
     }
     let config = try PEFTConfig(value)
     guard config.method.hasEncoder else {
-      throw .tensors(
+      throw InteropError.tensors(
         "adapter_config.json is for \(config.method.name), the file holds a prompt encoder")
     }
     try config.method.fields.check(value, ignoredFields: choices.ignoredFields)
     let baked = try Self.bake(parts)
     guard let shape = Shape([UInt64(baked.rows), UInt64(baked.columns)]) else {
-      throw .tensors("a prompt of \(baked.rows) × \(baked.columns)")
+      throw InteropError.tensors("a prompt of \(baked.rows) × \(baked.columns)")
     }
     let info = TensorInfo(name: "prompt_embeddings", type: .f32, shape: shape)
     // A head that was trained along is wrapped, and is no training state.
@@ -104,20 +104,23 @@ public struct RawEncoder: Sendable {
     notes =
       meaning.notes + ["the encoder is run once, and its tensors are dropped"]
       + (dropped == 0 ? [] : ["dropped: \(dropped) tensors that are no part of the encoder"])
-    try formatting(adapter.checkExpressible)
+    try adapter.checkExpressible()
   }
 
-  private static func bake(_ parts: [String: EncoderMatrix]) throws(InteropError) -> EncoderMatrix {
-    func part(_ name: String) throws(InteropError) -> EncoderMatrix {
-      guard let part = parts[name] else { throw .tensors("the prompt encoder has no \(name)") }
+  private static func bake(_ parts: [String: EncoderMatrix]) throws -> EncoderMatrix {
+    func part(_ name: String) throws -> EncoderMatrix {
+      guard let part = parts[name] else {
+        throw InteropError.tensors("the prompt encoder has no \(name)")
+      }
       return part
     }
-    func linear(_ name: String, _ input: EncoderMatrix) throws(InteropError) -> EncoderMatrix {
+    func linear(_ name: String, _ input: EncoderMatrix) throws -> EncoderMatrix {
       try input.times(transposed: try part("\(name).weight"), plus: try part("\(name).bias"))
     }
     var rows = try part("embedding.weight")
     guard rows.rows <= maximumRows else {
-      throw .tensors("the prompt encoder has \(rows.rows) rows, more than \(maximumRows)")
+      throw InteropError.tensors(
+        "the prompt encoder has \(rows.rows) rows, more than \(maximumRows)")
     }
     if parts["transform.0.weight"] != nil {
       return try linear("transform.2", linear("transform.0", rows).map { EncoderMatrix.tanh($0) })
@@ -155,7 +158,7 @@ struct PromptEncoderFormat: ForeignFormat {
 
   func read(
     _ source: ForeignSource, _ choices: ImportChoices
-  ) throws(InteropError) -> ForeignImport {
+  ) throws -> ForeignImport {
     let encoder = try RawEncoder(source.openTensors(), choices: choices)
     return ForeignImport(encoder.adapter, notes: encoder.notes)
   }

@@ -12,7 +12,7 @@ extension PEFTWriting {
   /// | of a kernel | `M.ia3_l` [1, C, 1, …] |
   /// | `replace` | `modules_to_save` |
   static let ia3 = PEFTWriting(main: Multiply.op, others: [Replace.op]) {
-    draft throws(InteropError) in
+    draft in
     var (outputs, inputs): ([Name], [Name]) = ([], [])
     var areTransposed = true
     var taken: Set<Name> = []

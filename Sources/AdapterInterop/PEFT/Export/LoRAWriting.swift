@@ -17,7 +17,7 @@ extension PEFTWriting {
   /// | `replace` | `modules_to_save`, `bias`, or an embedding saved along |
   /// | `replace_rows` | `trainable_token_indices` |
   static let lora = PEFTWriting(main: AddLowRank.op, others: [Add.op, Replace.op, ReplaceRows.op]) {
-    draft throws(InteropError) in
+    draft in
     let modules = LoRAModule.all(&draft)
     let numbers = LoRANumbers(modules)
     draft.fields.merge([

@@ -18,7 +18,7 @@ struct PEFTDraft: Sendable {
   /// A tensor of the weights, whose bytes are made when they are written.
   private struct Tensor: Sendable {
     let info: TensorInfo
-    let contents: @Sendable () throws(InteropError) -> [UInt8]
+    let contents: @Sendable () throws -> [UInt8]
   }
 
   /// The version of PEFT whose rules the files follow: it decides how stacks of experts and prefixes are read.
@@ -27,7 +27,7 @@ struct PEFTDraft: Sendable {
   /// Makes both files.
   ///
   /// - Throws: `InteropError` where the adapter has nothing that could be written.
-  init(of adapter: Adapter) throws(InteropError) {
+  init(of adapter: Adapter) throws {
     guard !adapter.operations.isEmpty else {
       throw InteropError(.notExpressible, "adapter \(adapter.name) has no operation")
     }
@@ -51,22 +51,22 @@ struct PEFTDraft: Sendable {
 
   /// Refuses operands that take far more work to load than the adapter is worth: of a window the whole tensor is
   /// decoded, as often as there are windows.
-  private func checkWork() throws(InteropError) {
+  private func checkWork() throws {
     let work = adapter.operations.reduce(0) {
       $0 + Effort(loading: $1, of: adapter, scalar: 0).work
     }
     guard work <= Effort.limit(inputs: adapter.storedByteCount) else {
-      throw .format(.excess("the operands of all \(adapter.operations.count) operations"))
+      throw FormatError.excess("the operands of all \(adapter.operations.count) operations")
     }
   }
 
   /// Refuses a tensor that takes far more memory than the adapter is worth: slots of a prefix may be the same.
-  private func checkMemory() throws(InteropError) {
+  private func checkMemory() throws {
     let most = Effort.freeMemory + 8 * Double(adapter.storedByteCount)
     guard let large = tensors.map(\.info).first(where: { Double($0.byteCount) > most }) else {
       return
     }
-    throw .format(.excess("tensor \(large.name) of \(large.byteCount) bytes"))
+    throw FormatError.excess("tensor \(large.name) of \(large.byteCount) bytes")
   }
 
   private static func reason(
@@ -105,17 +105,15 @@ struct PEFTDraft: Sendable {
   /// Adds a tensor whose bytes are those of an operand, in another shape of as many elements where one is given.
   mutating func add(_ name: Name, _ operand: TypedOperand, shape: [Int]? = nil) {
     let adapter = adapter
-    add(name, operand.type, shape ?? operand.shape) { () throws(InteropError) in
-      try formatting { () throws(FormatError) in
-        try OperandBytes.contents(of: operand.operand, adapter)
-      }
+    add(name, operand.type, shape ?? operand.shape) {
+      try OperandBytes.contents(of: operand.operand, adapter)
     }
   }
 
   /// Adds a tensor that is computed.
   mutating func add(
     _ name: Name, _ type: ElementType, _ shape: [Int],
-    contents: @escaping @Sendable () throws(InteropError) -> [UInt8]
+    contents: @escaping @Sendable () throws -> [UInt8]
   ) {
     guard let shape = Shape(shape.map { UInt64($0) }), taken.insert(name).inserted else {
       return losses.append(
@@ -131,7 +129,7 @@ struct PEFTDraft: Sendable {
   var files: [ForeignExport.File] {
     [
       ForeignExport.File(name: PEFTFolder.configName, text: configText),
-      ForeignExport.File(name: PEFTFolder.weightsName) { file throws(InteropError) in
+      ForeignExport.File(name: PEFTFolder.weightsName) { file in
         try writeWeights(to: file)
       },
     ]
@@ -149,15 +147,15 @@ struct PEFTDraft: Sendable {
     return writer.bytes
   }
 
-  private func writeWeights(to file: OutputFile) throws(InteropError) {
+  private func writeWeights(to file: OutputFile) throws {
     let header = SafetensorsHeader(
       canonical: tensors.map(\.info), metadata: PEFTFolder.metadata)
     let contents = Dictionary(
       tensors.map { ($0.info.name, $0.contents) }, uniquingKeysWith: { first, _ in first })
-    try storing { () throws(StorageError) in try file.write(header.encoded) }
+    try file.write(header.encoded)
     for tensor in header.tensors {
       guard let bytes = try contents[tensor.info.name]?() else { continue }
-      try storing { () throws(StorageError) in try file.write(bytes) }
+      try file.write(bytes)
     }
   }
 }

@@ -5,10 +5,10 @@ internal import StrictJSON
 
 /// An adapter as the folder that PEFT loads: the files that it was made from, or new ones made of its operations.
 enum PEFTExport {
-  static func export(_ adapter: Adapter) throws(InteropError) -> ForeignExport {
+  static func export(_ adapter: Adapter) throws -> ForeignExport {
     if let record = try PEFTRecord(of: adapter) {
       let config = ForeignExport.File(name: PEFTFolder.configName, text: Array(record.config.utf8))
-      let weights = ForeignExport.File(name: PEFTFolder.weightsName) { file throws(InteropError) in
+      let weights = ForeignExport.File(name: PEFTFolder.weightsName) { file in
         try record.writeWeights(to: file)
       }
       return ForeignExport(files: [config, weights] + carried(by: adapter), losses: [], notes: [])
@@ -27,11 +27,9 @@ enum PEFTExport {
   private static func carried(by adapter: Adapter) -> [ForeignExport.File] {
     adapter.files.compactMap { record in
       record.tensor.map { tensor in
-        ForeignExport.File(name: record.path.text) { output throws(InteropError) in
-          let contents = try formatting { () throws(FormatError) in
-            try adapter.contents(of: tensor)
-          }
-          try storing { () throws(StorageError) in try output.write(contents) }
+        ForeignExport.File(name: record.path.text) { output in
+          let contents = try adapter.contents(of: tensor)
+          try output.write(contents)
         }
       }
     }
@@ -41,8 +39,8 @@ enum PEFTExport {
 extension ForeignExport.File {
   /// A file of a text that is at hand.
   init(name: String, text: [UInt8]) {
-    self.init(name: name) { output throws(InteropError) in
-      try storing { () throws(StorageError) in try output.write(text) }
+    self.init(name: name) { output in
+      try output.write(text)
     }
   }
 }

@@ -19,7 +19,7 @@ package struct PEFTRecord: Sendable {
   /// recorded configuration any more.
   ///
   /// - Throws: `InteropError` where the record is not complete.
-  package init?(of adapter: Adapter) throws(InteropError) {
+  package init?(of adapter: Adapter) throws {
     guard let source = adapter.source, source.format == PEFTFormat.name, let config = source.config,
       try Self.isMeant(adapter, config)
     else { return nil }
@@ -35,7 +35,7 @@ package struct PEFTRecord: Sendable {
 
   /// The recorded configuration must still say what the operations do: they are what counts here,
   /// the configuration is what counts there.
-  private static func isMeant(_ adapter: Adapter, _ text: String) throws(InteropError) -> Bool {
+  private static func isMeant(_ adapter: Adapter, _ text: String) throws -> Bool {
     let config = try PEFTConfig(
       try PEFTFolder.parseConfig(Array(text.utf8), "the recorded adapter_config.json"))
     // What the user said of the files is in the operations; the configuration does not know it.
@@ -52,33 +52,29 @@ package struct PEFTRecord: Sendable {
   /// The recorded header, or the canonical one.
   private static func header(
     of adapter: Adapter, _ source: SourceRecord
-  ) throws(InteropError) -> SafetensorsHeader {
+  ) throws -> SafetensorsHeader {
     guard let text = source.header else {
       return SafetensorsHeader(canonical: adapter.weights, metadata: PEFTFolder.metadata)
     }
     let byteCount = adapter.weights.reduce(0 as UInt64) { $0 + UInt64($1.byteCount) }
-    return try rethrowing(as: { InteropError.checkpoint($0) }) { () throws(CheckpointError) in
-      try SafetensorsHeader(
-        parsing: Array(text.utf8), dataByteCount: byteCount, path: "the recorded header")
-    }
+    return try SafetensorsHeader(
+      parsing: Array(text.utf8), dataByteCount: byteCount, path: "the recorded header")
   }
 
   /// Writes the weights, and holds them against the digest of those that the adapter was made from.
-  func writeWeights(to file: OutputFile) throws(InteropError) {
+  func writeWeights(to file: OutputFile) throws {
     let encoded = header.encoded
-    try storing { () throws(StorageError) in try file.write(encoded) }
+    try file.write(encoded)
     if let (source, index) = adapter.file {
       try restoreWeights(of: source, index, from: UInt64(encoded.count), to: file)
     } else {
       for tensor in header.tensors {
-        let contents = try formatting { () throws(FormatError) in
-          try adapter.contents(of: tensor.info.name)
-        }
-        try storing { () throws(StorageError) in try file.write(contents) }
+        let contents = try adapter.contents(of: tensor.info.name)
+        try file.write(contents)
       }
     }
     guard let expected = source.digest else { return }
-    let digest = try storing { () throws(StorageError) in try file.written().digest() }
+    let digest = try file.written().digest()
     guard digest == expected else {
       throw InteropError(
         .notExpressible, "the tensors are not those of the file the adapter was made from")
@@ -88,17 +84,15 @@ package struct PEFTRecord: Sendable {
   /// Writes tensors as they are decoded, none of which is ever whole in memory.
   private func restoreWeights(
     of source: AdapterFile, _ adapter: Int, from start: UInt64, to file: OutputFile
-  ) throws(InteropError) {
+  ) throws {
     var places: [Name: UInt64] = [:]
     for tensor in header.tensors { places[tensor.info.name] = start + tensor.offset }
-    try storing { () throws(StorageError) in try file.resize(to: start + header.dataByteCount) }
-    try formatting { () throws(FormatError) in
-      _ = try unsafe source.restore(adapter: adapter) {
-        [places] info, offset, bytes throws(FormatError) in
-        guard let place = places[info.name] else { return }
-        try rethrowing(as: FormatError.storage) { () throws(StorageError) in
-          try unsafe file.write(bytes, at: place + UInt64(offset))
-        }
+    try file.resize(to: start + header.dataByteCount)
+    _ = try unsafe source.restore(adapter: adapter) {
+      [places] info, offset, bytes throws(FormatError) in
+      guard let place = places[info.name] else { return }
+      try rethrowing(as: FormatError.storage) { () throws(StorageError) in
+        try unsafe file.write(bytes, at: place + UInt64(offset))
       }
     }
   }

@@ -10,7 +10,7 @@ extension PEFTWriting {
   /// |---|---|
   /// | `prepend_embeddings` [n, dim] | `prompt_embeddings` [n, dim] |
   /// | before an encoder's input | [2 n, dim], of which PEFT reads the first half |
-  static let promptTuning = PEFTWriting(main: PrependEmbeddings.op) { draft throws(InteropError) in
+  static let promptTuning = PEFTWriting(main: PrependEmbeddings.op) { draft in
     var isFirst = true
     for operation in draft.adapter.operations {
       guard let prompt = operation.as(PrependEmbeddings.self) else { continue }
@@ -29,7 +29,7 @@ extension PEFTWriting {
   /// |---|---|
   /// | `prepend_kv`, its slots in any order | `prompt_embeddings` [n, 2 · layers · width]: keys of layer i in slot 2i, values in slot 2i + 1 |
   /// | slots as an encoder-decoder reads them | the same tensor, two submodules |
-  static let prefixTuning = PEFTWriting(main: PrependKV.op) { draft throws(InteropError) in
+  static let prefixTuning = PEFTWriting(main: PrependKV.op) { draft in
     var isFirst = true
     for operation in draft.adapter.operations {
       guard let prefix = operation.as(PrependKV.self) else { continue }
@@ -57,10 +57,8 @@ extension PEFTDraft {
     ]) { $1 }
     guard isEncoder else { return add(Self.promptKey, prompt.values) }
     let (adapter, operand) = (adapter, prompt.values.operand)
-    add(Self.promptKey, prompt.values.type, [2 * count, width]) { () throws(InteropError) in
-      let rows = try formatting { () throws(FormatError) in
-        try OperandBytes.contents(of: operand, adapter)
-      }
+    add(Self.promptKey, prompt.values.type, [2 * count, width]) {
+      let rows = try OperandBytes.contents(of: operand, adapter)
       return rows + [UInt8](repeating: 0, count: rows.count)
     }
   }
@@ -83,10 +81,8 @@ extension PEFTDraft {
     let (adapter, operand) = (adapter, prefix.values.operand)
     let byteCount = width * prefix.values.type.bitWidth / 8
     add(Self.promptKey, prefix.values.type, [prefix.tokenCount, order.count * width]) {
-      () throws(InteropError) in
-      let bytes = try formatting { () throws(FormatError) in
-        try OperandBytes.contents(of: operand, adapter)
-      }
+      () in
+      let bytes = try OperandBytes.contents(of: operand, adapter)
       return (0..<prefix.tokenCount).flatMap { token in
         order.flatMap { slot -> [UInt8] in
           // A slot that is not there is one that no layer reads.

@@ -10,8 +10,8 @@ extension PEFTDraft {
     let start = window[1].lowerBound
     let operand = Operand(matrix.operand.tensor, window: [window[0], start..<start + count])
     let adapter = adapter
-    add(name, matrix.type, [matrix.shape[0], count]) { () throws(InteropError) in
-      try formatting { () throws(FormatError) in try OperandBytes.contents(of: operand, adapter) }
+    add(name, matrix.type, [matrix.shape[0], count]) {
+      try OperandBytes.contents(of: operand, adapter)
     }
   }
 
@@ -23,10 +23,10 @@ extension PEFTDraft {
     let operands = [matrix, rows, columns].compactMap(\.self)
     let type: ElementType = operands.contains { $0.type == .f64 } ? .f64 : .f32
     let (adapter, width) = (adapter, matrix.shape[1])
-    add(name, type, shape) { () throws(InteropError) in
+    add(name, type, shape) {
       var values = try Self.values(of: matrix, adapter)
-      let rows = try rows.map { rows throws(InteropError) in try Self.values(of: rows, adapter) }
-      let columns = try columns.map { columns throws(InteropError) in
+      let rows = try rows.map { rows in try Self.values(of: rows, adapter) }
+      let columns = try columns.map { columns in
         try Self.values(of: columns, adapter)
       }
       for index in values.indices {
@@ -41,16 +41,14 @@ extension PEFTDraft {
   mutating func add(_ name: Name, _ vector: TypedOperand, times factor: Double) {
     let type: ElementType = vector.type == .f64 ? .f64 : .f32
     let adapter = adapter
-    add(name, type, [vector.count]) { () throws(InteropError) in
+    add(name, type, [vector.count]) {
       try Self.values(of: vector, adapter).map { $0 * factor }.rounded(to: type)
     }
   }
 
   private static func values(
     of operand: TypedOperand, _ adapter: Adapter
-  ) throws(InteropError) -> [Double] {
-    try formatting { () throws(FormatError) in
-      try OperandValues<Double>(operand.operand, of: adapter).values
-    }
+  ) throws -> [Double] {
+    try OperandValues<Double>(operand.operand, of: adapter).values
   }
 }

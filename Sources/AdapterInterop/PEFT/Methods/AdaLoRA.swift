@@ -19,15 +19,15 @@ extension PEFTMethod {
           uniqueKeysWithValues: [
             "use_dora", "lora_bias", "use_rslora", "target_parameters", "use_bdlora",
           ].map { ($0, .only([], reason: "AdaLoRA does not know it")) }))),
-    read: { meaning, _ throws(InteropError) in try meaning.addAdaLoRA() })
+    read: { meaning, _ in try meaning.addAdaLoRA() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addAdaLoRA() throws(InteropError) {
+  fileprivate mutating func addAdaLoRA() throws {
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
     let alpha = try config.number("lora_alpha")
     guard alpha > 0 else {
-      throw .field("lora_alpha", "must be positive, not \(alpha)")
+      throw InteropError.field("lora_alpha", "must be positive, not \(alpha)")
     }
     let initial = try config.count("init_r")
     let pattern = try keptRanks()
@@ -39,16 +39,17 @@ extension PEFTMeaning {
         b: try tensors.take("lora_B", of: module), scale: alpha / (Double(initial) + 1e-5))
       low.diagonal = try tensors.take("lora_E", of: module)
       if let kept = keptRank(of: module.name, pattern), low.a.shape.first != kept {
-        throw .tensors("\(module.name): rank_pattern keeps \(kept), lora_A is \(low.a.shape)")
+        throw InteropError.tensors(
+          "\(module.name): rank_pattern keeps \(kept), lora_A is \(low.a.shape)")
       }
       try append(low)
     }
   }
 
-  private func keptRanks() throws(InteropError) -> [Name: JSONValue] {
+  private func keptRanks() throws -> [Name: JSONValue] {
     guard let pattern = config["rank_pattern"] else { return [:] }
     guard case .object(let members) = pattern else {
-      throw .field("rank_pattern", "is not an object")
+      throw InteropError.field("rank_pattern", "is not an object")
     }
     return Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }
   }

@@ -9,11 +9,11 @@ internal import StrictJSON
 extension PEFTMethod {
   static let beft = PEFTMethod(
     type: "BEFT", parts: ["beft_bias"], fields: FieldRules(noEffect: "init_weights"),
-    read: { meaning, _ throws(InteropError) in try meaning.addBiasDeltas() })
+    read: { meaning, _ in try meaning.addBiasDeltas() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addBiasDeltas() throws(InteropError) {
+  fileprivate mutating func addBiasDeltas() throws {
     for module in tensors.modules {
       let delta = try tensors.take("beft_bias", of: module)
       try append(Add(target: Target(Name("\(module.name).bias")), delta: delta, scale: 1))

@@ -16,11 +16,11 @@ extension PEFTMethod {
         boft_block_num boft_block_size boft_dropout boft_n_butterfly_factor fan_in_fan_out
         init_weights
         """),
-    read: { meaning, _ throws(InteropError) in try meaning.addBOFT() })
+    read: { meaning, _ in try meaning.addBOFT() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addBOFT() throws(InteropError) {
+  fileprivate mutating func addBOFT() throws {
     for module in tensors.modules {
       try append(
         RotateButterfly(

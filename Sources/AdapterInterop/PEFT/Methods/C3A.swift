@@ -10,11 +10,11 @@ extension PEFTMethod {
   static let c3a = PEFTMethod(
     type: "C3A", parts: ["c3a_kernel"],
     fields: FieldRules(honoured: "bias", noEffect: "block_size block_size_pattern init_weights"),
-    read: { meaning, _ throws(InteropError) in try meaning.addC3A() })
+    read: { meaning, _ in try meaning.addC3A() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addC3A() throws(InteropError) {
+  fileprivate mutating func addC3A() throws {
     for module in tensors.modules {
       try append(
         AddCirculant(target: module.weight, kernel: try tensors.take("c3a_kernel", of: module)))

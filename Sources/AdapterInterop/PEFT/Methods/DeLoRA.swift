@@ -12,11 +12,11 @@ extension PEFTMethod {
     fields: FieldRules(
       honoured: "bias",
       noEffect: "delora_lambda init_weights lambda_pattern module_dropout r rank_pattern"),
-    read: { meaning, _ throws(InteropError) in try meaning.addDeLoRA() })
+    read: { meaning, _ in try meaning.addDeLoRA() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addDeLoRA() throws(InteropError) {
+  fileprivate mutating func addDeLoRA() throws {
     for module in tensors.modules {
       try append(
         AddNormalisedLowRank(

@@ -13,13 +13,13 @@ extension PEFTMethod {
     fields: FieldRules(
       honoured: "bias fan_in_fan_out random_loc_seed scaling",
       noEffect: "init_weights n_frequency n_frequency_pattern"),
-    read: { meaning, _ throws(InteropError) in try meaning.addFourierFT() })
+    read: { meaning, _ in try meaning.addFourierFT() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addFourierFT() throws(InteropError) {
+  fileprivate mutating func addFourierFT() throws {
     guard case .integer(let seed) = config["random_loc_seed"] else {
-      throw .field("random_loc_seed", "missing or no integer")
+      throw InteropError.field("random_loc_seed", "missing or no integer")
     }
     let scale = try config.number("scaling")
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))

@@ -14,17 +14,17 @@ extension PEFTMethod {
     fields: FieldRules(
       honoured: "alpha bias fan_in_fan_out gralora_k hybrid_r r",
       noEffect: "gralora_dropout init_weights"),
-    read: { meaning, _ throws(InteropError) in try meaning.addGraLoRA() })
+    read: { meaning, _ in try meaning.addGraLoRA() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addGraLoRA() throws(InteropError) {
+  fileprivate mutating func addGraLoRA() throws {
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
     let hybrid =
-      try config["hybrid_r"].map { _ throws(InteropError) in
+      try config["hybrid_r"].map { _ in
         try config.number("hybrid_r")
       } ?? 0
-    guard hybrid >= 0 else { throw .field("hybrid_r", "must not be negative") }
+    guard hybrid >= 0 else { throw InteropError.field("hybrid_r", "must not be negative") }
     let scale = try config.number("alpha") / (Double(try config.count("r")) + hybrid)
     for module in tensors.modules {
       var weight = module.weight
@@ -33,7 +33,8 @@ extension PEFTMeaning {
         target: weight, a: try tensors.take("gralora_A", of: module),
         b: try tensors.take("gralora_B", of: module), scale: scale)
       guard grouped.a.shape.first == (try config.count("gralora_k")) else {
-        throw .tensors("\(module.name): gralora_A is \(grouped.a.shape), not of gralora_k parts")
+        throw InteropError.tensors(
+          "\(module.name): gralora_A is \(grouped.a.shape), not of gralora_k parts")
       }
       try append(grouped)
       guard let a = try tensors.takeIfThere("gralora_A_general", of: module) else { continue }

@@ -10,11 +10,11 @@ extension PEFTMethod {
   static let hra = PEFTMethod(
     type: "HRA", parts: ["hra_u"],
     fields: FieldRules(honoured: "apply_GS bias", noEffect: "init_weights r"),
-    read: { meaning, _ throws(InteropError) in try meaning.addHRA() })
+    read: { meaning, _ in try meaning.addHRA() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addHRA() throws(InteropError) {
+  fileprivate mutating func addHRA() throws {
     let isOrthogonal = try config.flag("apply_GS")
     for module in tensors.modules {
       try append(

@@ -14,11 +14,11 @@ extension PEFTMethod {
     type: "HIRA", parts: ["hira_A", "hira_B", "hira_embedding_A", "hira_embedding_B"],
     fields: FieldRules(
       honoured: "fan_in_fan_out", noEffect: "hira_dropout init_weights r rank_pattern"),
-    read: { meaning, _ throws(InteropError) in try meaning.addHiRA() })
+    read: { meaning, _ in try meaning.addHiRA() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addHiRA() throws(InteropError) {
+  fileprivate mutating func addHiRA() throws {
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
     for module in tensors.modules {
       let isEmbedding = module.parts["hira_embedding_A"] != nil

@@ -14,12 +14,12 @@ extension PEFTMethod {
     type: "IA3", parts: ["ia3_l"],
     fields: FieldRules(
       honoured: "fan_in_fan_out feedforward_modules", noEffect: "init_ia3_weights"),
-    read: { meaning, _ throws(InteropError) in try meaning.addIA3() },
+    read: { meaning, _ in try meaning.addIA3() },
     writing: .ia3)
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addIA3() throws(InteropError) {
+  fileprivate mutating func addIA3() throws {
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
     let feedforward = config.coverage("feedforward_modules", needsDot: false)
     for module in tensors.modules {
@@ -38,18 +38,18 @@ extension PEFTMeaning {
   /// shows, if it shows anything.
   private func isFeedforward(
     _ module: Name, _ vector: TypedOperand, _ feedforward: PEFTCoverage
-  ) throws(InteropError) -> Bool {
+  ) throws -> Bool {
     let shows = vector.shape.count == 2 && vector.count != 1
     let says = feedforward.covers(module)
     if config["feedforward_modules"] != nil, says == nil {
       guard shows else {
-        throw .field(
+        throw InteropError.field(
           "feedforward_modules", "has a pattern that cannot be matched in linear time")
       }
       return vector.shape[0] == 1
     }
     guard !shows || (says ?? false) == (vector.shape[0] == 1) else {
-      throw .tensors(
+      throw InteropError.tensors(
         "\(module): ia3_l is \(vector.shape), which is not what feedforward_modules says")
     }
     return says ?? false

@@ -9,11 +9,11 @@ internal import StrictJSON
 extension PEFTMethod {
   static let lnTuning = PEFTMethod(
     type: "LN_TUNING", parts: ["ln_tuning_layers"], fields: FieldRules(),
-    read: { meaning, _ throws(InteropError) in try meaning.addNorms() })
+    read: { meaning, _ in try meaning.addNorms() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addNorms() throws(InteropError) {
+  fileprivate mutating func addNorms() throws {
     for module in tensors.modules {
       for (part, leaf) in [("ln_tuning_layers", "weight"), ("ln_tuning_layers.bias", "bias")] {
         guard let value = try tensors.takeIfThere(part, of: module) else { continue }

@@ -14,11 +14,11 @@ extension PEFTMethod {
     fields: FieldRules(
       honoured: "alpha alpha_pattern r rank_pattern",
       noEffect: "init_weights module_dropout rank_dropout use_effective_conv2d"),
-    read: { meaning, _ throws(InteropError) in try meaning.addLoHa() })
+    read: { meaning, _ in try meaning.addLoHa() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addLoHa() throws(InteropError) {
+  fileprivate mutating func addLoHa() throws {
     let ranks = try PEFTRanks(config, alpha: "alpha")
     for module in tensors.modules {
       let (rank, scale) = try ranks.numbers(for: module.name)
@@ -26,7 +26,7 @@ extension PEFTMeaning {
         target: module.weight, first: try pair("hada_w1", core: "hada_t1", of: module),
         second: try pair("hada_w2", core: "hada_t2", of: module), scale: scale)
       guard hadamard.first.rank == rank else {
-        throw .tensors(
+        throw InteropError.tensors(
           "\(module.name): the configuration gives rank \(rank), hada_w1_b is "
             + "\(hadamard.first.b.shape)")
       }
@@ -38,7 +38,7 @@ extension PEFTMeaning {
   /// The two factors of a product, and the core between them where there is one.
   mutating func pair(
     _ stem: String, core: String, of module: PEFTTensors.Module
-  ) throws(InteropError) -> FactorPair {
+  ) throws -> FactorPair {
     FactorPair(
       a: try tensors.take("\(stem)_a", of: module), b: try tensors.take("\(stem)_b", of: module),
       core: try tensors.takeIfThere(core, of: module))

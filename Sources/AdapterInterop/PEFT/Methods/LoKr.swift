@@ -17,17 +17,18 @@ extension PEFTMethod {
         decompose_both decompose_factor init_weights module_dropout rank_dropout
         rank_dropout_scale use_effective_conv2d
         """),
-    read: { meaning, _ throws(InteropError) in try meaning.addLoKr() })
+    read: { meaning, _ in try meaning.addLoKr() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addLoKr() throws(InteropError) {
+  fileprivate mutating func addLoKr() throws {
     let ranks = try PEFTRanks(config, alpha: "alpha")
     for module in tensors.modules {
       let left: Factor = try factor("lokr_w1", core: "", of: module)
       let right: Factor = try factor("lokr_w2", core: "lokr_t2", of: module)
       if right.whole?.shape.count == 3 {
-        throw .tensors("\(module.name): PEFT's lokr_w2 of three dimensions is no Kronecker product")
+        throw InteropError.tensors(
+          "\(module.name): PEFT's lokr_w2 of three dimensions is no Kronecker product")
       }
       try append(
         AddKronecker(
@@ -39,7 +40,7 @@ extension PEFTMeaning {
 
   private mutating func factor(
     _ stem: String, core: String, of module: PEFTTensors.Module
-  ) throws(InteropError) -> Factor {
+  ) throws -> Factor {
     if let whole = try tensors.takeIfThere(stem, of: module) { return .whole(whole) }
     return .product(try pair(stem, core: core, of: module))
   }

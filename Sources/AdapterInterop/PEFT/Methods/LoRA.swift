@@ -24,7 +24,7 @@ extension PEFTMethod {
       "lora_velora_embed", "lora_monteclora_sampler", "lora_diag",
     ],
     fields: loraFields,
-    read: { meaning, _ throws(InteropError) in try meaning.addLoRA() },
+    read: { meaning, _ in try meaning.addLoRA() },
     writing: .lora)
 
   private static let mutatedBase = "the adapter counts on a base that PEFT changed at the start"
@@ -55,7 +55,7 @@ extension PEFTMethod {
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addLoRA() throws(InteropError) {
+  fileprivate mutating func addLoRA() throws {
     let ranks = try PEFTRanks(config, alpha: "lora_alpha")
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
     let places = try PEFTPlaces(config, tensors.modules)
@@ -95,7 +95,7 @@ extension PEFTMeaning {
       try addBlocks(&low, rank)
       low.magnitude = try tensors.takeIfThere("lora_magnitude_vector", of: module)
       if module.parts.keys.contains("lora_diag") {
-        throw .unsupportedField(
+        throw InteropError.unsupportedField(
           "kasa_config", value: "set", "it needs a decomposition of the base's weights")
       }
       try append(low)
@@ -104,15 +104,15 @@ extension PEFTMeaning {
       }
     }
     notes += try ranks.notes(
-      try tensors.modules.map { module throws(InteropError) in
+      try tensors.modules.map { module in
         try places.place(of: module).patternName
       })
   }
 
   /// Tensors of a distributed run that was not gathered are flat or empty.
-  private func checkGathered(_ operands: TypedOperand...) throws(InteropError) {
+  private func checkGathered(_ operands: TypedOperand...) throws {
     for operand in operands where operand.count == 0 || operand.shape.count < 2 {
-      throw .tensors(
+      throw InteropError.tensors(
         "tensor \(operand.operand.tensor) has shape \(operand.shape): shards of a distributed run "
           + "that were not gathered before saving")
     }
@@ -121,22 +121,23 @@ extension PEFTMeaning {
   /// The configuration's rank is that of the tensors, times the number of experts.
   private func checkRank(
     _ module: Name, _ a: TypedOperand, _ b: TypedOperand, rank: Int
-  ) throws(InteropError) {
+  ) throws {
     if a.shape.count > 2, a.shape[0] == rank, b.shape[1] != rank {
-      throw .tensors("\(module) is a grouped convolution, whose change is none of its own kernel")
+      throw InteropError.tensors(
+        "\(module) is a grouped convolution, whose change is none of its own kernel")
     }
     let isStack = config["target_parameters"] != nil
     let isBlocked = config["use_bdlora"] != nil
     let fits = isStack ? a.shape[0].isMultiple(of: rank) : a.shape[0] == rank
     let agrees = a.shape[0] == b.shape[1] || (isBlocked && rank.isMultiple(of: max(1, b.shape[1])))
     guard fits, agrees else {
-      throw .tensors(
+      throw InteropError.tensors(
         "\(module): the configuration gives rank \(rank), lora_A is \(a.shape), lora_B \(b.shape)")
     }
   }
 
   /// BD-LoRA keeps one of its factors as blocks below each other.
-  private func addBlocks(_ low: inout AddLowRank, _ rank: Int) throws(InteropError) {
+  private func addBlocks(_ low: inout AddLowRank, _ rank: Int) throws {
     guard case .object(let members) = config["use_bdlora"] else { return }
     let module = low.target.name.dropLast(".weight".utf8.count)
     func names(_ field: Name) -> [String] {

@@ -25,7 +25,7 @@ struct PEFTPlaces {
   /// How deep the wrappers of each module are, the outermost first.
   private let depths: [Name: [Int]]
 
-  init(_ config: PEFTConfig, _ modules: [PEFTTensors.Module]) throws(InteropError) {
+  init(_ config: PEFTConfig, _ modules: [PEFTTensors.Module]) throws {
     parents = Set(modules.compactMap(\.parent))
     parameters = try config.texts("target_parameters").compactMap { entry in
       let parts = entry.split(separator: ".").map(String.init)
@@ -36,7 +36,7 @@ struct PEFTPlaces {
     }
   }
 
-  func place(of module: PEFTTensors.Module) throws(InteropError) -> PEFTPlace {
+  func place(of module: PEFTTensors.Module) throws -> PEFTPlace {
     if let parent = module.parent, module.name == Name("\(parent).out_proj") {
       return PEFTPlace(
         target: Target(Name("\(module.name).weight"), layout: .outIn, layoutSource: .kind),
@@ -53,7 +53,8 @@ struct PEFTPlaces {
         isAppliedTwice: false, isStack: true)
     }
     guard module.depth == 0 else {
-      throw .tensors("\(module.name) is wrapped more than once, and nothing says by what")
+      throw InteropError.tensors(
+        "\(module.name) is wrapped more than once, and nothing says by what")
     }
     return PEFTPlace(
       target: Target(Name("\(module.name).weight")), patternName: module.name,
@@ -64,7 +65,7 @@ struct PEFTPlaces {
   static let declarationOrder = ["gate_up_proj", "gate_up_proj_bias", "down_proj"]
 
   /// The parameter that `target_parameters` means for a wrapper: the tensors' names do not say it.
-  private func parameter(of module: PEFTTensors.Module) throws(InteropError) -> Name? {
+  private func parameter(of module: PEFTTensors.Module) throws -> Name? {
     let leaves = parameters.filter { parent, _ in
       parent.text.isEmpty || module.name == parent || module.name.hasSuffix(Name(".\(parent)"))
     }.map(\.leaf)
@@ -76,7 +77,8 @@ struct PEFTPlaces {
       depths.count == ordered.count
     else {
       let names = leaves.prefix(4).joined(separator: ", ")
-      throw .tensors("\(module.name): nothing says which of \(names) its tensors are for")
+      throw InteropError.tensors(
+        "\(module.name): nothing says which of \(names) its tensors are for")
     }
     return Name("\(module.name).\(ordered[place])")
   }

@@ -17,13 +17,13 @@ extension PEFTMethod {
         bias block_share coft eps num_cayley_neumann_terms oft_block_size use_cayley_neumann
         """,
       noEffect: "fan_in_fan_out init_weights module_dropout r"),
-    read: { meaning, _ throws(InteropError) in try meaning.addOFT() })
+    read: { meaning, _ in try meaning.addOFT() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addOFT() throws(InteropError) {
+  fileprivate mutating func addOFT() throws {
     guard config["oft_block_size"] != nil, config.version != nil else {
-      throw .field(
+      throw InteropError.field(
         "oft_block_size or peft_version",
         "missing: PEFT before 0.18 rotated differently; save it anew with a later one")
     }
@@ -32,11 +32,13 @@ extension PEFTMeaning {
     let isShared = try config.flag("block_share")
     for module in tensors.modules {
       if module.parts["oft_embedding_R"] != nil {
-        throw .tensors("\(module.name): OFT on an embedding is not supported by this version")
+        throw InteropError.tensors(
+          "\(module.name): OFT on an embedding is not supported by this version")
       }
       let generator = try tensors.take("oft_R", of: module)
       guard generator.shape.count == 2 else {
-        throw .tensors("\(module.name): oft_R is \(generator.shape), not [n, b (b - 1) / 2]")
+        throw InteropError.tensors(
+          "\(module.name): oft_R is \(generator.shape), not [n, b (b - 1) / 2]")
       }
       let radius =
         try config.flag("coft")

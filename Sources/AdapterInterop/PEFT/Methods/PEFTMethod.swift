@@ -18,7 +18,7 @@ struct PEFTMethod: Sendable {
   /// What a user may have said of its files, each of which gives other operations.
   var answers = [ImportChoices()]
   /// Adds its operations, after what every method may have beside its own.
-  let read: @Sendable (inout PEFTMeaning, ImportChoices) throws(InteropError) -> Void
+  let read: @Sendable (inout PEFTMeaning, ImportChoices) throws -> Void
   /// How operations are written in it; nil where it is only read.
   var writing: PEFTWriting?
 
@@ -33,7 +33,7 @@ struct PEFTWriting: Sendable {
   /// Operations that may stand beside it.
   var others: Set<String> = []
   /// Writes fields and tensors, and says what is lost.
-  let write: @Sendable (inout PEFTDraft) throws(InteropError) -> Void
+  let write: @Sendable (inout PEFTDraft) throws -> Void
 
   /// Whether it has a place for an operation of this name.
   func takes(_ operation: String) -> Bool { operation == main || others.contains(operation) }

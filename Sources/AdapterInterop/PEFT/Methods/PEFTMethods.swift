@@ -9,7 +9,7 @@ extension PEFTMethod {
   /// The method of a `peft_type`.
   ///
   /// - Throws: `InteropError` of the kind `unsupported`, with the reason where there is one.
-  static func named(_ type: String) throws(InteropError) -> PEFTMethod {
+  static func named(_ type: String) throws -> PEFTMethod {
     if let method = all.first(where: { $0.type == type }) { return method }
     throw InteropError(
       .unsupported,

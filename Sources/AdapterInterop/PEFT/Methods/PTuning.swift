@@ -8,5 +8,5 @@ extension PEFTMethod {
           encoder_dropout encoder_hidden_size encoder_num_layers encoder_reparameterization_type
           """)),
     hasEncoder: true,
-    read: { meaning, _ throws(InteropError) in try meaning.addPrompt() })
+    read: { meaning, _ in try meaning.addPrompt() })
 }

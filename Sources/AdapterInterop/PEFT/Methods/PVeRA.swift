@@ -5,5 +5,5 @@ extension PEFTMethod {
   static let pvera = PEFTMethod(
     type: "PVERA", parts: ["pvera_lambda_b", "pvera_lambda_d"], shared: ["pvera_A", "pvera_B"],
     fields: veraFields,
-    read: { meaning, _ throws(InteropError) in try meaning.addVeRA("pvera") })
+    read: { meaning, _ in try meaning.addVeRA("pvera") })
 }

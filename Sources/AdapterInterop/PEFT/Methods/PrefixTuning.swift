@@ -24,7 +24,7 @@ extension PEFTMethod {
     fields: prefixFields.merging(
       FieldRules(noEffect: "encoder_hidden_size init_weights prefix_projection")),
     hasEncoder: true, answers: PrefixOrder.allCases.map { ImportChoices(prefixOrder: $0) },
-    read: { meaning, choices throws(InteropError) in try meaning.addPrefix(choices.prefixOrder) },
+    read: { meaning, choices in try meaning.addPrefix(choices.prefixOrder) },
     writing: .prefixTuning)
 
   /// The fields of every method that gives a model keys and values.
@@ -34,7 +34,7 @@ extension PEFTMethod {
 
 extension PEFTMeaning {
   /// Adds the keys and values that stand before those of the input.
-  mutating func addPrefix(_ chosen: PrefixOrder?) throws(InteropError) {
+  mutating func addPrefix(_ chosen: PrefixOrder?) throws {
     let info = try promptEmbeddings()
     let operand = try tensors.take(info)
     let layers = try config.count("num_layers")
@@ -43,7 +43,7 @@ extension PEFTMeaning {
     guard width.isMultiple(of: heads), layers <= 1 << 16, width <= 1 << 24,
       info.shape.dimensions == [try config.count("num_virtual_tokens"), 2 * layers * width]
     else {
-      throw .tensors(
+      throw InteropError.tensors(
         "prompt_embeddings is \(info.shape), not [num_virtual_tokens, 2 × \(layers) layers × \(width)]"
       )
     }
@@ -72,13 +72,13 @@ extension PEFTMeaning {
 
   /// A file of PEFT 0.16 or later was made with a transformers that reads every model alike. An older
   /// one for BLOOM may be of either kind, and does not say.
-  private func order(_ chosen: PrefixOrder?) throws(InteropError) -> PrefixOrder {
+  private func order(_ chosen: PrefixOrder?) throws -> PrefixOrder {
     let name = config.text("base_model_name_or_path")?.lowercased() ?? ""
     guard config.version == nil, name.contains("bloom") else {
       guard let chosen, chosen == .split, !name.contains("bloom") else {
         return chosen ?? .interleaved
       }
-      throw .tensors("only BLOOM had prefixes in another order")
+      throw InteropError.tensors("only BLOOM had prefixes in another order")
     }
     guard let chosen else {
       throw InteropError(

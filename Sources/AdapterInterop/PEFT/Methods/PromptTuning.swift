@@ -18,7 +18,7 @@ extension PEFTMethod {
           prompt_tuning_init prompt_tuning_init_text tokenizer_kwargs tokenizer_name_or_path
           """)),
     hasEncoder: true,
-    read: { meaning, _ throws(InteropError) in try meaning.addPrompt() },
+    read: { meaning, _ in try meaning.addPrompt() },
     writing: .promptTuning)
 
   /// The fields of every method that gives a model rows or keys and values.
@@ -29,16 +29,16 @@ extension PEFTMethod {
 
 extension PEFTMeaning {
   /// Adds the rows that stand before the input.
-  mutating func addPrompt() throws(InteropError) {
+  mutating func addPrompt() throws {
     let info = try promptEmbeddings()
     let count = try config.count("num_virtual_tokens")
     let parts =
-      try config["num_transformer_submodules"].map { _ throws(InteropError) in
+      try config["num_transformer_submodules"].map { _ in
         try config.count("num_transformer_submodules")
       } ?? 1
     guard info.shape.dimensions.count == 2, parts <= 2, info.shape.dimensions[0] == count * parts
     else {
-      throw .tensors(
+      throw InteropError.tensors(
         "prompt_embeddings is \(info.shape), not of \(parts) × num_virtual_tokens = \(count) rows")
     }
     let operand = try tensors.take(info)
@@ -54,10 +54,10 @@ extension PEFTMeaning {
   }
 
   /// The one tensor that a soft prompt or a prefix has.
-  func promptEmbeddings() throws(InteropError) -> TensorInfo {
+  func promptEmbeddings() throws -> TensorInfo {
     let found = tensors.modules.compactMap { $0.parts["prompt_embeddings"] }
     guard let info = found.first, found.count == 1 else {
-      throw .tensors("\(found.count) tensors are called prompt_embeddings, not one")
+      throw InteropError.tensors("\(found.count) tensors are called prompt_embeddings, not one")
     }
     return info
   }

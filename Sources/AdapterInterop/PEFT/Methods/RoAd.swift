@@ -10,13 +10,13 @@ extension PEFTMethod {
   static let road = PEFTMethod(
     type: "ROAD", parts: ["road_theta", "road_alpha"],
     fields: FieldRules(honoured: "group_size variant", noEffect: "init_weights"),
-    read: { meaning, _ throws(InteropError) in try meaning.addRoAd() })
+    read: { meaning, _ in try meaning.addRoAd() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addRoAd() throws(InteropError) {
+  fileprivate mutating func addRoAd() throws {
     guard let variant = config.text("variant").flatMap(RotateOutput.Variant.init) else {
-      throw .field("variant", "is not road_1, road_2 or road_4")
+      throw InteropError.field("variant", "is not road_1, road_2 or road_4")
     }
     let group = try config.count("group_size")
     for module in tensors.modules {

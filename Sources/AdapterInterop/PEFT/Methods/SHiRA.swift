@@ -11,15 +11,16 @@ extension PEFTMethod {
   static let shira = PEFTMethod(
     type: "SHIRA", parts: ["shira_weight", "shira_indices"],
     fields: FieldRules(noEffect: "fan_in_fan_out init_weights mask_type r random_seed"),
-    read: { meaning, _ throws(InteropError) in try meaning.addSHiRA() })
+    read: { meaning, _ in try meaning.addSHiRA() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addSHiRA() throws(InteropError) {
+  fileprivate mutating func addSHiRA() throws {
     for module in tensors.modules {
       let indices = try tensors.take("shira_indices", of: module)
       guard !indices.type.isFloat else {
-        throw .tensors("\(module.name): shira_indices are \(indices.type.rawValue), not integers")
+        throw InteropError.tensors(
+          "\(module.name): shira_indices are \(indices.type.rawValue), not integers")
       }
       try append(
         AddSparse(

@@ -16,11 +16,11 @@ extension PEFTMethod {
     fields: FieldRules(
       honoured: "lora_alpha r",
       noEffect: "init_weights lora_dropout save_precomputed_indices select_top sparsity"),
-    read: { meaning, _ throws(InteropError) in try meaning.addSuperTuning() })
+    read: { meaning, _ in try meaning.addSuperTuning() })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addSuperTuning() throws(InteropError) {
+  fileprivate mutating func addSuperTuning() throws {
     for module in tensors.modules {
       try append(
         AddSparse(

@@ -15,7 +15,7 @@ extension PEFTMethod {
   static let vera = PEFTMethod(
     type: "VERA", parts: ["vera_lambda_b", "vera_lambda_d"], shared: ["vera_A", "vera_B"],
     fields: veraFields,
-    read: { meaning, _ throws(InteropError) in try meaning.addVeRA("vera") })
+    read: { meaning, _ in try meaning.addVeRA("vera") })
 
   static let veraFields = FieldRules(
     honoured: "bias fan_in_fan_out r sample_at_inference save_projection",
@@ -26,17 +26,17 @@ extension PEFTMethod {
 
 extension PEFTMeaning {
   /// Adds the changes of VeRA or PVeRA: `stem` is how the names of its tensors begin.
-  mutating func addVeRA(_ stem: String) throws(InteropError) {
+  mutating func addVeRA(_ stem: String) throws {
     let isProbabilistic = stem == "pvera"
     if isProbabilistic, try config.flag("sample_at_inference") {
-      throw .unsupportedField(
+      throw InteropError.unsupportedField(
         "sample_at_inference", value: "true", "its changes are drawn at random")
     }
     let rank = try config.count("r")
     guard let a = try tensors.shared(Name("\(stem)_A")),
       let b = try tensors.shared(Name("\(stem)_B"))
     else {
-      throw .tensors(
+      throw InteropError.tensors(
         "no \(stem)_A and \(stem)_B: the file holds a seed of torch's generator; "
           + "save it with save_projection")
     }
@@ -51,7 +51,10 @@ extension PEFTMeaning {
       if isProbabilistic {
         guard diagonal.shape == [2 * rank], a.shape.dimensions == [2 * rank, width],
           let info = module.parts["\(stem)_lambda_d"]
-        else { throw .tensors("\(module.name): \(stem)_lambda_d is \(diagonal.shape), not 2 × r") }
+        else {
+          throw InteropError.tensors(
+            "\(module.name): \(stem)_lambda_d is \(diagonal.shape), not 2 × r")
+        }
         diagonal = TypedOperand(Operand(info.name, window: [0..<rank]), in: info)
         left = TypedOperand(Operand(a.name, window: [0..<rank, 0..<width]), in: a)
         tensors.noteUnused(
@@ -59,7 +62,10 @@ extension PEFTMeaning {
       }
       guard rows.shape.count == 1, b.shape.dimensions.count == 2, a.shape.dimensions.count == 2,
         rows.count <= b.shape.dimensions[0]
-      else { throw .tensors("\(module.name): \(stem)_B is \(b.shape), lambda_b \(rows.shape)") }
+      else {
+        throw InteropError.tensors(
+          "\(module.name): \(stem)_B is \(b.shape), lambda_b \(rows.shape)")
+      }
       var low = AddLowRank(
         target: weight, a: left,
         b: TypedOperand(

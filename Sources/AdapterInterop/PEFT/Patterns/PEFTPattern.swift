@@ -25,22 +25,22 @@ package struct PEFTPattern {
   private let work: MatchingWork
 
   /// Compiles a table.
-  package init(_ members: [JSONValue.Member], field: Name) throws(InteropError) {
+  package init(_ members: [JSONValue.Member], field: Name) throws {
     try self.init(members, field: field, MatchingWork())
   }
 
   init(
     _ members: [JSONValue.Member], field: Name, _ work: MatchingWork
-  ) throws(InteropError) {
+  ) throws {
     (self.field, self.work) = (field, work)
     var steps = 0
     let length = members.reduce(0) { $0 + $1.key.text.utf8.count }
     guard length <= Self.maximumByteCount else {
-      throw .field(field, "has patterns of \(length) bytes in all")
+      throw InteropError.field(field, "has patterns of \(length) bytes in all")
     }
     for member in members {
       guard let value = member.value.double else {
-        throw .field(field, "the value of \"\(member.key)\" is no number")
+        throw InteropError.field(field, "the value of \"\(member.key)\" is no number")
       }
       do throws(LinearRegex.Unsupported) {
         if let plain = Self.plain(member.key.text) {
@@ -51,10 +51,11 @@ package struct PEFTPattern {
         entries.append((member.key.text, .regex(regex), value))
         steps += regex.stepCount
       } catch {
-        throw .field(field, "pattern \"\(member.key)\" has \(error.what)")
+        throw InteropError.field(field, "pattern \"\(member.key)\" has \(error.what)")
       }
       guard steps <= Self.maximumSteps else {
-        throw .field(field, "has patterns of more than \(Self.maximumSteps) steps in all")
+        throw InteropError.field(
+          field, "has patterns of more than \(Self.maximumSteps) steps in all")
       }
     }
   }
@@ -62,7 +63,7 @@ package struct PEFTPattern {
   /// The key that matches a module's name as PEFT sees it, and its value; nil where none does.
   ///
   /// - Throws: `InteropError.config` where all names so far took too long.
-  package func match(_ module: Name) throws(InteropError) -> (key: String, value: Double)? {
+  package func match(_ module: Name) throws -> (key: String, value: Double)? {
     let scalars = Array(module.text.unicodeScalars)
     for entry in entries {
       let isMatch: Bool? =
@@ -71,7 +72,7 @@ package struct PEFTPattern {
         case .regex(let regex): regex.matchesPrefix(of: module.text, work)
         }
       guard let isMatch else {
-        throw .field(field, "has patterns that take too long to match")
+        throw InteropError.field(field, "has patterns that take too long to match")
       }
       if isMatch { return (entry.key, entry.value) }
     }
@@ -120,7 +121,7 @@ package struct PEFTPattern {
   }
 
   /// Keys that no module matches first: they do nothing.
-  func unusedKeys(_ modules: [Name]) throws(InteropError) -> [String] {
+  func unusedKeys(_ modules: [Name]) throws -> [String] {
     guard !entries.isEmpty else { return [] }
     var used = Set<String>()
     for module in modules {
