@@ -11,8 +11,8 @@ import math
 import struct
 import sys
 import zlib
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
-from multiprocessing import Pool
 from pathlib import Path
 
 import zstandard
@@ -515,5 +515,5 @@ def make(step):
 
 
 if __name__ == "__main__":
-    with Pool() as pool:
-        pool.map(make, [manifests, tensors, back, operations, checkpoints, folders, unpacked, models], chunksize=1)
+    with ProcessPoolExecutor() as pool:
+        list(pool.map(make, [manifests, tensors, back, operations, checkpoints, folders, unpacked, models]))
