@@ -7,7 +7,7 @@ struct Browser {
   /// Where it is; nil where there is none.
   static let path: FilePath? = [
     ProcessInfo.processInfo.environment["ADAPTER_CHROMIUM"], "/usr/bin/chromium",
-    "/usr/bin/chromium-browser",
+    "/usr/bin/chromium-browser", "/Applications/Chromium.app/Contents/MacOS/Chromium",
   ].compactMap { $0 }.map { FilePath($0) }.first(where: \.exists)
 
   /// Which theme the page is asked for.

@@ -20,7 +20,9 @@ package enum Command {
   /// A Python with numpy and zstandard, for the second reader; nil where there is none.
   package static let python: FilePath? = {
     let chosen = ProcessInfo.processInfo.environment["ADAPTER_PYTHON"]
-    let candidates = [chosen, "/usr/bin/python3", "/usr/local/bin/python3"].compactMap { $0 }
+    let candidates = [
+      chosen, "/usr/bin/python3", "/usr/local/bin/python3", "/opt/homebrew/bin/python3",
+    ].compactMap { $0 }
     return candidates.map { FilePath($0) }.first { path in
       (try? run(path, ["-c", "import numpy, zstandard"]))?.status == 0
     }
