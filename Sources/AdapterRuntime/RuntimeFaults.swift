@@ -66,10 +66,10 @@ extension AdapterError {
     AdapterError(.layoutConflict, at: [name.text], "\(name): \(what)")
   }
 
-  /// A target shares its tensor with another parameter of the model.
-  static func tied(_ name: Name, with other: Name) -> Self {
+  /// A target shares its tensor with another parameter of the model; `canPart`: which can be given its own.
+  static func tied(_ name: Name, with other: Name, canPart: Bool) -> Self {
     AdapterError(
-      .tied, at: [name.text],
+      canPart ? .tied : .inseparable, at: [name.text],
       "\(name) shares its tensor with \(other): a merge would change both, which is not what was trained"
     )
   }
@@ -142,7 +142,8 @@ extension AdapterError {
   /// go.
   public var isOfBase: Bool {
     switch kind {
-    case .unbound, .ambiguous, .collision, .shape, .type, .undecidedLayout, .layoutConflict, .tied:
+    case .unbound, .ambiguous, .collision, .shape, .type, .undecidedLayout, .layoutConflict, .tied,
+      .inseparable:
       true
     default: isVerdict
     }

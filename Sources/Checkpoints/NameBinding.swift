@@ -60,6 +60,15 @@ public struct NameBinding: Sendable, Hashable {
     _ targets: [Name], hints: [Name: Name], given: [Name: Name] = [:],
     in checkpoint: Checkpoint, fits: (_ target: Name, _ stored: Name) -> Bool
   ) throws(Failure) {
+    try self.init(
+      targets, hints: hints, given: given, in: checkpoint, TiedParameters(checkpoint), fits: fits)
+  }
+
+  /// Binds targets, as above, with the base's ties looked up before.
+  package init(
+    _ targets: [Name], hints: [Name: Name], given: [Name: Name], in checkpoint: Checkpoint,
+    _ ties: TiedParameters, fits: (_ target: Name, _ stored: Name) -> Bool
+  ) throws(Failure) {
     func map(_ rename: (Name) -> Name?) -> [Name: Name]? {
       var map: [Name: Name] = [:]
       for target in targets {
@@ -68,7 +77,6 @@ public struct NameBinding: Sendable, Hashable {
       }
       return map
     }
-    let ties = TiedParameters(checkpoint)
     if let stored = map({ $0 }) {
       self.init(.exact, stored)
     } else if let stored = map({ Self.hint(for: $0, hints, ties) }) {
@@ -142,15 +150,11 @@ extension NameBinding {
         found.append(NameBinding(.prefix(from: from, to: to), stored))
       }
     }
-    let byFamily: NameBinding? =
-      !found.isEmpty
-      ? nil
-      : NameRules.first(for: checkpoint) { rules in
-        map { self.stored(rules.inFiles($0), in: checkpoint, ties) }.map {
-          NameBinding(.table(family: rules.label.text), $0, rules: rules)
-        }
-      }
-    if let byFamily { return byFamily }
+    for rules in found.isEmpty ? NameRules.candidates(for: checkpoint) : [] {
+      let stored = map { self.stored(rules.inFiles($0), in: checkpoint, ties) }
+      guard let stored else { continue }
+      return NameBinding(.table(family: rules.label.text), stored, rules: rules)
+    }
     guard let first = found.first else { throw .unbound(candidates(targets, checkpoint)) }
     guard found.count == 1 else { throw .ambiguous(found.map(\.rule)) }
     return first

@@ -85,6 +85,8 @@ extension AdapterError {
     case layoutConflict = "layout_conflict"
     /// A target shares its tensor with another parameter of the model.
     case tied
+    /// The same, and neither can be given a tensor of its own.
+    case inseparable
     /// A name was given for a target that no adapter has.
     case unusedName = "unused_name"
 

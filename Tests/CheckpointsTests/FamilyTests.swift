@@ -106,9 +106,15 @@ private func checkpoint(
     #expect(ModelFamily(type: "t5")?.heads(for: .sequenceClassification) == ["classification_head"])
   }
 
-  @Test func transposedLayersAreThoseOfGPT2AndItsKin() {
-    #expect(ModelFamily(type: "gpt2")?.transposedLeaves.contains("c_attn") == true)
-    #expect(ModelFamily(type: "gpt_bigcode")?.transposedLeaves == [])
+  @Test func transposedLayersAreThoseOfGPT2AndItsKin() throws {
+    let attention: Name = "transformer.h.0.attn.c_attn.weight"
+    for (type, name, isTransposed) in [
+      ("gpt2", attention, true), ("gpt_bigcode", attention, false),
+      ("clvp", "speech_decoder_model.model.decoder.layers.0.mlp.c_fc.weight", true),
+      ("clvp", "speech_decoder_model.model.decoder.layers.0.attn.q_proj.weight", false),
+    ] as [(Name, Name, Bool)] {
+      #expect(try #require(ModelFamily(type: type)).storesTransposed(name) == isTransposed)
+    }
     #expect(AnyFamily.transposedLeaves.isDisjoint(with: ["q_proj", "dense", "query_key_value"]))
   }
 }

@@ -73,6 +73,8 @@ class Family:
         for key, value in (("experts", stacks(self.records)), ("transposed", self.transposed()), ("heads", self.heads())):
             if value:
                 row[key] = value
+        if row.get("transposed") and not any(record.linear for record in self.records.values()):
+            row["wholly"] = True
         return row
 
     def classes(self, ties):
@@ -229,7 +231,7 @@ def general(families, counts):
     bare = [tuple(group) for groups in BARE_TIES.values() for group in groups]
     return [
         {"of": "experts", "stacks": [list(each) for each in common(experts)]},
-        {"of": "names", "labels": list(LEGACY_RULES) + common(counts)},
+        {"of": "names", "labels": common(counts), "older": list(LEGACY_RULES)},
         {"of": "ties", "groups": [list(each) for each in bare + common(ties)]},
         {"of": "transposed", "leaves": sorted({leaf for family in families for leaf in family.transposed()})},
         {"of": "vocabulary", **{side: leaves(families, side) for side in ("input", "output")}},

@@ -43,9 +43,16 @@ class Record:
         self.tied = {}  # a parameter -> the one whose tensor it shares, where the configuration says that it does
         self.ties_by_default = False
         self.input, self.output = vocabulary(model)
-        self.transposed = {name.split(".")[-1] for name, module in model.named_modules() if isinstance(module, Conv1D)}
+        self.transposed = leaves(model, Conv1D)
+        self.linear = leaves(model, nn.Linear)  # in its blocks, that is in a list of modules
         self.prefix = model.base_model_prefix
         self.parts = sorted({name.split(".")[0] for name in model.state_dict()} - {self.prefix})
+
+
+def leaves(model, kind):
+    """The last parts of the names of layers of a kind in a model's blocks."""
+    names = [name.split(".") for name, module in model.named_modules() if isinstance(module, kind)]
+    return {name[-1] for name in names if any(part.isdigit() for part in name)}
 
 
 def configuration(model_type, ties=None):

@@ -10,13 +10,13 @@ struct LayoutResolution {
   /// What the siblings in each parent module show; the empty name stands for the whole base.
   private let evidence: [Name: Set<Layout>]
 
-  /// Layers that the model's family stores transposed (`Conv1D`), by the last part of their names.
-  private let transposedLeaves: Set<Name>
+  /// The model's family, which may store linear layers transposed (`Conv1D`).
+  private let family: ModelFamily?
 
   init(_ checkpoint: Checkpoint, userLayout: Layout?) {
     self.userLayout = userLayout
     evidence = Self.evidence(in: checkpoint)
-    transposedLeaves = checkpoint.family?.transposedLeaves ?? []
+    family = checkpoint.family
   }
 
   /// A decision; nil where nothing decides.
@@ -76,9 +76,7 @@ struct LayoutResolution {
 
   private func byModelType(_ name: Name) -> (Layout, LayoutSource)? {
     // A type that has no such layers says nothing: it may be a model of somebody's own.
-    guard name.hasSuffix(".weight") else { return nil }
-    let module = name.dropLast(".weight".utf8.count)
-    return transposedLeaves.contains(module.lastPart) ? (.inOut, .modelType) : nil
+    family?.storesTransposed(name) == true ? (.inOut, .modelType) : nil
   }
 
   /// Every non-square matrix `X.weight` beside a vector `X.bias`: the bias is as long as the output,

@@ -109,7 +109,8 @@ struct ParameterBinding {
         parameter.hint.map { (parameter.name, $0) }
       })
     return try NameBinding(
-      parameters.map(\.name).sorted(), hints: hints, given: choices.names, in: base.checkpoint
+      parameters.map(\.name).sorted(), hints: hints, given: choices.names, in: base.checkpoint,
+      base.ties
     ) { target, name in
       guard let parameter = byName[target] else { return false }
       if let stored = base.checkpoint.tensor(name) {

@@ -67,7 +67,8 @@ struct TieResolution {
     }
     guard choices.ties == .untie, names.count == 2 else {
       let end = ends.first { $0.name != name }?.name ?? name
-      throw AdapterError.tied(end, with: names.sorted().first { $0 != end } ?? name)
+      throw AdapterError.tied(
+        end, with: names.sorted().first { $0 != end } ?? name, canPart: names.count == 2)
     }
     isUntied = true
     notes.append(

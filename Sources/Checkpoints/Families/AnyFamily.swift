@@ -8,8 +8,11 @@ package enum AnyFamily {
   /// Stacks of experts; those of most families first.
   static let stacks = (line("experts")?.lists("stacks") ?? []).compactMap { ExpertStack($0) }
 
-  /// The labels of all rules for names; those of most families first.
-  static let rulesLabels = line("names")?.names("labels") ?? []
+  /// The rules for names of all families; those of most families first.
+  static let rules = (line("names")?.names("labels") ?? []).compactMap { NameRules(label: $0) }
+
+  /// Rules for the names of files that are older than the models' families.
+  static let olderRules = (line("names")?.names("older") ?? []).compactMap { NameRules(label: $0) }
 
   /// Last parts of the names of layers that some family stores [in, out].
   package static let transposedLeaves = Set(line("transposed")?.names("leaves") ?? [])

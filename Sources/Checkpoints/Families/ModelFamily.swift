@@ -18,7 +18,9 @@ package struct ModelFamily: Sendable {
   /// Its stacks of experts.
   package let stacks: [ExpertStack]
   /// Linear layers that are stored [in, out], by the last part of their names.
-  package let transposedLeaves: Set<Name>
+  private let transposedLeaves: Set<Name>
+  /// Whether all linear layers of its blocks are.
+  private let isWhollyTransposed: Bool
   /// The classes of its models, each with the places in `ties` of those that are its own; nil for a bare
   /// model, whose checkpoints serve the classes with heads too.
   private let classes: [Name: [Int]?]
@@ -55,6 +57,7 @@ package struct ModelFamily: Sendable {
     rulesLabel = row.text("names").map { Name($0) }
     stacks = row.lists("experts").compactMap { ExpertStack($0) }
     transposedLeaves = Set(row.names("transposed"))
+    isWhollyTransposed = row["wholly"] == .boolean(true)
     classes = Self.classes(row["classes"])
     heads = Dictionary(
       uniqueKeysWithValues: row.members("heads").map { ($0.key, TableLine.names($0.value)) })
@@ -85,6 +88,11 @@ package struct ModelFamily: Sendable {
   /// used as any other.
   package func ties(ofClass name: Name) -> [[Name]]? {
     classes[name]??.map { ties[$0] }
+  }
+
+  /// Whether the weight of a layer is stored [in, out], by its name; false where nothing is known of it.
+  package func storesTransposed(_ weight: Name) -> Bool {
+    isWhollyTransposed || transposedLeaves.contains(weight.dropLast(".weight".utf8.count).lastPart)
   }
 
   /// Whether a stored parameter has a row for each token of a vocabulary.

@@ -73,24 +73,21 @@ struct NameRules: Sendable, Hashable {
 }
 
 extension NameRules {
-  /// What the first rules give that can be used for a checkpoint: those of its family, also for a bare model's
-  /// checkpoint and a model with a head, and the other way round; then those of all others.
-  static func first<Value>(
-    for checkpoint: Checkpoint, _ body: (NameRules) -> Value?
-  ) -> Value? {
-    let family = checkpoint.family
-    var own = [family?.rulesLabel.flatMap { NameRules(label: $0) }].compactMap(\.self)
-    if let rules = own.first, let prefix = family?.prefix.map({ Name("\($0).") }) {
-      var (shorter, longer) = (rules, rules)
-      shorter.dropped = prefix
-      longer.added = prefix
-      own += [shorter, longer]
+  /// The rules by which a checkpoint's names may be found: those of its family, also for the checkpoint of a
+  /// bare model and a model with a head, and the other way round; of all families where its own is not known.
+  static func candidates(for checkpoint: Checkpoint) -> [NameRules] {
+    guard let family = checkpoint.family else { return AnyFamily.olderRules + AnyFamily.rules }
+    var own: [NameRules] = []
+    if let rules = family.rulesLabel.flatMap({ NameRules(label: $0) }) {
+      own.append(rules)
+      if let prefix = family.prefix.map({ Name("\($0).") }) {
+        var (shorter, longer) = (rules, rules)
+        shorter.dropped = prefix
+        longer.added = prefix
+        own += [shorter, longer]
+      }
     }
-    for rules in own { if let value = body(rules) { return value } }
-    for label in AnyFamily.rulesLabels where label != family?.rulesLabel {
-      if let value = NameRules(label: label).flatMap(body) { return value }
-    }
-    return nil
+    return own + AnyFamily.olderRules
   }
 }
 
