@@ -84,7 +84,9 @@ import Testing
   func anUntiedOutputLayerLeavesTheEmbeddingBehind(
     _ config: String, _ embedding: Name, _ target: Name, _ head: Name
   ) throws {
-    #expect(throws: AdapterError.self) { try self.view(embedding, config: config, replacing: target) }
+    #expect(throws: AdapterError.self) {
+      try self.view(embedding, config: config, replacing: target)
+    }
     let view = try view(embedding, config: config, replacing: target, ties: .untie)
     #expect(view.changedNames == [head])
     let bytes = try #require(try view.contents(of: head))

@@ -55,13 +55,14 @@ public struct PEFTImport: Sendable {
     let config = try PEFTConfig(value)
     try config.method.fields.check(value, ignoredFields: choices.ignoredFields)
     let meaning = try PEFTMeaning(of: config, weights.header.tensors.map(\.info), choices)
+    let derived = try meaning.derived.map { try $0.contents(of: weights) }
+    let stored = weights.header.tensors.map { tensor in
+      TensorContents(tensor.info, bytes: weights.bytes, offset: weights.offset(of: tensor))
+    }
     adapter = Adapter(
       name: "default", method: config.method.name, operations: meaning.operations,
-      inert: meaning.inert, source: try Self.source(text, weights), files: files.records,
-      base: config.base,
-      tensors: weights.header.tensors.map { tensor in
-        TensorContents(tensor.info, bytes: weights.bytes, offset: weights.offset(of: tensor))
-      } + files.tensors)
+      inert: meaning.inert, source: try Self.source(text, weights, stored + derived),
+      files: files.records, base: config.base, tensors: stored + derived + files.tensors)
     notes = meaning.notes + files.notes
     try adapter.checkExpressible()
   }
@@ -71,16 +72,16 @@ public struct PEFTImport: Sendable {
     (try? PEFTMethod.named(method))?.fields.unknown(among: fields)
   }
 
+  /// The header is recorded where it is not the canonical one of the adapter's tensors.
   private static func source(
-    _ text: String, _ weights: SafetensorsContents
+    _ text: String, _ weights: SafetensorsContents, _ tensors: [TensorContents]
   ) throws -> SourceRecord {
-    let header = weights.header
     let canonical = SafetensorsHeader(
-      canonical: header.tensors.map(\.info), metadata: PEFTFolder.metadata)
+      canonical: tensors.map(\.info), metadata: PEFTFolder.metadata)
     return SourceRecord(
       format: PEFTFormat.name, config: text,
       digest: try weights.bytes.digest(),
-      header: canonical.text == header.text ? nil : header.text)
+      header: canonical.text == weights.header.text ? nil : weights.header.text)
   }
 }
 

@@ -1,4 +1,5 @@
 internal import AdapterFormat
+internal import Checkpoints
 internal import Operations
 internal import Storage
 internal import StrictJSON
@@ -8,6 +9,9 @@ struct PEFTMeaning {
   let config: PEFTConfig
   var tensors: PEFTTensors
   private(set) var operations: [Operation] = []
+  /// Tensors that operations take and the file does not have.
+  private(set) var derived: [DerivedTensor] = []
+  private var derivedByteCount: UInt64 = 0
   var notes: [String] = []
 
   var inert: [AdapterRecord.InertTensor] { tensors.inert }
@@ -22,6 +26,10 @@ struct PEFTMeaning {
     // Names are cut and compared in many ways: first of all they must not be too long for that.
     try AdapterRecord.checkTensors(infos)
     try config.checkSizes(tensors: infos.count)
+    if let info = infos.first(where: { $0.name.hasPrefix(DerivedTensor.prefix) }) {
+      throw InteropError.unknownTensor(
+        info.name, "names that begin so are for tensors that are worked out")
+    }
     self.config = config
     // Any method may have trained tokens beside it.
     tensors = try PEFTTensors(infos, parts: method.parts.union(["trainable_tokens_delta"]))
@@ -36,6 +44,33 @@ struct PEFTMeaning {
   mutating func append(_ payload: some OperationKind) throws {
     operations.append(
       try Operation(payload))
+  }
+
+  /// Adds a tensor, F32, that is worked out of the file's, and gives it as an operand.
+  ///
+  /// - Parameters:
+  ///   - name: its name, without the prefix of such tensors.
+  ///   - shape: its shape.
+  ///   - values: its elements, of the file.
+  /// - Returns: all of it.
+  /// - Throws: `InteropError` where it is too large for a file of this length.
+  mutating func derive(
+    _ name: String, _ shape: [Int],
+    _ values: @escaping @Sendable (SafetensorsContents) throws -> [Double]
+  ) throws -> TypedOperand {
+    let name = Name(DerivedTensor.prefix.text + name)
+    guard let shape = Shape(shape.map { UInt64($0) }), shape.byteCount(of: .f32) != nil else {
+      throw InteropError.tensors("\(name) would be of shape \(shape)")
+    }
+    let info = TensorInfo(name: name, type: .f32, shape: shape)
+    let (size, overflows) = derivedByteCount.addingReportingOverflow(UInt64(info.byteCount))
+    guard !overflows, DerivedTensor.areFew(size, of: tensors.byteCount) else {
+      throw InteropError.tensors(
+        "\(name) would be of \(info.byteCount) bytes, too much for its file")
+    }
+    derived.append(DerivedTensor(info: info, values: values))
+    derivedByteCount = size
+    return TypedOperand(info)
   }
 
   /// PEFT would drop tensors of modules that `target_modules` does not name, without a word.

@@ -18,6 +18,8 @@ struct PEFTTensors {
   /// Parameters of the model in full.
   private(set) var parameters: [(name: PEFTName, info: TensorInfo)] = []
   private(set) var inert: [AdapterRecord.InertTensor] = []
+  /// Bytes of all tensors.
+  let byteCount: UInt64
   private var taken: Set<Name> = []
 
   private struct Place: Hashable {
@@ -30,6 +32,7 @@ struct PEFTTensors {
   ///   - parts: the words that name parts of the method.
   /// - Throws: `InteropError.tensors` where two tensors are for one part.
   init(_ infos: [TensorInfo], parts: Set<String>) throws {
+    byteCount = infos.reduce(0) { $0 + UInt64($1.byteCount) }
     var places: [Place: Int] = [:]
     for info in infos {
       let name = PEFTName(info.name, parts: parts)

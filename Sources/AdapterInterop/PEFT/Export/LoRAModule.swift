@@ -11,9 +11,9 @@ struct LoRAModule: Sendable {
   let kind: Kind
   let low: AddLowRank
   /// The change of an attention's output, beside that of its input.
-  private let output: AddLowRank?
+  let output: AddLowRank?
   /// `base_layer`s between the module and its factors: of several wrapped parameters the first is innermost.
-  private let depth: Int
+  let depth: Int
 
   enum Kind: Sendable {
     case linear
@@ -24,6 +24,12 @@ struct LoRAModule: Sendable {
     case attention
   }
 
+  /// Why it cannot be in one adapter with changes of biases; nil where it can.
+  var reasonWithoutBias: String? {
+    if low.magnitude != nil { return "PEFT has no changes of biases in an adapter with magnitudes" }
+    return kind == .linear
+      ? nil : "PEFT has no changes of biases in an adapter that changes what is not a linear weight"
+  }
   var blockCount: Int { max(low.aBlocks, low.bBlocks) }
   /// Whether it is transformers' `Conv1D`.
   var isTransposed: Bool { kind == .linear && low.target.layout == .inOut }
@@ -100,7 +106,8 @@ extension LoRAModule {
     for (name, input) in lows where name.hasSuffix(".in_proj_weight") {
       let outputName = Name("\(name.dropLast("in_proj_weight".utf8.count))out_proj.weight")
       guard let output = lows[outputName], output.rank == input.rank,
-        output.scale == 2 * input.scale, output.magnitude == nil, input.magnitude == nil
+        output.scale == 2 * input.scale, output.magnitude == nil,
+        output.bBlocks * output.aBlocks == 1
       else { continue }
       inputs.insert(name)
       outputs.insert(outputName)
@@ -131,6 +138,7 @@ extension AddLowRank {
       return "its A is wider than the weight, whose shape is not recorded"
     }
     if aBlocks > 1 && bBlocks > 1 { return "both of its factors are in blocks" }
+    if experts == 1 { return "it is a stack of one, which PEFT takes for a matrix" }
     if experts != nil && target.layout == .inOut {
       return "PEFT reads a stack of [in, out] by what the model says, which is not known here"
     }
@@ -147,77 +155,5 @@ extension AddLowRank {
   fileprivate func isOnEmbedding(_ module: Name) -> Bool {
     guard target.layout == .inOut, a.shape.count == 2 else { return false }
     return target.layoutSource == .kind || !PEFTLayouts.isTransposable(module)
-  }
-}
-
-// MARK: - Writing them
-
-extension LoRAModule {
-  /// Why it cannot be in one adapter with changes of biases; nil where it can.
-  var reasonWithoutBias: String? {
-    if low.magnitude != nil { return "PEFT has no changes of biases in an adapter with magnitudes" }
-    return kind == .linear
-      ? nil : "PEFT has no changes of biases in an adapter that changes what is not a linear weight"
-  }
-}
-
-extension LoRAModule {
-  /// Adds the factors.
-  func write(to draft: inout PEFTDraft, scale: Double) {
-    let path = Name(module.text + String(repeating: ".base_layer", count: depth))
-    let stem = kind == .embedding ? "lora_embedding" : "lora"
-    let leaf = kind == .embedding ? "" : ".weight"
-    write(
-      low, PEFTDraft.key(path, "\(stem)_A\(leaf)"), PEFTDraft.key(path, "\(stem)_B\(leaf)"), &draft)
-    if let output {
-      let inner = Name("\(module).base_layer.out_proj")
-      write(
-        output, PEFTDraft.key(inner, "lora_A.weight"), PEFTDraft.key(inner, "lora_B.weight"), &draft
-      )
-    }
-    if let magnitude = low.magnitude {
-      let kernel = aShape.count - 2
-      draft.add(
-        PEFTDraft.key(path, "lora_magnitude_vector"), magnitude,
-        shape: kernel > 0
-          ? [1, low.outputCount] + Array(repeating: 1, count: kernel) : [low.outputCount])
-    }
-  }
-
-  /// Adds what a bias changes by; zeros where it does not, for PEFT has it for every module or for none.
-  func writeBias(_ add: Add?, scale: Double, to draft: inout PEFTDraft) {
-    let key = PEFTDraft.key(module, "lora_B.bias")
-    guard let add else {
-      let count = low.outputCount
-      return draft.add(key, .f32, [count]) { Array(repeating: 0, count: 4 * count) }
-    }
-    guard add.scale != scale else { return draft.add(key, add.delta, shape: [add.delta.count]) }
-    draft.lose(.rounding, add, "its scale is another than that of the weight")
-    draft.add(key, add.delta, times: add.scale / scale)
-  }
-
-  /// A's shape as PEFT has it: of a kernel its positions are dimensions.
-  private var aShape: [Int] { Self.shape(low) }
-
-  private static func shape(_ low: AddLowRank) -> [Int] {
-    guard low.a.shape.count == 2, low.aBlocks == 1, let stored = low.target.shape?.dimensions,
-      stored.count > 2, low.experts == nil, stored.dropFirst().reduce(1, *) == low.a.shape[1]
-    else { return low.a.shape }
-    return [low.a.shape[0]] + stored.dropFirst()
-  }
-
-  private func write(_ low: AddLowRank, _ aKey: Name, _ bKey: Name, _ draft: inout PEFTDraft) {
-    let shape = Self.shape(low)
-    if low.isWide, let width = low.inputWidth, width < low.a.shape[1] {
-      draft.add(aKey, low.a, columns: width)
-    } else {
-      draft.add(aKey, low.a, shape: shape)
-    }
-    let bShape = Array(low.b.shape.prefix(2)) + Array(repeating: 1, count: max(0, shape.count - 2))
-    guard low.diagonal != nil || low.rowScale != nil else {
-      return draft.add(bKey, low.b, shape: bShape)
-    }
-    draft.lose(.rounding, low, "its diagonal and row scale, multiplied into B")
-    draft.add(bKey, low.b, shape: bShape, rows: low.rowScale, columns: low.diagonal)
   }
 }

@@ -27,10 +27,11 @@ extension PEFTWriting {
       "lora_dropout": .number(0), "init_lora_weights": .boolean(true),
       "fan_in_fan_out": .boolean(modules.allSatisfy(\.isTransposed)),
       "target_modules": .names(modules.filter { $0.kind != .parameter }.map(\.name)),
-      "target_parameters": .names(modules.filter { $0.kind == .parameter }.map(\.name)),
     ]) { $1 }
+    let parameters = modules.filter { $0.kind == .parameter }.map(\.name)
+    draft.fields["target_parameters"] = parameters.isEmpty ? .null : .names(parameters)
     for module in modules {
-      module.write(to: &draft, scale: numbers.scale(of: module))
+      module.write(to: &draft)
       guard !numbers.isExact(for: module) else { continue }
       draft.lose(
         .rounding, module.low, "its scale, to the nearest that alpha / r can be")
@@ -68,7 +69,10 @@ extension PEFTWriting {
     for module in modules {
       // PEFT looks for the listed names anywhere in a module's.
       let isNamed = blocked.contains { module.name.text.contains($0.name.text) }
-      if module.blockCount != (isNamed ? count : 1) {
+      if module.kind != .linear {
+        draft.lose(
+          .effect, module.low, "PEFT has blocks in an adapter of linear weights alone")
+      } else if module.blockCount != (isNamed ? count : 1) {
         draft.lose(
           .effect, module.low, "PEFT has one number of blocks for all changes of an adapter")
       }

@@ -99,10 +99,12 @@ package struct PEFTRecord: Sendable {
 }
 
 extension Adapter {
-  /// Its tensors without the files that it carries.
+  /// Its tensors without the files that it carries, and without those that were worked out of others.
   fileprivate var weights: [TensorInfo] {
     let carried = Set(files.compactMap(\.tensor))
-    return tensors.filter { !carried.contains($0.name) }
+    return tensors.filter {
+      !carried.contains($0.name) && !$0.name.hasPrefix(DerivedTensor.prefix)
+    }
   }
 }
 
