@@ -6,7 +6,7 @@ import json
 
 import torch
 from peft import (
-    AdaLoraConfig, BdLoraConfig, BeftConfig, IA3Config, LNTuningConfig, LoraConfig, PrefixTuningConfig, PromptEncoderConfig,
+    AdaLoraConfig, BdLoraConfig, BeftConfig, CPTConfig, IA3Config, LNTuningConfig, LoraConfig, PrefixTuningConfig, PromptEncoderConfig,
     PromptTuningConfig, TrainableTokensConfig)
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
@@ -176,6 +176,7 @@ SOFT_CASES = [
     soft("llama_prompt_text", "tiny-llama-16", PromptTuningConfig, num_virtual_tokens=4, edit_config=dict(
         prompt_tuning_init="TEXT", prompt_tuning_init_text="Answer briefly:", tokenizer_name_or_path="fixtures/tiny-llama-16")),
     soft("t5_prompt", "tiny-t5", PromptTuningConfig, num_virtual_tokens=3),
+    soft("gpt2_cpt", "tiny-gpt2-16", CPTConfig, cpt_token_ids=[5, 1, 9, 3], cpt_tokens_type_mask=[1, 2, 2, 3]),
     soft("gpt2_p_mlp", "tiny-gpt2-16", PromptEncoderConfig, num_virtual_tokens=3, encoder_hidden_size=12, raw=True),
     soft("gpt2_p_lstm", "tiny-gpt2-16", PromptEncoderConfig, num_virtual_tokens=3, encoder_hidden_size=4,
          encoder_reparameterization_type="LSTM", encoder_num_layers=2, encoder_dropout=0.0, raw=True),
