@@ -6,7 +6,7 @@ import json
 
 import torch
 from peft import (
-    AdaLoraConfig, BdLoraConfig, BeftConfig, CPTConfig, IA3Config, LNTuningConfig, LoraConfig, PrefixTuningConfig, PromptEncoderConfig,
+    AdaLoraConfig, BdLoraConfig, BeftConfig, CartridgeConfig, CPTConfig, IA3Config, LNTuningConfig, LoraConfig, PrefixTuningConfig, PromptEncoderConfig,
     PromptTuningConfig, TrainableTokensConfig)
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification
@@ -186,6 +186,7 @@ SOFT_CASES = [
     soft("llama_prefix", "tiny-llama-16", PrefixTuningConfig, num_virtual_tokens=3),
     soft("t5_prefix", "tiny-t5", PrefixTuningConfig, num_virtual_tokens=3),
     soft("bloom_prefix", "tiny-bloom", PrefixTuningConfig, num_virtual_tokens=3),
+    soft("llama_cartridge", "tiny-llama-16", CartridgeConfig, num_virtual_tokens=4, num_frozen_tokens=1),
 ]
 
 Q0, K0, DOWN0 = "layers.0.self_attn.q_proj", "layers.0.self_attn.k_proj", "layers.0.mlp.down_proj"
