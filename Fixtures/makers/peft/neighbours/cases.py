@@ -2,8 +2,8 @@
 
 from peft import (
     BOFTConfig, C3AConfig, DeloraConfig, FourierFTConfig, GraloraConfig, HiraConfig, HRAConfig, LoHaConfig,
-    LoKrConfig, MissConfig, OFTConfig, PveraConfig, RoadConfig, ShiraConfig, SupertuningConfig, VeraConfig,
-    WaveFTConfig)
+    LoKrConfig, MissConfig, OFTConfig, PveraConfig, RoadConfig, ShiraConfig, SupertuningConfig,
+    VBLoRAConfig, VeraConfig, WaveFTConfig)
 
 LLAMA, GPT2, BLOOM, CONV = "tiny-llama-16", "tiny-gpt2-16", "tiny-bloom", "tiny-conv"
 
@@ -128,6 +128,12 @@ OTHER_CASES = [
         sparsity=0.8, r=2, lora_alpha=5, target_modules=KO),
         {"supertuning_values": (0, 0.05), "supertuning_lora": (0, 0.08)}),
     check("supertuning_sparse", LLAMA, SupertuningConfig(sparsity=0.7, target_modules=KO), {"supertuning": (0, 0.05)}),
+    case("vblora_llama", LLAMA, VBLoRAConfig(
+        r=2, num_vectors=12, vector_length=8, topk=3, init_logits_std=1.0, target_modules=KO),
+        {"vblora_vector_bank": (0, 0.3)}),
+    case("vblora_topk", GPT2, VBLoRAConfig(
+        r=3, num_vectors=300, vector_length=16, topk=2, init_logits_std=1.0, save_only_topk_weights=True,
+        target_modules=C_ATTN0), {"vblora_vector_bank": (0, 0.3)}),
     *[check(f"waveft_{family}", LLAMA, WaveFTConfig(
         n_frequency=40, scaling=5.0, wavelet_family=family, target_modules=KO), {"waveft_spectrum": (0, 0.01)})
       for family in ("db1", "db2", "db3", "sym4", "coif1")],

@@ -12,8 +12,8 @@ from makers.peft.neighbours.formulas import METHODS
 
 PART = re.compile(
     r"base_model\.model\.(.+)\.((?:hada|lokr|vera_lambda|pvera_lambda|oft|boft|hra|hira|shira|miss|c3a|road|gralora"
-    r"|delora|fourierft|supertuning|waveft)_.+)")
-SHARED = re.compile(r"base_model\.(p?vera_[AB])")
+    r"|delora|fourierft|supertuning|vblora_logits|waveft)_.+)")
+SHARED = re.compile(r"base_model\.(p?vera_[AB]|vblora_vector_bank)")
 
 
 def read_adapter(folder):

@@ -115,7 +115,22 @@ def supertuning(W, t, config, module):
     return W
 
 
+def vblora(W, t, config, module):
+    def mixed(part):  # [places, places, vector_length]
+        if part in t:
+            weights, indices = t[part].topk(config["topk"])
+            weights = weights.softmax(-1)
+        else:
+            indices, weights = t[f"{part}_topk_indices"].long(), t[f"{part}_topk_weights"]
+            weights = torch.cat([weights, 1 - weights.sum(-1, keepdim=True)], -1)
+        return (weights[..., None] * t["vblora_vector_bank"][indices]).sum(-2)
+
+    A = mixed("vblora_logits_A").flatten(1)
+    B = mixed("vblora_logits_B").transpose(1, 2).flatten(0, 1)
+    return W + B @ A
+
+
 METHODS = {
     "LOHA": loha, "LOKR": lokr, "VERA": vera, "PVERA": pvera, "OFT": oft, "BOFT": boft, "HRA": hra, "HIRA": hira,
     "SHIRA": shira, "MISS": miss, "C3A": c3a, "ROAD": road, "GRALORA": gralora, "DELORA": delora,
-    "FOURIERFT": fourierft, "SUPERTUNING": supertuning, "WAVEFT": waveft}
+    "FOURIERFT": fourierft, "SUPERTUNING": supertuning, "VBLORA": vblora, "WAVEFT": waveft}

@@ -3,7 +3,7 @@ extension PEFTMethod {
   static let all: [PEFTMethod] = [
     lora, adaLoRA, ia3, promptTuning, pTuning, prefixTuning, lnTuning, trainableTokens, beft, loHa,
     loKr, vera, pvera, oft, boft, hra, hira, shira, superTuning, miss, c3a, road, graLoRA, deLoRA,
-    fourierFT, cpt, cartridge,
+    fourierFT, cpt, cartridge, vbLoRA,
   ]
 
   /// The method of a `peft_type`.
@@ -25,7 +25,6 @@ extension PEFTMethod {
     "MULTITASK_PROMPT_TUNING": "it holds a prompt for each task: save the one that is meant",
     "UNILORA": "its file holds seeds of torch's generator: save it with save_indices",
     "RANDLORA": "it is not supported by this version",
-    "VBLORA": "it is not supported by this version",
     "TINYLORA": "it is not supported by this version",
     "GLORA": "it is not supported by this version",
     "DEFT": "it is not supported by this version",
