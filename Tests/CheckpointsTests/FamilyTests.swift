@@ -231,6 +231,15 @@ private func checkpoint(
     }
   }
 
+  /// Where the output layer alone is stored, it is the embedding too.
+  @Test func anAbsentEmbeddingIsTheOutputLayer() throws {
+    let embedding: Name = "model.embed_tokens.weight"
+    let config = #"{"model_type":"llama","tie_word_embeddings":true}"#
+    let ties = try ties(["lm_head.weight"], config)
+    #expect(ties.stored(for: embedding) == "lm_head.weight")
+    #expect(ties.partners(of: "lm_head.weight") == [embedding])
+  }
+
   @Test func aClassWithoutAnOutputLayerTiesNothing() throws {
     let embedding: Name = "model.embed_tokens.weight"
     for (name, isTied) in [("LlamaForSequenceClassification", false), ("LlamaForCausalLM", true)] {

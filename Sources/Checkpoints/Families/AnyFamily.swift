@@ -49,9 +49,7 @@ package enum AnyFamily {
 extension Name {
   /// What stands behind the last dot.
   package var lastPart: Name {
-    Name(
-      String(
-        decoding: text.utf8.reversed().prefix { $0 != UInt8(ascii: ".") }.reversed(), as: UTF8.self)
-    )
+    guard let dot = text.utf8.lastIndex(of: UInt8(ascii: ".")) else { return self }
+    return Name(String(text[text.utf8.index(after: dot)...]))
   }
 }

@@ -8,13 +8,13 @@ package struct ModelFamily: Sendable {
   /// that is stored, the output layer, the others. In memory.
   package let ties: [[Name]]
   /// Whether it ties them where its configuration says nothing.
-  package let tiesByDefault: Bool
+  let tiesByDefault: Bool
   /// What the bare model is called in a model with a head.
-  package let prefix: Name?
+  let prefix: Name?
   /// The modules whose weights are the input embeddings and the output layer. In memory.
   package let vocabulary: Set<Name>
   /// The label of the rules by which its names in memory become those in files.
-  package let rulesLabel: Name?
+  let rulesLabel: Name?
   /// Its stacks of experts.
   package let stacks: [ExpertStack]
   /// Linear layers that are stored [in, out], by the last part of their names.

@@ -21,6 +21,7 @@ package struct TiedParameters: Sendable {
   private let holdsModules: Bool
   /// Whether the model ties its weights, as far as its configuration says.
   private let isTied: Bool?
+  private let hasRow: Bool
 
   /// Looks at a checkpoint's configuration.
   package init(_ checkpoint: Checkpoint) {
@@ -35,6 +36,7 @@ package struct TiedParameters: Sendable {
     self.checkpoint = checkpoint
     self.groups = groups
     self.isTied = isTied
+    hasRow = family != nil
     spellings = spelling.others
     places = Dictionary(
       grouping: groups.enumerated().flatMap { place, group in group.map { ($0, place) } }, by: \.0
@@ -92,10 +94,10 @@ package struct TiedParameters: Sendable {
       // Without a word: tied, where no other of them is stored.
       return isTied ?? !others.contains(where: isStored) ? Array(others) : []
     }
-    guard isTied == true, let source = found.map({ $0.group[0] }).first(where: isStored) else {
-      return []
-    }
-    return [source]
+    guard isTied == true, let first = found.first?.group[0] else { return [] }
+    // Of all families together the first source says nothing, unless it is there.
+    let source = found.map { $0.group[0] }.first(where: isStored) ?? (hasRow ? first : nil)
+    return [source].compactMap(\.self)
   }
 
   /// What the checkpoint calls a parameter, or would call it, where its family has several spellings.
