@@ -23,7 +23,9 @@ private func lowRank(_ adapter: Adapter) -> [AddLowRank] {
     try file.verify()
     // PEFT's files are canonical: of a header is kept only which tensors were not worked out of others.
     let record = file.manifest.adapters[0]
-    let hasOthers = imported.adapter.tensors.contains { $0.info.name.hasPrefix("derived/") }
+    let hasOthers = record.streams.flatMap(\.tensors).contains {
+      $0.name.hasPrefix("derived/")
+    }
     #expect((record.source?.header != nil) == hasOthers)
     let target = folder.appending("back")
     try #require(try Formats.peft.export(try Adapter(file, index: 0))).write(
