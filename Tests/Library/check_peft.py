@@ -45,7 +45,9 @@ def load(model, folder):
         model = PeftModel.from_pretrained(model, folder).eval()
     finally:
         PeftModel.load_adapter = load_adapter
-    missing = [key for key in reports[0].missing_keys if ".default" in key]
+    # VB-LoRA's bank is loaded once, and is a parameter of every layer.
+    missing = [key for key in reports[0].missing_keys
+               if ".default" in key and not key.endswith(".vblora_vector_bank.default")]
     return model, missing + sorted(set(reports[0].unexpected_keys) - NOT_READ)
 
 
@@ -110,7 +112,7 @@ def without_source(adapter, scratch):
 
 def weights(model):
     """A merged model's tensors, by their names in memory and by those on disk."""
-    return {**model.state_dict(), **peft_write.disk_tensors(model)}
+    return {**model.state_dict(), **makers.peft.write.disk_tensors(model)}
 
 
 def check_written(name, case, config, scratch):
