@@ -10,7 +10,7 @@ struct DerivedTensor: Sendable {
   /// Its name, element type (F32) and shape.
   let info: TensorInfo
   /// Its elements, of the file.
-  let values: @Sendable (SafetensorsContents) throws -> [Double]
+  let values: @Sendable (PEFTValues) throws -> [Double]
 
   /// How the names of such tensors begin, and no other's.
   static let prefix: Name = "derived/"
@@ -22,7 +22,7 @@ struct DerivedTensor: Sendable {
   }
 
   /// The tensor with its bytes.
-  func contents(of file: SafetensorsContents) throws -> TensorContents {
+  func contents(of file: PEFTValues) throws -> TensorContents {
     let values = try values(file)
     guard values.count == info.shape.count else {
       throw InteropError.tensors("\(info.name) has \(values.count) elements, not \(info.shape)")
@@ -31,12 +31,31 @@ struct DerivedTensor: Sendable {
   }
 }
 
-extension SafetensorsContents {
-  /// The bytes of a tensor, which its method has seen to be there.
-  func bytes(of info: TensorInfo) throws -> [UInt8] {
-    guard let tensor = header.tensors.first(where: { $0.info.name == info.name }) else {
+/// The values of a PEFT file.
+struct PEFTValues: Sendable {
+  private let file: SafetensorsContents
+  private let places: [Name: SafetensorsHeader.Tensor]
+
+  init(_ file: SafetensorsContents) {
+    self.file = file
+    places = Dictionary(
+      file.header.tensors.map { ($0.info.name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The elements of a tensor of a float type.
+  func floats(of info: TensorInfo) throws -> [Double] {
+    [Double](widening: try bytes(of: info), of: info.type)
+  }
+
+  /// The elements of a tensor of integers.
+  func integers(of info: TensorInfo) throws -> [Int] {
+    [Int](integers: try bytes(of: info), of: info.type)
+  }
+
+  private func bytes(of info: TensorInfo) throws -> [UInt8] {
+    guard let tensor = places[info.name] else {
       throw InteropError.tensors("no tensor \(info.name)")
     }
-    return try bytes.bytes(at: offset(of: tensor), count: info.byteCount)
+    return try file.bytes.bytes(at: file.offset(of: tensor), count: info.byteCount)
   }
 }

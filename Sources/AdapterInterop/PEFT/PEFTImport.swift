@@ -55,7 +55,8 @@ public struct PEFTImport: Sendable {
     let config = try PEFTConfig(value)
     try config.method.fields.check(value, ignoredFields: choices.ignoredFields)
     let meaning = try PEFTMeaning(of: config, weights.header.tensors.map(\.info), choices)
-    let derived = try meaning.derived.map { try $0.contents(of: weights) }
+    let values = PEFTValues(weights)
+    let derived = try meaning.derived.map { try $0.contents(of: values) }
     let stored = weights.header.tensors.map { tensor in
       TensorContents(tensor.info, bytes: weights.bytes, offset: weights.offset(of: tensor))
     }

@@ -1,5 +1,4 @@
 internal import AdapterFormat
-internal import Checkpoints
 internal import Operations
 internal import Storage
 internal import StrictJSON
@@ -56,7 +55,7 @@ struct PEFTMeaning {
   /// - Throws: `InteropError` where it is too large for a file of this length.
   mutating func derive(
     _ name: String, _ shape: [Int],
-    _ values: @escaping @Sendable (SafetensorsContents) throws -> [Double]
+    _ values: @escaping @Sendable (PEFTValues) throws -> [Double]
   ) throws -> TypedOperand {
     let name = Name(DerivedTensor.prefix.text + name)
     guard let shape = Shape(shape.map { UInt64($0) }), shape.byteCount(of: .f32) != nil else {

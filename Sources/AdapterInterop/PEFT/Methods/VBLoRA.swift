@@ -1,4 +1,3 @@
-internal import Checkpoints
 internal import Foundation
 internal import Operations
 internal import Storage
@@ -127,12 +126,12 @@ private struct VectorMixture: Sendable {
   }
 
   /// Vectors beside each other: [places, places · length].
-  func rows(of file: SafetensorsContents) throws -> [Double] {
+  func rows(of file: PEFTValues) throws -> [Double] {
     try vectors(of: file).flatMap(\.self)
   }
 
   /// Vectors below each other: [places · length, places].
-  func columns(of file: SafetensorsContents) throws -> [Double] {
+  func columns(of file: PEFTValues) throws -> [Double] {
     let vectors = try vectors(of: file)
     return (0..<places[0]).flatMap { place in
       (0..<length).flatMap { element in
@@ -141,8 +140,8 @@ private struct VectorMixture: Sendable {
     }
   }
 
-  private func vectors(of file: SafetensorsContents) throws -> [[Double]] {
-    let values = [Double](widening: try file.bytes(of: bank), of: bank.type)
+  private func vectors(of file: PEFTValues) throws -> [[Double]] {
+    let values = try file.floats(of: bank)
     return try choices(in: file).map { choice in
       var vector = [Double](repeating: 0, count: length)
       for (index, weight) in choice {
@@ -154,12 +153,12 @@ private struct VectorMixture: Sendable {
 
   /// For each place the vectors that it has, and how much of each.
   private func choices(
-    in file: SafetensorsContents
+    in file: PEFTValues
   ) throws -> [[(index: Int, weight: Double)]] {
     let count = bank.shape.dimensions[0]
     switch source {
     case .logits(let info, let chosen):
-      let logits = [Double](widening: try file.bytes(of: info), of: info.type)
+      let logits = try file.floats(of: info)
       guard logits.allSatisfy({ $0.isFinite || $0 == -.infinity }) else {
         throw InteropError.tensors("\(info.name) holds NaN or infinity")
       }
@@ -167,11 +166,11 @@ private struct VectorMixture: Sendable {
         Self.softmax(of: logits[place * count..<(place + 1) * count], chosen)
       }
     case .chosen(let info, let weightInfo, let chosen):
-      let indices = [Int](integers: try file.bytes(of: info), of: info.type)
+      let indices = try file.integers(of: info)
       guard indices.allSatisfy({ (0..<count).contains($0) }) else {
         throw InteropError.tensors("\(info.name) holds an index that the bank does not have")
       }
-      let weights = [Double](widening: try file.bytes(of: weightInfo), of: weightInfo.type)
+      let weights = try file.floats(of: weightInfo)
       return (0..<places[0] * places[1]).map { place in
         let known = weights[place * (chosen - 1)..<(place + 1) * (chosen - 1)]
         let all = Array(known) + [1 - known.reduce(0, +)]
