@@ -117,9 +117,10 @@ public final class OutputFile: ByteSink, Sendable {
   /// Syncs the bytes to the disk and gives the file its name.
   public func commit() throws(StorageError) {
     try Platform.synchronise(descriptor, path: target)
-    try Platform.rename(temporary, to: target, replacing ? .replace : .refuse)
+    try TemporaryPaths.settle(temporary) { () throws(StorageError) in
+      try Platform.rename(temporary, to: target, replacing ? .replace : .refuse)
+    }
     isCommitted.store(true, ordering: .relaxed)
-    TemporaryPaths.forget(temporary)
     OutputFile.synchroniseFolder(of: target)
   }
 

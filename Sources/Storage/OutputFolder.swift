@@ -138,10 +138,11 @@ public final class OutputFolder {
   /// removed then.
   public func commit() throws(StorageError) {
     if lifetime.tag != nil { removeLeftovers() }
-    try Platform.rename(temporary, to: target, replaces ? .exchange : .refuse)
-    isCommitted = true
-    if replaces { removeReplaced() }
-    TemporaryPaths.forget(temporary)
+    try TemporaryPaths.settle(temporary) { () throws(StorageError) in
+      try Platform.rename(temporary, to: target, replaces ? .exchange : .refuse)
+      isCommitted = true
+      if replaces { removeReplaced() }
+    }
     OutputFile.synchroniseFolder(of: target)
   }
 

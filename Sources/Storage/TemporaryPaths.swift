@@ -32,6 +32,19 @@ public enum TemporaryPaths {
     return descriptor
   }
 
+  /// Ends that a file or folder is temporary, by giving it its name. No removal comes between that and the forgetting:
+  /// what is being removed gets no name, and what has one is not removed.
+  static func settle(
+    _ path: FilePath, _ body: () throws(StorageError) -> Void
+  ) throws(StorageError) {
+    let result = paths.withLock { paths in
+      let result = Result { () throws(StorageError) in try body() }
+      if case .success = result { paths.remove(path) }
+      return result
+    }
+    try result.get()
+  }
+
   static func forget(_ path: FilePath) {
     _ = paths.withLock { $0.remove(path) }
   }
