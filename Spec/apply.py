@@ -1,225 +1,164 @@
-"""Applies operations in numpy: those of sections 8.1 to 8.5, and stacks of them (8.21).
+"""Applies adapters to a base in numpy, in the six steps of section 8 and with the weights of 8.21."""
 
-A function of an operation `o` with its parts `p` returns what it makes of `now`, the parameter in the type of
-computation; `first` is what there was before everything but replacements.
-"""
-
-from math import prod
+from collections import namedtuple
 
 import numpy
 
-from rules import BITS, FLOATS, AdpError, Object, need
-from sections import section_rules
+import additions  # the formulas of all operations
+import rotations
+from binding import bind, refuse_unless
+from elements import cut, finite, is_same, narrow, widen
+from fingerprint import agrees
+from formulas import FORMULAS, restore
+from rules import BITS, FLOATS, sha256
 
-NUMPY = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
-REPLACING = ["replace", "replace_rows"]
-
-
-def refuse_unless(condition, reason):
-    need(condition, reason, "unsupported")
-
-
-# Numbers
+# What is left of an operation: its parameter's name, itself, its parts, its adapter's weight and place in the stack.
+Step = namedtuple("Step", "name o p weight place")
 
 
-def widen(data, dtype, kind):
-    if dtype == "BF16":
-        return (numpy.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4").astype(kind)
-    return numpy.frombuffer(data, NUMPY[dtype]).astype(kind)
+def apply(stack, base, fingerprints=None):
+    """The tensors, each a dtype, a shape and bytes, that adapters with weights change or make.
+
+    fingerprints  place in the stack → what its adapter records of its base; without one BND-6 is for `restore` alone
+    """
+    changed = {}
+    for name, steps in steps_of(stack, base).items():
+        changed[name] = changed_tensor(steps, base.get(name))
+        check_result(steps, changed[name], base, (fingerprints or {}).get(steps[-1].place))
+    return changed
 
 
-def narrow(values, dtype):
-    """The bytes of values, rounded once to nearest even."""
-    if dtype != "BF16":
-        return values.astype(NUMPY[dtype]).tobytes()
-    single = values.astype("<f4")  # rounded to odd, so that rounding again is right
-    bits = single.view("<u4") - (abs(single) > abs(values)) | (single != values)
-    return (bits + 0x7FFF + (bits >> 16 & 1) >> 16).astype("<u2").tobytes()
+def steps_of(stack, base):
+    """Steps 1 to 4: the operations that are left on each parameter, of which none is refused."""
+    steps, resized = {}, {}
+    for place, (adapter, weight) in enumerate(stack):
+        if weight != 0:
+            left = [each for each in bind(adapter, base, resized) if changes(each, base)]
+            for name, o, p in left:
+                steps.setdefault(name, []).append(Step(name, o, p, weight, place))
+                if o.op == "replace" and name in base:
+                    resized[name] = p.value.shape
+    for own in steps.values():
+        refuse_conflicts(own)
+        refuse_types(own, base)
+    return steps
 
 
-def cut(part, units):
-    """The units of a part, out of those of its whole tensor."""
-    window = tuple(slice(start, start + count) for start, count in part.window)
-    return units.reshape(part.whole.shape)[window]
+# What is dropped and refused
 
 
-def values(part, like):
-    return cut(part, widen(part.whole.data, part.dtype, like.dtype))
+def how(step):
+    return FORMULAS[step.o.op].how
 
 
-def flat(array):
-    return array.reshape(len(array), prod(array.shape[1:]))
+def changes(bound, base):
+    """Step 3: False of an operation that changes nothing."""
+    name, o, p = bound
+    if o.op == "replace" and name in base:
+        dtype, shape, data = base[name]
+        return (p.value.dtype, p.value.shape) != (dtype, shape) or cut(p.value) != data
+    return not (o.op == "add_low_rank" and p.a.shape[0] == 0 and not p.magnitude)
 
 
-# Operations
+def refuse_conflicts(steps):
+    """STK-3 to STK-5 and RES-2, of the steps on one parameter."""
+    name = steps[0].name
+    for step in steps:
+        is_whole = how(step) in ("rotates", "replaces", "restores")
+        refuse_unless(step.weight == 1 or not is_whole, f"STK-3: {name} with a part of {step.o.op}")
+    refuse_unless(len({step.place for step in steps if how(step) == "rotates"}) < 2, f"STK-4: {name}")
+    refuse_unless(len(steps) == 1 or all(how(step) != "restores" for step in steps), f"RES-2: {name}")
+    for index, later in enumerate(steps):
+        for place, step in enumerate(steps[:index]):
+            refuse_unless(is_kept(step, later, steps[:place]), f"STK-5: {name}, {step.o.op} before {later.o.op}")
 
 
-def add_low_rank(o, p, now, first):
-    """Section 8.1."""
-    a = block_diagonal(flat(values(p.a, now)), o.a_blocks or 1)
-    b = block_diagonal(flat(values(p.b, now)), o.b_blocks or 1)
-    scale = now.dtype.type(o.scale)
-    if o.experts:
-        return now + scale * expert_products(o, a, b)
-    if p.diagonal:
-        a = a * values(p.diagonal, now).reshape(-1, 1)
-    if p.row_scale:
-        b = b * values(p.row_scale, now).reshape(-1, 1)
-    is_turned = o.layout == "in_out"
-    matrix, origin = [x.T if is_turned else flat(x) for x in (now, first)]
-    delta = scale * (b @ a[:, : matrix.shape[1]])
-    matrix = matrix + delta
-    if p.magnitude:
-        norms = ((origin + delta).astype("<f8") ** 2).sum(1, keepdims=True) ** 0.5
-        wanted = values(p.magnitude, now).reshape(-1, 1)
-        matrix = matrix * (wanted / norms).astype(now.dtype)
-    return matrix.T if is_turned else matrix.reshape(now.shape)
+def is_kept(step, later, earlier):
+    """STK-5: does a later operation leave what a step does, after those earlier?"""
+    before, after = step.o.op, later.o.op
+    if after == "replace_rows":
+        return before == "replace" or before == "replace_rows" and rows_agree(step, later)
+    if after != "replace":
+        return True
+    if before == "replace":
+        return is_same(step.p.value, later.p.value)
+    return before != "replace_rows" and any(
+        each.o.op == "replace" and is_same(each.p.value, later.p.value) for each in earlier
+    )
 
 
-def block_diagonal(matrix, count):
-    """The blocks of a matrix, which lie below each other, on the diagonal of a wider one."""
-    rows, columns = len(matrix) // count, matrix.shape[1]
-    wide = numpy.zeros((len(matrix), columns * count), matrix.dtype)
-    for j in range(count):
-        own = slice(j * rows, (j + 1) * rows)
-        wide[own, j * columns : (j + 1) * columns] = matrix[own]
-    return wide
+def rows_agree(step, later):
+    """Rows that both replace have the same bytes."""
+
+    def rows(each):
+        part = each.p["values"]
+        data = cut(part)
+        size = len(data) // max(len(each.o.rows), 1)
+        return {row: (part.dtype, data[j * size : (j + 1) * size]) for j, row in enumerate(each.o.rows)}
+
+    one, two = rows(step), rows(later)
+    return all(one[row] == two[row] or one[row][1] == two[row][1] == b"" for row in one.keys() & two.keys())
 
 
-def expert_products(o, a, b):
-    """B · A of each expert, as the stack stores them."""
-    r = len(a) // o.experts
-    products = [b[:, e :: o.experts] @ a[e * r : (e + 1) * r] for e in range(o.experts)]
-    return numpy.array([x.T if o.layout == "in_out" else x for x in products])
+def refuse_types(steps, base):
+    """STK-5 of new shapes, and BND-4 and RES-2, of the steps on one parameter that are not in conflict."""
+    name, stored = steps[0].name, base.get(steps[0].name)
+    replacements = [step for step in steps if step.o.op == "replace"]
+    for step in steps if replacements and stored else []:
+        is_for_it = step.o.op == "replace" or step.o.shape == replacements[0].p.value.shape
+        refuse_unless(is_for_it, f"STK-5: {name} gets another shape")
+    if any(step.o.experts for step in steps):
+        are_for_it = all(step.o.experts or step.o.op in ("add", "replace") for step in steps)
+        refuse_unless(are_for_it, f"BND-4: {name} is a stack of experts")
+    dtype = stored[0] if stored else replacements[0].p.value.dtype
+    types = {step.p.value.dtype for step in replacements}
+    if dtype in FLOATS:
+        refuse_unless(types <= FLOATS, f"BND-4: {name} is replaced by another kind of type")
+    else:
+        refuse_unless(replacements == steps and types == {dtype}, f"BND-4: {name} is of {dtype}")
+    if steps[0].o.op == "restore":
+        refuse_unless(BITS[dtype] == BITS[steps[0].p.difference.dtype], f"RES-2: {name} is of {dtype}")
 
 
-def multiply(o, p, now, first):
-    """Section 8.2."""
-    v = values(p.v, now).ravel()
-    if (o.side == "output") == (o.layout == "out_in"):
-        return now * v.reshape(-1, *[1] * (now.ndim - 1))
-    rows, columns = now.shape[:2]
-    groups = len(v) // columns
-    group = numpy.arange(rows)[:, None] // (rows // groups)
-    factors = v[group * columns + numpy.arange(columns)]
-    return now * factors.reshape(rows, columns, *[1] * (now.ndim - 2))
+def check_result(steps, tensor, base, fingerprint):
+    """BND-6."""
+    replacements = [step for step in steps if step.o.op == "replace"]
+    name, last = steps[0].name, [step for step in steps if step not in replacements[1:]][-1]
+    is_alone = all(step.place == last.place and step.weight == 1 for step in steps)
+    if last.o.result and is_alone and (last.o.op == "restore" or fingerprint and agrees(base, fingerprint)):
+        refuse_unless(sha256(tensor[2]) == last.o.result, f"BND-6: {name}")
 
 
-def multiply_bias(o, p, now, first):
-    """Section 8.2, of the bias beside the target."""
-    return now * values(p.v, now).reshape(now.shape)
+# What is made
 
 
-def add(o, p, now, first):
-    """Section 8.3."""
-    return now + now.dtype.type(o.scale) * values(p.delta, now).reshape(now.shape)
+@numpy.errstate(all="ignore")
+def changed_tensor(steps, tensor):
+    """A stored tensor after its steps; one that is made where there is none."""
+    name, value = steps[0].name, steps[0].p.value
+    dtype, shape, data = tensor or (value.dtype, value.shape, None)
+    for step in steps:
+        for part in step.p.values():
+            refuse_unless(finite(part.dtype, cut(part)).all(), f"8.21: operands for {name} are not finite")
+    now_shape, now = changed_bytes(steps, dtype, shape, data)
+    had_others = ~finite(dtype, data) if now_shape == shape and data is not None else False
+    refuse_unless((finite(dtype, now) | had_others).all(), f"8.21: {name} is not finite where the base is")
+    return dtype, now_shape, now
 
 
-def replace(o, p, now, first):
-    """Section 8.4."""
-    return values(p.value, now)
-
-
-def replace_rows(o, p, now, first):
-    """Section 8.5."""
-    now[o.rows] = values(p["values"], now)
-    return now
-
-
-FUNCTIONS = {
-    "add_low_rank": add_low_rank,
-    "multiply": multiply,
-    "multiply_bias": multiply_bias,
-    "add": add,
-    "replace": replace,
-    "replace_rows": replace_rows,
-}
-
-
-# Parameters of a base
-
-
-def allowed(o, p, shape, layout):
-    """The operation with the shape of a base and a layout, if it is for them; else None."""
-    o = Object(o, shape=shape)
-    if layout:
-        o.layout = layout
-    try:
-        return o if o.op == "multiply_bias" or section_rules(o, p) else None
-    except AdpError:
-        return None
-
-
-def decided(o, p, shape):
-    """The operation with the only layout that the shape allows, or else its own."""
-    layouts = ["out_in", "in_out"] if "layout" in o else [None]
-    every = [each for each in (allowed(o, p, shape, layout) for layout in layouts) if each]
-    refuse_unless(every, f"{o.target} has another shape")
-    if len(every) > 1:
-        refuse_unless(o.layout != "unresolved", f"{o.target} has an undecided layout")
-        return o
-    is_certain = o.layout_from in ("base", "kind") and o.layout != "unresolved"
-    refuse_unless(every[0].layout == o.layout or not is_certain, f"{o.target} has another layout")
-    return every[0]
-
-
-def weighted(weight, o, now, after):
-    """W + w · (f(W) − W), STK-1, for what has parts (STK-3)."""
-    refuse_unless(weight == 1 or o.op not in REPLACING, f"{o.target} is replaced, with weight {weight}")
-    return after if weight == 1 else now + now.dtype.type(weight) * (after - now)
-
-
-def change(steps, stored):
-    """A stored tensor after steps, which are operations with parts and a weight; None where there is none."""
-    o, p, _ = steps[0]
-    if stored is None:
-        refuse_unless(o.op == "replace" and o.absent in ("create", "skip"), f"no {o.target}")
-        if o.absent == "skip":
-            return None
-    dtype, shape, data = stored or (p.value.dtype, p.value.shape, None)
-    if o.op == "replace" and p.value.dtype == dtype and len(steps) == 1:
-        return copied(o, p, shape)
-    types = {dtype}.union(part.dtype for _, p, _ in steps for part in p.values())
-    refuse_unless(types <= FLOATS, f"{o.target} is not of a float type")
-    kind = "<f8" if "F64" in types else "<f4"
+def changed_bytes(steps, dtype, shape, data):
+    """Steps 5 and 6, and what is exact to the bit: the new shape and bytes."""
+    value = steps[-1].p.value
+    if value and all(step.o.op == "replace" for step in steps) and value.dtype == dtype:
+        return value.shape, cut(value)
+    if steps[0].o.op == "restore":
+        return shape, restore(steps[0].o, steps[0].p, dtype, data)
+    operands = {part.dtype for step in steps for part in step.p.values()}
+    kind = "<f8" if "F64" in operands | {dtype} else "<f4"
     now = numpy.zeros(shape, kind) if data is None else widen(data, dtype, kind).reshape(shape)
-    now = computed(steps, now)
-    refuse_unless(numpy.isfinite(now).all(), f"{o.target} is not finite")
-    return dtype, [*now.shape], narrow(now, dtype)
-
-
-def copied(o, p, shape):
-    """What a `replace` puts in the place of a tensor of its own type: the bytes."""
-    value = p.value
-    units = numpy.frombuffer(value.whole.data, f"V{BITS[value.dtype] // 8}")
-    refuse_unless(allowed(o, p, shape, None), f"{o.target} has another shape")
-    return value.dtype, value.shape, cut(value, units).tobytes()
-
-
-def computed(steps, now):
-    """A parameter after steps, in the type of computation."""
     first = None
-    for o, p, weight in steps:
-        o = decided(o, p, [*now.shape])
-        replaces = o.op in REPLACING
-        refuse_unless(first is None or not replaces, f"{o.target} is replaced too late")
-        if first is None and not replaces:
-            first = now.copy()
-        now = weighted(weight, o, now, FUNCTIONS[o.op](o, p, now, first))
-    return now
-
-
-def apply(stack, base):
-    """The tensors, each a dtype, a shape and bytes, that adapters with weights change or make."""
-    steps = {}
-    for adapter, weight in stack:
-        if weight == 0:
-            continue
-        for o, p, known in zip(adapter.operations, adapter.parts, adapter.known):
-            refuse_unless(known and o.op in FUNCTIONS, f"the operation {o.op}")
-            steps.setdefault(o.target, []).append((o, p, weight))
-            bias = o.target.removesuffix("weight") + "bias"
-            if o.bias and o.target.endswith("weight") and bias in base:
-                steps.setdefault(bias, []).append((Object(op="multiply_bias", target=bias), p, weight))
-    changed = {name: change(own, base.get(name)) for name, own in steps.items()}
-    return {name: tensor for name, tensor in changed.items() if tensor}
+    for step in sorted(steps, key=lambda step: how(step) != "replaces"):
+        if first is None and how(step) != "replaces":
+            first = now
+        now = FORMULAS[step.o.op].function(step.o, step.p, now, first, step.weight)
+    return [*now.shape], narrow(now, dtype)

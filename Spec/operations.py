@@ -2,6 +2,7 @@
 
 from math import prod
 
+from rules import is_countable
 from sections import LAYOUT, RESULT, SCALE, STREAM, fits, section
 
 
@@ -15,20 +16,20 @@ def add_low_rank(o, p, s):
     a, b = p.a.shape, p.b.shape
     experts, a_blocks, b_blocks = o.experts or 1, o.a_blocks or 1, o.b_blocks or 1
     rank, out, into = a[0] // experts, b[0], prod(a[1:]) * a_blocks
-    has_kernel = len(a) > 2
+    kernel = a[2:]
 
-    is_sound = a[0] == b[1] * b_blocks and set(b[2:]) <= {1}
+    is_sound = a[0] == b[1] * b_blocks and b[2:] in ([], [1] * len(kernel))
     is_sound &= a[0] % (experts * a_blocks) == 0 and out % b_blocks == 0
     is_sound &= s.q in (None, rank)  # the diagonal's
-    is_sound &= not (has_kernel and a_blocks > 1)
-    is_sound &= not (o.wide and (has_kernel or a_blocks > 1))
+    is_sound &= not kernel or not (o.experts or o.wide or a_blocks > 1 or o.layout == "in_out")
+    is_sound &= not (o.wide and a_blocks > 1)
     if o.experts:
-        is_alone = len(p) == 2 and not has_kernel and a_blocks == b_blocks == 1 and not o.wide
+        is_alone = len(p) == 2 and a_blocks == b_blocks == 1 and not o.wide
         matrix = [into, out] if o.layout == "in_out" else [out, into]
-        is_fitting = o.layout == "unresolved" or o.shape in (None, [experts, *matrix])
-        return is_sound and is_alone and rank > 0, is_fitting
+        has_shape = o.layout == "unresolved" or o.shape in (None, [experts, *matrix])
+        return is_sound and is_alone and rank > 0, has_shape and is_countable(experts, out, into)
     width = (lambda columns: columns <= into) if o.wide else into
-    return is_sound, fits(o, out, width, a[1:] if has_kernel else ())
+    return is_sound, fits(o, out, width, a[1:] if kernel else ())
 
 
 @section("MUL", {"v*": "~n"}, {**LAYOUT, "side*": "output|input", "bias": bool})
@@ -82,4 +83,5 @@ def prepend_embeddings(o, p, s):
 def prepend_kv(o, p, s):
     """Section 8.7."""
     slots, rest = divmod(s.w, o.heads * o.head_dim)
-    return rest == 0 and all(slot < slots for row in o.slots for slot in row), True
+    is_sound = rest == 0 and is_countable(o.heads, o.head_dim)
+    return is_sound and all(slot < slots for row in o.slots for slot in row), True

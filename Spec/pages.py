@@ -111,7 +111,7 @@ def rotate_butterfly(o, p, s):
 @section("REF", {"u*": "i r"}, {"orthogonal": bool})
 def reflect_input(o, p, s):
     """Section 8.18."""
-    return True, fits(o, into=s.i)
+    return not o.orthogonal or s.r <= s.i, fits(o, into=s.i)
 
 
 @section("TUR", {"theta*": "n", "alpha*": "n"}, {"variant*": "road_[124]", "group*": int})
@@ -122,23 +122,21 @@ def rotate_output(o, p, s):
     return is_sound, fits(o, out=s.n // angles * 2)
 
 
-@section("SPE", {"spectrum*": "n"}, {**SCALE, **LAYOUT, "seed*": int})
+@section("SPE", {"spectrum*": "n", "places*": "two n"}, {**SCALE, **LAYOUT}, types={"places": ["I32"]})
 def add_spectral(o, p, s):
     """Section 8.20."""
-    return True, fits(o, flat=True)
+    return s.two == 2, fits(o, flat=True)
 
 
 @section(
     "RES",
-    {"difference*": "", "left": "i r", "right": "r j"},
+    {"difference*": "x y +", "left": "i r", "right": "r j"},
     {"result*": RESULT},
-    types={"difference": ["U8", "U16", "U32", "U64"], "left": ["F32"], "right": ["F32"]},
+    types={"difference": ["U16", "U32", "U64"], "left": ["F32"], "right": ["F32"]},
 )
 def restore(o, p, s):
     """Section 8.22."""
-    count = prod(p.difference.shape)
-    if not p.left and not p.right:
-        return True, o.shape is None or prod(o.shape) == count
-    if not p.left or not p.right:
-        return False, False
-    return s.i * s.j == count, fits(o, s.i, s.j)
+    shape = p.difference.shape
+    has_factors = p.left and p.right
+    is_sound = [s.i, s.j] == [shape[0], prod(shape[1:])] if has_factors else not (p.left or p.right)
+    return is_sound, o.shape in (None, shape)

@@ -4,6 +4,7 @@ What a rule refuses is an `AdpError` with the kind of section 11 and the rule's 
 """
 
 import hashlib
+import json
 import math
 import re
 
@@ -32,6 +33,7 @@ SHAPE = [int]
 WINDOW = [[int, int]]
 NAME = r"(?!__metadata__\Z)[^\0-\x1f\x7f]{1,1024}"
 LABEL = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
+WORD = "[A-Za-z0-9_]{1,64}"
 
 OPERAND = (NAME, {"tensor*": NAME, "window*": WINDOW})
 OPERATION = {
@@ -42,8 +44,8 @@ OPERATION = {
     "bound": [NAME],
 }
 STREAM = {
-    "dtype*": TEXT,
-    "code*": TEXT,
+    "dtype*": WORD,
+    "code*": WORD,
     "chunk*": int,
     "chunks*": [[int]],
     "tensors*": [{"name*": NAME, "shape*": SHAPE, "sha256*": SHA256}],
@@ -106,16 +108,65 @@ def table_digest(title, rows):
     return sha256("\n".join([title, *lines, ""]).encode())
 
 
+def is_countable(*sizes):
+    """LIM-4 and OPS-5: whether the product of the sizes that are not zero is at most 2^53 - 1."""
+    return math.prod(filter(None, sizes)) < 2**53
+
+
+def longest(n):
+    """FRM-4: the largest length of a frame of n bytes."""
+    return n + n // 1024 + 64
+
+
+# Section 4: the JSON profile
+
+
+def number_from(text):
+    """An int where JSN-4 calls the number an integer; every other number is a float."""
+    value = float(text)
+    became_zero = value == 0 and re.match("[-0.]*[1-9]", text)
+    need(math.isfinite(value) and not became_zero, "JSN-5")
+    is_integer = re.fullmatch("0|[1-9][0-9]{0,15}", text) and value < 2**53
+    return int(text) if is_integer else value
+
+
+def object_from(pairs):
+    need(len(dict(pairs)) == len(pairs), "JSN-2")
+    return Object(pairs)
+
+
+def depth(value):
+    members = list(value.values()) if isinstance(value, dict) else value
+    if not isinstance(members, list):
+        return 0
+    return 1 + max(map(depth, members), default=0)
+
+
+def parse(text):
+    """Section 4: the value of a JSON text."""
+    hooks = dict.fromkeys(["parse_int", "parse_float", "parse_constant"], number_from)
+    try:
+        value = json.loads(text.decode(), object_pairs_hook=object_from, **hooks)
+        json.dumps(value, ensure_ascii=False).encode()  # fails for JSN-3
+        need(depth(value) <= 16, "JSN-6")
+        return value
+    except (ValueError, RecursionError):
+        raise AdpError("manifest", "JSN-1, JSN-3 or JSN-6")
+
+
+# Sections 5 to 8
+
+
 def check_type(value, schema):
     """Refuses a wrong type; returns True where an object in the value has a key unknown to the schema."""
     if isinstance(schema, tuple):
         schema = schema[isinstance(value, dict)]
     kind = schema if isinstance(schema, type) else type(schema)
-    need(kind is not int or type(value) is not float, "JSN-4", "json")
+    need(kind is not int or type(value) is not float, "JSN-4")
     need(kind in (object, bool) or type(value) is not bool, "MAN-1")
     need(isinstance(value, (int, float) if kind is float else kind), "MAN-1")
     if kind is str:
-        need(re.fullmatch(schema.encode(), value.encode()), "MAN-1, NAM, DIG, FPR-1 or OPS-4")
+        need(re.fullmatch(schema.encode(), value.encode()), "MAN-1, NAM, DIG, STR-9, FPR-1 or OPS-4")
     elif kind is list:
         return check_array(value, schema)
     elif kind is dict and "*" in schema:
@@ -130,8 +181,8 @@ def check_array(value, schema):
     need(len(value) == len(parts), "MAN-1")
     unknown = [check_type(*pair) for pair in zip(value, parts)]
     if schema is SHAPE:
-        need(len(value) <= 8, "LIM-3", "limit")
-        need(math.prod(filter(None, value)) < 2**53, "LIM-4", "limit")
+        need(len(value) <= 8, "LIM-3")
+        need(is_countable(*value), "LIM-4")
     return any(unknown)
 
 
@@ -153,11 +204,14 @@ def stream_rules(stream):
         need(bits % 8 == 0, "STR-2")
         tensor |= {"dtype": stream.dtype, "opaque": stream.opaque, "size": bits // 8}
     width = UNIT_BYTES.get(stream.dtype, 1)
-    stream.units = sum(tensor.size for tensor in stream.tensors) // width
+    units = sum(tensor.size for tensor in stream.tensors) // width
+    stream.counts = [min(stream.chunk, units - i * stream.chunk) for i in range(len(stream.chunks))]  # of each chunk
     if not stream.opaque:
         need(stream.chunk in [2**k for k in range(10, 21)], "STR-1")
-        need(len(stream.chunks) == -(-stream.units // stream.chunk), "STR-3")
-        need(all(len(row) == width + 1 for row in stream.chunks), "STR-4")
+        need(len(stream.chunks) == -(-units // stream.chunk), "STR-3")
+        for row, n in zip(stream.chunks, stream.counts):
+            need(len(row) == width + 1, "STR-4")
+            need(max(row[:-1]) <= longest(n), "FRM-4", "frame")
 
 
 def part(operand, tensors):
@@ -168,6 +222,9 @@ def part(operand, tensors):
     window = whole if operand.window is None else operand.window
     inside = [start + count <= size for (start, count), (_, size) in zip(window, whole)]
     need(len(window) == len(whole) and all(inside), "OPS-1")
+    step = 8 // math.gcd(8, BITS.get(tensor.dtype, 8))  # as many elements fill whole bytes
+    ends = [*window[-1], tensor.shape[-1]] if operand.window else []
+    need(all(size % step == 0 for size in ends), "OPS-1")
     shape = [count for _, count in window]
     is_cut = operand.window is not None
     return Object(tensor, whole=tensor, window=window, is_cut=is_cut, shape=shape)
@@ -196,11 +253,11 @@ def adapter_rules(adapter):
     adapter.parts = [operation_rules(operation, tensors) for operation in adapter.operations]
 
     used = {operand.name for parts in adapter.parts for operand in parts.values()}
-    used |= {file.tensor for file in files if file.tensor}
-    inert = [part(entry, tensors) for entry in adapter.inert or []]
-    inert = {entry.name for entry in inert if not entry.is_cut}
-    need(used | inert == set(tensors) >= set(adapter.nonfinite or []), "MAN-4")
-    need(not used & inert, "MAN-5")
+    carried = adapter.carried = {file.tensor for file in files if file.tensor}
+    entries = [part(entry, tensors) for entry in adapter.inert or []]
+    inert = {entry.name for entry in entries if not entry.is_cut}
+    need(used | carried | inert == set(tensors) >= set(adapter.nonfinite or []), "MAN-4")
+    need(not used & inert and not carried & used.union(entry.name for entry in entries), "MAN-5")
     for file in files:
         tensor = tensors.get(file.tensor, Object(opaque=True))
         same = [tensor.dtype, tensor.shape, tensor.sha256] == ["U8", [file.size], file.sha256]
@@ -215,7 +272,9 @@ def fingerprint_rules(fingerprint):
         check_type(value, HEX32 if dtype in FLOATS else None)
         rows.append([name, dtype, shape, exact, value or ""])
     need(fingerprint.digest == table_digest("adp-fingerprint-1", rows), "FPR-1")
-    need(set(fingerprint.sketch or ()) <= fingerprint.tensors.keys(), "FPR-1")
+    valued = {name for name, entry in fingerprint.tensors.items() if entry[3] is not None}
+    sketched = fingerprint.sketch or {}
+    need(sketched.keys() <= valued and len(sketched) <= 256, "FPR-1")
 
 
 def manifest_rules(manifest, offset, length):
@@ -226,6 +285,7 @@ def manifest_rules(manifest, offset, length):
     names = {adapter.name for adapter in manifest.adapters}
     need(0 < len(names) == len(manifest.adapters), "MAN-1 or MAN-2")
     for adapter in manifest.adapters:
+        adapter.base = manifest.base or Object()
         adapter_rules(adapter)
     streams = [stream for adapter in manifest.adapters for stream in adapter.streams]
     restored = sum(tensor.size for stream in streams for tensor in stream.tensors)

@@ -8,7 +8,7 @@ answers: are the operands sound, and do they allow the operation's `shape` (OPS-
 from collections import namedtuple
 from math import prod
 
-from rules import FLOATS, NAME, OPERAND, Object, check_type, need
+from rules import FLOATS, NAME, OPERAND, Object, check_type, is_countable, need
 
 Section = namedtuple("Section", "prefix roles keys types rules")
 SECTIONS = {}
@@ -17,10 +17,7 @@ SECTIONS = {}
 SCALE = {"scale*": float}
 RESULT = "[0-9a-f]{64}"
 STREAM = {"stream*": "decoder|encoder"}
-LAYOUT = {
-    "layout*": "out_in|in_out|unresolved",
-    "layout_from": "base|kind|name|flag|siblings|model_type|user",
-}
+LAYOUT = {"layout*": "out_in|in_out|unresolved", "layout_from": "sure|guessed"}
 COUNTS = ["experts", "a_blocks", "b_blocks", "heads", "head_dim", "terms", "group"]
 
 
@@ -57,11 +54,14 @@ def has_form(shape, form, sizes):
 
 
 def fits(o, out=None, into=None, kernel=(), flat=False):
-    """OPS-5 of a weight of `out` rows and `into` columns, None for any; `into` may be a function of the columns.
+    """OPS-5 of a weight of `out` rows and `into` columns, None for any; `into` may be a test of the columns.
 
     kernel  all dimensions but the first, where the operands show a kernel's; else (), and they count as columns
     flat    the weight is a matrix only
     """
+    is_shown = out is not None and isinstance(into, int)
+    if is_shown and not is_countable(out, into):
+        return False
     if o.shape is None or o.layout == "unresolved":
         return True
     if len(o.shape) < 2:

@@ -1,14 +1,14 @@
 public import Storage
 public import StrictJSON
 
-/// Why bytes are not an adapter file, or why a part of it cannot be used: one case per kind of
-/// Spec/adp-v1.md, section 11.
+/// Why bytes are not an adapter file, or why a part of it cannot be used; `kind` is that of Spec/adp-v1.md,
+/// section 11.
 @nonexhaustive
 public enum FormatError: Error, Hashable, Sendable {
   /// The file does not begin with the magic.
   case notAdapter
-  /// The header is of another version.
-  case version(major: UInt8)
+  /// The header is of another version, or of another revision of its text.
+  case version(major: UInt8, revision: UInt8)
   /// The file is shorter than its envelope, or its end is missing.
   case truncated(length: UInt64)
   /// The footer contradicts the file.
@@ -19,7 +19,7 @@ public enum FormatError: Error, Hashable, Sendable {
   case digest
   /// A frame is not in the fixed form, or does not decode to what it should.
   case frame(String)
-  /// The manifest's text is not in the strict profile.
+  /// The manifest's text is not in the strict profile of JSON.
   case json(JSONError)
   /// The manifest breaks a rule of the format.
   case manifest(String)
@@ -46,8 +46,7 @@ public enum FormatError: Error, Hashable, Sendable {
     case .limit, .excess: "limit"
     case .digest: "digest"
     case .frame: "frame"
-    case .json: "json"
-    case .manifest: "manifest"
+    case .json, .manifest: "manifest"
     case .requires: "requires"
     case .checksum: "checksum"
     case .tensor: "tensor"
@@ -62,7 +61,11 @@ extension FormatError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .notAdapter: "not an .adp file"
-    case .version(let major): "an .adp file of version \(major), which this program does not read"
+    case .version(1, 0):
+      "an .adp file of a draft of the format, before 1.0-rc.1"
+    case .version(1, 1): "an .adp file of version 1 whose header this program does not know"
+    case .version(let major, let revision):
+      "an .adp file of version \(major), revision \(revision), which this program does not read"
     case .truncated(let length): "cut short or damaged at the end (\(length) bytes)"
     case .footer(let what): "damaged footer: \(what)"
     case .limit(let what): "over a limit of the format: \(what)"

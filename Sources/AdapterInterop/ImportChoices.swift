@@ -1,22 +1,32 @@
+public import Operations
 public import StrictJSON
 
-/// What the user decides where a foreign file leaves a question open.
-public struct ImportChoices: Sendable, Hashable {
+/// What answers the questions that a foreign file leaves open.
+public struct ImportChoices: Sendable {
   /// Fields of a configuration that are not known, and mean nothing.
   public var ignoredFields: [Name] = []
   /// How a prefix is laid out whose file cannot say.
   public var prefixOrder: PrefixOrder?
+  /// Gives targets the shapes and layouts that the base has for them, in the same order; nil where no base is at hand.
+  /// `Checkpoint.resolved` in AdapterRuntime is one.
+  public var resolve: (@Sendable ([Target]) throws -> [Target])?
 
   /// A question that a file may leave open.
   @nonexhaustive
   public enum Question: Sendable, Hashable {
     /// How a prefix is laid out.
     case prefixOrder
+    /// Which shapes the base's weights have.
+    case base
   }
 
-  /// Leaves everything to the file.
-  public init(ignoredFields: [Name] = [], prefixOrder: PrefixOrder? = nil) {
+  /// Leaves everything to the file, but for what is given.
+  public init(
+    ignoredFields: [Name] = [], prefixOrder: PrefixOrder? = nil,
+    resolve: (@Sendable ([Target]) throws -> [Target])? = nil
+  ) {
     self.ignoredFields = ignoredFields
     self.prefixOrder = prefixOrder
+    self.resolve = resolve
   }
 }

@@ -16,7 +16,7 @@ public struct NameBinding: Sendable, Hashable {
   public enum Rule: Sendable, Hashable, CustomStringConvertible {
     /// The names are those of the base.
     case exact
-    /// The names that were recorded when the adapter was converted.
+    /// Those of the base, or else the names that were recorded when the adapter was converted.
     case bound
     /// Exact, but for parameters that are stored under the name they are tied to.
     case tie
@@ -79,7 +79,7 @@ public struct NameBinding: Sendable, Hashable {
     }
     if let stored = map({ $0 }) {
       self.init(.exact, stored)
-    } else if let stored = map({ Self.hint(for: $0, hints, ties) }) {
+    } else if let stored = map({ fits($0, $0) ? $0 : Self.hint(for: $0, hints, ties) }) {
       self.init(.bound, stored)
     } else if let stored = map({ Self.stored($0, in: checkpoint, ties) }) {
       self.init(.tie, stored)

@@ -129,6 +129,12 @@ public struct Adapter: Sendable {
     }
   }
 
+  /// Its tensors but for the files that it carries, which are not parameters.
+  package var trainedTensors: [TensorInfo] {
+    let carried = Set(files.compactMap(\.tensor))
+    return tensors.filter { !carried.contains($0.name) }
+  }
+
   /// Bytes that it takes on disk, about: those of its file, or of its tensors.
   package var storedByteCount: UInt64 {
     file?.file.byteCount ?? tensors.reduce(0) { $0 + UInt64($1.byteCount) }

@@ -1,3 +1,5 @@
+package import Storage
+
 /// What an operation's operands say of the shape of its target.
 public enum Extent: Sendable, Hashable {
   /// A weight of `output` × `input` elements; nil for what the operands leave open, but for its being
@@ -22,6 +24,17 @@ public enum Extent: Sendable, Hashable {
     if case .experts = self { true } else { false }
   }
 
+  /// Whether the weight, where both of its sides are shown, has at most 2^53 − 1 elements ([OPS-5]).
+  var hasLegalSize: Bool {
+    let sizes: [Int] =
+      switch self {
+      case .matrix(let output?, let input?, _, _, _, _): [output, input]
+      case .experts(let count, let output, let input): [count, output, input]
+      case .matrix, .axis, .elements, .tensor, .rows: []
+      }
+    return Shape(sizes.map { UInt64($0) }) != nil
+  }
+
   /// Whether a stored tensor may have this shape; `layout` counts for weights only.
   public func fits(_ shape: [Int], _ layout: Layout) -> Bool {
     switch self {
@@ -41,8 +54,10 @@ public enum Extent: Sendable, Hashable {
       let (output, input) = layout == .inOut ? (shape[1], shape[0]) : (shape[0], shape[1])
       guard side == .input else { return output == length }
       guard input != length else { return true }
-      let isGrouped = shape.count > 2 && input > 0 && length.isMultiple(of: input)
-      return isGrouped && output.isMultiple(of: length / input)
+      guard shape.count > 2, input > 0, length > 0, length.isMultiple(of: input) else {
+        return false
+      }
+      return output.isMultiple(of: length / input)
     case .experts(let count, let output, let input):
       return shape == [count] + (layout == .inOut ? [input, output] : [output, input])
     case .elements(let count): return shape.reduce(1, *) == count
@@ -52,6 +67,13 @@ public enum Extent: Sendable, Hashable {
     case .rows(let last, let row):
       return shape.count == row.count + 1 && shape[0] > last && Array(shape.dropFirst()) == row
     }
+  }
+
+  /// The shape of a stack of weights; nil for anything else.
+  package func stackShape(_ layout: Layout) -> Shape? {
+    guard case .experts(let count, let output, let input) = self else { return nil }
+    let sizes = [count] + (layout == .inOut ? [input, output] : [output, input])
+    return Shape(sizes.map { UInt64($0) })
   }
 
   /// The shape for an error message, as `[out, in]`.

@@ -6,6 +6,8 @@ public import StrictJSON
 public struct Inspection: Sendable {
   /// The adapter.
   public let adapter: Adapter
+  /// Its tensors, but for the files that it carries: those are not parameters, here and below.
+  public let tensorCount: Int
   /// Elements of all tensors.
   public let parameterCount: Int
   /// Bytes of all tensors as restored.
@@ -55,13 +57,15 @@ public struct Inspection: Sendable {
   ///   file is judged by its manifest alone.
   public init(_ adapter: Adapter, doubts: [SourceDoubt] = []) throws(FormatError) {
     self.adapter = adapter
-    parameterCount = adapter.tensors.reduce(0) { $0 + $1.shape.count }
-    byteCount = adapter.tensors.reduce(0) { $0 + $1.byteCount }
+    let trained = adapter.trainedTensors
+    tensorCount = trained.count
+    parameterCount = trained.reduce(0) { $0 + $1.shape.count }
+    byteCount = trained.reduce(0) { $0 + $1.byteCount }
     let record = adapter.file.map { $0.file.manifest.adapters[$0.index] }
     storedByteCount = record?.streams.reduce(0) { $0 + $1.storedByteCount }
     weightsDigest = record?.weightsDigest
     types = ElementType.allCases.compactMap { type in
-      let members = adapter.tensors.filter { $0.type == type }
+      let members = trained.filter { $0.type == type }
       let elements = members.reduce(0) { $0 + $1.shape.count }
       return members.isEmpty
         ? nil : TypeCount(type: type, tensors: members.count, elements: elements)

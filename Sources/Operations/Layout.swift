@@ -8,20 +8,10 @@ public enum Layout: String, Sendable, Hashable, CaseIterable {
   case unresolved
 }
 
-/// What decided a layout.
+/// How far a layout can be trusted.
 public enum LayoutSource: String, Sendable, Hashable, CaseIterable {
-  /// The shape of the base's tensor, which is not square.
-  case base
-  /// What the parameter is: an embedding, a convolution, a stack of experts.
-  case kind
-  /// The layer's name.
-  case name
-  /// `fan_in_fan_out` of the configuration.
-  case flag
-  /// Other tensors of the base.
-  case siblings
-  /// The base's model type.
-  case modelType = "model_type"
-  /// The user.
-  case user
+  /// A base decided it, or the kind of the parameter (an embedding, a convolution, a stack of experts), or the user.
+  case sure
+  /// A name or a flag of a configuration suggested it.
+  case guessed
 }

@@ -91,6 +91,24 @@ public struct Operation: Sendable {
     return result
   }
 
+  /// Whether a parameter of this shape is one that it can change: one that its operands allow, and the recorded one where
+  /// one is recorded ([BND-2]).
+  package func fits(_ shape: [Int], _ layout: Layout) -> Bool {
+    guard let extent = kind?.extent, extent.fits(shape, layout) else { return false }
+    guard let recorded = target?.shape?.dimensions, recorded != shape else { return true }
+    guard case .tensor(_, canResize: true) = extent else { return false }
+    return recorded.count == shape.count && recorded.dropFirst() == shape.dropFirst()
+  }
+
+  /// What it would take in the place of a parameter of this shape, for an error message.
+  package func expectation(of shape: [Int], _ layout: Layout) -> String {
+    guard let extent = kind?.extent else { return "another" }
+    guard extent.fits(shape, layout), let recorded = target?.shape else {
+      return extent.description(layout)
+    }
+    return "\(recorded)"
+  }
+
   /// Its numbers for people.
   public var summary: OperationSummary { kind?.summary ?? OperationSummary() }
 

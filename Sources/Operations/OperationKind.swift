@@ -106,6 +106,9 @@ extension OperationKind {
       throw .manifest("\(Self.op)\(name): \"\(key)\" is \(number)")
     }
     if let fault = fault() { throw .manifest("\(Self.op)\(name): \(fault)") }
+    guard extent.hasLegalSize else {
+      throw .manifest("\(Self.op)\(name): a weight of more than 2^53 - 1 elements")
+    }
     guard let parameter, let shape = parameter.shape, parameter.layout != .unresolved else {
       return
     }

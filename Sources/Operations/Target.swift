@@ -7,7 +7,7 @@ public struct Target: Sendable, Hashable {
   public var name: Name
   /// How it is stored, where the operation's formula depends on that.
   public var layout: Layout?
-  /// What decided the layout.
+  /// How far the layout can be trusted; nil for a guess.
   public var layoutSource: LayoutSource?
   /// Its shape as stored, where known.
   public var shape: Shape?

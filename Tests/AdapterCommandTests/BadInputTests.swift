@@ -71,7 +71,7 @@ private func expectRefusal(
     try expectRefused(bytes, verify: 2, says: "version 2")
   }
 
-  @Test(arguments: [(20, "checksum"), (-65, "digest"), (-64, "footer"), (-40, "digest")])
+  @Test(arguments: [(20, "checksum"), (-65, "frame"), (-64, "footer"), (-40, "digest")])
   func aFlippedByteIsRefused(_ place: Int, _ says: String) throws {
     var bytes = try file.contents
     bytes[place >= 0 ? place : bytes.count + place] ^= 0x01

@@ -10,7 +10,8 @@ import Testing
 @Suite struct MethodCommandTests {
   @Test(arguments: PEFTCase.all)
   func inspectShowsEveryMethodIn80Columns(_ fixture: PEFTCase) throws {
-    let result = try Command.adapter("inspect", fixture.path.string)
+    let result = try Command.adapter(
+      "inspect", fixture.path.string, "--base", fixture.basePath.string)
     #expect(result.status == 0, "\(result.errors)")
     for line in result.output.split(separator: "\n").dropFirst() { #expect(line.count <= 80) }
     #expect(result.output.contains("method      \(fixture.method.lowercased())"))

@@ -7,27 +7,34 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// Spec/reader.py, written from the specification alone, must say of every file what we say.
+/// Spec/full_reader.py, written from the specification alone, must say of every file what we say.
 @Suite(.enabled(if: Command.python != nil, "needs a python3 with numpy and zstandard"))
 struct SecondReaderTests {
-  private let reader = Repository.root.appending("Spec").appending("reader.py")
+  private static let specification = Repository.root.appending("Spec")
+  private let reader = specification.appending("full_reader.py")
 
   private func python(_ arguments: [String]) throws -> CommandResult {
     try Command.run(try #require(Command.python), [reader.string] + arguments)
   }
 
-  @Test func theCorpusMeansTheSameToBoth() throws {
-    let files =
-      Repository.files(below: Repository.fixtures.appending("valid"), suffix: ".adp")
-      + Repository.files(below: Repository.fixtures.appending("invalid"), suffix: ".adp")
-    let result = try python(["check"] + files.map(\.string))
-    let verdicts = result.output.split(separator: "\n")
-    #expect(verdicts.count == files.count)
-    for (path, verdict) in zip(files, verdicts) {
-      let folder = path.removingLastComponent().lastComponent?.string ?? ""
-      let expected = folder == "valid" ? "ok" : folder
-      #expect(verdict.hasPrefix("\(path): \(expected)"))
-    }
+  /// A reader of each level, and the verdicts of the list that are for it.
+  @Test(arguments: [("1", "reader.py"), ("2", "full_reader.py")])
+  func theCorpusMeansWhatTheListSays(_ level: String, _ name: String) throws {
+    let python = try #require(Command.python)
+    let result = try Command.run(
+      python,
+      [
+        Self.specification.appending("conformance.py").string, level, python.string,
+        Self.specification.appending(name).string, "check",
+      ])
+    #expect(result.status == 0, "\(result.output)\(result.errors)")
+    #expect(result.output.contains("\(ConformanceEntry.all.count) files"))
+  }
+
+  /// A reader of level 1 is short.
+  @Test func theReaderOfLevel1IsShort() throws {
+    let lines = try Self.specification.appending("reader.py").contents.count { $0 == 0x0A }
+    #expect(lines <= 150)
   }
 
   @Test(arguments: ["gpt2_all", "llama_bf16", "llama_f64"], ["fast", "default", "max"])

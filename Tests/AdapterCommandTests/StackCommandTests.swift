@@ -60,7 +60,7 @@ import Testing
     lines += [
       "adapter pack \(packed) -o all.adp",
       "adapter merge '\(base)' \(weighted.joined(separator: " ")) -o ours.safetensors",
-      "'\(try #require(Command.python))' '\(Repository.root)/Spec/reader.py' apply all.adp '\(base)' "
+      "'\(try #require(Command.python))' '\(Repository.root)/Spec/full_reader.py' apply all.adp '\(base)' "
         + "theirs.safetensors \(weights.joined(separator: " "))",
     ]
     let result = try Command.shell(lines.joined(separator: "\n"), in: folder.path)

@@ -14,37 +14,55 @@ func check(_ bytes: any RandomAccessBytes) throws(FormatError) -> AdapterFile {
   return file
 }
 
+/// Opens a file, and checks all of it.
+private func checkFile(_ path: FilePath) throws(FormatError) -> AdapterFile {
+  try check(rethrowing(as: FormatError.storage) { () throws(StorageError) in try File(path) })
+}
+
 private let valid = Repository.fixtures.appending("valid")
-private let invalid = Repository.fixtures.appending("invalid")
 
 @Suite struct ConformanceTests {
-  @Test(arguments: Repository.files(below: valid, suffix: ".adp"))
-  func validFilesAreAccepted(_ path: FilePath) throws {
-    _ = try check(File(path))
+  @Test(arguments: ConformanceEntry.all)
+  func everyFileIsWhatTheListSays(_ entry: ConformanceEntry) throws {
+    switch entry.expectation {
+    case .accepts: try matches(entry, check(File(entry.path)))
+    case .refuses(let kind):
+      let error = #expect(throws: FormatError.self) { _ = try check(File(entry.path)) }
+      #expect(error?.kind == kind, "\(String(describing: error))")
+    case .acceptsOne: break
+    }
   }
 
-  @Test(arguments: Repository.files(below: invalid, suffix: ".adp"))
-  func invalidFilesAreRefusedForTheirFault(_ path: FilePath) throws {
-    let kind = path.removingLastComponent().lastComponent?.string
-    let error = #expect(throws: FormatError.self) { _ = try check(File(path)) }
-    #expect(error?.kind == kind, "\(String(describing: error))")
+  /// One frame that decoders make two texts of is one of them at most ([ENV-7]).
+  @Test func aFrameOfTwoTextsHasOneMeaning() throws {
+    var accepted: [String] = []
+    for entry in ConformanceEntry.all {
+      guard case .acceptsOne(_, let target, let kinds) = entry.expectation else { continue }
+      do throws(FormatError) {
+        let file = try checkFile(entry.path)
+        let targets = file.manifest.adapters.flatMap(\.operations).compactMap(\.target?.text)
+        #expect(targets.contains(target))
+        accepted.append(target)
+      } catch {
+        #expect(kinds.contains(error.kind ?? ""), "\(error)")
+      }
+    }
+    #expect(accepted.count <= 1)
   }
 
-  @Test func tensorsAreWhatTheirMakerPutIn() throws {
-    let table = try FixtureTable(valid.appending("EXPECT.tsv"))
-    #expect(table.rows.count > 100)
-    for row in table.rows {
-      let name = try #require(row["file"])
-      let file = try AdapterFile.open(valid.appending(name))
-      let adapter = try #require(
-        file.manifest.adapters.firstIndex { $0.name.text == row["adapter"] })
-      var reader = try JSONReader(Array(try #require(row["tensor"]).utf8), maximumDepth: 1)
-      let tensor = Name(try reader.string())
-      let info = try #require(file.tensor(tensor, adapter: adapter))
-      #expect(info.type.rawValue == row["dtype"])
-      #expect(info.shape.description.filter { $0 != " " } == row["shape"]?.filter { $0 != " " })
-      let contents = try file.contents(of: tensor, adapter: adapter)
-      #expect(Digest(of: contents).description == row["sha256"], "\(name) \(tensor)")
+  /// What is found in a file is what its maker put in.
+  private func matches(_ entry: ConformanceEntry, _ file: AdapterFile) throws {
+    #expect(file.digest.description == entry.manifestDigest)
+    #expect(file.manifest.adapters.map(\.name.text) == entry.adapters.map(\.name))
+    for (index, expected) in entry.adapters.enumerated() {
+      #expect(file.manifest.adapters[index].weightsDigest.description == expected.weightsDigest)
+      for tensor in expected.tensors {
+        let info = try #require(file.tensor(tensor.name, adapter: index))
+        #expect(info.type.rawValue == tensor.dtype)
+        #expect(info.shape.dimensions.map(Double.init) == tensor.shape)
+        let contents = try file.contents(of: tensor.name, adapter: index)
+        #expect(Digest(of: contents).description == tensor.digest, "\(tensor.name)")
+      }
     }
   }
 
@@ -71,28 +89,23 @@ private let invalid = Repository.fixtures.appending("invalid")
       String(decoding: try $0.contents, as: UTF8.self)
     }.joined()
     let rules = Set(spec.matches(of: /\[([A-Z]{3}-[0-9]+)\]/).map { String($0.1) })
-    let table = try FixtureTable(invalid.appending("RULES.tsv"))
-    let covered = Set(
-      table.rows.flatMap { ($0["rules"] ?? "").split(whereSeparator: { " ,".contains($0) }) }
-        .map(String.init))
-    #expect(covered.subtracting(rules) == [])
+    let all = ConformanceEntry.all
+    let covered = Set(all.filter { $0.adapters.isEmpty }.flatMap(\.rules))
+    let shown = Set(all.filter { $0.expectation == .accepts }.flatMap(\.rules))
+    #expect(covered.union(shown).subtracting(rules) == [])
     // These refuse nothing: they say what is ignored, or what is not applied. Valid files show it.
     let silent: Set = ["MAN-7", "NAM-3", "STR-8", "OPS-2", "OPS-3"]
-    let descriptions = try FixtureTable(valid.appending("RULES.tsv")).rows
-      .compactMap { $0["description"] }
-    for rule in silent {
-      #expect(descriptions.contains { $0.contains(rule) }, "\(rule) has no valid file")
-    }
+    #expect(silent.subtracting(shown) == [])
     // No file breaks those of applying, alone or in a stack: tests of it cite them.
-    let ofStacks = rules.filter { $0.hasPrefix("STK-") || $0 == "RES-2" }
+    let ofApplying = rules.filter { $0.hasPrefix("STK-") || $0.hasPrefix("BND-") || $0 == "RES-2" }
     let folder = Repository.root.appending("Tests").appending("AdapterRuntimeTests")
     let tests = try Repository.files(below: folder, suffix: ".swift").map {
       String(decoding: try $0.contents, as: UTF8.self)
     }
-    for rule in ofStacks {
+    for rule in ofApplying {
       #expect(tests.contains { $0.contains("[\(rule)]") }, "no test cites \(rule)")
     }
-    #expect(rules.subtracting(covered).subtracting(silent).subtracting(ofStacks) == [])
+    #expect(rules.subtracting(covered).subtracting(silent).subtracting(ofApplying) == [])
   }
 
   /// An operation beyond the core has a page, called as its source file, and a row of the table in section 8.

@@ -71,7 +71,7 @@ private let digest = String(repeating: "0", count: 64)
     let error = #expect(throws: FormatError.self) {
       try AdapterFile(Sparse(count: length, head: bytes, tail: Array(bytes.suffix(64))))
     }
-    #expect(error?.kind == "limit")
+    #expect(error?.kind == "frame")
   }
 
   /// Many small tensors share a chunk, which is decoded once.

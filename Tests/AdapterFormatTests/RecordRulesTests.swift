@@ -226,8 +226,8 @@ extension AdapterRecord {
         path: "far.bin", size: 1 << 53, digest: ManifestParts.digest(of: "far"), tensor: nil))
     var (writer, manifest) = try parts.written()
     let error = #expect(throws: FormatError.self) { try manifest.check() }
-    #expect(error?.kind == "json")
+    #expect(error?.kind == "manifest")
     let ofText = #expect(throws: FormatError.self) { try writer.finish(manifest: manifest.text) }
-    #expect(ofText?.kind == "json")
+    #expect(ofText?.kind == "manifest")
   }
 }

@@ -10,7 +10,7 @@ import Testing
   /// Methods whose change the adapter alone shows.
   @Test(arguments: PEFTCase.mergeable)
   func effectsAreThoseOfDenseMatrices(_ fixture: PEFTCase) throws {
-    let adapter = try adapter(at: fixture.path)
+    let adapter = try fixture.adapter()
     let effects = try AdapterEffects(of: adapter)
     let dense = Dictionary(
       uniqueKeysWithValues: try DenseChange.all(of: fixture.name).map { ($0.name, $0) })

@@ -63,7 +63,7 @@ extension PEFTCase {
   }
 
   fileprivate var place: Place {
-    guard let operations = try? PEFTImport(PEFTFolder(path)).adapter.operations else {
+    guard let operations = try? adapter().operations else {
       return .nowhere
     }
     let names = Set(operations.map(\.name))
@@ -100,7 +100,7 @@ extension PEFTCase {
   @Test(arguments: exact)
   func theOperationsComeBack(_ fixture: PEFTCase) throws {
     let folder = try TemporaryFolder()
-    let adapter = try PEFTImport(PEFTFolder(fixture.path)).adapter.withoutSource
+    let adapter = try fixture.adapter().withoutSource
     let (export, back) = try export(adapter, to: folder)
     #expect(export.losses.allSatisfy { $0.kind == .record })
     #expect(back.operations.count == adapter.operations.count)
@@ -114,7 +114,7 @@ extension PEFTCase {
   @Test(arguments: exact.filter(\.isMergeable))
   func theOperationsComeBackFromAnAdapterThatKnowsItsBase(_ fixture: PEFTCase) throws {
     let folder = try TemporaryFolder()
-    let plain = try PEFTImport(PEFTFolder(fixture.path)).adapter
+    let plain = try fixture.adapter()
     let base = try Checkpoint(fixture.basePath)
     let choices = BindingChoices(missingBias: .create, ties: .untie)
     let adapter = try BoundAdapter(plain, to: base, choices: choices).recordingBase(base)
@@ -199,7 +199,7 @@ extension PEFTCase {
   /// There is something of each kind to try.
   @Test func everyOperationThatPEFTHasIsTried() throws {
     let names = try Self.others.flatMap { fixture in
-      try PEFTImport(PEFTFolder(fixture.path)).adapter.operations.map(\.name)
+      try fixture.adapter().operations.map(\.name)
     }
     #expect(Set(names).count >= 16)
   }
@@ -216,7 +216,7 @@ extension PEFTCase {
 
   @Test(arguments: others)
   func everyOtherOperationIsNamed(_ fixture: PEFTCase) throws {
-    let adapter = try PEFTImport(PEFTFolder(fixture.path)).adapter.withoutSource
+    let adapter = try fixture.adapter().withoutSource
     let error = try refusal(of: adapter)
     #expect(error?.kind == .notExpressible)
     guard case .operation(let name, let target) = error?.place else {

@@ -25,7 +25,7 @@ private let valid = Repository.files(below: Repository.fixtures.appending("valid
   /// A file that this build's writer made comes back byte for byte.
   @Test(arguments: Repository.peftCases)
   func ourOwnFilesComeBack(_ name: String) throws {
-    let imported = try PEFTImport(PEFTFolder(Repository.peft(name)))
+    let imported = try PEFTCase.named(name).imported()
     let sink = MemorySink()
     try Adapter.write([imported.adapter], to: sink)
     #expect(try roundTrip(AdapterFile(MemoryBytes(sink.bytes))) == sink.bytes)

@@ -14,7 +14,7 @@ import Testing
   /// Every tensor is used by an operation, carried as a file, or listed as inert.
   @Test(arguments: PEFTCase.all)
   func everyTensorIsAccountedFor(_ fixture: PEFTCase) throws {
-    let adapter = try PEFTImport(PEFTFolder(fixture.path)).adapter
+    let adapter = try fixture.adapter()
     #expect(adapter.method == fixture.method.lowercased())
     let used = Set(adapter.operations.flatMap(\.operands).map(\.tensor))
     let inert = Set(adapter.inert.map(\.tensor))

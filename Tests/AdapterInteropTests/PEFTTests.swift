@@ -16,7 +16,7 @@ private func lowRank(_ adapter: Adapter) -> [AddLowRank] {
   func bothFilesComeBackByteForByte(_ name: String) throws {
     let folder = try TemporaryFolder()
     let source = Repository.peft(name)
-    let imported = try PEFTImport(PEFTFolder(source))
+    let imported = try PEFTCase.named(name).imported()
     let sink = MemorySink()
     try Adapter.write([imported.adapter], to: sink)
     let file = try AdapterFile(MemoryBytes(sink.bytes))
@@ -81,9 +81,9 @@ private func lowRank(_ adapter: Adapter) -> [AddLowRank] {
   @Test func layoutsAreNotGuessed() throws {
     // fan_in_fan_out is set, and every layer has a name of GPT-2: the flag is believed.
     let all = lowRank(try PEFTImport(PEFTFolder(Repository.peft("gpt2_all"))).adapter)
-    #expect(all.allSatisfy { $0.target.layout == .inOut && $0.target.layoutSource == .flag })
+    #expect(all.allSatisfy { $0.target.layout == .inOut && $0.target.layoutSource == .guessed })
     let llama = lowRank(try PEFTImport(PEFTFolder(Repository.peft("llama_all"))).adapter)
-    #expect(llama.allSatisfy { $0.target.layout == .outIn && $0.target.layoutSource == .name })
+    #expect(llama.allSatisfy { $0.target.layout == .outIn && $0.target.layoutSource == .guessed })
     // Without the flag such a name says nothing: other models have linear layers called so.
     let folder = try TemporaryFolder()
     let source = try folder.copy(Repository.peft("gpt2_all"), to: "peft")

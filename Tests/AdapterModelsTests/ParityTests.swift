@@ -97,7 +97,7 @@ import Testing
   @Test(arguments: cases)
   func logitsAreThoseOfPEFT(_ fixture: PEFTCase) throws {
     let checkpoint = try Checkpoint(fixture.basePath)
-    let adapter = try PEFTImport(PEFTFolder(fixture.path)).adapter
+    let adapter = try fixture.adapter()
     let (model, stack) = try Loaded.load(checkpoint, [(adapter, 1)])
     let file = try Checkpoint(fixture.path.appending("logits.safetensors"))
     let count = file.names.filter { $0.text.hasPrefix("input_ids") }.count

@@ -28,7 +28,7 @@ import Testing
     let base = try Checkpoint(fixture.basePath)
     let stack = try fixture.adapters.map { path, weight in
       let folder = Repository.fixtures.pushing(FilePath(path))
-      return WeightedAdapter(try PEFTImport(PEFTFolder(folder)).adapter, weight: weight)
+      return WeightedAdapter(try adapter(at: folder, for: base), weight: weight)
     }
     let (model, running) = try RunPlan(stack, on: base).load()
     let reference = try Checkpoint(fixture.reference)

@@ -1,6 +1,7 @@
-import Operations
 import AdapterModels
+import AdapterRuntime
 import Checkpoints
+import Operations
 import Storage
 import StrictJSON
 import SystemPackage
@@ -178,5 +179,37 @@ import Testing
     #expect(try ends() == [5])
     try folder.edit("config.json", "\"eos_token_id\": 5,", "")
     #expect(try ends() == [2])
+  }
+
+  /// A weight is F32 or narrower, whatever acts on it; of any other type the model does not run.
+  @Test(arguments: ElementType.allCases)
+  func weightsAreFloat(_ type: ElementType) throws {
+    let name: Name = "model.layers.0.self_attn.q_proj.weight"
+    let path = Repository.base("run-llama")
+    var edited = try EditedBase(Checkpoint(path))
+    let dimensions = try #require(edited.tensors[name]).dimensions
+    let bits = dimensions.reduce(1, *) * type.bitWidth
+    edited.tensors[name] = .init(
+      type, dimensions, Array(repeating: 0, count: bits / 8))
+    let folder = try TemporaryFolder()
+    let config = String(
+      decoding: try path.appending("config.json").contents, as: UTF8.self)
+    let base = try edited.write(to: folder, config: config)
+    var made = HandMadeAdapter()
+    try made.append(
+      AddLowRank(
+        target: Target(name, layout: .outIn),
+        a: made.operand("a", [1, dimensions[1]], Array(repeating: 0.5, count: dimensions[1])),
+        b: made.operand("b", [dimensions[0], 1], Array(repeating: 0.5, count: dimensions[0])),
+        scale: 1))
+    let adapter = made.adapter
+    for stack in [[], [adapter], [adapter, adapter]] {
+      let weighted = stack.map { WeightedAdapter($0) }
+      guard type.isFloat, type != .f64 else {
+        #expect(throws: (any Error).self) { try RunPlan(weighted, on: base).load() }
+        continue
+      }
+      _ = try RunPlan(weighted, on: base).load()
+    }
   }
 }

@@ -68,7 +68,7 @@ private func recorded(_ name: String) throws -> Adapter {
     #expect(try AdaptedCheckpoint(base, applying: adapter).verdict == .unknown)
   }
 
-  /// The samples that Spec/reader.py would take are the same: shape, dtype and values enter.
+  /// The samples that Spec/full_reader.py would take are the same: shape, dtype and values enter.
   @Test func aChangedTargetIsRefused() throws {
     let folder = try TemporaryFolder()
     let path = try folder.copy(Repository.base("tiny-llama-f32"), to: "base")
@@ -111,8 +111,7 @@ private func recorded(_ name: String) throws -> Adapter {
     let bound = try BoundAdapter(adapter, to: base)
     for operation in bound.adapter.operations.compactMap({ $0.as(AddLowRank.self) }) {
       #expect(operation.target.layout == .inOut)
-      let isSquare = operation.inputCount == operation.outputCount
-      #expect(operation.target.layoutSource == (isSquare ? .siblings : .base))
+      #expect(operation.target.layoutSource == .sure)
     }
   }
 
@@ -150,7 +149,7 @@ private func recorded(_ name: String) throws -> Adapter {
     #expect(error?.kind == .undecidedLayout)
     let bound = try BoundAdapter(partial, to: checkpoint, choices: BindingChoices(layout: .inOut))
     for operation in bound.adapter.operations.compactMap({ $0.as(AddLowRank.self) }) {
-      #expect(operation.target.layout == .inOut && operation.target.layoutSource == .user)
+      #expect(operation.target.layout == .inOut && operation.target.layoutSource == .sure)
     }
   }
 

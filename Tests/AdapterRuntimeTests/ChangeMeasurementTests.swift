@@ -13,7 +13,7 @@ import Testing
   func changesOnTheBaseAreThoseOfDenseMatrices(_ fixture: PEFTCase) throws {
     let checkpoint = try Checkpoint(fixture.basePath)
     let view = try AdaptedCheckpoint(
-      checkpoint, applying: try adapter(at: fixture.path),
+      checkpoint, applying: try fixture.adapter(),
       policy: .init(choices: .init(missingBias: .create, ties: .untie)))
     let measured = try ChangeMeasurement(view)
     var count = 0

@@ -9,15 +9,6 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// A case's adapter and its base.
-func base(of name: String) throws -> (adapter: Adapter, base: Checkpoint) {
-  try open(try #require(PEFTCase.all.first { $0.name == name }))
-}
-
-func open(_ fixture: PEFTCase) throws -> (adapter: Adapter, base: Checkpoint) {
-  (try PEFTImport(PEFTFolder(fixture.path)).adapter, try Checkpoint(fixture.basePath))
-}
-
 /// Values of a tensor as doubles.
 func doubles(_ bytes: [UInt8], _ type: ElementType) -> [Double] {
   let width = type.bitWidth / 8

@@ -117,9 +117,12 @@ import Testing
     #expect(nothing.changedNames.isEmpty)
     var plain = adapter
     plain.base = nil
-    let beside = try AdaptedCheckpoint(
-      merged, applying: [WeightedAdapter(plain), WeightedAdapter(undo)], policy: policy)
-    #expect(throws: AdapterError.self) { try beside.contents(of: view.changedNames[0]) }
+    for stack in [[plain, undo], [undo, plain], [undo, undo]] {
+      let error = #expect(throws: AdapterError.self) {
+        try AdaptedCheckpoint(merged, applying: stack.map { WeightedAdapter($0) }, policy: policy)
+      }
+      #expect((error?.cause as? StackConflict)?.kind == .restored)
+    }
     let narrow = try AdaptedCheckpoint(
       merged, applying: [WeightedAdapter(undo)], as: .f16, policy: policy)
     #expect(throws: AdapterError.self) { try narrow.contents(of: view.changedNames[0]) }

@@ -9,9 +9,10 @@ import TestSupport
 import Testing
 
 private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
-  try fixture.adapters.map { path, weight in
+  let base = try Checkpoint(fixture.basePath)
+  return try fixture.adapters.map { path, weight in
     let folder = Repository.fixtures.pushing(FilePath(path))
-    return WeightedAdapter(try PEFTImport(PEFTFolder(folder)).adapter, weight: weight, label: path)
+    return WeightedAdapter(try adapter(at: folder, for: base), weight: weight, label: path)
   }
 }
 

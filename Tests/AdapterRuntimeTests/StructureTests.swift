@@ -21,7 +21,7 @@ import Testing
   private func headAdapter() throws -> Adapter {
     var made = HandMadeAdapter()
     let low = AddLowRank(
-      target: Target("lm_head.weight", layout: .outIn, layoutSource: .name),
+      target: Target("lm_head.weight", layout: .outIn, layoutSource: .guessed),
       a: made.operand("a", [1, 2], [1, 1]), b: made.operand("b", [4, 1], [1, 1, 1, 1]), scale: 1)
     try made.append(low)
     return made.adapter
@@ -154,7 +154,7 @@ import Testing
       let value = made.operand("v", [3, 2], ramp(6))
       try made.append(Replace(target: Target("score.weight"), value: value, absent: .create))
       let low = AddLowRank(
-        target: Target("score.weight", layout: .outIn, layoutSource: .name),
+        target: Target("score.weight", layout: .outIn, layoutSource: .guessed),
         a: made.operand("a", [1, input], ramp(input)), b: made.operand("b", [3, 1], [1, 1, 1]),
         scale: 1)
       try made.append(low)
@@ -206,7 +206,7 @@ import Testing
     let head = made.operand("v", [1, 2], [7, 8])
     try made.append(Replace(target: Target("score.weight"), value: head, absent: .create))
     var low = AddLowRank(
-      target: Target("l.q.weight", layout: .outIn, layoutSource: .name),
+      target: Target("l.q.weight", layout: .outIn, layoutSource: .guessed),
       a: made.operand("a", [1, 2], [1, 1]), b: made.operand("b", [3, 1], [1, 1, 1]), scale: 1)
     low.target.bound = bound
     try made.append(low)
@@ -355,7 +355,7 @@ import Testing
     var made = HandMadeAdapter()
     let size = 1 << 14
     var low = AddLowRank(
-      target: Target("x.weight", layout: .outIn, layoutSource: .name),
+      target: Target("x.weight", layout: .outIn, layoutSource: .guessed),
       a: made.operand("a", [size, 1], [Float](repeating: 1, count: size)),
       b: made.operand("b", [1, size], [Float](repeating: 1, count: size)), scale: 1)
     low.aBlocks = size
@@ -431,7 +431,7 @@ import Testing
     let shape = try #require(base.tensor(name)).info.shape.dimensions
     var made = HandMadeAdapter()
     let low = AddLowRank(
-      target: Target(name, layout: .outIn, layoutSource: .name),
+      target: Target(name, layout: .outIn, layoutSource: .guessed),
       a: made.operand("a", [1, shape[1]], (0..<shape[1]).map { Float($0) }),
       b: made.operand("b", [shape[0], 1], (0..<shape[0]).map { Float($0 + 1) }), scale: 1)
     try made.append(low)
@@ -462,7 +462,7 @@ import Testing
     func adapter(_ layout: Layout) throws -> Adapter {
       var made = HandMadeAdapter()
       var low = AddLowRank(
-        target: Target("m.mlp.experts.down_proj", layout: layout, layoutSource: .user),
+        target: Target("m.mlp.experts.down_proj", layout: layout, layoutSource: .sure),
         a: made.operand("a", [2, 2], [1, 2, 3, 4]), b: made.operand("b", [2, 2], [1, 1, 10, 10]),
         scale: 1)
       low.experts = 2
@@ -491,7 +491,7 @@ import Testing
     let checkpoint = try base.write(to: folder)
     var made = HandMadeAdapter()
     var low = AddLowRank(
-      target: Target("x", layout: .outIn, layoutSource: .kind),
+      target: Target("x", layout: .outIn, layoutSource: .sure),
       a: made.operand("a", [2, 3], [1, 1, 1, 1, 1, 1]),
       b: made.operand("b", [2, 2], [1, 1, 1, 1]), scale: 1)
     low.experts = 2

@@ -49,7 +49,7 @@ import Testing
     let checkpoint = try base.write(to: folder)
     var made = HandMadeAdapter()
     var low = AddLowRank(
-      target: Target("m.experts.down_proj", layout: .outIn, layoutSource: .kind),
+      target: Target("m.experts.down_proj", layout: .outIn, layoutSource: .sure),
       a: made.operand("a", [3, 4], (0..<12).map(Float.init)),
       b: made.operand("b", [2, 3], [1, 2, 3, 4, 5, 6]), scale: 1)
     low.experts = 3
@@ -82,7 +82,7 @@ import Testing
       let (rows, columns) = isHead ? (4, 2) : (2, 4)
       try made.append(
         AddLowRank(
-          target: Target(name, layout: layout, layoutSource: .kind),
+          target: Target(name, layout: layout, layoutSource: .sure),
           a: made.operand(Name("a\(place)"), [1, columns], Array(repeating: 1, count: columns)),
           b: made.operand(Name("b\(place)"), [rows, 1], Array(repeating: 1, count: rows)),
           scale: scale))

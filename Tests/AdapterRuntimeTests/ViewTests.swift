@@ -98,34 +98,34 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
     #expect(error?.kind == .undecidedLayout)
   }
 
-  @Test func theBaseBeatsANameAndAFlag() throws {
-    for source in [LayoutSource.name, .flag] {
+  @Test func theBaseBeatsAGuess() throws {
+    for source in [LayoutSource.guessed, nil] {
       let bound = try bind(.outIn, source, to: transposed())
-      #expect(try #require(layout(bound)) == (.inOut, .siblings))
+      #expect(try #require(layout(bound)) == (.inOut, .sure))
       #expect(!bound.notes.isEmpty)
     }
   }
 
-  @Test func theBaseDoesNotOverruleAnotherBase() throws {
-    #expect(throws: AdapterError.self) { try bind(.outIn, .siblings, to: transposed()) }
-    #expect(throws: AdapterError.self) { try bind(.outIn, .user, to: transposed()) }
+  @Test func theBaseDoesNotOverruleWhatIsSure() throws {
+    let error = #expect(throws: AdapterError.self) { try bind(.outIn, .sure, to: transposed()) }
+    #expect(error?.kind == .layoutConflict)
   }
 
   @Test func theUserDoesNotContradict() throws {
     #expect(throws: AdapterError.self) {
       try bind(.unresolved, nil, to: transposed(), user: .outIn)
     }
-    #expect(throws: AdapterError.self) { try bind(.outIn, .name, to: plain, user: .inOut) }
+    #expect(throws: AdapterError.self) { try bind(.outIn, .guessed, to: plain, user: .inOut) }
     #expect(
-      try #require(layout(bind(.unresolved, nil, to: plain, user: .inOut))) == (.inOut, .user))
+      try #require(layout(bind(.unresolved, nil, to: plain, user: .inOut))) == (.inOut, .sure))
   }
 
   @Test func onlyAListedModelTypeDecides() throws {
     let gpt2 = try fixture.checkpoint(config: #"{"model_type":"gpt2"}"#)
-    #expect(try #require(layout(bind(.unresolved, nil, to: gpt2))) == (.inOut, .modelType))
+    #expect(try #require(layout(bind(.unresolved, nil, to: gpt2))) == (.inOut, .sure))
     let own = try fixture.checkpoint(config: #"{"model_type":"my_own"}"#)
     #expect(throws: AdapterError.self) { try bind(.unresolved, nil, to: own) }
-    #expect(try #require(layout(bind(.unresolved, nil, to: own, user: .outIn))) == (.outIn, .user))
+    #expect(try #require(layout(bind(.unresolved, nil, to: own, user: .outIn))) == (.outIn, .sure))
   }
 }
 
@@ -136,7 +136,7 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
     var fixture = try Case()
     for name in stored { try fixture.add(name, [8, 4]) }
     let checkpoint = try fixture.checkpoint(config: config)
-    let adapter = try fixture.adapter(target, out: 8, in: 4, layout: .outIn, source: .name)
+    let adapter = try fixture.adapter(target, out: 8, in: 4, layout: .outIn, source: .guessed)
     do {
       _ = try AdaptedCheckpoint(checkpoint, applying: adapter)
       return false
@@ -254,7 +254,7 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
       TensorInfo(name: "b", type: .f32, shape: shapes.1)
     )
     let operation = AddLowRank(
-      target: Target("m.weight", layout: layout, layoutSource: .base), a: TypedOperand(aInfo),
+      target: Target("m.weight", layout: layout, layoutSource: .sure), a: TypedOperand(aInfo),
       b: TypedOperand(bInfo), scale: 0.5)
     return Adapter(
       name: "default", method: "lora", operations: [try Operation(operation)], inert: [],

@@ -23,6 +23,11 @@ package struct PEFTCase: Sendable, CustomTestStringConvertible {
     do { return try PEFTCase(name) } catch { preconditionFailure("\(name): \(error)") }
   }
 
+  /// The case of this name.
+  package static func named(_ name: String) throws -> PEFTCase {
+    try #require(all.first { $0.name == name })
+  }
+
   /// The cases that change weights.
   package static let mergeable = all.filter(\.isMergeable)
 
@@ -37,6 +42,9 @@ package struct PEFTCase: Sendable, CustomTestStringConvertible {
     changed = Set(try fields.strings("changed")).union(created)
     sameAs = try? fields.string("same_as")
   }
+
+  /// Whether only the shapes of its base say what its files mean.
+  package var needsBase: Bool { method == "fourierft" }
 
   /// Its folder.
   package var path: FilePath { Repository.peft(name) }

@@ -1,20 +1,3 @@
-package import SystemPackage
-
-/// A table of a fixture folder: tab-separated, its first line naming the columns.
-package struct FixtureTable: Sendable {
-  /// The rows, column name → cell.
-  package let rows: [[String: String]]
-
-  package init(_ path: FilePath) throws {
-    let lines = String(decoding: try path.contents, as: UTF8.self)
-      .split(separator: "\n").map { $0.split(separator: "\t", omittingEmptySubsequences: false) }
-    let columns = lines.first?.map(String.init) ?? []
-    rows = lines.dropFirst().map { cells in
-      Dictionary(zip(columns, cells.map(String.init)), uniquingKeysWith: { first, _ in first })
-    }
-  }
-}
-
 /// A generator of the same numbers on every machine (SplitMix64), for tests whose seed is printed.
 package struct SeededGenerator: RandomNumberGenerator {
   private var state: UInt64

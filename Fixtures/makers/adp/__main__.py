@@ -1,4 +1,5 @@
-"""Makes the conformance corpus of `.adp` files: Fixtures/valid and Fixtures/invalid. In Fixtures,
+"""Makes the conformance corpus of `.adp` files: Fixtures/valid, invalid and either, and conformance.json, which says
+what a reader must make of each. In Fixtures,
 
     python3 -m makers.adp              writes every file
     python3 -m makers.adp --check      names the files that differ from what would be written; exit 1 if any does
@@ -8,58 +9,55 @@ Only Python's standard library is needed, and no compressor. What the files are 
 the files themselves in `vectors`, a module for each subject.
 """
 
-import json
 import sys
 from importlib import import_module
 from pathlib import Path
 
-from makers.adp.files import File, pack
+from makers.adp.conformance import accepted, in_group, refused, text_of_list
+from makers.adp.files import pack
 from makers.adp.manifests import example_manifest
-from makers.adp.registry import INVALID, VALID
+from makers.adp.registry import EITHER, INVALID, VALID
 from makers.adp.worked_example import example_text
 
 FIXTURES = Path(__file__).resolve().parents[2]
+FOLDERS = ("valid", "invalid", "either")
 for module in sorted(Path(__file__).with_name("vectors").glob("*.py")):
     import_module(f"makers.adp.vectors.{module.stem}")  # registers its files
 
 
-def build_valid():
-    """path → bytes of the valid files and of the two tables beside them."""
-    made, rules, expect = {}, ["path\tdescription"], ["file\tadapter\ttensor\tdtype\tshape\tsha256"]
+def made_by(maker):
+    """The file that a maker makes of the example's manifest; one that is not of a manifest is bytes."""
+    m = example_manifest()
+    made = maker(m)
+    made = m if made is None else made
+    return made if isinstance(made, bytes) else pack(made)
+
+
+def build():
+    """path → bytes of all files, and of the list of them."""
+    made, entries = {}, []
     for name, maker in sorted(VALID.items()):
-        m = example_manifest()
-        file = maker(m) or m
-        file = file if isinstance(file, File) else pack(file)
-        made[f"valid/{name}.adp"] = bytes(file)
-        rules.append(f"{name}.adp\t{maker.__doc__}")
-        for entry in file.manifest["adapters"]:
-            for tensor, dtype, shape, digest in [line for stream in entry["streams"] for line in stream.expected]:
-                sizes = json.dumps(shape, separators=(",", ":"))
-                expect.append(f"{name}.adp\t{entry['name']}\t{json.dumps(tensor)}\t{dtype}\t{sizes}\t{digest}")
-    made["valid/RULES.tsv"] = "\n".join([*rules, ""]).encode()
-    made["valid/EXPECT.tsv"] = "\n".join([*expect, ""]).encode()
-    return made
-
-
-def build_invalid():
-    """path → bytes of the invalid files and of the table beside them."""
-    made, rules = {}, ["path\trules\tdescription"]
-    for path, (broken, description, change) in sorted(INVALID.items()):
-        m = example_manifest()
-        result = change(m)
-        result = m if result is None else result
-        made[f"invalid/{path}.adp"] = bytes(result) if isinstance(result, bytes) else pack(result)
-        rules.append(f"{path}.adp\t{','.join(broken)}\t{description}")
-    made["invalid/RULES.tsv"] = "\n".join([*rules, ""]).encode()
-    return made
+        path = f"valid/{name}.adp"
+        made[path] = made_by(maker)
+        entries.append(accepted(path, maker.__doc__, made[path]))
+    for name, (rules, description, level, maker) in sorted(INVALID.items()):
+        path = f"invalid/{name}.adp"
+        made[path] = made_by(maker)
+        entries.append(refused(path, rules, description, level))
+    for name, (description, maker, keys) in sorted(EITHER.items()):
+        path = f"either/{name}.adp"
+        made[path] = made_by(maker)
+        entries.append(in_group(path, description, made[path], keys))
+    return made | {"conformance.json": text_of_list(entries)}
 
 
 def main(arguments):
     if arguments == ["--example"]:
         print(example_text(example_manifest()))
         return 0
-    made = build_valid() | build_invalid()
-    there = {path.relative_to(FIXTURES).as_posix() for part in ("valid", "invalid") for path in (FIXTURES / part).rglob("*.*")}
+    made = build()
+    files = [path for folder in FOLDERS for path in (FIXTURES / folder).rglob("*") if path.is_file()]
+    there = {path.relative_to(FIXTURES).as_posix() for path in [*files, *FIXTURES.glob("conformance.json")]}
     if arguments == ["--check"]:
         wrong = [path for path in made if path not in there or (FIXTURES / path).read_bytes() != made[path]]
         wrong += sorted(there - set(made))
@@ -70,7 +68,8 @@ def main(arguments):
     for path, data in made.items():
         (FIXTURES / path).parent.mkdir(parents=True, exist_ok=True)
         (FIXTURES / path).write_bytes(data)
-    print(f"{len(VALID)} valid files, {len(INVALID)} invalid ones, {sum(map(len, made.values()))} bytes")
+    counts = f"{len(VALID)} valid files, {len(INVALID)} invalid ones, {len(EITHER)} of groups"
+    print(f"{counts}, {sum(map(len, made.values()))} bytes")
     return 0
 
 

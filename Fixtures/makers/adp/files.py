@@ -7,7 +7,7 @@ import struct
 from makers.adp.frames import frame
 from makers.adp.streams import Stream
 
-HEADER = bytes.fromhex("89 41 44 50 0D 0A 1A 0A 01 00 00 00 00 00 00 00")
+HEADER = bytes.fromhex("89 41 44 50 0D 0A 1A 0A 01 01 00 00 00 00 00 00")
 TAIL = HEADER[7::-1]
 
 
@@ -32,23 +32,25 @@ class File(bytes):
     manifest = {}
 
 
-def seal(payload, stored, decoded, header=HEADER, offset=None, size=None, tail=TAIL):
-    """A file of a payload and a stored manifest; `offset` and `size` are lies about the latter's place."""
+def seal(payload, stored, text, header=HEADER, offset=None, size=None, decoded=None, signed=None, tail=TAIL):
+    """A file of a payload and a stored manifest with its text; `offset`, `size` and `decoded` are lies of the footer,
+    `signed` is what the digest covers in place of the text."""
     at = 16 + len(payload)
-    place = struct.pack("<QQQ", at if offset is None else offset, len(stored) if size is None else size, decoded)
+    truth = zip((offset, size, decoded), (at, len(stored), len(text)))
+    place = struct.pack("<QQQ", *[right if lie is None else lie for lie, right in truth])
     at = at if offset is None else min(at, offset)
     body = header + payload + stored
-    digest = hashlib.sha256(header + body[at:] + place).digest()
+    digest = hashlib.sha256(header + body[at:] + place + (text if signed is None else signed)).digest()
     return body + place + digest + tail
 
 
 def pack(manifest, text=None, **lies):
     text = text_of(manifest) if text is None else text
-    return sealed(manifest, frame(text), len(text), **lies)
+    return sealed(manifest, frame(text), text, **lies)
 
 
-def sealed(manifest, stored, decoded, **lies):
-    file = File(seal(payload_of(manifest), stored, decoded, **lies))
+def sealed(manifest, stored, text, **lies):
+    file = File(seal(payload_of(manifest), stored, text, **lies))
     file.manifest = manifest
     return file
 

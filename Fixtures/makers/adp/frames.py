@@ -23,15 +23,25 @@ def blocks(data):
 
 def head(n):
     """The fixed beginning of a frame of n bytes."""
-    if n < 256:
-        return ZSTD + struct.pack("<BB", 0x20, n)
-    if n < 65792:
-        return ZSTD + struct.pack("<BH", 0x60, n - 256)
     return ZSTD + struct.pack("<BI", 0xA0, n)
 
 
 def frame(data):
     return head(len(data)) + blocks(data)
+
+
+def longest(n):
+    """The largest length of a frame of n bytes (FRM-4)."""
+    return n + n // 1024 + 64
+
+
+def padded(data, length):
+    """A frame of so many bytes, by means of empty blocks before the data."""
+    last = block(0, len(data), data, True)
+    left = length - len(head(len(data))) - len(last)
+    empty = block(1, 0, b"z") * (left % 3) + block(0, 0, b"") * ((left - 4 * (left % 3)) // 3)
+    assert len(empty) == left
+    return head(len(data)) + empty + last
 
 
 # The modes of a block's tables: each of a single symbol, given here; those of the block before.

@@ -31,7 +31,7 @@ def low_rank(a="a", b="b", scale=0.5, layout="out_in", target="layer.weight", **
 
 def example_manifest():
     stream = Stream("F32", [("a", [1, 2], f32(1, 2)), ("b", [2, 1], f32(3, 4))])
-    return manifest_of(stream, method="lora", operations=[low_rank(layout_from="name")])
+    return manifest_of(stream, method="lora", operations=[low_rank(layout_from="guessed")])
 
 
 def operations_manifest(*operations):

@@ -38,8 +38,8 @@ class Stream(dict):
         super().__init__(dtype=dtype, code="planes", chunk=chunk, tensors=[], chunks=[])
         for name, shape, data in tensors:
             self["tensors"].append({"name": name, "shape": shape, "sha256": sha256(data)})
-        # What EXPECT.tsv says; empty where the stream is opaque.
-        self.expected = [(t["name"], dtype, t["shape"], t["sha256"]) for t in self["tensors"]]
+        # What conformance.json says of the tensors; nothing where the stream is opaque.
+        self.expected = [{"name": t["name"], "dtype": dtype, **t} for t in self["tensors"]]
         if frames is None:
             whole = b"".join(data for _, _, data in tensors)
             step = chunk * DTYPES[dtype][1]

@@ -15,10 +15,10 @@ def rows_of_hex(data, start, end, comment):
 def example_text(m):
     """The block of section 12."""
     data, text, row, out = pack(m), text_of(m), stream_of(m).frames[0], []
-    out += rows_of_hex(data, 0, 16, "header: magic, major version 1, reserved")
+    out += rows_of_hex(data, 0, 16, "header: magic, major version 1, revision 1, reserved")
     at = 16
     for index, part in enumerate(row):
-        how = "RLE block" if part[6] & 2 else "raw block"
+        how = "RLE block" if part[len(head(4))] & 2 else "raw block"
         out += rows_of_hex(data, at, at + len(part), f"plane {index}: frame of 4 bytes, {how}")
         at += len(part)
     begin = len(head(len(text)))

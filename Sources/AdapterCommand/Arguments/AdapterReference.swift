@@ -60,9 +60,9 @@ struct AdapterReference {
       ? [path] : [path, FileStatus(of: path)?.isFolder == true ? path : path.parent]
   }
 
-  /// The adapter; of a file with several, the one that is named.
-  func open() throws(Failure) -> Adapter {
-    let adapters = try openAll().adapters
+  /// The adapter; of a file with several, the one that is named. Some foreign ones need the base to be understood.
+  func open(for base: Checkpoint? = nil) throws(Failure) -> Adapter {
+    let adapters = try openAll(for: base).adapters
     guard adapters.count == 1 else {
       let names = adapters.map(\.name.text).joined(separator: ", ")
       throw Failure("\(path) holds several adapters: \(names)", hint: "name one: \(path)#NAME")
@@ -71,8 +71,13 @@ struct AdapterReference {
   }
 
   /// All adapters, or the one that is named, and the `.adp` file that they are in, where they are in one.
-  func openAll() throws(Failure) -> (file: AdapterFile?, adapters: [Adapter]) {
-    isAdapterFile ? try openFile() : (nil, [try openForeign()])
+  func openAll(
+    for base: Checkpoint? = nil
+  ) throws(Failure) -> (file: AdapterFile?, adapters: [Adapter]) {
+    guard !isAdapterFile else { return try openFile() }
+    var choices = ImportChoices()
+    if let base { choices.resolve = { try base.resolved($0) } }
+    return (nil, [try openForeign(choices)])
   }
 
   /// The `.adp` file.
@@ -101,8 +106,11 @@ extension AdapterReference {
   /// An adapter of another format, with the notes of its conversion reported. Where the base is given, tuned values
   /// become differences.
   func openForeign(
-    _ choices: ImportChoices = ImportChoices(), base: Checkpoint? = nil
+    _ choices: ImportChoices = ImportChoices(), base: Checkpoint? = nil,
+    _ binding: BindingChoices = BindingChoices()
   ) throws(Failure) -> Adapter {
+    var choices = choices
+    if let base { choices.resolve = { try base.resolved($0, choices: binding) } }
     switch contents {
     case .foreign(let format): return try read(format, choices)
     case .checkpoint(let format): return try openCheckpoint(standingFor: format, choices, base)

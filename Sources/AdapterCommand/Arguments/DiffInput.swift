@@ -14,7 +14,7 @@ enum DiffInput {
   /// Opens both sides. A safetensors file beside an adapter may be one of those that stand for an
   /// adapter; two are checkpoints.
   static func open(
-    _ left: String, _ right: String
+    _ left: String, _ right: String, base: String?
   ) throws(Failure) -> (left: DiffInput, right: DiffInput) {
     guard left != "-" || right != "-" else {
       throw Failure("both sides cannot be standard input")
@@ -23,7 +23,14 @@ enum DiffInput {
     if mine.contents.isCheckpoint, theirs.contents.isCheckpoint {
       return (.checkpoint(try checkpoint(mine.path)), .checkpoint(try checkpoint(theirs.path)))
     }
-    return (.adapters(try AdapterSide(left, mine)), .adapters(try AdapterSide(right, theirs)))
+    // A base that is needed to understand a folder is opened for it; the comparison opens its own.
+    let needsBase = mine.contents.format != nil || theirs.contents.format != nil
+    let checkpoint: Checkpoint? =
+      if needsBase, let base { try openCheckpoint(base) } else { nil }
+    return (
+      .adapters(try AdapterSide(left, mine, checkpoint)),
+      .adapters(try AdapterSide(right, theirs, checkpoint))
+    )
   }
 
   private static func checkpoint(_ path: FilePath) throws(Failure) -> Checkpoint {
@@ -38,10 +45,12 @@ struct AdapterSide {
   let file: AdapterFile?
   let adapters: [Adapter]
 
-  init(_ label: String, _ reference: AdapterReference) throws(Failure) {
+  init(
+    _ label: String, _ reference: AdapterReference, _ base: Checkpoint?
+  ) throws(Failure) {
     self.label = label
     self.reference = reference
-    (file, adapters) = try reference.openAll()
+    (file, adapters) = try reference.openAll(for: base)
   }
 
   /// The adapters of both sides that belong together: the only ones, whatever they are called, or else

@@ -36,8 +36,8 @@ struct MergeVerificationOptions: ParsableArguments {
   /// Computes a merge again, compares, and says what came out.
   func verify(base: String, adapters: [String], merged: String) throws(Failure) {
     let references = try WeightedReference.all(adapters)
-    let stack = try references.open()
     let (checkpoint, result) = (try openCheckpoint(base), try openCheckpoint(merged))
+    let stack = try references.open(for: checkpoint)
     let verification: MergeVerification
     do {
       let view = try AdaptedCheckpoint(

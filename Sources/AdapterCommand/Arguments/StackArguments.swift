@@ -1,6 +1,7 @@
 internal import AdapterFormat
 internal import AdapterInterop
 internal import AdapterRuntime
+internal import Checkpoints
 internal import Operations
 internal import Storage
 
@@ -17,11 +18,11 @@ extension WeightedReference {
 }
 
 extension [WeightedReference] {
-  /// Opens all of them, and reports what is worth a word before the work.
-  func open() throws(Failure) -> [WeightedAdapter] {
+  /// Opens all of them for a base, and reports what is worth a word before the work.
+  func open(for base: Checkpoint) throws(Failure) -> [WeightedAdapter] {
     var stack: [WeightedAdapter] = []
     for reference in self {
-      let adapter = try reference.adapter.open()
+      let adapter = try reference.adapter.open(for: base)
       try reportWarnings(adapter, reference)
       stack.append(
         WeightedAdapter(adapter, weight: reference.weight, label: reference.label))

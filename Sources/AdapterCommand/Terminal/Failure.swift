@@ -74,6 +74,7 @@ extension FormatError {
   fileprivate var hint: String? {
     switch self {
     case .truncated, .footer, .digest, .frame, .checksum, .tensor: "get the file again"
+    case .version(1, 0): "make it again from its source: no program reads such files any more"
     case .version, .requires, .unsupported: "a newer version of adapter may read it"
     default: nil
     }
@@ -90,6 +91,8 @@ extension InteropError {
       "in PEFT, save_pretrained(…, path_initial_model_for_weight_conversion=…) makes a plain LoRA of it"
     case (.undecided(.prefixOrder), _):
       "trained with transformers 4.44 or later: --prefix-order interleaved; before: --prefix-order split"
+    case (.undecided(.base), _):
+      "give the base it was trained on: adapter convert FOLDER --base BASE"
     case (.unknown, .field(let field, _, _)):
       "if it does not change what the adapter computes: adapter convert --ignore-field \(field)"
     case (.conflict, _): "unpack them one by one: FILE#NAME"

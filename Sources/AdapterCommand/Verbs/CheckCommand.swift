@@ -40,8 +40,8 @@ struct CheckCommand: ParsableCommand {
 
   func run() throws {
     let references = try WeightedReference.all(adapters)
-    let stack = try references.open()
     let checkpoint = try openCheckpoint(base)
+    let stack = try references.open(for: checkpoint)
     let check: BaseCheck
     do {
       check = try BaseCheck(checkpoint, applying: stack, policy: options.policy)

@@ -106,7 +106,7 @@ struct ConvertCommand: ParsableCommand {
   private func convertToADP(_ reference: AdapterReference) throws(Failure) {
     let checkpoint: Checkpoint? =
       if let base { try openCheckpoint(base, notFor: output) } else { nil }
-    var adapter = try reference.openForeign(importChoices, base: checkpoint)
+    var adapter = try reference.openForeign(importChoices, base: checkpoint, bindingChoices)
     if let checkpoint { adapter = try bind(adapter, to: checkpoint) }
     try write(adapter, to: output, replacing: force, level: (level ?? .default).level)
   }

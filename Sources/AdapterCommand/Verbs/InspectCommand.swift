@@ -76,7 +76,7 @@ struct InspectCommand: ParsableCommand {
       return try showCheckpoint(reference.path)
     }
     try report.check(inputs: reference.inputs, base: base)
-    let (file, adapters) = try reference.openAll()
+    let (file, adapters) = try reference.openAll(for: base.map { path in try openCheckpoint(path) })
     var inspected: [InspectedAdapter] = []
     for adapter in adapters { inspected.append(try inspect(adapter, reference)) }
     let listing = AdapterListing(

@@ -106,8 +106,8 @@ struct MergeCommand: ParsableCommand {
       for reference in references { try checkDistinct(path, from: reference.adapter.inputs) }
     }
     let start = ContinuousClock.now
-    let stack = try references.open()
     let checkpoint = try openCheckpoint(base, notFor: output)
+    let stack = try references.open(for: checkpoint)
     do {
       let view = try AdaptedCheckpoint(
         checkpoint, applying: stack, as: dtype?.type, policy: options.policy)

@@ -1,41 +1,50 @@
 /// Frames of section 3: Zstandard frames in one fixed form.
 package enum Frame {
-  /// What every frame of n bytes begins with ([FRM-1]): the magic, and then a tag and n.
+  /// What every frame of n bytes begins with ([FRM-1]): the magic, a tag and n.
   struct Prefix {
-    private static let magic: UInt32 = 0xFD2F_B528
-    /// Tag and n, least significant byte first.
-    private let descriptor: UInt64
-    private let descriptorCount: Int
-
+    private static let magic: UInt64 = 0xFD2F_B528
+    /// Single segment, a content size of four bytes, and nothing else.
+    private static let tag: UInt64 = 0xA0
     /// Bytes of the prefix.
-    var count: Int { 4 + descriptorCount }
+    static let count = 9
 
-    init(contentSize n: Int) {
-      switch n {
-      case ..<256: (descriptor, descriptorCount) = (0x20 | UInt64(n) << 8, 2)
-      case ..<65_792: (descriptor, descriptorCount) = (0x60 | UInt64(n - 256) << 8, 3)
-      default:
-        (descriptor, descriptorCount) = (0xA0 | UInt64(UInt32(truncatingIfNeeded: n)) << 8, 5)
-      }
-    }
+    private let n: UInt32
+
+    init(contentSize n: Int) { self.n = UInt32(truncatingIfNeeded: n) }
+
+    private var start: UInt64 { Self.magic | Self.tag << 32 | UInt64(n & 0xFF_FFFF) << 40 }
 
     /// Whether a frame begins so.
     func begins(_ frame: UnsafeRawBufferPointer) -> Bool {
-      guard frame.count >= count,
-        unsafe frame.loadUnaligned(as: UInt32.self).littleEndian == Self.magic
-      else { return false }
-      for index in 0..<descriptorCount {
-        let byte = UInt8(truncatingIfNeeded: descriptor >> UInt64(8 * index))
-        guard unsafe frame[4 + index] == byte else { return false }
-      }
-      return true
+      guard frame.count >= Self.count else { return false }
+      return unsafe frame.loadUnaligned(as: UInt64.self).littleEndian == start
+        && frame[8] == UInt8(n >> 24)
     }
 
     /// Writes it; the caller has made room.
-    fileprivate func store(in output: UnsafeMutableRawBufferPointer) {
-      unsafe output.storeBytes(of: Self.magic.littleEndian, as: UInt32.self)
-      for index in 0..<descriptorCount {
-        unsafe output[4 + index] = UInt8(truncatingIfNeeded: descriptor >> UInt64(8 * index))
+    func store(in output: UnsafeMutableRawBufferPointer) {
+      unsafe output.storeBytes(of: start.littleEndian, as: UInt64.self)
+      unsafe output[8] = UInt8(n >> 24)
+    }
+
+    /// Bytes of the shortest header of a frame of n bytes, in one segment without dictionary and checksum: what
+    /// libzstd writes.
+    static func shortest(contentSize n: Int) -> Int { n < 256 ? 6 : n < 65_792 ? 7 : count }
+
+    /// Whether a frame begins with that.
+    func isShortest(_ frame: UnsafeRawBufferPointer) -> Bool {
+      let length = Self.shortest(contentSize: Int(n))
+      let (tag, size): (UInt8, UInt32) =
+        switch length {
+        case 6: (0x20, n)
+        case 7: (0x60, n - 256)
+        default: (0xA0, n)
+        }
+      guard frame.count > length, unsafe frame[4] == tag,
+        unsafe frame.loadUnaligned(as: UInt32.self).littleEndian == UInt32(Self.magic)
+      else { return false }
+      return (5..<length).allSatisfy { place in
+        unsafe frame[place] == UInt8(truncatingIfNeeded: size >> UInt32(8 * (place - 5)))
       }
     }
   }
@@ -45,7 +54,7 @@ package enum Frame {
 
   /// Whether the blocks after the prefix end with the frame, none of them too large ([FRM-2]).
   static func isWhole(_ frame: UnsafeRawBufferPointer, contentSize n: Int) -> Bool {
-    var offset = Prefix(contentSize: n).count
+    var offset = Prefix.count
     while offset + 3 <= frame.count {
       let header = unsafe blockHeader(frame, offset)
       let (isLast, type, size) = (header & 1 == 1, header >> 1 & 3, header >> 3)
@@ -61,10 +70,10 @@ package enum Frame {
     _ frame: UnsafeRawBufferPointer, contentSize n: Int
   ) -> UnsafeRawBufferPointer? {
     let prefix = Prefix(contentSize: n)
-    guard n <= maximumBlock, frame.count == prefix.count + 3 + n, unsafe prefix.begins(frame),
-      unsafe blockHeader(frame, prefix.count) == n << 3 | 1
+    guard n <= maximumBlock, frame.count == Prefix.count + 3 + n, unsafe prefix.begins(frame),
+      unsafe blockHeader(frame, Prefix.count) == n << 3 | 1
     else { return nil }
-    return unsafe UnsafeRawBufferPointer(rebasing: frame[(prefix.count + 3)...])
+    return unsafe UnsafeRawBufferPointer(rebasing: frame[(Prefix.count + 3)...])
   }
 
   private static func blockHeader(_ frame: UnsafeRawBufferPointer, _ offset: Int) -> Int {
@@ -73,7 +82,7 @@ package enum Frame {
 
   /// Bytes of a frame of n bytes, at least one, whose blocks hold them as they are.
   package static func storedByteCount(contentSize n: Int) -> Int {
-    Prefix(contentSize: n).count + (n + maximumBlock - 1) / maximumBlock * 3 + n
+    Prefix.count + (n + maximumBlock - 1) / maximumBlock * 3 + n
   }
 
   /// Writes what stands around the contents of a frame that is one block and holds them as they are.
@@ -83,9 +92,8 @@ package enum Frame {
     contentSize n: Int, in output: UnsafeMutableRawBufferPointer
   ) -> UnsafeMutableRawBufferPointer? {
     guard n <= maximumBlock else { return nil }
-    let prefix = Prefix(contentSize: n)
-    unsafe prefix.store(in: output)
-    let block = unsafe UnsafeMutableRawBufferPointer(rebasing: output[prefix.count...])
+    unsafe Prefix(contentSize: n).store(in: output)
+    let block = unsafe UnsafeMutableRawBufferPointer(rebasing: output[Prefix.count...])
     unsafe writeBlockHeader(type: 0, size: n, isLast: true, in: block)
     return unsafe UnsafeMutableRawBufferPointer(rebasing: block[3..<3 + n])
   }
@@ -126,9 +134,8 @@ package enum Frame {
     of n: Int, in output: UnsafeMutableRawBufferPointer,
     _ write: (_ start: Int, _ count: Int, UnsafeMutableRawBufferPointer) -> Int
   ) -> Int {
-    let prefix = Prefix(contentSize: n)
-    unsafe prefix.store(in: output)
-    var (start, length) = (0, prefix.count)
+    unsafe Prefix(contentSize: n).store(in: output)
+    var (start, length) = (0, Prefix.count)
     while start < n {
       let count = min(n - start, maximumBlock)
       length += unsafe write(

@@ -36,18 +36,18 @@ internal import Storage
   }
 
   /// The room that a frame of n bytes may need while it is made.
-  static func capacity(contentSize n: Int) -> Int { ZSTD_compressBound(n) }
+  static func capacity(contentSize n: Int) -> Int { ZSTD_compressBound(n) + Frame.Prefix.count }
 
   /// Writes a frame of the bytes, at least one, into at least the `capacity` for them, and returns its length.
   func compress(
     _ bytes: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
   ) throws(FormatError) -> Int {
     setWindow(bytes.count)
+    let room = unsafe room(in: output, contentSize: bytes.count)
     let size = unsafe ZSTD_compress2(
-      context, output.baseAddress, output.count, bytes.baseAddress, bytes.count)
+      context, room.baseAddress, room.count, bytes.baseAddress, bytes.count)
     guard ZSTD_isError(size) == 0 else { throw .frame("cannot compress: \(errorName(size))") }
-    try unsafe checkPrefix(of: UnsafeRawBufferPointer(output), size, contentSize: bytes.count)
-    return size
+    return try unsafe setPrefix(of: output, of: size, contentSize: bytes.count)
   }
 
   /// The same, with blocks that end at some places, ascending, the last of them the end of the bytes; nil where the
@@ -58,7 +58,8 @@ internal import Storage
   ) throws(FormatError) -> Int? {
     setWindow(bytes.count)
     var status = unsafe ZSTD_CCtx_setPledgedSrcSize(context, UInt64(bytes.count))
-    var target = unsafe ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
+    let room = unsafe room(in: output, contentSize: bytes.count)
+    var target = unsafe ZSTD_outBuffer(dst: room.baseAddress, size: room.count, pos: 0)
     var source = unsafe ZSTD_inBuffer(src: bytes.baseAddress, size: 0, pos: 0)
     for end in ends where status == 0 {
       unsafe source.size = end
@@ -73,9 +74,7 @@ internal import Storage
       }
       return nil
     }
-    let size = unsafe target.pos
-    try unsafe checkPrefix(of: UnsafeRawBufferPointer(output), size, contentSize: bytes.count)
-    return size
+    return try unsafe setPrefix(of: output, of: target.pos, contentSize: bytes.count)
   }
 
   /// The window covers the contents, which makes the frame a single segment.
@@ -83,13 +82,27 @@ internal import Storage
     set(ZSTD_c_windowLog, Int32(max(10, Int.bitWidth - (count - 1).leadingZeroBitCount)))
   }
 
-  private func checkPrefix(
-    of frame: UnsafeRawBufferPointer, _ size: Int, contentSize: Int
-  ) throws(FormatError) {
-    guard
-      unsafe Frame.Prefix(contentSize: contentSize)
-        .begins(UnsafeRawBufferPointer(rebasing: frame[..<size]))
-    else { throw .frame("this version of libzstd does not write the fixed form") }
+  /// Where libzstd's frame of n bytes belongs, so that its blocks are where they have to be: it gives a small content
+  /// size fewer bytes than [FRM-1] has.
+  private func room(
+    in output: UnsafeMutableRawBufferPointer, contentSize n: Int
+  ) -> UnsafeMutableRawBufferPointer {
+    let shift = min(output.count, Frame.Prefix.count - Frame.Prefix.shortest(contentSize: n))
+    return unsafe UnsafeMutableRawBufferPointer(rebasing: output[shift...])
+  }
+
+  /// Puts the fixed beginning in the place of libzstd's, and returns the frame's length.
+  private func setPrefix(
+    of output: UnsafeMutableRawBufferPointer, of size: Int, contentSize n: Int
+  ) throws(FormatError) -> Int {
+    let frame = unsafe UnsafeRawBufferPointer(
+      rebasing: UnsafeRawBufferPointer(room(in: output, contentSize: n))[..<size])
+    let prefix = Frame.Prefix(contentSize: n)
+    guard unsafe prefix.isShortest(frame) else {
+      throw .frame("this version of libzstd does not write one segment of known size")
+    }
+    unsafe prefix.store(in: output)
+    return size + Frame.Prefix.count - Frame.Prefix.shortest(contentSize: n)
   }
 
   private func set(_ parameter: ZSTD_cParameter, _ value: Int32) {

@@ -182,7 +182,7 @@ public struct AdapterWriter {
     }
     let footer = Envelope.Footer(
       offset: offset, stored: UInt64(frame.count), decoded: UInt64(text.count))
-    let digest = Envelope.digest(manifestFrame: frame, footer: footer)
+    let digest = Envelope.digest(manifestFrame: frame, footer: footer, text: text)
     try emit(frame)
     try emit(footer.encoded(digest: digest))
     return digest

@@ -3,7 +3,8 @@ package import Storage
 /// Header and footer (Spec/adp-v1.md, section 2).
 package enum Envelope {
   package static let magic: [UInt8] = [0x89, 0x41, 0x44, 0x50, 0x0D, 0x0A, 0x1A, 0x0A]
-  package static let header: [UInt8] = magic + [1, 0, 0, 0, 0, 0, 0, 0]
+  /// Major version, revision of its text, and what is reserved.
+  package static let header: [UInt8] = magic + [1, 1, 0, 0, 0, 0, 0, 0]
   package static let footerByteCount = 64
 
   /// Where the manifest is.
@@ -26,16 +27,20 @@ package enum Envelope {
     package func encoded(digest: Digest) -> [UInt8] { numbers + digest.bytes + magic.reversed() }
   }
 
-  /// The manifest digest: header, manifest frame and the footer's numbers.
-  package static func digest(manifestFrame: [UInt8], footer: Footer) -> Digest {
+  /// The manifest digest: header, manifest frame, the footer's numbers and the manifest's text.
+  ///
+  /// Decoders differ in what they make of a frame that no compressor writes: the frame says which bytes are there, the
+  /// text what they mean.
+  package static func digest(manifestFrame: [UInt8], footer: Footer, text: [UInt8]) -> Digest {
     var hasher = DigestHasher()
     hasher.update(header)
     hasher.update(manifestFrame)
     hasher.update(footer.numbers)
+    hasher.update(text)
     return hasher.finish()
   }
 
-  /// Checks header and footer, and reads the manifest's text; [ENV-1] to [ENV-8] in their order.
+  /// Checks header and footer, and reads the manifest's text; the rules of section 2 in its order.
   package static func open(
     _ bytes: any RandomAccessBytes
   ) throws(FormatError) -> (footer: Footer, digest: Digest, text: [UInt8]) {
@@ -58,15 +63,16 @@ package enum Envelope {
     guard footer.decoded <= Limits.manifestBytes(fileLength: bytes.count) else {
       throw .limit("a manifest of \(footer.decoded) bytes in a file of \(bytes.count)")
     }
-    guard footer.stored <= Limits.manifestFrameBytes(decoded: footer.decoded) else {
-      throw .limit("a manifest frame of \(footer.stored) bytes for \(footer.decoded)")
+    guard footer.stored <= UInt64(Limits.frameBytes(contentSize: Int(footer.decoded))) else {
+      throw .frame("a manifest frame of \(footer.stored) bytes for \(footer.decoded)")
     }
     let frame = try storing { () throws(StorageError) in
       try bytes.bytes(at: footer.offset, count: Int(footer.stored))
     }
-    let digest = Envelope.digest(manifestFrame: frame, footer: footer)
+    let text = try decode(frame, count: Int(footer.decoded))
+    let digest = Envelope.digest(manifestFrame: frame, footer: footer, text: text)
     guard digest.bytes == Array(tail[24..<56]) else { throw .digest }
-    return (footer, digest, try decode(frame, count: Int(footer.decoded)))
+    return (footer, digest, text)
   }
 
   private static func checkHeader(_ bytes: any RandomAccessBytes) throws(FormatError) {
@@ -74,7 +80,10 @@ package enum Envelope {
     let start = try storing { () throws(StorageError) in try bytes.bytes(at: 0, count: count) }
     if header.starts(with: start), count < header.count { throw .truncated(length: bytes.count) }
     guard start.starts(with: magic) else { throw .notAdapter }
-    guard start == header else { throw .version(major: start.count > 8 ? start[8] : 0) }
+    guard start == header else {
+      throw .version(
+        major: start.count > 8 ? start[8] : 0, revision: start.count > 9 ? start[9] : 0)
+    }
   }
 
   private static func decode(_ frame: [UInt8], count: Int) throws(FormatError) -> [UInt8] {

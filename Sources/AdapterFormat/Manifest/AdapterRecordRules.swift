@@ -61,6 +61,7 @@ extension AdapterRecord {
   /// [MAN-5], [OPS-1]).
   private func checkAccounting() throws(FormatError) {
     let tensors = streams.flatMap(\.tensors)
+    let types = streams.flatMap { stream in stream.tensors.map { _ in stream.type } }
     var places: [Name: Int] = [:]
     places.reserveCapacity(tensors.count)
     for (place, tensor) in tensors.enumerated()
@@ -73,26 +74,32 @@ extension AdapterRecord {
         guard let place = places[role.operand.tensor] else {
           throw unknownTensor(role.operand.tensor)
         }
-        try role.operand.checkWindow(in: tensors[place].shape)
+        try role.operand.checkWindow(in: tensors[place].shape, of: types[place])
         isUsed[place] = true
       }
     }
+    var isFile = tensors.map { _ in false }
     for file in files {
       guard let tensor = file.tensor else { continue }
       guard let place = places[tensor] else { throw unknownTensor(tensor) }
-      isUsed[place] = true
+      guard !isUsed[place] else {
+        throw .manifest("tensor \(tensor) is the file \(file.path), and used by an operation")
+      }
+      isFile[place] = true
     }
     var isInert = tensors.map { _ in false }
     for entry in inert {
       guard let place = places[entry.tensor] else { throw unknownTensor(entry.tensor) }
-      try Operand(entry.tensor, window: entry.window).checkWindow(in: tensors[place].shape)
-      guard entry.window != nil || !isUsed[place] else {
+      try Operand(entry.tensor, window: entry.window)
+        .checkWindow(in: tensors[place].shape, of: types[place])
+      guard !isFile[place], entry.window != nil || !isUsed[place] else {
         throw .manifest("tensor \(entry.tensor) is used, and listed as inert")
       }
       if entry.window == nil { isInert[place] = true }
     }
     for name in nonfinite ?? [] where places[name] == nil { throw unknownTensor(name) }
-    for (place, tensor) in tensors.enumerated() where !isUsed[place] && !isInert[place] {
+    for (place, tensor) in tensors.enumerated()
+    where !isUsed[place] && !isInert[place] && !isFile[place] {
       throw .manifest("tensor \(tensor.name) is neither used nor listed as inert")
     }
   }

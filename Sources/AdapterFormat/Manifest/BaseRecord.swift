@@ -169,11 +169,14 @@ extension FingerprintRecord {
       if let value = tensor.value { try Self.check(value, count: 16) }
       guard (tensor.value != nil) == tensor.type.isFloat else { throw Self.notFour(tensor.name) }
     }
-    let names = Set(tensors.map(\.name))
+    guard sketch.count <= Self.maximumSketchCount else {
+      throw .manifest("a sketch of \(sketch.count) tensors, over \(Self.maximumSketchCount)")
+    }
+    let names = Set(tensors.lazy.filter { $0.value != nil }.map(\.name))
     for entry in sketch {
       try Self.check(entry.bytes, count: 128)
       guard names.contains(entry.name) else {
-        throw .manifest("the sketch names \(entry.name), which the fingerprint does not hold")
+        throw .manifest("the sketch names \(entry.name), of which the fingerprint has no values")
       }
     }
   }

@@ -10,9 +10,6 @@ public enum Limits {
   public static let adapterNameBytes = 64
   /// Units in a chunk.
   public static let chunk = 1 << 10...1 << 20
-  /// How much longer than its contents a payload frame may be.
-  public static let frameOverhead = 64
-
   /// Values in the keys of all operations, which are kept one by one.
   static let operationValues = 1 << 20
 
@@ -27,10 +24,8 @@ public enum Limits {
     min(128 << 20, sum(1 << 20, times: 8, fileLength))
   }
 
-  /// Bytes of the manifest's frame: a little more than its text needs where nothing compresses.
-  public static func manifestFrameBytes(decoded: UInt64) -> UInt64 {
-    decoded + decoded / 1024 + UInt64(frameOverhead)
-  }
+  /// Bytes of a frame of n bytes: a little more than it needs where nothing compresses ([FRM-4]).
+  public static func frameBytes(contentSize n: Int) -> Int { n + n / 1024 + 64 }
 
   /// Restored bytes of all streams, in a file of this length.
   public static func payloadBytes(fileLength: UInt64) -> UInt64 {

@@ -61,7 +61,7 @@ struct ObjectFields {
       try parsing { () throws(JSONError) in try reader.integer() }
     }
     guard let shape = Shape(dimensions) else {
-      throw .limit("\(what) has a shape of more than 2^53 - 1 elements")
+      throw .manifest("\(what) has a shape of more than 2^53 - 1 elements")
     }
     return shape
   }

@@ -26,10 +26,10 @@ extension Shape {
   /// Holds it against the limit of dimensions ([LIM-3]).
   ///
   /// - Parameter what: whose shape it is.
-  /// - Throws: `FormatError.limit`.
+  /// - Throws: `FormatError.manifest`.
   func checkDimensions(of what: String) throws(FormatError) {
     guard dimensions.count <= Limits.dimensions else {
-      throw .limit("\(what) has a shape of more than \(Limits.dimensions) dimensions")
+      throw .manifest("\(what) has a shape of more than \(Limits.dimensions) dimensions")
     }
   }
 }

@@ -180,12 +180,22 @@ public struct Operand: Sendable, Hashable {
   }
 
   /// [OPS-1].
-  func checkWindow(in shape: Shape) throws(FormatError) {
+  ///
+  /// - Parameters:
+  ///   - shape: of the tensor.
+  ///   - type: of its elements; nil where this version does not know them.
+  /// - Throws: `FormatError.manifest`.
+  func checkWindow(in shape: Shape, of type: ElementType?) throws(FormatError) {
     guard let window else { return }
     let fits =
       window.count == shape.dimensions.count
       && zip(window, shape.dimensions).allSatisfy { $0.lowerBound >= 0 && $0.upperBound <= $1 }
     guard fits else { throw .manifest("a window of tensor \(tensor) reaches out of it") }
+    guard let bits = type?.bitWidth, bits < 8, let last = window.last else { return }
+    let sizes = [last.lowerBound, last.count, shape.dimensions.last ?? 0]
+    guard sizes.allSatisfy({ ($0 % 8 * bits).isMultiple(of: 8) }) else {
+      throw .manifest("a window of tensor \(tensor) cuts through a byte")
+    }
   }
 
   func encode(into writer: inout JSONWriter) {

@@ -50,7 +50,7 @@ public struct StreamRecord: Sendable, Hashable {
       var records: [TensorRecord] = []
       for info in tensors where info.type == type {
         guard info.shape.dimensions.count <= Limits.dimensions else {
-          throw .limit("tensor \(info.name) has more than \(Limits.dimensions) dimensions")
+          throw .manifest("tensor \(info.name) has more than \(Limits.dimensions) dimensions")
         }
         try info.name.checkAsTensor()
         records.append(TensorRecord(name: info.name, shape: info.shape, digest: Digest(of: [])))
@@ -147,6 +147,9 @@ extension StreamRecord {
 
   /// Holds it against the rules that need no other part of the manifest.
   func check() throws(FormatError) {
+    for word in [dtype, code] where !Self.isWord(word) {
+      throw .manifest("\(word.debugDescription) is no element type and no code")
+    }
     guard !tensors.isEmpty else { throw .manifest("a stream has no tensor") }
     for tensor in tensors {
       try tensor.name.checkAsTensor()
@@ -156,6 +159,19 @@ extension StreamRecord {
       throw ChunkRecord.malformed
     }
     try checkChunks()
+  }
+
+  /// [STR-9].
+  private static func isWord(_ text: String) -> Bool {
+    (1...64).contains(text.utf8.count)
+      && text.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+          true
+        default: false
+        }
+      }
   }
 
   /// [STR-1] to [STR-4].
@@ -181,9 +197,8 @@ extension StreamRecord {
     let units = byteCount / PlaneCodec(type).width
     for (index, row) in chunks.enumerated() {
       let count = min(chunk, units - index * chunk)
-      guard row.sizes.allSatisfy({ Int($0) <= count + Limits.frameOverhead }) else {
-        throw .frame(
-          "a plane of \(count) bytes is stored in more than \(Limits.frameOverhead) more")
+      guard row.sizes.allSatisfy({ Int($0) <= Limits.frameBytes(contentSize: count) }) else {
+        throw .frame("a plane of \(count) bytes is stored in many more")
       }
     }
   }

@@ -1,12 +1,14 @@
 public import Storage
-internal import StrictJSON
+package import StrictJSON
 
 extension AdapterRecord {
-  /// The weights digest (Spec/adp-v1.md, section 5.2): what the tensors are, whatever the layout,
+  /// The weights digest (Spec/adp-v1.md, section 5.2): what the tensors are but for carried files, whatever the layout,
   /// the metadata and the operations.
   public var weightsDigest: Digest {
+    let carried = carriedTensors
     let lines = streams.flatMap { stream in
-      stream.tensors.map { tensor in (tensor.name, stream.dtype, tensor.shape, tensor.digest) }
+      stream.tensors.filter { !carried.contains($0.name) }
+        .map { tensor in (tensor.name, stream.dtype, tensor.shape, tensor.digest) }
     }
     var text = Array("adp-weights-1\n".utf8)
     for (name, dtype, shape, digest) in lines.sorted(by: { $0.0 < $1.0 }) {
@@ -17,4 +19,7 @@ extension AdapterRecord {
     }
     return Digest(of: text)
   }
+
+  /// The tensors that hold files: no parameters.
+  package var carriedTensors: Set<Name> { Set(files.compactMap(\.tensor)) }
 }

@@ -7,10 +7,10 @@ internal import StrictJSON
 /// A tensor that an operation takes and a PEFT file does not have: its numbers are worked out of those that the
 /// file has, which stay beside it, so that the file comes back byte for byte.
 struct DerivedTensor: Sendable {
-  /// Its name, element type (F32) and shape.
+  /// Its name, element type and shape.
   let info: TensorInfo
-  /// Its elements, of the file.
-  let values: @Sendable (PEFTValues) throws -> [Double]
+  /// Its bytes, of the file.
+  let bytes: @Sendable (PEFTValues) throws -> [UInt8]
 
   /// How the names of such tensors begin, and no other's.
   static let prefix: Name = "derived/"
@@ -23,11 +23,12 @@ struct DerivedTensor: Sendable {
 
   /// The tensor with its bytes.
   func contents(of file: PEFTValues) throws -> TensorContents {
-    let values = try values(file)
-    guard values.count == info.shape.count else {
-      throw InteropError.tensors("\(info.name) has \(values.count) elements, not \(info.shape)")
+    let bytes = try bytes(file)
+    guard bytes.count == info.byteCount else {
+      throw InteropError.tensors(
+        "\(info.name) has \(bytes.count) bytes, not those of \(info.shape)")
     }
-    return TensorContents(info, bytes: MemoryBytes(values.rounded(to: .f32)), offset: 0)
+    return TensorContents(info, bytes: MemoryBytes(bytes), offset: 0)
   }
 }
 

@@ -21,8 +21,8 @@ struct PEFTLayouts {
 
   /// What is known without a base.
   func layout(of module: Name, _ isConvolution: Bool = false) -> (Layout, LayoutSource?) {
-    if isConvolution { return (.outIn, .kind) }
-    guard Self.isTransposable(module) else { return (.outIn, .name) }
-    return believesFlag ? (.inOut, .flag) : (.unresolved, nil)
+    if isConvolution { return (.outIn, .sure) }
+    guard Self.isTransposable(module) else { return (.outIn, .guessed) }
+    return believesFlag ? (.inOut, .guessed) : (.unresolved, nil)
   }
 }

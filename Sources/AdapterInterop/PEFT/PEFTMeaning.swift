@@ -57,17 +57,26 @@ struct PEFTMeaning {
     _ name: String, _ shape: [Int],
     _ values: @escaping @Sendable (PEFTValues) throws -> [Double]
   ) throws -> TypedOperand {
+    try derive(name, .f32, shape) { file in try values(file).rounded(to: .f32) }
+  }
+
+  /// Adds a tensor of another element type; one of the same name is the same, and is added once.
+  mutating func derive(
+    _ name: String, _ type: ElementType, _ shape: [Int],
+    bytes: @escaping @Sendable (PEFTValues) throws -> [UInt8]
+  ) throws -> TypedOperand {
     let name = Name(DerivedTensor.prefix.text + name)
-    guard let shape = Shape(shape.map { UInt64($0) }), shape.byteCount(of: .f32) != nil else {
+    if let same = derived.first(where: { $0.info.name == name }) { return TypedOperand(same.info) }
+    guard let shape = Shape(shape.map { UInt64($0) }), shape.byteCount(of: type) != nil else {
       throw InteropError.tensors("\(name) would be of shape \(shape)")
     }
-    let info = TensorInfo(name: name, type: .f32, shape: shape)
+    let info = TensorInfo(name: name, type: type, shape: shape)
     let (size, overflows) = derivedByteCount.addingReportingOverflow(UInt64(info.byteCount))
     guard !overflows, DerivedTensor.areFew(size, of: tensors.byteCount) else {
       throw InteropError.tensors(
         "\(name) would be of \(info.byteCount) bytes, too much for its file")
     }
-    derived.append(DerivedTensor(info: info, values: values))
+    derived.append(DerivedTensor(info: info, bytes: bytes))
     derivedByteCount = size
     return TypedOperand(info)
   }

@@ -34,9 +34,10 @@ public struct BaseCheck: Sendable {
     policy: AdaptedCheckpoint.Policy = AdaptedCheckpoint.Policy()
   ) throws {
     try policy.choices.checkNames(stack.map(\.adapter))
+    var sizes = StackSizes()
     adapters = try stack.map { weighted in
       do {
-        let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices)
+        let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices, &sizes)
         return Entry(adapter: weighted, applied: applied, refusal: applied.refusal(policy))
       } catch let error as AdapterError where error.isOfBase {
         return Entry(adapter: weighted, applied: nil, refusal: error)
@@ -69,16 +70,16 @@ extension BaseCheck.Entry {
 
   /// How many tensors it would change or make, alone; nil where its targets are not found.
   public var changedCount: Int? {
-    applied.map { $0.weight == 0 ? 0 : $0.bound.tensors.count }
+    applied.map { $0.bound.tensors.count }
   }
 
   /// How many of them the base does not have.
   public var createdCount: Int? {
-    applied.map { $0.weight == 0 ? 0 : $0.bound.tensors.count { $0.kind == .created } }
+    applied.map { $0.bound.tensors.count { $0.kind == .created } }
   }
 
   /// Decisions and doubts that a user should know of.
   public var notes: [String] {
-    applied.map { $0.weight == 0 ? ["weight 0: it is left out"] : $0.bound.notes } ?? []
+    applied.map(\.bound.notes) ?? []
   }
 }

@@ -13,6 +13,8 @@ public enum BaseVerdict: Error, Sendable, Hashable {
   case padded([Name])
   /// The adapter records no samples: its base is trusted by name.
   case unknown
+  /// The adapter is left out, with weight 0: nothing was compared.
+  case leftOut
   /// The adapter records samples, but none of these tensors, which it changes.
   case targetsNotSampled([Name])
   /// The tensors that the adapter changes are the same; others are not.
@@ -35,6 +37,7 @@ public enum BaseVerdict: Error, Sendable, Hashable {
     case .sameValues: "same_values"
     case .padded: "padded"
     case .unknown: "no_fingerprint"
+    case .leftOut: "left_out"
     case .targetsNotSampled: "targets_not_sampled"
     case .othersDiffer: "others_differ"
     case .targetsPadded: "targets_padded"
@@ -48,7 +51,7 @@ public enum BaseVerdict: Error, Sendable, Hashable {
   /// The tensors that are not as they were recorded.
   public var names: [Name] {
     switch self {
-    case .exact, .sameValues, .unknown: []
+    case .exact, .sameValues, .unknown, .leftOut: []
     case .padded(let names), .targetsNotSampled(let names), .othersDiffer(let names),
       .targetsPadded(let names), .targetsDiffer(let names), .alreadyMerged(let names),
       .quantised(_, let names):
@@ -65,6 +68,7 @@ public enum BaseVerdict: Error, Sendable, Hashable {
     case .padded(let names):
       "matches in every sample; \(Self.list(names, "has", "have")) more rows, which the adapter leaves alone"
     case .unknown: "no fingerprint in the adapter: the base is trusted by name only"
+    case .leftOut: "not compared: weight 0 leaves the adapter out"
     case .targetsNotSampled(let names):
       "\(Self.list(names, "has", "have")) no sample in the adapter's fingerprint"
     case .othersDiffer(let names):
@@ -100,7 +104,7 @@ extension BaseVerdict {
   /// Whether a merge goes on, unless a user asks for a fingerprint.
   public var isAccepted: Bool {
     switch self {
-    case .exact, .sameValues, .padded, .unknown: true
+    case .exact, .sameValues, .padded, .unknown, .leftOut: true
     case .targetsNotSampled, .othersDiffer, .targetsPadded, .targetsDiffer, .alreadyMerged,
       .structureDiffers, .quantised:
       false
@@ -111,7 +115,8 @@ extension BaseVerdict {
   var isOverridable: Bool {
     switch self {
     case .othersDiffer, .targetsNotSampled: true
-    case .exact, .sameValues, .padded, .unknown, .targetsPadded, .targetsDiffer, .alreadyMerged,
+    case .exact, .sameValues, .padded, .unknown, .leftOut, .targetsPadded, .targetsDiffer,
+      .alreadyMerged,
       .structureDiffers, .quantised:
       false
     }
@@ -120,7 +125,7 @@ extension BaseVerdict {
   /// How much it speaks against the base.
   var doubt: Int {
     switch self {
-    case .exact: 0
+    case .exact, .leftOut: 0
     case .sameValues: 1
     case .padded: 2
     case .unknown: 3
@@ -150,7 +155,8 @@ extension BaseVerdict {
     case .alreadyMerged:
       "merge into the base as it was before: a second time the change would be doubled"
     case .quantised: "merge into the unquantised original"
-    case .exact, .sameValues, .padded, .unknown, .targetsNotSampled, .othersDiffer, .targetsDiffer,
+    case .exact, .sameValues, .padded, .unknown, .leftOut, .targetsNotSampled, .othersDiffer,
+      .targetsDiffer,
       .structureDiffers:
       nil
     }

@@ -35,7 +35,9 @@ struct RepeatedMerge {
       merged.tensors.filter { $0.kind == .changed }.map { ($0.info.name, $0) },
       uniquingKeysWith: { first, _ in first })
     for tensor in different {
-      guard let values = tensor.values, let adapted = changed[tensor.name] else { continue }
+      guard let values = tensor.values else { continue }
+      if bound.held.contains(tensor.name) { merged.addWhole(values.then, values.now) }
+      guard let adapted = changed[tensor.name] else { continue }
       guard try merged.isExplained(adapted, values.then, values.now) else { return false }
     }
     // What other training does to a few hundred values is not this change by chance.
@@ -56,6 +58,11 @@ struct RepeatedMerge {
       inputs += UInt64(tensor.origin?.info.byteCount ?? 0)
     }
     return work <= Effort.limit(inputs: inputs)
+  }
+
+  /// Takes a tensor into account that is just as the adapter would make it.
+  private mutating func addWhole(_ then: [Float], _ now: [Float]) {
+    for (then, now) in zip(then, now) { change += Double(now - then) * Double(now - then) }
   }
 
   /// Takes a tensor into account; false where it holds something else.

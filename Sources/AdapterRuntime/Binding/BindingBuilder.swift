@@ -27,16 +27,25 @@ extension BindingSlot {
 /// Goes through an adapter's operations, decides what a base decides of each, and collects what
 /// changes which tensor.
 struct BindingBuilder {
+  private let adapter: Adapter
   private let checkpoint: Checkpoint
   private let binding: ParameterBinding
+  private let sizes: StackSizes
   private let layouts: LayoutResolution
   private(set) var operations: [Operation] = []
   private(set) var slots: [BindingSlot] = []
   private(set) var undecided: [Name] = []
   private(set) var notes: [String] = []
+  /// The stored tensors that are given the values that they have.
+  private(set) var held: [Name] = []
   private var places: [Name: Int] = [:]
 
-  init(_ checkpoint: Checkpoint, _ binding: ParameterBinding, userLayout: Layout?) {
+  init(
+    _ adapter: Adapter, _ checkpoint: Checkpoint, _ binding: ParameterBinding, _ sizes: StackSizes,
+    userLayout: Layout?
+  ) {
+    self.sizes = sizes
+    self.adapter = adapter
     self.checkpoint = checkpoint
     self.binding = binding
     layouts = LayoutResolution(checkpoint, userLayout: userLayout)
@@ -45,49 +54,78 @@ struct BindingBuilder {
   mutating func append(_ operation: Operation) throws {
     guard let target = operation.target else { return operations.append(operation) }
     switch binding[target.name] {
-    case .stored(let stored, let name): try change(BindingSlot(name, stored), by: operation)
+    case .stored(let stored, let name):
+      try change(slot(name, stored, for: operation), by: operation)
     case .undecidedParts: undecided.append(target.name)
     case .parts(let parts, let layout):
-      let bound = record(operation, layout, shape: nil, bound: parts.map(\.tensor.info.name))
+      try checkView(operation, layout)
+      let bound = record(
+        operation, layout, .sure, shape: target.shape, bound: parts.map(\.tensor.info.name))
       for (tensor, part) in parts {
         try add(
           bound, .expert(part.expert, rows: part.rows), to: BindingSlot(tensor.info.name, tensor))
       }
     case .region(let stored, let rows):
-      let bound = record(operation, .outIn, shape: nil, bound: [stored.info.name])
+      let bound = record(
+        operation, .outIn, .sure, shape: target.shape, bound: [stored.info.name])
       try add(bound, .region(rows: rows), to: BindingSlot(stored.info.name, stored))
     case .absent(let name): try create(name, by: operation)
     }
+  }
+
+  /// A parameter as the base stores it, or as another adapter sizes it before.
+  private func slot(
+    _ name: Name, _ stored: StoredTensor, for operation: Operation
+  ) -> BindingSlot {
+    var slot = BindingSlot(name, stored)
+    if let shape = sizes[name],
+      [Layout.outIn, .inOut].contains(where: { operation.fits(shape.dimensions, $0) })
+    {
+      slot.shape = shape
+    }
+    return slot
+  }
+
+  /// Holds what is recorded of a stack against the way in which its parts lie in the base.
+  private func checkView(_ operation: Operation, _ layout: Layout) throws {
+    guard let target = operation.target else { return }
+    if target.layoutSource == .sure, let before = target.layout, before != layout {
+      throw AdapterError.layoutConflict(
+        target.name, "recorded as \(before.rawValue), the base's parts show \(layout.rawValue)")
+    }
+    guard let view = operation.kind?.extent.stackShape(layout) else { return }
+    try check(operation, view, layout)
+  }
+
+  /// [BND-2].
+  private func check(_ operation: Operation, _ shape: Shape, _ layout: Layout) throws {
+    guard let target = operation.target, !operation.fits(shape.dimensions, layout) else { return }
+    throw AdapterError.shape(
+      target.name, expected: operation.expectation(of: shape.dimensions, layout), found: shape)
   }
 
   /// Changes a parameter that the base stores, or that another operation makes.
   private mutating func change(
     _ fresh: BindingSlot, by operation: Operation
   ) throws {
-    guard let target = operation.target, let extent = operation.kind?.extent else { return }
+    guard let target = operation.target else { return }
     // What came before may have sized it anew.
     let slot = places[fresh.name].map { slots[$0] } ?? fresh
     let bound = fresh.stored.map { [$0.info.name] } ?? []
     let stored = fresh.stored?.info.name ?? fresh.name
     let recorded: Operation
     if target.layout == nil {
-      guard extent.fits(slot.shape.dimensions, .outIn) else {
-        throw AdapterError.shape(
-          target.name, expected: extent.description(.outIn), found: slot.shape)
-      }
+      try check(operation, slot.shape, .outIn)
       let shape = operation.isReplacement ? target.shape : slot.shape
       recorded = record(operation, nil, shape: shape, bound: bound)
     } else {
-      guard let (layout, source) = try layouts.layout(of: target, extent, slot.shape, stored)
+      guard let (layout, source) = try layouts.layout(of: operation, slot.shape, stored)
       else { return undecided.append(target.name) }
       if let before = target.layout, before != .unresolved, before != layout {
         notes.append(
-          "\(target.name): stored as \(layout.rawValue), recorded as \(before.rawValue) by "
-            + (target.layoutSource?.rawValue ?? "its writer"))
+          "\(target.name): stored as \(layout.rawValue), \(before.rawValue) was a guess")
       }
-      let isNews = target.layout != layout || target.layoutSource == nil
-      recorded = record(
-        operation, layout, isNews ? source : nil, shape: slot.shape, bound: bound)
+      recorded = record(operation, layout, source, shape: slot.shape, bound: bound)
     }
     try add(recorded, .whole, to: fresh)
     if let stored = fresh.stored { try changeBias(beside: stored, by: recorded) }
@@ -171,21 +209,19 @@ struct BindingBuilder {
       throw AdapterError.notMergeable("\(slot.name) has a dimension over 2^31 - 1")
     }
     guard let laws = operation.kind?.laws, !laws.isIdle else { return }
+    if let value = laws.manner.value, let stored = slot.stored, try adapter.holds(value, as: stored)
+    {
+      notes.append("\(slot.name) is given the values that the base has, which changes nothing")
+      held.append(stored.info.name)
+      return
+    }
     let place = places[slot.name, default: slots.count]
     if place == slots.count {
       places[slot.name] = place
       slots.append(slot)
     }
-    let before = slots[place].operations.map(\.operation)
-    if laws.manner.isReplacement, !before.allSatisfy(\.isReplacement) {
-      throw AdapterError.notMergeable(
-        "\(slot.name) is replaced after another change, which would be lost", at: slot.name)
-    }
-    if let value = laws.manner.value {
-      guard before.isEmpty else {
-        throw AdapterError.notMergeable("\(slot.name) is replaced twice", at: slot.name)
-      }
-      if let shape = Shape(value.shape.map(UInt64.init)) { slots[place].shape = shape }
+    if let value = laws.manner.value, let shape = Shape(value.shape.map(UInt64.init)) {
+      slots[place].shape = shape
     }
     slots[place].operations.append((operation, part))
   }

@@ -15,6 +15,8 @@ public struct BoundAdapter: Sendable {
   public let notes: [String]
   /// The tensors that it changes or makes, by name.
   public let tensors: [AdaptedTensor]
+  /// The stored tensors to which it gives the values that they have: no change.
+  let held: [Name]
   /// Names of one tensor that get the same change, once.
   public let shared: [[Name]]
   /// Whether parameters that shared a tensor have one each now.
@@ -31,33 +33,52 @@ public struct BoundAdapter: Sendable {
   public init(
     _ adapter: Adapter, to checkpoint: Checkpoint, choices: BindingChoices = BindingChoices()
   ) throws {
+    try self.init(adapter, to: checkpoint, choices: choices, sizes: StackSizes())
+  }
+
+  /// Binds an adapter to a base of which others, before it, have given some parameters another size.
+  init(
+    _ adapter: Adapter, to checkpoint: Checkpoint, choices: BindingChoices, sizes: StackSizes
+  ) throws {
     let parameters = try Self.parameters(of: adapter)
     let quantised = QuantisedTargets(parameters, in: checkpoint)
     try quantised.refuseNamed(choices)
     let binding: ParameterBinding
     do {
-      binding = try ParameterBinding(parameters, in: checkpoint, choices: choices)
+      binding = try ParameterBinding(parameters, in: checkpoint, choices: choices, sizes: sizes)
     } catch let error as AdapterError {
       throw quantised.reason(of: error)
     }
     try quantised.refuseBound(binding)
-    var builder = BindingBuilder(checkpoint, binding, userLayout: choices.layout)
+    var builder = BindingBuilder(
+      adapter, checkpoint, binding, sizes, userLayout: choices.layout)
     for operation in adapter.operations { try builder.append(operation) }
     guard builder.undecided.isEmpty else { throw AdapterError.undecidedLayout(builder.undecided) }
     let resolution = try TieResolution(builder.slots, of: adapter, in: checkpoint, choices)
-    for tensor in resolution.tensors { try Self.checkType(tensor) }
+    tensors = try resolution.tensors.map { try StackedParameter.checked($0, of: adapter) }
     var adapter = adapter
     adapter.operations = builder.operations
     self.adapter = adapter
-    tensors = resolution.tensors
+    held = builder.held
     isUntied = resolution.isUntied
     shared = resolution.shared
     notes = builder.notes + resolution.notes
     rule = binding.rule
   }
 
-  /// What is no float can only be given a value of its own type; a stack of weights is cut for stacks
-  /// only.
+  /// An adapter that is left out, whatever it holds ([STK-1]).
+  init(leavingOut adapter: Adapter) {
+    self.adapter = adapter
+    tensors = []
+    held = []
+    isUntied = false
+    shared = []
+    notes = []
+    rule = .exact
+  }
+
+  /// What is not float can only be given a value of its own type ([BND-4]); bits come back where they fit ([RES-2]); a
+  /// stack of weights is cut for stacks only.
   static func checkType(_ tensor: AdaptedTensor) throws {
     let name = tensor.info.name
     let strangers = tensor.operations.filter { !$0.seesStack && $0.laws?.stacks != .any }
@@ -71,8 +92,12 @@ public struct BoundAdapter: Sendable {
         throw AdapterError.type(name, tensor.info.type, by: value.type)
       }
     }
-    guard tensor.info.type.isFloat || tensor.operations.contains(where: \.takesAnyType) else {
+    guard tensor.info.type.isFloat || tensor.operations.contains(where: \.givesValue) else {
       throw AdapterError.type(name, tensor.info.type, by: nil)
+    }
+    for restore in tensor.operations.compactMap({ $0.operation.as(Restore.self) })
+    where !restore.fits(tensor.info.type) {
+      throw AdapterError.type(name, tensor.info.type, by: restore.difference.type)
     }
   }
 
@@ -128,11 +153,6 @@ extension BoundAdapter {
 }
 
 extension BoundOperation {
-  /// Whether the bytes of its tensor need not be floats.
-  fileprivate var takesAnyType: Bool {
-    switch laws?.manner {
-    case .replaces, .restores: true
-    case .adds, .transforms, .rotates, .replacesRows, .precedes, nil: false
-    }
-  }
+  /// Whether it gives its tensor a value, which need not be float.
+  fileprivate var givesValue: Bool { laws?.manner.value != nil }
 }

@@ -3,11 +3,11 @@ internal import Checkpoints
 internal import Storage
 internal import StrictJSON
 
-/// Decides how a base stores the weights that an adapter changes (Spec/adp-v1.md, section 8):
-/// by shape, by siblings, by model type, by the user; never by guessing.
+/// Decides how a base stores the weights that an adapter changes ([BND-3]): by shape, by siblings, by model type, by the
+/// user; never by guessing.
 struct LayoutResolution {
   private let userLayout: Layout?
-  /// What the siblings in each parent module show; the empty name stands for the whole base.
+  /// What the siblings in each parent module show; the empty name stands for the base itself, for modules at the top.
   private let evidence: [Name: Set<Layout>]
 
   /// The model's family, which may store linear layers transposed (`Conv1D`).
@@ -19,64 +19,71 @@ struct LayoutResolution {
     family = checkpoint.family
   }
 
-  /// A decision; nil where nothing decides.
+  /// A decision; nil where nothing decides. A sure layout that the base contradicts is that of another base.
   func layout(
-    of target: Target, _ extent: Extent, _ shape: Shape, _ stored: Name
+    of operation: Operation, _ shape: Shape, _ stored: Name
   ) throws -> (Layout, LayoutSource)? {
-    let fitting = [Layout.outIn, .inOut].filter { extent.fits(shape.dimensions, $0) }
+    guard let target = operation.target, let extent = operation.kind?.extent else { return nil }
+    let fitting = [Layout.outIn, .inOut].filter { operation.fits(shape.dimensions, $0) }
     guard let only = fitting.first else {
       throw AdapterError.shape(
-        target.name, expected: extent.description(target.layout ?? .outIn), found: shape)
+        target.name, expected: operation.expectation(of: shape.dimensions, target.layout ?? .outIn),
+        found: shape)
     }
+    let recorded = target.layout == .unresolved ? nil : target.layout
+    let isSure = recorded != nil && target.layoutSource == .sure
     if fitting.count == 1 {
-      if [.base, .kind].contains(target.layoutSource), target.layout != only {
+      try refuse(target, where: isSure && recorded != only, "the base stores \(only.rawValue)")
+      return (only, .sure)
+    }
+    // What lies beside it speaks of matrices, not of stacks of them.
+    let neighbours = extent.isStack ? nil : shown(in: Self.parent(of: stored))
+    if let recorded, isSure {
+      try refuse(
+        target, where: neighbours != nil && neighbours != recorded,
+        "the base shows \(neighbours?.rawValue ?? "")")
+      try refuse(
+        target, where: userLayout != nil && userLayout != recorded, "the user says another")
+      return (recorded, .sure)
+    }
+    if !extent.isStack, let found = neighbours ?? shownAnywhere ?? byModelType(stored) {
+      guard userLayout == nil || userLayout == found else {
         throw AdapterError.layoutConflict(
-          target.name,
-          "recorded as \(target.layout?.rawValue ?? ""), stored as \(only.rawValue)")
+          target.name, "the base shows \(found.rawValue), whatever the user says")
       }
-      return (only, .base)
+      return (found, .sure)
     }
-    return try squareLayout(of: target, extent, stored: stored)
+    if let recorded {
+      try refuse(
+        target, where: userLayout != nil && userLayout != recorded, "the user says another")
+      return (recorded, .guessed)
+    }
+    return userLayout.map { ($0, .sure) }
   }
 
-  /// A square weight: what the base shows beats what a name or a flag suggested; the user is asked
-  /// last, and must not contradict either. An embedding is a lookup table whatever lies beside it.
-  private func squareLayout(
-    of target: Target, _ extent: Extent, stored: Name
-  ) throws -> (Layout, LayoutSource)? {
-    let recorded: (Layout, LayoutSource)? =
-      target.layout.flatMap { layout in
-        layout == .unresolved ? nil : (layout, target.layoutSource ?? .flag)
-      }
-    if let recorded, recorded.1 == .kind { return recorded }
-    // Siblings and model types speak of matrices, not of stacks of them.
-    var shown: (Layout, LayoutSource)?
-    if !extent.isStack { shown = bySiblings(of: stored) ?? byModelType(stored) }
-    if let shown, let recorded, shown.0 != recorded.0, ![.name, .flag].contains(recorded.1) {
-      throw AdapterError.layoutConflict(
-        target.name, "recorded as \(recorded.0.rawValue), the base shows \(shown.0.rawValue)")
-    }
-    guard let decision = shown ?? recorded else { return userLayout.map { ($0, .user) } }
-    guard userLayout == nil || userLayout == decision.0 else {
-      throw AdapterError.layoutConflict(
-        target.name, "\(decision.0.rawValue) by \(decision.1.rawValue), whatever the user says"
-      )
-    }
-    return decision
+  private func refuse(
+    _ target: Target, where isContradicted: Bool, _ evidence: String
+  ) throws(AdapterError) {
+    guard isContradicted else { return }
+    throw AdapterError.layoutConflict(
+      target.name, "recorded as \(target.layout?.rawValue ?? ""), \(evidence)")
   }
 
-  private func bySiblings(of name: Name) -> (Layout, LayoutSource)? {
-    for place in [Self.parent(of: name), ""] {
-      if let found = evidence[place], found.count == 1, let layout = found.first {
-        return (layout, .siblings)
-      }
-    }
-    return nil
+  /// What the siblings in a module show.
+  private func shown(in module: Name) -> Layout? {
+    guard let found = evidence[module], found.count == 1 else { return nil }
+    return found.first
   }
 
-  private func byModelType(_ name: Name) -> (Layout, LayoutSource)? {
+  /// What all siblings show, wherever they are.
+  private var shownAnywhere: Layout? {
+    let found = Set(evidence.values.joined())
+    return found.count == 1 ? found.first : nil
+  }
+
+  private func byModelType(_ name: Name) -> Layout? {
     // A type that has no such layers says nothing: it may be a model of somebody's own.
-    family?.storesTransposed(name) == true ? (.inOut, .modelType) : nil
+    family?.storesTransposed(name) == true ? .inOut : nil
   }
 
   /// Every non-square matrix `X.weight` beside a vector `X.bias`: the bias is as long as the output,
@@ -91,7 +98,6 @@ struct LayoutResolution {
         let output = weight.firstIndex(of: length[0])
       else { continue }
       let layout: Layout = output == 0 ? .outIn : .inOut
-      evidence["", default: []].insert(layout)
       evidence[parent(of: name), default: []].insert(layout)
     }
     return evidence

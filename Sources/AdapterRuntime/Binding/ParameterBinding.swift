@@ -50,7 +50,7 @@ struct ParameterBinding {
       for operation in operations {
         guard let kind = operation.kind else { return false }
         let layouts: [Layout] = operation.target?.layout == nil ? [.outIn] : [.outIn, .inOut]
-        guard layouts.contains(where: { kind.extent.fits(shape, $0) }) else { return false }
+        guard layouts.contains(where: { operation.fits(shape, $0) }) else { return false }
         if let value = kind.laws.manner.value { shape = value.shape }
       }
       return true
@@ -62,18 +62,28 @@ struct ParameterBinding {
     let checkpoint: Checkpoint
     let ties: TiedParameters
     let stacks: [ExpertStack]
+    let sizes: StackSizes
+
+    /// Whether operations fit a stored tensor, as it is or as it is sized by an adapter before.
+    func fits(_ parameter: Parameter, _ stored: StoredTensor) -> Bool {
+      let own = stored.info.shape.dimensions
+      return parameter.fits(own)
+        || sizes[stored.info.name].map { parameter.fits($0.dimensions) } ?? false
+    }
   }
 
   init(
-    _ parameters: [Parameter], in checkpoint: Checkpoint, choices: BindingChoices
+    _ parameters: [Parameter], in checkpoint: Checkpoint, choices: BindingChoices,
+    sizes: StackSizes
   ) throws {
     let base = Base(
-      checkpoint: checkpoint, ties: TiedParameters(checkpoint), stacks: checkpoint.expertStacks)
+      checkpoint: checkpoint, ties: TiedParameters(checkpoint), stacks: checkpoint.expertStacks,
+      sizes: sizes)
     let byName = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0) })
     for name in choices.names.keys.sorted() where byName[name] == nil {
       throw AdapterError.unusedName(name)
     }
-    try Self.checkShapes(parameters.filter { choices.names[$0.name] == nil }, checkpoint)
+    try Self.checkShapes(parameters.filter { choices.names[$0.name] == nil }, base)
     let required = parameters.filter { !$0.canBeAbsent(choices) }
     let binding: NameBinding
     do throws(NameBinding.Failure) {
@@ -96,6 +106,18 @@ struct ParameterBinding {
     }
     self.rule = rule
     self.places = places
+    try checkCollisions(but: choices.names)
+  }
+
+  /// Two targets are not one parameter of the base ([BND-1]), unless the user says so.
+  private func checkCollisions(but given: [Name: Name]) throws {
+    var owners: [Name: Name] = [:]
+    for target in places.keys.sorted() where given[target] == nil {
+      guard case .stored(let stored, let name)? = places[target],
+        let other = owners.updateValue(target, forKey: name)
+      else { continue }
+      throw AdapterError.binding(.collision(other, target, stored: stored.info.name))
+    }
   }
 
   subscript(_ name: Name) -> Place { places[name] ?? .absent(name) }
@@ -114,7 +136,7 @@ struct ParameterBinding {
     ) { target, name in
       guard let parameter = byName[target] else { return false }
       if let stored = base.checkpoint.tensor(name) {
-        return parameter.fits(stored.info.shape.dimensions)
+        return base.fits(parameter, stored)
       }
       return view(of: parameter, name, base, choices) != nil
     }
@@ -123,15 +145,16 @@ struct ParameterBinding {
   /// A target that is there under its own name has been found: if its shape is another, the base is
   /// the wrong one, and no other name can mend that.
   private static func checkShapes(
-    _ parameters: [Parameter], _ checkpoint: Checkpoint
+    _ parameters: [Parameter], _ base: Base
   ) throws {
     for parameter in parameters {
-      guard let stored = checkpoint.tensor(parameter.name)?.info,
-        !parameter.fits(stored.shape.dimensions), let first = parameter.operations.first,
-        let extent = first.kind?.extent
+      guard let tensor = base.checkpoint.tensor(parameter.name), !base.fits(parameter, tensor),
+        let first = parameter.operations.first
       else { continue }
+      let stored = tensor.info
       throw AdapterError.shape(
-        parameter.name, expected: extent.description(first.target?.layout ?? .outIn),
+        parameter.name,
+        expected: first.expectation(of: stored.shape.dimensions, first.target?.layout ?? .outIn),
         found: stored.shape)
     }
   }
@@ -150,8 +173,9 @@ struct ParameterBinding {
       binding.stored[parameter.name], own, parameter.hint, tied, parameter.name,
     ]
     for name in candidates.compactMap(\.self) {
-      if let stored = base.checkpoint.tensor(name), parameter.fits(stored.info.shape.dimensions) {
-        let isOwn = binding.rule == .bound || isGiven || name == parameter.name
+      if let stored = base.checkpoint.tensor(name), base.fits(parameter, stored) {
+        let isHint = name == parameter.hint && name != tied
+        let isOwn = binding.rule == .bound || isGiven || isHint || name == parameter.name
         return .stored(stored, name: isOwn ? name : base.ties.spelled(own))
       }
     }

@@ -18,7 +18,13 @@ extension Operation {
     }
     guard mine.tensors.map(\.role) == theirs.tensors.map(\.role) else { return false }
     for (left, right) in zip(mine.tensors, theirs.tensors) {
-      guard try adapter.holdsSame(left.operand, right.operand) else { return false }
+      guard left.operand != right.operand else { continue }
+      guard let first = adapter.tensor(left.operand.tensor),
+        let second = adapter.tensor(right.operand.tensor),
+        try adapter.holds(
+          TypedOperand(left.operand, in: first), as: TypedOperand(right.operand, in: second),
+          in: adapter)
+      else { return false }
     }
     return true
   }
@@ -45,17 +51,6 @@ extension OperationRecord {
   /// Its keys, but for those that say how a base stores the target or what comes of it there.
   fileprivate var meaningfulAttributes: [JSONValue.Member] {
     attributes.filter { !["layout", "layout_from", "result"].contains($0.key) }
-  }
-}
-
-extension Adapter {
-  /// Whether two operands hold the same bytes, of one type and shape.
-  fileprivate func holdsSame(_ left: Operand, _ right: Operand) throws(FormatError) -> Bool {
-    guard left != right else { return true }
-    guard let first = tensor(left.tensor), let second = tensor(right.tensor) else { return false }
-    let (mine, theirs) = (TypedOperand(left, in: first), TypedOperand(right, in: second))
-    guard mine.type == theirs.type, mine.shape == theirs.shape else { return false }
-    return try OperandBytes.contents(of: left, self) == OperandBytes.contents(of: right, self)
   }
 }
 

@@ -5,9 +5,9 @@ internal import Operations
 internal import Storage
 internal import StrictJSON
 
-/// Decides what happens to parameters that share one stored tensor (Spec/adp-v1.md, section 8): the
-/// same change on both ends is one change; rows that are replaced, and bits that are restored, follow on both; anything else is
-/// refused, or each end gets a tensor of its own.
+/// Decides what happens to parameters that share one stored tensor ([BND-5]): the same change on both ends is one
+/// change; rows that are replaced, and bits that are restored, follow on both; anything else is refused, or each end gets
+/// a tensor of its own.
 struct TieResolution {
   private(set) var tensors: [AdaptedTensor] = []
   private(set) var isUntied = false
@@ -52,8 +52,7 @@ struct TieResolution {
     // Other names may be stored too, as copies.
     let copies = names.filter { $0 != name && checkpoint.tensor($0) != nil }
     let areEqual = try Self.areEqual(ends, adapter)
-    let isOfEmbedding = ends.contains { !AnyFamily.isOutputLayer($0.name) }
-    let followsOnBoth = first.isForAllNames && isOfEmbedding && copies.isEmpty
+    let followsOnBoth = first.isForAllNames && copies.isEmpty
     if areEqual, ends.count == names.count || followsOnBoth {
       for copy in [name] + copies.sorted() {
         tensors.append(first.tensor(named: copy, checkpoint.tensor(copy), of: adapter))

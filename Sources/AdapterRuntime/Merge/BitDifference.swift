@@ -66,7 +66,6 @@ package enum BitDifference {
     unsafe result.withUnsafeMutableBytes { result in
       unsafe original.withUnsafeBytes { original in
         switch type.bitWidth {
-        case 8: unsafe subtract(result, from: original, UInt8.self)
         case 16: unsafe subtract(result, from: original, UInt16.self)
         case 32: unsafe subtract(result, from: original, UInt32.self)
         default: unsafe subtract(result, from: original, UInt64.self)

@@ -145,8 +145,8 @@ extension Merge {
     }
   }
 
-  /// Tensors whose bytes after the change the adapter has recorded: on its own base they must come
-  /// out so, or nothing is written.
+  /// Tensors whose bytes after the change the adapter has recorded ([BND-6]): on its own base they must come
+  /// out so, and restored ones always, or nothing is written.
   private func proveResults(of plans: [ShardPlan]) throws -> [Name] {
     guard view.resultType == nil else { return [] }
     let names = Set(plans.flatMap { $0.tensors.map(\.name) })
@@ -157,7 +157,9 @@ extension Merge {
       try view.reader(of: tensor.info.name)?.digest() == tensor.recordedResult
     }
     for (tensor, isProven) in zip(recorded, isProven) where !isProven {
-      if tensor.operations.allSatisfy({ view.adapters[$0.owner].verdict == .exact }) {
+      if tensor.isRestored
+        || tensor.operations.allSatisfy({ view.adapters[$0.owner].verdict == .exact })
+      {
         throw AdapterError.otherResult(tensor.info.name)
       }
     }

@@ -17,7 +17,7 @@ struct StackCombination {
     let tensor: AdaptedTensor
   }
 
-  init(_ stack: [AppliedAdapter], in checkpoint: Checkpoint) throws {
+  init(_ stack: [AppliedAdapter]) throws {
     if stack.count == 1, stack[0].weight == 1 {
       // As it was bound: nothing to weigh, nothing to clash with.
       tensors = stack[0].bound.tensors
@@ -30,8 +30,9 @@ struct StackCombination {
       }
     }
     Self.followUntied(&shares)
+    let members = stack.map { StackedParameter.Member(label: $0.label, weight: $0.weight) }
     for name in shares.keys.sorted() {
-      var parameter = StackedParameter(name, stack, checkpoint)
+      var parameter = StackedParameter(name, members)
       for share in shares[name] ?? [] { try parameter.append(share) }
       if let tensor = try parameter.tensor() { tensors.append(tensor) }
     }

@@ -12,6 +12,8 @@ public struct StackConflict: Error, Sendable, Hashable {
   public let second: String
   /// What stands against it.
   public let kind: Kind
+  /// Whether they are one adapter, which contradicts itself.
+  public let isOfOneAdapter: Bool
   /// Whether they could change it in the other order.
   public let isCuredByExchange: Bool
 
@@ -32,34 +34,43 @@ public struct StackConflict: Error, Sendable, Hashable {
     case rotatedTwice
     /// The first gives it another shape than the second is for.
     case shapes(Shape, Shape)
+    /// One gives it the bits back that it had before a change, and another changes it too.
+    case restored
   }
 }
 
 extension StackConflict: CustomStringConvertible {
   /// One line for people.
   public var description: String {
-    switch kind {
-    case .replacedTwice: "\(first) and \(second) both replace \(parameter), by different values"
+    let it = isOfOneAdapter ? "it" : first
+    return switch kind {
+    case .replacedTwice: both("replace \(parameter), by different values")
     case .replacedAfterRows:
-      "\(second) replaces \(parameter) after \(first) has replaced rows of it, which would be lost"
+      "\(second) replaces \(parameter) after \(it) has replaced rows of it, which would be lost"
     case .replacedAfterChange:
-      "\(second) replaces \(parameter) after \(first) has changed it, which would be lost"
-    case .sameRow(let row):
-      "\(first) and \(second) both replace row \(row) of \(parameter), by different values"
+      "\(second) replaces \(parameter) after \(it) has changed it, which would be lost"
+    case .sameRow(let row): both("replace row \(row) of \(parameter), by different values")
     case .rowsAfterChange:
-      "\(second) replaces rows of \(parameter) after \(first) has changed them, which would be lost"
-    case .rotatedTwice:
-      "\(first) and \(second) both rotate \(parameter), and the result depends on which is first"
+      "\(second) replaces rows of \(parameter) after \(it) has changed them, which would be lost"
+    case .rotatedTwice: both("rotate \(parameter), and the result depends on which is first")
     case .shapes(let made, let wanted):
       "\(first) makes \(parameter) \(made), and \(second) is for \(wanted)"
+    case .restored:
+      both("change \(parameter), and one of the changes takes another back bit for bit")
     }
+  }
+
+  private func both(_ verb: String) -> String {
+    isOfOneAdapter ? "two operations of \(first) \(verb)" : "\(first) and \(second) both \(verb)"
+  }
+
+  private var advice: String? {
+    if isOfOneAdapter { return nil }
+    return isCuredByExchange ? "put \(second) before \(first)" : "leave one of them out"
   }
 
   /// The error, with what to do about it.
   var error: AdapterError {
-    AdapterError(
-      .conflict, at: [parameter.text], description,
-      advice: isCuredByExchange ? "put \(second) before \(first)" : "leave one of them out",
-      cause: self)
+    AdapterError(.conflict, at: [parameter.text], description, advice: advice, cause: self)
   }
 }

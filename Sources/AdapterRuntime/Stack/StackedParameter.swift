@@ -5,31 +5,53 @@ internal import Operations
 internal import Storage
 internal import StrictJSON
 
-/// One tensor as the adapters of a stack change it, one after the other; refuses what would undo what
-/// came before.
+/// One tensor as operations change it, one after the other, of one adapter or of several; refuses what would undo what
+/// came before ([STK-3] to [STK-5], [RES-2]).
 struct StackedParameter {
   private let name: Name
-  private let stack: [AppliedAdapter]
-  private let checkpoint: Checkpoint
+  private let members: [Member]
   private var operations: [BoundOperation] = []
   private var first: AdaptedTensor?
-  /// What the tensor is after the last replacement of all of it that was kept.
+  /// The tensor as the last replacement of all of it makes it.
   private var replaced: AdaptedTensor?
   private var replacement: (owner: Int, value: TypedOperand, adapter: Adapter)?
-  private var rows: [Int: (owner: Int, values: [UInt8])] = [:]
+  private var rows: [Rows] = []
   private var lastChange: Int?
   private var rotation: Int?
+  private var restoration: Int?
   private var shares: [StackCombination.Share] = []
   /// Whether it is only to show if an order is possible.
   private let isTrial: Bool
 
-  init(
-    _ name: Name, _ stack: [AppliedAdapter], _ checkpoint: Checkpoint, isTrial: Bool = false
-  ) {
+  /// An adapter of the stack.
+  struct Member {
+    let label: String
+    let weight: Double
+  }
+
+  /// Rows that were given.
+  fileprivate struct Rows {
+    let owner: Int
+    /// Row → its place among the values.
+    let places: [Int: Int]
+    let values: TypedOperand
+    let adapter: Adapter
+  }
+
+  init(_ name: Name, _ members: [Member], isTrial: Bool = false) {
     self.name = name
-    self.stack = stack
-    self.checkpoint = checkpoint
+    self.members = members
     self.isTrial = isTrial
+  }
+
+  /// The tensor with what one adapter does to it, where that can be done.
+  ///
+  /// - Throws: `AdapterError` where an operation would undo an earlier one, or the types do not fit.
+  static func checked(_ tensor: AdaptedTensor, of adapter: Adapter) throws -> AdaptedTensor {
+    var parameter = StackedParameter(
+      tensor.info.name, [Member(label: adapter.name.text, weight: 1)])
+    try parameter.append(StackCombination.Share(owner: 0, tensor: tensor))
+    return try parameter.tensor() ?? tensor
   }
 
   /// Adds the changes of one adapter.
@@ -38,12 +60,15 @@ struct StackedParameter {
     shares.append(share)
     for var operation in tensor.operations {
       operation.owner = share.owner
-      operation.factor = stack[share.owner].weight
+      operation.factor = members[share.owner].weight
+      try checkFactor(of: operation)
+      if let restoration { throw conflict(restoration, share.owner, .restored) }
       switch operation.laws?.manner {
       case .replaces(let value): try append(value, operation, share)
       case .replacesRows(let rows, let values): try append(rows, values, operation, share)
-      case .adds, .transforms, .rotates, .restores, .precedes, nil:
-        try append(other: operation, share)
+      case .rotates: try append(rotation: operation, share)
+      case .restores: try append(restoration: operation, share)
+      case .adds, .transforms, .precedes, nil: try append(other: operation, share)
       }
     }
     if first == nil { first = tensor }
@@ -55,9 +80,9 @@ struct StackedParameter {
     let shape = replaced ?? first
     // A tensor that is made is there even where nothing changes it further.
     guard !operations.isEmpty || shape.kind == .created else { return nil }
-    let origin = replaced == nil ? checkpoint.tensor(name) ?? first.origin : nil
     let tensor = AdaptedTensor(
-      info: shape.info, origin: origin, kind: shape.kind, operations: operations)
+      info: shape.info, origin: replaced == nil ? first.origin : nil, kind: shape.kind,
+      operations: operations)
     try BoundAdapter.checkType(tensor)
     return tensor
   }
@@ -68,25 +93,17 @@ struct StackedParameter {
     _ value: TypedOperand, _ operation: BoundOperation, _ share: StackCombination.Share
   ) throws {
     let owner = share.owner
-    if let row = rows.values.first(where: { $0.owner != owner }) {
-      throw conflict(row.owner, owner, .replacedAfterRows)
-    }
-    let before = replacement
-    replacement = replacement ?? (owner, value, operation.adapter)
-    if let before {
-      guard try areEqual(before.value, before.adapter, value, operation.adapter) else {
-        throw conflict(before.owner, owner, .replacedTwice)
-      }
+    if let row = rows.first { throw conflict(row.owner, owner, .replacedAfterRows) }
+    if let before = replacement {
+      guard
+        try operation.adapter.holds(value, as: before.value, in: before.adapter)
+      else { throw conflict(before.owner, owner, .replacedTwice) }
       return
     }
-    if lastChange == nil, operation.factor == 1 {
-      replaced = share.tensor
-      return operations.append(operation)
-    }
-    // With the bytes that are there already it changes nothing, whatever its factor and place.
-    if try holdsStoredBytes(value, operation.adapter) { return }
     if let lastChange { throw conflict(lastChange, owner, .replacedAfterChange) }
-    throw factorError(.replacement, owner)
+    replacement = (owner, value, operation.adapter)
+    replaced = share.tensor
+    operations.append(operation)
   }
 
   private mutating func append(
@@ -96,51 +113,78 @@ struct StackedParameter {
     let owner = share.owner
     if let lastChange { throw conflict(lastChange, owner, .rowsAfterChange) }
     try checkShape(share)
-    guard operation.factor == 1 else { throw factorError(.replacement, owner) }
-    let contents = try contents(of: values, operation.adapter, owner)
-    let width = contents.count / max(1, places.count)
-    for (place, row) in places.enumerated() {
-      let bytes = Array(contents[place * width..<(place + 1) * width])
-      if let before = rows[row], before.owner != owner, before.values != bytes {
+    let new = Rows(
+      owner: owner,
+      places: Dictionary(
+        places.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first }),
+      values: values, adapter: operation.adapter)
+    for before in rows {
+      if let row = try before.conflict(with: new) {
         throw conflict(before.owner, owner, .sameRow(row))
       }
-      rows[row] = (owner, bytes)
     }
+    rows.append(new)
+    operations.append(operation)
+  }
+
+  private mutating func append(
+    rotation operation: BoundOperation, _ share: StackCombination.Share
+  ) throws {
+    if let rotation, rotation != share.owner {
+      throw conflict(rotation, share.owner, .rotatedTwice)
+    }
+    rotation = share.owner
+    try append(other: operation, share)
+  }
+
+  private mutating func append(
+    restoration operation: BoundOperation, _ share: StackCombination.Share
+  ) throws {
+    if let before = lastChange ?? replacement?.owner ?? rows.first?.owner {
+      throw conflict(before, share.owner, .restored)
+    }
+    restoration = share.owner
     operations.append(operation)
   }
 
   private mutating func append(
     other operation: BoundOperation, _ share: StackCombination.Share
   ) throws {
-    let owner = share.owner
     try checkShape(share)
-    switch operation.laws?.manner {
-    case .rotates:
-      if let rotation, rotation != owner { throw conflict(rotation, owner, .rotatedTwice) }
-      guard operation.factor == 1 else { throw factorError(.rotation, owner) }
-      rotation = owner
-    case .restores:
-      guard operation.factor == 1 else { throw factorError(.restoration, owner) }
-    case .adds, .transforms, .replaces, .replacesRows, .precedes, nil: break
-    }
-    lastChange = owner
+    lastChange = share.owner
     operations.append(operation)
   }
 
   // MARK: - What stands against it
 
+  /// [STK-3].
+  private func checkFactor(of operation: BoundOperation) throws {
+    guard operation.factor != 1 else { return }
+    let fault: FactorFault
+    switch operation.laws?.manner {
+    case .replaces, .replacesRows: fault = .replacement
+    case .rotates: fault = .rotation
+    case .restores: fault = .restoration
+    case .adds, .transforms, .precedes, nil: return
+    }
+    let member = members[operation.owner]
+    let error = fault.error(member.weight, on: name)
+    throw members.count > 1 ? AdapterError(of: member.label, error) : error
+  }
+
   private func conflict(
     _ first: Int, _ second: Int, _ kind: StackConflict.Kind
   ) -> AdapterError {
     StackConflict(
-      parameter: name, first: stack[first].label, second: stack[second].label, kind: kind,
-      isCuredByExchange: !isTrial && isPossible([second, first])
+      parameter: name, first: members[first].label, second: members[second].label, kind: kind,
+      isOfOneAdapter: first == second,
+      isCuredByExchange: first != second && !isTrial && isPossible([second, first])
     ).error
   }
 
   /// Whether these adapters could change the parameter one after the other.
   private func isPossible(_ order: [Int]) -> Bool {
-    var trial = StackedParameter(name, stack, checkpoint, isTrial: true)
+    var trial = StackedParameter(name, members, isTrial: true)
     do {
       for share in order.compactMap({ owner in shares.first { $0.owner == owner } }) {
         try trial.append(share)
@@ -151,15 +195,7 @@ struct StackedParameter {
     }
   }
 
-  private func factorError(_ fault: FactorFault, _ owner: Int) -> any Error {
-    named(fault.error(stack[owner].weight, on: name), owner)
-  }
-
-  private func named(_ error: any Error, _ owner: Int) -> any Error {
-    stack.count > 1 ? AdapterError(of: stack[owner].label, error) : error
-  }
-
-  /// Every adapter is bound to the base's shape; one before may have given the tensor another.
+  /// An adapter may be for the base's shape, where one before has given the tensor another.
   private func checkShape(_ share: StackCombination.Share) throws {
     guard let replaced, let replacement, replacement.owner != share.owner,
       replaced.info.shape != share.tensor.info.shape
@@ -167,41 +203,22 @@ struct StackedParameter {
     throw conflict(
       replacement.owner, share.owner, .shapes(replaced.info.shape, share.tensor.info.shape))
   }
+}
 
-  // MARK: - Comparing bytes
-
-  private func contents(
-    of operand: TypedOperand, _ adapter: Adapter, _ owner: Int
-  ) throws -> [UInt8] {
-    do {
-      return try OperandBytes.contents(of: operand.operand, adapter)
-    } catch {
-      throw named(error, owner)
+extension StackedParameter.Rows {
+  /// The first row that both give, by different bytes; nil where there is none.
+  func conflict(with other: Self) throws -> Int? {
+    let shared = places.keys.filter { other.places[$0] != nil }.sorted()
+    guard !shared.isEmpty else { return nil }
+    let mine = try OperandBytes.contents(of: values.operand, adapter)
+    let theirs = try OperandBytes.contents(of: other.values.operand, other.adapter)
+    // Values of different types are different, whatever they are.
+    guard values.type == other.values.type else { return shared[0] }
+    let width = mine.count / max(1, places.count)
+    return shared.first { row in
+      guard let place = places[row], let otherPlace = other.places[row] else { return false }
+      return mine[place * width..<(place + 1) * width]
+        != theirs[otherPlace * width..<(otherPlace + 1) * width]
     }
-  }
-
-  private func areEqual(
-    _ left: TypedOperand, _ leftAdapter: Adapter, _ right: TypedOperand, _ rightAdapter: Adapter
-  ) throws -> Bool {
-    guard left.type == right.type, left.shape == right.shape else { return false }
-    let bytes = try OperandBytes.contents(of: left.operand, leftAdapter)
-    return try bytes == OperandBytes.contents(of: right.operand, rightAdapter)
-  }
-
-  private func holdsStoredBytes(
-    _ value: TypedOperand, _ adapter: Adapter
-  ) throws -> Bool {
-    guard let stored = checkpoint.tensor(name), stored.info.type == value.type,
-      stored.info.shape.dimensions == value.shape
-    else { return false }
-    let bytes = try OperandBytes.contents(of: value.operand, adapter)
-    var rest = bytes[...]
-    var isSame = true
-    try unsafe TensorReader(stored).readTiles { _, tile in
-      isSame = unsafe rest.prefix(tile.count).elementsEqual(tile)
-      rest = rest.dropFirst(tile.count)
-      return isSame
-    }
-    return isSame
   }
 }

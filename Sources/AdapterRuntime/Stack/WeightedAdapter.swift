@@ -37,19 +37,28 @@ public struct AppliedAdapter: Sendable {
   /// What the base's samples say.
   public let verdict: BaseVerdict
 
-  /// Binds an adapter to a base, and holds the base against its fingerprint.
+  /// Binds an adapter to a base, and holds the base against its fingerprint. One of weight 0 is left out ([STK-1]).
   ///
+  /// - Parameters:
+  ///   - weighted: the adapter.
+  ///   - checkpoint: the base.
+  ///   - choices: what the user decides.
+  ///   - sizes: what adapters before it have sized anew; it adds its own.
   /// - Throws: `AdapterError` where it cannot be applied to this base, whatever it holds, or with this weight.
   init(
-    _ weighted: WeightedAdapter, to checkpoint: Checkpoint, _ choices: BindingChoices
+    _ weighted: WeightedAdapter, to checkpoint: Checkpoint, _ choices: BindingChoices,
+    _ sizes: inout StackSizes
   ) throws {
     let adapter = weighted.adapter
     guard weighted.weight.isFinite else { throw FactorFault.notFinite.error(weighted.weight) }
-    for operation in adapter.operations
-    where operation.kind?.laws.manner.prompt != nil && weighted.weight != 0 {
+    (label, weight) = (weighted.label, weighted.weight)
+    guard weight != 0 else {
+      (bound, verdict) = (BoundAdapter(leavingOut: adapter), .leftOut)
+      return
+    }
+    for operation in adapter.operations where operation.kind?.laws.manner.prompt != nil {
       throw AdapterError.notMergeable("\(operation.name) acts at run time only")
     }
-    (label, weight) = (weighted.label, weighted.weight)
     // What is said of names is said to all adapters, and is for those that have them.
     var choices = choices
     let targets = Set(adapter.operations.compactMap(\.target?.name))
@@ -57,11 +66,12 @@ public struct AppliedAdapter: Sendable {
     let fingerprint = adapter.base?.fingerprint
     let bound: BoundAdapter
     do {
-      bound = try BoundAdapter(adapter, to: checkpoint, choices: choices)
+      bound = try BoundAdapter(adapter, to: checkpoint, choices: choices, sizes: sizes)
     } catch let error as AdapterError {
       throw try fingerprint?.padding(behind: error, of: adapter, in: checkpoint) ?? error
     }
     self.bound = bound
+    sizes.add(bound)
     verdict = try fingerprint?.verdict(on: checkpoint, of: adapter, bound) ?? .unknown
   }
 

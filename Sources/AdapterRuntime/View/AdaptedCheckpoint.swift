@@ -85,9 +85,10 @@ public struct AdaptedCheckpoint: Sendable {
     policy: Policy = Policy()
   ) throws {
     try policy.choices.checkNames(stack.map(\.adapter))
+    var sizes = StackSizes()
     let adapters = try stack.map { weighted in
       do {
-        let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices)
+        let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices, &sizes)
         if let refusal = applied.refusal(policy) { throw refusal }
         return applied
       } catch {
@@ -102,7 +103,7 @@ public struct AdaptedCheckpoint: Sendable {
     _ checkpoint: Checkpoint, applying adapters: [AppliedAdapter], as type: ElementType? = nil,
     policy: Policy
   ) throws {
-    let tensors = try StackCombination(adapters, in: checkpoint).tensors
+    let tensors = try StackCombination(adapters).tensors
     self.tensors = tensors.map { tensor in
       guard let type, tensor.info.type.isFloat else { return tensor }
       return tensor.stored(as: type)

@@ -52,6 +52,9 @@ public struct AdaptedTensor: Sendable {
       && operations.allSatisfy { $0.layerKind != nil }
   }
 
+  /// Whether it gets the bits back that it had before a change.
+  var isRestored: Bool { operations.contains { $0.laws?.manner == .restores } }
+
   /// The digest that its bytes should have, where the last of its operations records one and all are of one
   /// adapter, as it was made.
   var recordedResult: Digest? {

@@ -71,7 +71,6 @@ extension AdaptedCheckpoint {
       adapters.count == 1
       ? tensors : tensors.filter { $0.operations.contains { $0.owner == place } }
     let counts = Dictionary(adapter.operations.map { ($0.name, 1) }, uniquingKeysWith: +)
-    let isLeftOut = applied.weight == 0
     return Receipt.Entry(
       label: applied.label, name: adapter.name, method: adapter.method,
       digest: adapter.file?.file.digest, weight: applied.weight, verdict: applied.verdict,
@@ -83,8 +82,7 @@ extension AdaptedCheckpoint {
           return nil
         }
         return (target.name, target.bound)
-      }, tied: isLeftOut ? [] : bound.shared,
-      notes: isLeftOut ? ["weight 0: it is left out"] : bound.notes)
+      }, tied: bound.shared, notes: bound.notes)
   }
 }
 

@@ -13,7 +13,8 @@ package struct BitFactors: Sendable {
     (self.left, self.right, self.rank) = (left, right, rank)
   }
 
-  /// Takes the product away from elements, in row-major order, and rounds.
+  /// Takes the product away from elements, in row-major order, and rounds. What would be NaN stays as it is: its bits
+  /// would hang on the processor.
   package func subtract(
     from stored: UnsafeRawBufferPointer, into result: UnsafeMutableRawBufferPointer,
     _ type: ElementType, _ elements: Range<Int>, columns: Int
@@ -43,7 +44,23 @@ package struct BitFactors: Sendable {
       subtract(sums, count, from: &values, at: first)
       place += count
     }
+    let kept = Self.places(ofNaN: values).map { place in
+      (place, unsafe Array(stored[place * type.bitWidth / 8..<(place + 1) * type.bitWidth / 8]))
+    }
     unsafe values.withUnsafeBufferPointer { unsafe Scalar.round($0, to: type, into: result) }
+    for (place, bytes) in kept {
+      for (offset, byte) in bytes.enumerated() {
+        unsafe result[place * type.bitWidth / 8 + offset] = byte
+      }
+    }
+  }
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  private static func places<Scalar: ComputeScalar>(ofNaN values: [Scalar]) -> [Int] {
+    var hasNaN = false
+    for value in values where value != value { hasNaN = true }
+    return hasNaN ? values.indices.filter { values[$0].isNaN } : []
   }
 
   /// sums[j] ← Σ left[row, k] · right[k, j], k = 0 … r − 1 in turn.

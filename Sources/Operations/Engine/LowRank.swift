@@ -38,6 +38,12 @@ package struct LowRankProduct: Sendable {
     self.outputCount = outputCount
     self.inputCount = inputCount
   }
+
+  /// Whether operands are an A, [r, in] or [r, in, k, …], and a B, [out, r] or, of a kernel, [out, r, 1, …].
+  static func areFactors(_ a: TypedOperand, _ b: TypedOperand) -> Bool {
+    a.shape.count >= 2 && [2, a.shape.count].contains(b.shape.count)
+      && b.shape.dropFirst(2).allSatisfy { $0 == 1 }
+  }
 }
 
 /// Two factors of scale · B · A, in memory.

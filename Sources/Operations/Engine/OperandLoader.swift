@@ -11,13 +11,10 @@ package struct OperandLoader {
     self.adapter = adapter
   }
 
-  /// Integers of type I32 or I64, of a whole tensor.
+  /// Integers of type I32 or I64, the operand's window cut out, row-major.
   func integers(_ operand: TypedOperand) throws -> [Int] {
-    let bytes = try adapter.contents(of: operand.operand.tensor)
+    let bytes = try OperandBytes.contents(of: operand.operand, adapter)
     let width = operand.type.bitWidth / 8
-    guard operand.operand.window == nil else {
-      throw FormatError.unsupported("a window of \(operand.operand.tensor)")
-    }
     return stride(from: 0, to: bytes.count, by: width).map { start in
       let bits = bytes[start..<start + width].reversed().reduce(0 as UInt64) {
         $0 << 8 | UInt64($1)

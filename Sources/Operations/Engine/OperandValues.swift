@@ -6,7 +6,7 @@ internal import StrictJSON
 package struct OperandValues<Scalar: ComputeScalar>: Sendable {
   /// Row-major.
   package let values: [Scalar]
-  /// Whether the tensor holds no NaN and no infinity.
+  /// Whether it holds no NaN and no infinity.
   package let isFinite: Bool
 
   /// Loads an operand of an adapter.
@@ -17,7 +17,6 @@ package struct OperandValues<Scalar: ComputeScalar>: Sendable {
       throw .unsupported("tensor \(operand.tensor)")
     }
     let contents = try adapter.contents(of: operand.tensor)
-    isFinite = !NonFinite.isPresent(in: contents, of: info.type)
     let all = unsafe [Scalar](unsafeUninitializedCapacity: info.shape.count) { buffer, count in
       unsafe contents.withUnsafeBytes { stored in
         unsafe Scalar.widen(
@@ -26,8 +25,13 @@ package struct OperandValues<Scalar: ComputeScalar>: Sendable {
       }
       count = info.shape.count
     }
-    values =
-      operand.window.map { cut($0, from: all[...], dimensions: info.shape.dimensions[...]) } ?? all
+    guard let window = operand.window else {
+      isFinite = !NonFinite.isPresent(in: contents, of: info.type)
+      values = all
+      return
+    }
+    values = cut(window, from: all[...], dimensions: info.shape.dimensions[...])
+    isFinite = values.allSatisfy(\.isFinite)
   }
 }
 
@@ -35,8 +39,7 @@ package struct OperandValues<Scalar: ComputeScalar>: Sendable {
 package enum OperandBytes {
   /// Loads them.
   ///
-  /// - Throws: `FormatError` where the tensor cannot be read, is damaged, or has elements that are no
-  ///   whole bytes and is wanted in part.
+  /// - Throws: `FormatError` where the tensor cannot be read, or is damaged.
   package static func contents(of operand: Operand, _ adapter: Adapter) throws(FormatError)
     -> [UInt8]
   {
@@ -45,12 +48,13 @@ package enum OperandBytes {
     }
     let contents = try adapter.contents(of: operand.tensor)
     guard let window = operand.window else { return contents }
-    guard info.type.bitWidth.isMultiple(of: 8) else {
-      throw .unsupported("a window of \(operand.tensor), whose elements are no whole bytes")
-    }
-    let width = info.type.bitWidth / 8
+    guard let last = window.last, let size = info.shape.dimensions.last else { return contents }
+    // The last dimension in bytes: of elements that are parts of bytes it fills them ([OPS-1]).
+    let bits = info.type.bitWidth
+    let bytes = last.lowerBound * bits / 8..<last.upperBound * bits / 8
     return cut(
-      window + [0..<width], from: contents[...], dimensions: info.shape.dimensions[...] + [width])
+      window.dropLast() + [bytes], from: contents[...],
+      dimensions: info.shape.dimensions.dropLast() + [size * bits / 8])
   }
 }
 

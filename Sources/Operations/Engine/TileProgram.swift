@@ -39,7 +39,9 @@ struct TileProgram<Scalar: ComputeScalar>: Sendable {
       case .adds(let addition):
         stages.append(Stage(step: .adds(addition), factor: operation.factor))
       case .transforms(let change):
-        stages.append(Stage(step: .transforms(change), factor: operation.factor))
+        let whole = operation.factor == 1 ? nil : change.weighted(by: operation.factor)
+        stages.append(
+          Stage(step: .transforms(whole ?? change), factor: whole == nil ? operation.factor : 1))
       }
     }
     nonfiniteOperands += loader.nonfinite.map { (place, $0.tensor) }

@@ -25,6 +25,8 @@ package protocol TileChange<Scalar>: Sendable {
   func measure(_ tile: inout Tile<Scalar>, _ sums: inout [Double])
   /// Itself, with the sums known.
   func measured(_ sums: [Double]) -> Self
+  /// Itself with a factor made part of it; nil where what it makes has to be blended with what was there.
+  func weighted(by factor: Double) -> Self?
   /// Changes a tile.
   ///
   /// - Throws: `FormatError` where an operand that is not in memory cannot be read.
@@ -32,6 +34,7 @@ package protocol TileChange<Scalar>: Sendable {
 }
 
 extension TileChange {
+  package func weighted(by factor: Double) -> Self? { nil }
   package var needsOriginal: Bool { false }
   package var sumCount: Int { 0 }
   package func measure(_ tile: inout Tile<Scalar>, _ sums: inout [Double]) {}

@@ -77,11 +77,12 @@ extension AddLowRank: TargetedKind {
   package func fault() -> String? {
     let all = [a, b, diagonal, rowScale, magnitude].compactMap(\.self)
     guard all.allSatisfy(\.type.isFloat) else { return "an operand is not of a float type" }
-    guard a.shape.count >= 2, b.shape.count >= 2, b.shape.dropFirst(2).allSatisfy({ $0 == 1 })
-    else {
+    guard LowRankProduct.areFactors(a, b) else {
       return "A \(a.shape) and B \(b.shape) are not [r, in, …] and [out, r, 1, …]"
     }
-    let isPlain = all.count == 2 && aBlocks == 1 && bBlocks == 1 && a.shape.count == 2
+    guard a.shape.count == 2 || target.layout != .inOut else { return "a kernel is stored out_in" }
+    let isPlain =
+      all.count == 2 && aBlocks == 1 && bBlocks == 1 && a.shape.count == 2 && b.shape.count == 2
     guard experts == nil || (isPlain && !isWide) else { return "experts stand alone" }
     guard experts == nil || rank > 0 else { return "experts have a rank" }
     guard !isWide || (a.shape.count == 2 && aBlocks == 1) else { return "a wide A is one matrix" }

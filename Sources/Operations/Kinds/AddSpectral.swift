@@ -9,16 +9,16 @@ public struct AddSpectral: Sendable, Hashable {
   public var target: Target
   /// The coefficients, [n].
   public var spectrum: TypedOperand
-  /// The seed of their places.
-  public var seed: UInt64
+  /// Their frequencies, [2, n] of I32: along the outputs above those along the inputs.
+  public var places: TypedOperand
   /// What the transform is multiplied with.
   public var scale: Double
 
   /// Makes a change.
-  public init(target: Target, spectrum: TypedOperand, seed: UInt64, scale: Double) {
+  public init(target: Target, spectrum: TypedOperand, places: TypedOperand, scale: Double) {
     self.target = target
     self.spectrum = spectrum
-    self.seed = seed
+    self.places = places
     self.scale = scale
   }
 }
@@ -26,7 +26,7 @@ public struct AddSpectral: Sendable, Hashable {
 extension AddSpectral: TargetedKind {
   package static let op = "add_spectral"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
-    ["spectrum"], ["seed", "scale"] + layoutKeys
+    ["spectrum", "places"], ["scale"] + layoutKeys
   )
 
   package var extent: Extent { .matrix(output: nil, input: nil, isFlat: true) }
@@ -34,20 +34,25 @@ extension AddSpectral: TargetedKind {
   package init(_ fields: OperationFields) throws(FormatError) {
     target = try fields.matrixTarget()
     spectrum = try fields.operand("spectrum")
-    seed = try fields.integer("seed")
+    places = try fields.operand("places")
     scale = try fields.number("scale")
   }
 
   /// [SPE-1].
   package func fault() -> String? {
-    spectrum.type.isFloat && spectrum.shape.count == 1
-      ? nil : "spectrum \(spectrum.shape) is not a vector of floats"
+    guard spectrum.type.isFloat, spectrum.shape.count == 1 else {
+      return "spectrum \(spectrum.shape) is not a vector of floats"
+    }
+    return places.type == .i32 && places.shape == [2] + spectrum.shape
+      ? nil : "places \(places.shape) \(places.type.rawValue) are not [2, \(spectrum.count)] of I32"
   }
 
-  package var operands: [(role: Name, operand: Operand?)] { [("spectrum", spectrum.operand)] }
+  package var operands: [(role: Name, operand: Operand?)] {
+    [("spectrum", spectrum.operand), ("places", places.operand)]
+  }
 
   package var attributes: [(key: Name, value: JSONValue?)] {
-    [("seed", .integer(seed)), ("scale", .number(scale))]
+    [("scale", .number(scale))]
   }
 
   package var summary: OperationSummary {
@@ -57,19 +62,14 @@ extension AddSpectral: TargetedKind {
   package var laws: Laws { Laws(.adds) }
 
   package var cost: Cost {
-    // Of a large weight all of the shuffle is drawn.
-    let size = target.shape.map { Double($0.count) } ?? 0
-    return Cost(
-      perElement: 2 * Double(spectrum.count) + Cost.loop,
-      ahead: Cost.loop * (Double(spectrum.count) + (size >= 0x1p27 ? size : 0)))
+    Cost(
+      perElement: 2 * Double(spectrum.count) + Cost.loop, ahead: Cost.loop * Double(spectrum.count))
   }
 
   package var measurable: Measurable { .change }
 
-  /// Its places are a shuffle of all elements: of a large weight that is too much for a look at the factors.
-  package var lowRank: (any LowRankKind)? {
-    target.shape.map { $0.count <= 1 << 26 } ?? false ? self : nil
-  }
+  /// Only the weight's shape tells what its frequencies are.
+  package var lowRank: (any LowRankKind)? { target.shape == nil ? nil : self }
 
   package var layerKind: (any LayerKind)? { nil }
 
@@ -100,19 +100,15 @@ extension AddSpectral: LowRankKind {
     let (out, input) =
       try target.decidedLayout() == .outIn ? (shape[0], shape[1]) : (shape[1], shape[0])
     let spectrum: [Double] = try operands.values(spectrum)
-    guard spectrum.count <= out * input else {
-      throw AdapterError(
-        .arithmetic, on: target.name, "more frequencies than the weight has elements")
-    }
+    let (rows, columns) = try frequencies(&operands, out, input)
     let rank = 2 * spectrum.count
     try checkFactors(target, rank: rank, out + input, of: out * input)
-    let places = TorchPermutation.prefix(spectrum.count, of: out * input, seed: seed)
     var factors = LowRankFactors<Scalar>(
       a: Array(repeating: 0, count: rank * input), b: Array(repeating: 0, count: out * rank),
       rank: rank, inputCount: input, scale: scale / Double(out * input))
     let (rowTurns, columnTurns) = (Self.turns(out), Self.turns(input))
-    for (index, (place, value)) in zip(places, spectrum).enumerated() {
-      let (row, column) = (place / input, place % input)
+    for (index, value) in spectrum.enumerated() {
+      let (row, column) = (rows[index], columns[index])
       for i in 0..<input {
         let turn = columnTurns[column * i % input]
         factors.a[2 * index * input + i] = Scalar(value * turn.cosine)
@@ -125,6 +121,19 @@ extension AddSpectral: LowRankKind {
       }
     }
     return [factors]
+  }
+
+  /// The frequencies along the outputs and along the inputs.
+  private func frequencies(
+    _ operands: inout OperandLoader, _ out: Int, _ input: Int
+  ) throws -> (rows: ArraySlice<Int>, columns: [Int]) {
+    let all = try operands.integers(places)
+    let (rows, columns) = (all.prefix(spectrum.count), Array(all.dropFirst(spectrum.count)))
+    guard rows.allSatisfy((0..<out).contains), columns.allSatisfy((0..<input).contains) else {
+      throw AdapterError(
+        .arithmetic, on: target.name, "\(Self.op) has a place outside of the weight")
+    }
+    return (rows, columns)
   }
 
   /// Cosine and sine of 2π · k / count.

@@ -125,6 +125,12 @@ private struct MultiplyChange<Scalar: ComputeScalar>: TileChange {
   let vector: [Scalar]
   let axis: Axis
 
+  /// v becomes (1 − w) + w · v ([STK-2]).
+  func weighted(by factor: Double) -> Self? {
+    MultiplyChange(
+      vector: vector.map { Scalar((1 - factor) + factor * Double($0)) }, axis: axis)
+  }
+
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {

@@ -67,6 +67,7 @@ extension PrependKV: RunTimeKind {
   package func fault() -> String? {
     guard values.type.isFloat, values.shape.count == 2,
       let width = checkedProduct([headCount, headDimension]), width > 0,
+      width <= Shape.maximumCount,
       values.shape[1].isMultiple(of: width)
     else {
       return "values \(values.shape) are not [tokens, slots × \(headCount) × \(headDimension)]"

@@ -33,8 +33,11 @@ extension ReflectInput: TargetedKind {
 
   /// [REF-1].
   package func fault() -> String? {
-    vectors.type.isFloat && vectors.shape.count == 2
-      ? nil : "u \(vectors.shape) is not [in, r] of floats"
+    guard vectors.type.isFloat, vectors.shape.count == 2 else {
+      return "u \(vectors.shape) is not [in, r] of floats"
+    }
+    return !isOrthogonal || vectors.shape[1] <= vectors.shape[0]
+      ? nil : "u \(vectors.shape) has more columns than can be orthogonal"
   }
 
   package var operands: [(role: Name, operand: Operand?)] { [("u", vectors.operand)] }

@@ -29,16 +29,20 @@ public struct Restore: Sendable, Hashable {
   }
 }
 
+extension Restore {
+  /// Whether it can give elements of this type their bits back ([RES-2]).
+  package func fits(_ type: ElementType) -> Bool {
+    type.isFloat && type.bitWidth == difference.type.bitWidth
+  }
+}
+
 extension Restore: TargetedKind {
   package static let op = "restore"
   package static let vocabulary: (roles: [Name], keys: [Name]) = (
     ["difference", "left", "right"], ["result"]
   )
 
-  package var extent: Extent {
-    guard let left, let right else { return .elements(difference.count) }
-    return .matrix(output: left.shape.first, input: right.shape.last)
-  }
+  package var extent: Extent { .tensor(difference.shape, canResize: false) }
 
   package init(_ fields: OperationFields) throws(FormatError) {
     target = try fields.target()
@@ -50,15 +54,17 @@ extension Restore: TargetedKind {
 
   /// [RES-1].
   package func fault() -> String? {
-    guard [.u8, .u16, .u32, .u64].contains(difference.type) else {
-      return "difference is \(difference.type.rawValue), no unsigned integer"
+    guard [.u16, .u32, .u64].contains(difference.type), difference.shape.count >= 2 else {
+      return
+        "difference \(difference.shape) \(difference.type.rawValue) is not a matrix of U16, U32 or U64"
     }
     guard left != nil || right != nil else { return nil }
     guard let left, let right, left.type == .f32, right.type == .f32, left.shape.count == 2,
       right.shape.count == 2, left.shape[1] == right.shape[0]
     else { return "left and right are not [rows, r] and [r, columns] of F32" }
-    return checkedProduct([left.shape[0], right.shape[1]]) == difference.count
-      ? nil : "difference \(difference.shape) has not the elements of left · right"
+    let columns = checkedProduct(Array(difference.shape.dropFirst()))
+    return left.shape[0] == difference.shape[0] && right.shape[1] == columns
+      ? nil : "difference \(difference.shape) has not the rows and columns of left · right"
   }
 
   package var operands: [(role: Name, operand: Operand?)] {
@@ -97,7 +103,7 @@ extension Restore: TargetedKind {
   package func byteProgram(
     of adapter: Adapter, as type: ElementType, from stored: ElementType
   ) throws -> (any ByteProgram)? {
-    guard stored == type, difference.type.bitWidth == type.bitWidth else {
+    guard stored == type, fits(type) else {
       throw AdapterError(.misuse, on: target.name, "\(Self.op) of elements of another type")
     }
     return try BitRestoration(self, of: adapter)
@@ -157,7 +163,6 @@ private struct BitRestoration: ByteProgram {
     let bytes = try difference.bytes(ofElements: elements)
     unsafe bytes.withUnsafeBytes { bytes in
       switch type.bitWidth {
-      case 8: unsafe add(bytes, to: result, UInt8.self)
       case 16: unsafe add(bytes, to: result, UInt16.self)
       case 32: unsafe add(bytes, to: result, UInt32.self)
       default: unsafe add(bytes, to: result, UInt64.self)

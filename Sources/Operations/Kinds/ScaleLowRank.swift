@@ -36,10 +36,10 @@ extension ScaleLowRank: TargetedKind {
 
   /// [SCA-1].
   package func fault() -> String? {
-    guard a.type.isFloat, b.type.isFloat, a.shape.count >= 2, b.shape.count >= 2,
-      b.shape.dropFirst(2).allSatisfy({ $0 == 1 }), a.shape[0] == b.shape[1]
+    guard a.type.isFloat, b.type.isFloat, LowRankProduct.areFactors(a, b),
+      a.shape[0] == b.shape[1], checkedProduct(Array(a.shape.dropFirst())) != nil
     else { return "A \(a.shape) and B \(b.shape) are not [r, in, …] and [out, r, 1, …] of floats" }
-    return nil
+    return a.shape.count == 2 || target.layout != .inOut ? nil : "a kernel is stored out_in"
   }
 
   package var operands: [(role: Name, operand: Operand?)] {

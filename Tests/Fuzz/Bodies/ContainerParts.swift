@@ -20,7 +20,7 @@ struct ContainerParts {
     let footer = Envelope.Footer(
       offset: UInt64(Envelope.header.count + payload.count), stored: UInt64(frame.count),
       decoded: UInt64(text.count))
-    let digest = Envelope.digest(manifestFrame: frame, footer: footer)
+    let digest = Envelope.digest(manifestFrame: frame, footer: footer, text: text)
     return Envelope.header + payload + frame + footer.encoded(digest: digest)
   }
 

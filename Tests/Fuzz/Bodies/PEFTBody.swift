@@ -17,7 +17,10 @@ enum PEFTBody {
       _ = try pack(raw.adapter)
       return true
     }
-    guard let converted = try? PEFTImport(config: input.config, weights: weights) else {
+    guard
+      let converted = try? PEFTImport(
+        config: input.config, weights: weights, choices: ImportChoices(resolve: Self.resolved))
+    else {
       return false
     }
     let packed = try pack(converted.adapter)
@@ -26,6 +29,16 @@ enum PEFTBody {
       "the operations have changed in the file")
     try checkReturn(of: packed, input, weights)
     return true
+  }
+
+  /// What a base of small square weights would say.
+  @Sendable private static func resolved(_ targets: [Target]) -> [Target] {
+    targets.map { target in
+      var target = target
+      target.shape = Shape([64, 64])
+      target.layout = target.layout == .inOut ? .inOut : .outIn
+      return target
+    }
   }
 
   /// Writes an adapter, and opens the file as a user would.

@@ -5,7 +5,7 @@ import struct
 
 from makers.adp.changes import PLANE, row_of, with_frame
 from makers.adp.files import payload_of, seal, text_of
-from makers.adp.frames import AGAIN, BLOCK, TABLES, ZSTD, block, blocks, frame, head, matched
+from makers.adp.frames import AGAIN, BLOCK, TABLES, ZSTD, block, blocks, frame, head, longest, matched, padded
 from makers.adp.manifests import manifest_of, stream_of
 from makers.adp.registry import case, manifest_frame, valid
 from makers.adp.streams import Stream, u8
@@ -13,7 +13,7 @@ from makers.adp.streams import Stream, u8
 
 @valid
 def frame_sizes(m):
-    """frames of 255, 256, 257, 65,791, 65,792 and 65,793 bytes: the boundaries of FRM-1"""
+    """frames of 1 to 65,793 bytes, about the sizes where compressors choose another header than that of FRM-1"""
     sizes = [1, 255, 256, 257, 65791, 65792, 65793]
     return manifest_of(*[u8(*bytes([7]) * n, name=f"n{n}", chunk=2**17) for n in sizes])
 
@@ -40,11 +40,14 @@ def frame_compressed(m):
 
 @valid
 def frame_longest(m):
-    """a frame of 256 bytes that is exactly 64 bytes longer, by means of empty blocks"""
-    data = bytes(range(256))
-    padded = head(256) + block(0, 0, b"") * 18 + block(0, 256, data, True)
-    assert len(padded) == 256 + 64
-    return manifest_of(Stream("U8", [("t", [256], data)], 1024, [[padded]]))
+    """frames exactly as long as FRM-4 allows, by means of empty blocks: of 1 byte, 1,023, 1,024 and 4,095"""
+    return manifest_of(*[one_frame(n, longest(n)) for n in (1, 1023, 1024, 4095)])
+
+
+def one_frame(n, length, chunk=4096):
+    """A stream of one tensor of n bytes, whose frame has a length."""
+    data = hashlib.shake_128(b"longest").digest(n)
+    return Stream("U8", [(f"t{n}", [n], data)], chunk, [[padded(data, length)]])
 
 
 @valid
@@ -90,7 +93,7 @@ def long_frame_case(name, rules, description, data, chunk, stored):
 
 def checked_manifest(m):
     text = b'{"adapters":[{"name":"default","method":"lora","operations":[],"streams":[]}]}'
-    return seal(b"", ZSTD + bytes([0x24, len(text)]) + blocks(text) + XXH64["manifest"], len(text))
+    return seal(b"", ZSTD + struct.pack("<BI", 0xA4, len(text)) + blocks(text) + XXH64["manifest"], text)
 
 
 differs = "the footer's decoded is one more than the manifest frame says"
@@ -117,14 +120,14 @@ for name, rule, description, stored in [
     ("skippable_after", "FRM-2", "a skippable frame after the manifest's", lambda t: frame(t) + SKIPPABLE + bytes(4)),
     ("second_empty", "FRM-2", "a second frame, of no bytes, after the manifest's", lambda t: frame(t) + frame(b"")),
     ("legacy", "FRM-1", "the manifest frame's magic is that of Zstandard 0.7", lambda t: b"\x27" + frame(t)[1:]),
-    ("windowed", "FRM-1", "the manifest frame has a window descriptor", lambda t: ZSTD + b"\x40\0" + frame(t)[5:]),
-    ("dictionary_id", "FRM-1", "the manifest frame names a dictionary", lambda t: ZSTD + b"\x61\0" + frame(t)[5:]),
+    ("windowed", "FRM-1", "the manifest frame has a window descriptor", lambda t: ZSTD + b"\x80\0" + frame(t)[5:]),
+    ("dictionary_id", "FRM-1", "the manifest frame names a dictionary", lambda t: ZSTD + b"\xa1\0" + frame(t)[5:]),
     ("size_absent", "FRM-1", "the manifest frame has no content size", lambda t: ZSTD + b"\0\0" + blocks(t)),
     (
-        "size_wide",
+        "size_two",
         "FRM-1",
-        "the manifest frame's content size has four bytes",
-        lambda t: ZSTD + struct.pack("<BI", 0xA0, len(t)) + blocks(t),
+        "the manifest frame's content size has two bytes, as compressors choose it",
+        lambda t: ZSTD + struct.pack("<BH", 0x60, len(t) - 256) + blocks(t),
     ),
     ("not_last", "FRM-2", "no block of the manifest frame is the last", lambda t: head(len(t)) + block(0, len(t), t)),
     ("cut", "FRM-2", "the last byte of the manifest frame is missing", lambda t: frame(t)[:-1]),
@@ -142,7 +145,7 @@ case("frame/manifest_early", "ENV-8 FRM-1", early, lambda m: seal_early(m, row_o
 
 def seal_early(m, by):
     payload, text = payload_of(m), text_of(m)
-    return seal(payload, frame(text), len(text), offset=16 + len(payload) - by, size=by + len(frame(text)))
+    return seal(payload, frame(text), text, offset=16 + len(payload) - by, size=by + len(frame(text)))
 
 
 frame_case("magic_wrong", "FRM-1", "a frame's magic is wrong", b"\x29" + frame(PLANE)[1:])
@@ -152,31 +155,28 @@ frame_case("skippable", "FRM-1", "a skippable frame before the frame", SKIPPABLE
 plane_skipped = "a skippable frame with the plane's bytes in place of the frame"
 frame_case("skippable_only", "FRM-1", plane_skipped, SKIPPABLE + b"\4\0\0\0" + PLANE)
 right_checksum = "a frame with the content checksum flag and the right checksum"
-frame_case("checksum_flag", "FRM-1", right_checksum, ZSTD + b"\x24\x04" + blocks(PLANE) + XXH64["plane"])
+frame_case("checksum_flag", "FRM-1", right_checksum, ZSTD + b"\xa4\4\0\0\0" + blocks(PLANE) + XXH64["plane"])
 no_dictionary = "a frame with a dictionary identifier of one byte, 0: no dictionary"
-frame_case("dictionary_id", "FRM-1", no_dictionary, ZSTD + b"\x21\x00\x04" + blocks(PLANE))
+frame_case("dictionary_id", "FRM-1", no_dictionary, ZSTD + b"\xa1\0\4\0\0\0" + blocks(PLANE))
 four_dictionary = "a frame with a dictionary identifier of four bytes"
-frame_case("dictionary_id_four", "FRM-1", four_dictionary, ZSTD + b"\x23\1\0\0\0\x04" + blocks(PLANE))
+frame_case("dictionary_id_four", "FRM-1", four_dictionary, ZSTD + b"\xa3\1\0\0\0\4\0\0\0" + blocks(PLANE))
 window_and_size = "a frame with a window descriptor and a content size, not of a single segment"
 octets = bytes(range(256))
-long_frame_case("windowed", "FRM-1", window_and_size, octets, 1024, ZSTD + b"\x40\0\0\0" + blocks(octets))
+frame_case("windowed", "FRM-1", window_and_size, ZSTD + b"\x80\0\4\0\0\0" + blocks(PLANE))
 window_alone = "a frame with a window descriptor and no content size"
 frame_case("size_absent", "FRM-1", window_alone, ZSTD + b"\x00\x00" + blocks(PLANE))
-size_of_four = "a content size of four bytes where one is enough"
-frame_case("size_wide", "FRM-1", size_of_four, ZSTD + b"\xa0\x04\0\0\0" + blocks(PLANE))
-frame_case("size_eight", "FRM-1", "a content size of eight bytes", ZSTD + b"\xe0\x04" + bytes(7) + blocks(PLANE))
-long_frame_case(
-    "size_four_for_65791",
-    "FRM-1",
-    "a content size of four bytes for 65,791 bytes, which has one of two",
-    bytes(65791),
-    2**17,
-    ZSTD + b"\xa0" + struct.pack("<I", 65791) + blocks(bytes(65791)),
-)
+as_chosen = "as compressors choose it"
+frame_case("size_one", "FRM-1", f"a content size of one byte, {as_chosen}", ZSTD + b"\x20\4" + blocks(PLANE))
+for n in (256, 65791):
+    data = bytes(n)
+    two = ZSTD + struct.pack("<BH", 0x60, n - 256) + blocks(data)
+    long_frame_case(f"size_two_{n}", "FRM-1", f"a content size of two bytes for {n:,}, {as_chosen}", data, 2**17, two)
+frame_case("size_eight", "FRM-1", "a content size of eight bytes", ZSTD + b"\xe0\4" + bytes(7) + blocks(PLANE))
+frame_case("size_big_endian", "FRM-1", "the content size is big-endian", ZSTD + b"\xa0\0\0\0\4" + blocks(PLANE))
 reserved_bit = "the reserved bit of the frame header descriptor is set"
-frame_case("descriptor_reserved", "FRM-1", reserved_bit, ZSTD + b"\x28\x04" + blocks(PLANE))
+frame_case("descriptor_reserved", "FRM-1", reserved_bit, ZSTD + b"\xa8\4\0\0\0" + blocks(PLANE))
 unused_bit = "the unused bit of the frame header descriptor is set"
-frame_case("descriptor_unused", "FRM-1", unused_bit, ZSTD + b"\x30\x04" + blocks(PLANE))
+frame_case("descriptor_unused", "FRM-1", unused_bit, ZSTD + b"\xb0\4\0\0\0" + blocks(PLANE))
 long_frame_case(
     "block_large_rle",
     "FRM-2",
@@ -244,10 +244,19 @@ def tables_of_frame_before(m):
 
 of_before = "a frame that wants the tables of the frame before"
 case("frame/tables_of_frame_before", "FRM-3", of_before, tables_of_frame_before)
-padding = head(4) + block(0, 0, b"") * 19 + block(0, 4, PLANE, True)
-frame_case("padded", "FRM-4", "empty blocks make a frame longer than n + 64", padding)
-one_padded = head(256) + block(0, 0, b"") * 17 + block(1, 0, b"z") + block(0, 256, octets, True)
-long_frame_case("padded_one", "FRM-4", "empty blocks make a frame n + 65 bytes long", octets, 1024, one_padded)
+for n in (1, 1023, 1024, 4095):
+    longer = f"empty blocks make a frame of {n:,} bytes one byte longer than FRM-4 allows"
+    case(f"frame/longer_{n}", "FRM-4", longer, lambda m, n=n: manifest_of(one_frame(n, longest(n) + 1)))
+
+
+def longer_after_checksum(m):
+    m = manifest_of(u8(1, 2, 3), one_frame(1, longest(1) + 1))
+    row_of(m)[-1] = 0
+    return m
+
+
+before = "a wrong CRC-32, and in the next stream a frame that is too long, which is met before any frame is read"
+case("frame/longer_before_checksum", "FRM-4", before, longer_after_checksum)
 frame_case("plane_empty", "STR-6", "a frame of no bytes for a plane of four", frame(b""))
 frame_case("plane_short", "STR-6", "a frame of three bytes for a plane of four", frame(PLANE[:3]))
 frame_case("plane_long", "STR-6", "a frame of five bytes for a plane of four", frame(PLANE + b"\0"))

@@ -1,4 +1,4 @@
-"""Files of the future: opaque streams (section 6.2) and operations (section 8), STR-8, OPS-2 and OPS-3."""
+"""Files of the future: opaque streams (section 6.2) and operations (section 8), STR-8, STR-9, OPS-2 and OPS-3."""
 
 import json
 
@@ -100,7 +100,7 @@ def requires_elsewhere(m):
     files = [{"path": "p", "size": 1, "sha256": sha256(b"\2"), "tensor": "u", **needs}]
     opaque = Stream("F32", [("t", [1], b"?")], 1024, []).opaque(**needs)
     m = manifest_of(opaque, u8(2, name="u"), files=files, operations=[{"op": "add", "tensors": {"delta": "t"}, **needs}])
-    inert = [{"tensor": "u", "window": [[0, 1]], "reason": "", **needs}]
+    inert = [{"tensor": "t", "window": [[0, 1]], "reason": "", **needs}]
     first(m).update(source={"format": "peft", **needs}, inert=inert, **needs)
     return {"Requires": ["later"], "base": {"fingerprint": fingerprint({}, **needs), **needs}, **m}
 
@@ -108,8 +108,8 @@ def requires_elsewhere(m):
 @valid
 def opaque_words(m):
     """words that are no element type or code of this version, though nearly: each makes its stream opaque (STR-8)"""
-    words = [{"dtype": dtype} for dtype in ("", "f32", "F32 ", "F32\n", "F8_E4M3FN")]
-    words += [{"code": code} for code in ("", "Planes", "planes\0")]
+    words = [{"dtype": dtype} for dtype in ("f32", "F8_E4M3FN", "_", "0", "x" * 64)]
+    words += [{"code": code} for code in ("Planes", "planes_", "p" * 64)]
     streams = [Stream("F32", [(f"t{i}", [1], b"?")], 1024, [[b"?"]]) for i in range(len(words))]
     return manifest_of(*[stream.opaque(**keys) for stream, keys in zip(streams, words)])
 
@@ -127,6 +127,26 @@ def opaque_op_words(m):
     strange = {"x": [None, True, -0.5, 1e300, "\0", {"": []}], "y": json.loads("[" * 11 + "]" * 11)}
     operations = [{"op": op, "tensors": {"a": "t"}, **strange} for op in ("", "Add_low_rank", "add_low_rank ", "lora")]
     return manifest_of(u8(1, 2), operations=[*operations, {"op": "later", "tensors": {}}])
+
+
+@valid
+def opaque_op_target(m):
+    """opaque operations without a target, which they need not have (OPS-2, OPS-3): by a key, a role, an operand"""
+    later = Stream("F32", [("later", [2, 2], b"?")], 1024, []).opaque(code="later")
+    operations = [{"op": "add", "tensors": {"delta": "t"}, "scale": 1, "later": 0}]
+    operations.append({"op": "replace", "tensors": {"value": "t", "mask": "t"}})
+    operations.append({"op": "add_low_rank", "tensors": {"a": "later", "b": "t"}, "scale": 1, "layout": "out_in"})
+    window = {"tensor": "t", "window": [[0, 1]], "later": 0}
+    operations.append({"op": "multiply", "tensors": {"v": window}, "side": "output", "layout": "out_in"})
+    operations.append({"op": "later", "tensors": {}, "shape": [2, 0], "bound": ["x"]})
+    return manifest_of(Stream("F32", [("t", [2], f32(1, 2))]), later, operations=operations)
+
+
+@valid
+def opaque_operand_words(m):
+    """an operation with an operand in an opaque stream: its words and the types of its keys mean nothing (OPS-3)"""
+    stream_of(m).opaque(code="later")
+    operation_of(m).update(layout="in_in", layout_from=0, scale="x", wide=2)
 
 
 @valid
@@ -161,6 +181,8 @@ opaque_case("manifest/row_one", "STR-4", "a row of an opaque stream holds a numb
 opaque_case("manifest/row_size_0", "STR-4", "a size of 0 in an opaque stream", lambda m: row_of(m).insert(0, 0))
 crc_large = enlarge(row_of, -1, by=2**32)
 opaque_case("manifest/row_crc_2_32", "STR-4", "a CRC-32 of an opaque stream that is too large by 2^32", crc_large)
+size_large = enlarge(row_of, 0, by=2**32)
+opaque_case("manifest/row_size_2_32", "STR-4", "a size in an opaque stream that is too large by 2^32", size_large)
 opaque_case("manifest/row_empty", "STR-4", "an empty row of an opaque stream", append(stream_of, "chunks", []))
 no_tensors = append(first, "streams", Stream("U8", []).opaque(code="later"))
 opaque_case("manifest/tensors_empty", "MAN-1", "an opaque stream of no tensors", no_tensors)
@@ -168,5 +190,18 @@ opaque_case("manifest/chunk_string", "MAN-1", "an opaque stream whose chunk is a
 opaque_case("manifest/missing_shape", "MAN-1", f"{of_opaque} has no shape", drop(tensor_of, "shape"))
 no_rows = both(lambda m: stream_of(m).frames.clear(), drop(stream_of, "chunks"))
 opaque_case("manifest/missing_chunks", "MAN-1", "an opaque stream without chunks", no_rows)
-opaque_case("limit/dimensions_9", "LIM-3", f"{of_opaque} has nine dimensions", put(tensor_of, "shape", [1] * 9))
-opaque_case("limit/product", "LIM-4", f"{of_opaque} has 2^64 elements", put(tensor_of, "shape", [2**32, 2**32]))
+opaque_case("manifest/dimensions_9", "LIM-3", f"{of_opaque} has nine dimensions", put(tensor_of, "shape", [1] * 9))
+opaque_case("manifest/product", "LIM-4", f"{of_opaque} has 2^64 elements", put(tensor_of, "shape", [2**32, 2**32]))
+for name, words, value in [
+    ("empty", "is empty", ""),
+    ("space", "ends with a space", "later "),
+    ("newline", "ends with a line feed", "later\n"),
+    ("tab", "has a tab", "later\t5"),
+    ("nul", "ends with U+0000", "later\0"),
+    ("hyphen", "has a hyphen", "later-1"),
+    ("accent", "has an \u00e9", "lat\u00e9r"),
+    ("long", "has 65 letters", "l" * 65),
+]:
+    for key in ("dtype", "code"):
+        of_key = f"an opaque stream whose {key} {words}"
+        opaque_case(f"manifest/{key}_{name}", "STR-9", of_key, put(stream_of, key, value))

@@ -86,6 +86,7 @@ for name, description, change in [
     ("nonfinite_object", "nonfinite is an object", put(first, "nonfinite", {})),
     ("nonfinite_number", "nonfinite holds a number", put(first, "nonfinite", [1])),
     ("source_string", "source is a string", put(first, "source", "peft")),
+    ("source_sha256", "source's digest is a number", put(with_source, "sha256", 0)),
     ("source_header", "source's header is an object", put(with_source, "header", {})),
     ("files_object", "files is an object", put(first, "files", {})),
     ("file_string", "a file is a string", put(first, "files", ["p"])),
@@ -101,14 +102,19 @@ for name, description, change in [
     ("sha256_number", "a digest is a number", put(tensor_of, "sha256", 0)),
     ("chunks_object", "chunks is an object", put(stream_of, "chunks", {})),
     ("row_object", "a row is an object", put(stream_of, "chunks", [{}])),
-    ("row_string", "a CRC-32 is a string", put(row_of, 4, "1805555120")),
+    ("row_string", "a CRC-32 is a string", lambda m: row_of(m).__setitem__(4, str(row_of(m)[4]))),
     ("op_array", "op is an array", put(operation_of, "op", ["add_low_rank"])),
     ("roles_string", "an operation's tensors are a string", put(operation_of, "tensors", "a")),
     ("bound_number", "bound holds a number", put(operation_of, "bound", [1])),
 ]:
     manifest_case(f"type_{name}", "MAN-1", description, change)
+
+# The words of layout_from that drafts of the text had.
+DRAFTS = ["base", "kind", "name", "flag", "siblings", "model_type", "user"]
 unknown_layout = put(operation_of, "layout", "oi")
-unknown_layout_from = put(operation_of, "layout_from", "guess")
 manifest_case("type_layout_unknown", "OPS-4", "layout is none of the three", unknown_layout)
-manifest_case("type_layout_from_unknown", "OPS-4", "layout_from is none of the seven", unknown_layout_from)
+for word in ["guess", "", "Sure", *DRAFTS]:
+    unknown = f"layout_from is {word or 'empty'}" + (", a word of the drafts" if word in DRAFTS else "")
+    label = f"type_layout_from_{word.lower() or 'empty'}"
+    manifest_case(label, "OPS-4", unknown, put(operation_of, "layout_from", word))
 manifest_case("adapters_none", "MAN-1", "an empty array of adapters", lambda m: {"adapters": []})

@@ -1,11 +1,12 @@
 """The rules of the manifest (section 5): MAN-2 to MAN-8."""
 
 from makers.adp.changes import (
-    append, both, enlarge, inert_of, later, put, roles_of, row_of, tensor_of, whole, with_file, with_inert,
+    PLANE, append, both, enlarge, inert_of, later, put, roles_of, row_of, tensor_of, whole, with_file, with_frame,
+    with_inert,
 )
 from makers.adp.files import pack, payload_of, seal, text_of
-from makers.adp.frames import frame
-from makers.adp.manifests import adapter, fingerprint, first, low_rank, manifest_of, operation_of, stream_of
+from makers.adp.frames import frame, longest, padded
+from makers.adp.manifests import adapter, fingerprint, first, low_rank, manifest_of, operation_of
 from makers.adp.registry import case, manifest_case, valid
 from makers.adp.streams import Stream, f32, sha256, u8
 
@@ -72,22 +73,21 @@ def unknown_keys(m):
 
 @valid
 def inert_windows(m):
-    """windows in inert: of used tensors, of a file's, of one that is inert itself, of an opaque one; empty"""
+    """windows in inert: of used tensors, of one that is inert itself, of an opaque one; empty"""
     a = {"tensor": "a", "window": [[0, 1], [0, 2]]}
-    streams = [Stream("F32", [("a", [3, 2], f32(*range(6))), ("b", [2, 1], f32(3, 4)), ("c", [], f32(5))]), u8(1)]
+    streams = [Stream("F32", [("a", [3, 2], f32(*range(6))), ("b", [2, 1], f32(3, 4)), ("c", [], f32(5))])]
     streams.append(Stream("F32", [("later", [5], b"?")], 1024, [[b"?"]]).opaque(code="later"))
-    listed = {"files": [{"path": "p", "size": 1, "sha256": sha256(b"\1"), "tensor": "t"}]}
-    m = manifest_of(*streams, method="lora", operations=[low_rank(a)], **listed)
-    parts = {"a": [[1, 2], [0, 2]], "b": [[2, 0], [0, 0]], "c": [], "t": [[0, 1]], "later": [[4, 1]]}
+    m = manifest_of(*streams, method="lora", operations=[low_rank(a)])
+    parts = {"a": [[1, 2], [0, 2]], "b": [[2, 0], [0, 0]], "c": [], "later": [[4, 1]]}
     first(m)["inert"] += [{"tensor": name, "window": window, "reason": "x"} for name, window in parts.items()]
     first(m)["inert"].append({**first(m)["inert"][-1], "window": [[0, 5]]})
     return m
 
 
-manifest_case("text_array", "MAN-1", "the text is an array", lambda m: seal(b"", frame(b"[]"), 2))
-manifest_case("text_object", "MAN-1", "the text is an object without keys", lambda m: seal(b"", frame(b"{}"), 2))
+manifest_case("text_array", "MAN-1", "the text is an array", lambda m: seal(b"", frame(b"[]"), b"[]"))
+manifest_case("text_object", "MAN-1", "the text is an object without keys", lambda m: seal(b"", frame(b"{}"), b"{}"))
 for name, text in [("null", b"null"), ("string", b'"adp"'), ("number", b"1234"), ("true", b"true")]:
-    manifest_case(f"text_{name}", "MAN-1", f"the text is {text.decode()}", lambda m, t=text: seal(b"", frame(t), len(t)))
+    manifest_case(f"text_{name}", "MAN-1", f"the text is {text.decode()}", lambda m, t=text: seal(b"", frame(t), t))
 
 adapter_twice = {"adapters": [adapter(u8(1)), adapter(u8(2))]}
 manifest_case("adapter_twice", "MAN-2", "two adapters of one name", lambda m: adapter_twice)
@@ -101,16 +101,18 @@ for name, description, change in [
     ("adapters", "adapters are of another type", put(whole, "adapters", {})),
     ("base", "base is of another type", put(whole, "base", 2)),
     ("nothing", "there are no adapters", lambda m: m.pop("adapters")),
-    ("point", "an integer has a point", put(stream_of, "chunk", 1024.0)),
     ("dimensions", "a shape has nine dimensions", put(tensor_of, "shape", [1] * 9)),
     ("row", "a row has a frame too many", lambda m: row_of(m).insert(0, 1)),
-    ("sum", "a size is too large by 1", lambda m: row_of(m).__setitem__(0, 11)),
+    ("frame", "a frame is one byte too long", with_frame(padded(PLANE, longest(len(PLANE)) + 1))),
+    ("sum", "a size is too large by 1", lambda m: row_of(m).__setitem__(0, 14)),
 ]:
     needed = f"requires names something, and {description}: MAN-3 comes before the other rules"
     last = both(change, put(whole, "requires", ["later"]))
     case(f"requires/requires_and_{name}", "MAN-3", needed, lambda m, last=last: last(m))
 in_front = "requires names two things, in front of adapters of another type"
 case("requires/requires_in_front", "MAN-3", in_front, lambda m: {"requires": ["one", "two"], "adapters": {}})
+no_strings = "requires names something and holds a number: MAN-3 is for an array of strings"
+manifest_case("requires_not_strings", "MAN-1", no_strings, put(whole, "requires", ["x", 1]))
 
 another = append(first, "streams", u8(1))
 other = {**adapter(name="other", operations=[]), "operations": [low_rank()]}
@@ -189,6 +191,11 @@ manifest_case("inert_and_operand", "MAN-5", "an operand is inert as well", put(f
 carried = {"path": "p", "size": 1, "sha256": sha256(b"\1"), "tensor": "t"}
 carried_inert = both(another, put(first, "files", [carried]), put(first, "inert", inert_of("t")))
 manifest_case("inert_and_file", "MAN-5", "a file's tensor is inert as well", carried_inert)
+in_window = [{"tensor": "t", "window": [[0, 1]], "reason": "test"}]
+carried_window = both(another, put(first, "files", [carried]), put(first, "inert", in_window))
+manifest_case("inert_window_of_file", "MAN-5", "a window of a file's tensor is inert", carried_window)
+carried_operand = both(another, put(first, "files", [carried]), later("t"))
+manifest_case("operand_and_file", "MAN-5", "a file's tensor is an operand, of an opaque operation", carried_operand)
 inert_later = "an operand of an opaque operation is inert as well"
 manifest_case("inert_and_opaque_operand", "MAN-5", inert_later, both(with_inert, later("t")))
 
@@ -197,7 +204,7 @@ def payload_case(name, description, change):
     """The payload is another, and the manifest the same."""
 
     def made(m):
-        return seal(change(payload_of(m)), frame(text_of(m)), len(text_of(m)))
+        return seal(change(payload_of(m)), frame(text_of(m)), text_of(m))
 
     manifest_case(f"sum_{name}", "MAN-6", description, made)
 
@@ -206,8 +213,16 @@ payload_case("hole", "a byte between the last frame and the manifest", lambda pa
 hidden = "a frame between the header and the first frame that no row counts"
 payload_case("hole_first", hidden, lambda payload: frame(b"hidden") + payload)
 payload_case("less", "the payload lacks its last byte", lambda payload: payload[:-1])
-sum_2_32 = "two sizes are too large by 2^31: their sum is right only where it wraps at 2^32"
-manifest_case("sum_wraps", "MAN-6", sum_2_32, enlarge(row_of, 0, 1, by=2**31))
+
+
+def sum_wraps(m):
+    m = manifest_of(Stream("F32", [("t", [5], b"?")], 1024, [[b"12345", b"6"]]).opaque(code="later"))
+    enlarge(row_of, 0, 1, by=2**31)(m)
+    return m
+
+
+sum_2_32 = "two sizes of an opaque stream are too large by 2^31: their sum is right only where it wraps at 2^32"
+manifest_case("sum_wraps", "MAN-6 STR-8", sum_2_32, sum_wraps)
 into_manifest = "the last frame's size is one more: it would reach into the manifest"
 manifest_case("sum_into_manifest", "MAN-6", into_manifest, enlarge(row_of, 3, by=1))
 manifest_case(

@@ -131,3 +131,6 @@ for label, words, digest in [
 in_capitals = put(tensor_of, "sha256", sha256(f32(1, 2)).upper())
 manifest_case("digest_upper", "DIG-1", "a tensor's digest in capitals", in_capitals)
 manifest_case("digest_source", "DIG-1", "source's digest is short", put(with_source, "sha256", "00"))
+manifest_case("digest_source_empty", "DIG-1", "source's digest is empty", put(with_source, "sha256", ""))
+source_upper = put(with_source, "sha256", sha256(b"").upper())
+manifest_case("digest_source_upper", "DIG-1", "source's digest in capitals", source_upper)

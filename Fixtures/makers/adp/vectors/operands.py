@@ -1,12 +1,13 @@
 """Operands and their windows (section 8): OPS-1, and LOW-1 and OPS-5 of the example."""
 
+import json
 import math
 import re
 
 from makers.adp.changes import append, both, drop, inert_of, later, put, roles_of
 from makers.adp.files import pack, text_of
 from makers.adp.manifests import SAFE, first, low_rank, manifest_of, operation_of
-from makers.adp.registry import case, manifest_case, valid
+from makers.adp.registry import manifest_case, valid
 from makers.adp.streams import DTYPES, Stream, f32
 
 
@@ -23,12 +24,28 @@ def windows(m):
     return manifest_of(a, method="lora", operations=operations)
 
 
+def packed(dtype, shape):
+    """A stream of one tensor of a type of 4 or 6 bits."""
+    return Stream(dtype, [(dtype, shape, bytes(range(math.prod(shape) * DTYPES[dtype][0] // 8)))])
+
+
+@valid
+def windows_packed(m):
+    """windows of types of 4 and 6 bits that begin and end between bytes, some of them empty"""
+    streams = [packed("F4", [3, 4]), packed("F6_E2M3", [2, 8]), packed("F6_E3M2", [8])]
+    parts = [("F4", [[1, 2], [2, 2]]), ("F4", [[0, 3], [4, 0]]), ("F6_E2M3", [[1, 1], [4, 4]]), ("F6_E3M2", [[0, 4]])]
+    windows = [{"tensor": name, "window": window} for name, window in parts]
+    operations = [{"op": "replace", "target": "x", "tensors": {"value": window}} for window in windows]
+    m = manifest_of(*streams, operations=[*operations, {"op": "later", "tensors": {"x": windows[0]}}])
+    first(m)["inert"] = [{**windows[1], "reason": "x"}]
+    return m
+
+
 @valid
 def layouts(m):
-    """the three layouts with and without a shape, and the seven words of layout_from"""
+    """the three layouts with and without a shape, and the two words of layout_from"""
     weights = Stream("BF16", [("a", [1, 3], bytes(6)), ("b", [2, 1], bytes(4))])
-    words = ["base", "kind", "name", "flag", "siblings", "model_type", "user"]
-    operations = [low_rank(layout_from=word, bound=["x", "y"]) for word in words]
+    operations = [low_rank(layout_from=word, bound=["x", "y"]) for word in ("sure", "guessed")]
     operations += [low_rank(layout="in_out", shape=[3, 2]), low_rank(layout="out_in", shape=[2, 3])]
     operations += [low_rank(layout="unresolved"), low_rank(layout="unresolved", shape=[3, 2])]
     return manifest_of(weights, method="lora", operations=operations)
@@ -74,6 +91,27 @@ window_case("single", "a window with a start alone", [0, 1], [0])
 window_case("triple", "a window with a step", [0, 1], [0, 2, 1])
 window_case("flat", "a window that is one pair", 0, 1)
 window_case("large", "a window whose start and count are 2^53 - 1", [0, 1], [SAFE, SAFE])
+for name, words, dtype, shape, window in [
+    ("f4_start", "starts within a byte of F4", "F4", [2, 4], [[0, 2], [1, 2]]),
+    ("f4_count", "ends within a byte of F4", "F4", [2, 4], [[0, 2], [2, 1]]),
+    ("f4_row", "is of rows of three elements of F4", "F4", [2, 3], [[0, 2], [0, 2]]),
+    ("f4_whole", "is all of two rows of three elements of F4", "F4", [2, 3], [[0, 2], [0, 3]]),
+    ("f4_vector", "is the first element of F4 of two", "F4", [2], [[0, 1]]),
+    ("f6_start", "starts within the bytes of four elements of F6_E2M3", "F6_E2M3", [2, 8], [[0, 1], [2, 4]]),
+    ("f6_count", "ends within the bytes of four elements of F6_E3M2", "F6_E3M2", [2, 8], [[0, 1], [4, 2]]),
+    ("f6_row", "is of rows of six elements of F6_E2M3", "F6_E2M3", [2, 6], [[0, 1], [0, 4]]),
+]:
+    part = {"tensor": dtype, "window": window}
+    replaced = {"op": "replace", "target": "x", "tensors": {"value": part}}
+    made = manifest_of(packed(dtype, shape), operations=[replaced])
+    manifest_case(f"window_{name}", "OPS-1", f"a window that {words}", lambda m, made=made: made)
+half = {"tensor": "F4", "window": [[0, 1]]}
+half_later = manifest_of(packed("F4", [2]), operations=[{"op": "later", "tensors": {"x": half}}])
+of_later = "an opaque operation's window that ends within a byte of F4"
+manifest_case("window_f4_opaque", "OPS-1", of_later, lambda m: half_later)
+half_inert = manifest_of(packed("F4", [2]))
+first(half_inert)["inert"].append({**half, "reason": "x"})
+manifest_case("inert_window_f4", "OPS-1", "an inert window that ends within a byte of F4", lambda m: half_inert)
 past_opaque = "an opaque operation's window one past the end of its tensor"
 manifest_case("window_outside_opaque", "OPS-1", past_opaque, later({"tensor": "b", "window": [[1, 2], [0, 1]]}))
 manifest_case("operand_number", "OPS-1", "an operand is a number", later(1))
@@ -86,13 +124,23 @@ manifest_case("op_number", "OPS-1", "op is a number", append(first, "operations"
 manifest_case("op_shape_string", "OPS-1", "shape is a string", put(operation_of, "shape", "2,2"))
 manifest_case("op_bound_string", "OPS-1", "bound is a string", put(operation_of, "bound", "layer.weight"))
 manifest_case("op_target_number", "OPS-1", "target is a number", put(operation_of, "target", 1))
+for key, label, value in [
+    ("target", "number", 1),
+    ("target", "null", None),
+    ("shape", "string", "2,2"),
+    ("bound", "string", "x"),
+    ("bound", "number", [1]),
+]:
+    wrong = f"{key} of an opaque operation is {json.dumps(value)}"
+    later_wrong = append(first, "operations", {"op": "later", "tensors": {}, key: value})
+    manifest_case(f"opaque_op_{key}_{label}", "OPS-1", wrong, later_wrong)
 array_of_roles = append(first, "operations", {"op": "later", "tensors": ["a"]})
 manifest_case("op_tensors_array", "OPS-1", "tensors is an array", array_of_roles)
 nine, large = put(operation_of, "shape", [1] * 9), put(operation_of, "shape", [2**32, 2**32])
-case("limit/operation_dimensions_9", "LIM-3", "an operation's shape has nine dimensions", nine)
-case("limit/operation_product", "LIM-4", "an operation's shape has 2^64 elements", large)
+manifest_case("op_dimensions_9", "LIM-3", "an operation's shape has nine dimensions", nine)
+manifest_case("op_product", "LIM-4", "an operation's shape has 2^64 elements", large)
 opaque_nine = append(first, "operations", {"op": "later", "tensors": {}, "shape": [0] * 9})
-case("limit/opaque_operation_dimensions_9", "LIM-3", "an opaque operation's shape has nine dimensions", opaque_nine)
+manifest_case("opaque_op_dimensions_9", "LIM-3", "an opaque operation's shape has nine dimensions", opaque_nine)
 
 for name, description, change in [
     ("rank", "a and b do not agree in r", operands("F32", [1, 2], "F32", [2, 2])),

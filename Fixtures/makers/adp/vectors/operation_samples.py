@@ -4,6 +4,9 @@ An operation is `op(name, roles, **keys)`; its roles are shapes of tensors of F3
 shape.
 """
 
+from makers.adp.manifests import operations_manifest
+from makers.adp.registry import case
+
 FACTORS = {"a": [1, 2], "b": [2, 1]}
 LOW = {"scale": 0.5, "layout": "out_in"}
 EXPERTS = {"a": [2, 2], "b": [3, 2]}
@@ -11,6 +14,7 @@ HADAMARD = {"w1_a": [2, 1], "w1_b": [1, 2], "w2_a": [2, 1], "w2_b": [1, 2]}
 CORES = {"w1_a": [1, 2], "w1_b": [2, 3], "t1": [1, 2, 2, 1], "w2_a": [1, 2], "w2_b": [1, 3], "t2": [1, 1, 2, 1]}
 PREFIX = {"heads": 1, "head_dim": 2, "slots": [[0, 1]], "stream": "decoder"}
 TARGETLESS = ("prepend_embeddings", "prepend_kv")
+CORE = ("add_low_rank", "multiply", "add", "replace", "replace_rows", *TARGETLESS)
 
 
 def op(name, roles, **keys):
@@ -23,6 +27,12 @@ def other(operation, roles=(), **keys):
     roles = {**operation["tensors"], **dict(roles)}
     changed = {**operation, "tensors": {role: shape for role, shape in roles.items() if shape is not None}, **keys}
     return {key: value for key, value in changed.items() if value is not None}
+
+
+def operation_case(name, broken, description, operation):
+    """Registers a file of one operation: beyond the core, a reader of level 1 knows only the rules of all of them."""
+    level = 1 if operation["op"] in CORE or broken in ("OPS-1", "NAM-1", "LIM-3") else 2
+    case(f"manifest/{name}", broken, description, lambda m: operations_manifest(operation), level)
 
 
 LOW_RANK = op("add_low_rank", FACTORS, **LOW)
@@ -49,7 +59,7 @@ ROTATE = op("rotate_input", {"u": [2, 1]})
 BUTTERFLY = op("rotate_butterfly", {"r": [2, 2, 2, 2], "s": [2, 1]})
 REFLECT = op("reflect_input", {"u": [2, 1]})
 TURN = op("rotate_output", {"theta": [2], "alpha": [2]}, variant="road_1", group=2)
-SPECTRAL = op("add_spectral", {"spectrum": [1]}, seed=5, scale=1, layout="out_in")
+SPECTRAL = op("add_spectral", {"spectrum": [1], "places": ("I32", [2, 1])}, scale=1, layout="out_in")
 RESTORE = op("restore", {"difference": ("U16", [2, 2]), "left": [2, 1], "right": [1, 2]}, result="5" * 64)
 
 # One of each: the name that its vectors have, the rule of its operands, itself.

@@ -2,11 +2,9 @@
 
 import json
 
-from makers.adp.manifests import operations_manifest
-from makers.adp.registry import case
 from makers.adp.vectors.operation_samples import (
     ADD, ALL, BLOCKS, GROUPS, KV, LOW_RANK, MULTIPLY, PROMPT, REFLECT, REPLACE, ROTATE, ROWS, SPECTRAL, STACK, TURN,
-    WITHOUT, other,
+    WITHOUT, operation_case, other,
 )
 
 # Keys with a value of another type, with none of their words, or with a count of nothing.
@@ -45,9 +43,9 @@ TYPES = [
     ("variant", "number", "MAN-1", TURN, 1),
     ("group", "0", "MAN-1", TURN, 0),
     ("group", "string", "MAN-1", TURN, "2"),
-    ("seed", "string", "MAN-1", SPECTRAL, "5"),
     ("layout", "grouped", "OPS-4", GROUPS, "in_in"),
     ("layout_from", "multiply", "OPS-4", MULTIPLY, ""),
+    ("layout_from", "spectral", "OPS-4", SPECTRAL, "kind"),
 ]
 # Keys with a number that is no integer of JSN-4.
 FRACTIONS = [
@@ -62,8 +60,6 @@ FRACTIONS = [
     ("b_blocks", "2_64", LOW_RANK, 2**64 + 1),
     ("terms", "half", ROTATE, 1.5),
     ("group", "point", TURN, 2.0),
-    ("seed", "negative", SPECTRAL, -1),
-    ("seed", "2_53", SPECTRAL, 2**53),
 ]
 
 
@@ -74,21 +70,21 @@ def systematic():
             if name != "low_rank":
                 without = other(operation, {role: None})
                 broken = WITHOUT.get(name, {}).get(role, "MAN-1")
-                yield f"manifest/missing_{name}_{role}", broken, f"{operation['op']} without {role}", without
-            if rule and role != "indices" and (name, role) != ("add", "delta"):
+                yield f"missing_{name}_{role}", broken, f"{operation['op']} without {role}", without
+            if rule and role not in ("indices", "places") and (name, role) != ("add", "delta"):
                 narrow = other(operation, {role: ("I8", shape[1] if isinstance(shape, tuple) else shape)})
-                yield f"manifest/integer_{name}_{role}", rule, f"{role} of {operation['op']} is of type I8", narrow
+                yield f"integer_{name}_{role}", rule, f"{role} of {operation['op']} is of type I8", narrow
         for key in operation:
             if name != "low_rank" and key not in ("op", "tensors"):
                 without = other(operation, **{key: None})
-                yield f"manifest/missing_{name}_{key}", "MAN-1", f"{operation['op']} without {key}", without
+                yield f"missing_{name}_{key}", "MAN-1", f"{operation['op']} without {key}", without
     for key, label, rule, operation, value in TYPES:
         wrong = other(operation, **{key: value})
-        yield f"manifest/key_{key}_{label}", rule, f"{operation['op']} whose {key} is {json.dumps(value)}", wrong
+        yield f"key_{key}_{label}", rule, f"{operation['op']} whose {key} is {json.dumps(value)}", wrong
     for key, label, operation, value in FRACTIONS:
         wrong = other(operation, **{key: value})
-        yield f"json/integer_{key}_{label}", "JSN-4", f"{operation['op']} whose {key} is {json.dumps(value)}", wrong
+        yield f"json_integer_{key}_{label}", "JSN-4", f"{operation['op']} whose {key} is {json.dumps(value)}", wrong
 
 
-for path, broken, description, operation in systematic():
-    case(path, broken, description, lambda m, operation=operation: operations_manifest(operation))
+for each in systematic():
+    operation_case(*each)

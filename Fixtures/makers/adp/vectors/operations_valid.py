@@ -18,10 +18,12 @@ def operations_maker(description, operations):
 
 SOUND = {
     "add_low_rank_kernel": (
-        "kernels, one with a magnitude, one whose A is flat",
+        "kernels, one with a magnitude, one whose B is a matrix, one whose A is flat",
         [
             other(KERNEL, shape=[2, 2, 3]),
             other(KERNEL, {"magnitude": [2, 1, 1]}),
+            other(KERNEL, {"b": [2, 1]}, shape=[2, 2, 3]),
+            other(KERNEL, {"a": [1, 2, 3, 3], "b": [2, 1, 1, 1]}, layout="unresolved", shape=[5]),
             other(LOW_RANK, {"a": [1, 6]}, shape=[2, 2, 3]),
         ],
     ),
@@ -42,7 +44,7 @@ SOUND = {
         "stacks of two weights, stored both ways, and of one",
         [
             other(STACK, shape=[2, 3, 2]),
-            other(STACK, layout="in_out", layout_from="user", shape=[2, 2, 3]),
+            other(STACK, layout="in_out", layout_from="sure", shape=[2, 2, 3]),
             other(STACK, layout="unresolved", shape=[7]),
             other(LOW_RANK, experts=1, shape=[1, 2, 2]),
         ],
@@ -57,11 +59,27 @@ SOUND = {
     ),
     "add_low_rank_a_blocks": ("A in two blocks", [other(LOW_RANK, {"a": [2, 1], "b": [2, 2]}, a_blocks=2, shape=[2, 2])]),
     "add_low_rank_b_blocks": ("B in two blocks", [other(LOW_RANK, {"a": [2, 2]}, b_blocks=2, shape=[2, 2])]),
+    "add_low_rank_as_absent": (
+        "blocks of 1 and flags that are false, beside what blocks and flags must not stand with (LOW-2)",
+        [
+            other(STACK, a_blocks=1, b_blocks=1, wide=False, shape=[2, 3, 2]),
+            other(KERNEL, a_blocks=1, b_blocks=1, wide=False, shape=[2, 2, 3]),
+            other(LOW_RANK, {"a": [1, 3]}, wide=True, a_blocks=1, shape=[2, 2]),
+            other(LOW_RANK, {"a": [2, 1], "b": [2, 2]}, wide=False, a_blocks=2),
+        ],
+    ),
+    "add_low_rank_largest": (
+        "weights of 2^53 - 1 elements, the most there may be, with r = 0 (OPS-5)",
+        [
+            other(LOW_RANK, {"a": [0, 20394401], "b": [6361 * 69431, 0]}, shape=[6361 * 69431, 20394401]),
+            other(LOW_RANK, {"a": [0, 1], "b": [2**53 - 1, 0]}, layout="in_out"),
+        ],
+    ),
     "multiply": (
         "both sides, stored both ways, a bias, a grouped convolution, of another element type",
         [
             other(MULTIPLY, bias=True, shape=[2, 3]),
-            other(MULTIPLY, bias=False, layout="in_out", layout_from="kind", shape=[3, 2]),
+            other(MULTIPLY, bias=False, layout="in_out", layout_from="guessed", shape=[3, 2]),
             other(MULTIPLY, side="input", layout="in_out", shape=[2, 3]),
             other(MULTIPLY, {"v": ("BF16", [1, 2, 1, 1])}, side="input", shape=[3, 2, 5, 5]),
             GROUPED,
@@ -91,7 +109,13 @@ SOUND = {
         ],
     ),
     "prepend_embeddings": ("both streams", [PROMPT, other(PROMPT, {"values": [0, 3]}, stream="encoder")]),
-    "prepend_kv": ("slots in any order, some of them unused", [other(KV, {"values": [1, 8]}, slots=[[3, 0], [0, 3]])]),
+    "prepend_kv": (
+        "slots in any order, some of them unused; no slots of 2^53 - 1 numbers, the most there may be (PKV-1)",
+        [
+            other(KV, {"values": [1, 8]}, slots=[[3, 0], [0, 3]]),
+            other(KV, {"values": [1, 0]}, heads=6361 * 69431, head_dim=20394401, slots=[]),
+        ],
+    ),
     "add_hadamard": (
         "without cores, on a kernel too; with cores of different ranks, one of them for one dimension",
         [
@@ -144,27 +168,38 @@ SOUND = {
         [other(BUTTERFLY, shape=[2, 4]), other(BUTTERFLY, {"r": [1, 2, 3, 3], "s": [1, 2]}, shape=[2, 2, 3])],
     ),
     "reflect_input": (
-        "two reflections, made orthogonal, on a kernel; none",
-        [other(REFLECT, {"u": [6, 2]}, orthogonal=True, shape=[1, 2, 3]), other(REFLECT, {"u": [2, 0]})],
+        "two reflections, made orthogonal, on a kernel; none; as many orthogonal ones as inputs; more, not orthogonal",
+        [
+            other(REFLECT, {"u": [6, 2]}, orthogonal=True, shape=[1, 2, 3]),
+            other(REFLECT, {"u": [2, 0]}),
+            other(REFLECT, {"u": [2, 2]}, orthogonal=True),
+            other(REFLECT, {"u": [2, 3]}, orthogonal=False),
+        ],
     ),
     "rotate_output": (
-        "the three variants",
+        "the three variants; angles and factors of two types",
         [
+            other(TURN, {"alpha": ("F64", [2])}),
             other(TURN, shape=[4, 1]),
             other(TURN, variant="road_2", shape=[2, 3]),
             other(TURN, {"theta": [8], "alpha": [8]}, variant="road_4", group=4, shape=[4, 3]),
         ],
     ),
     "add_spectral": (
-        "a seed over 32 bits; an unresolved layout",
-        [other(SPECTRAL, seed=2**32 + 5, shape=[2, 2]), other(SPECTRAL, layout="unresolved")],
+        "a place; one twice, and none, both of unresolved layouts",
+        [
+            other(SPECTRAL, shape=[2, 2]),
+            other(SPECTRAL, {"spectrum": [2], "places": ("I32", [2, 2])}, layout="unresolved", shape=[7]),
+            other(SPECTRAL, {"spectrum": [0], "places": ("I32", [2, 0])}, layout="unresolved"),
+        ],
     ),
     "restore": (
-        "factors; none, of every width; a kernel; a vector",
+        "factors; none, of every width; a kernel; factors of nothing",
         [
             other(RESTORE, shape=[2, 2]),
-            *[other(RESTORE, {"difference": (f"U{w}", [3]), "left": None, "right": None}, shape=[3, 1]) for w in (8, 16, 32, 64)],
+            *[other(RESTORE, {"difference": (f"U{w}", [3, 1]), "left": None, "right": None}) for w in (16, 32, 64)],
             other(RESTORE, {"difference": ("U32", [2, 1, 3]), "right": [1, 3]}, shape=[2, 1, 3]),
+            other(RESTORE, {"left": [2, 0], "right": [0, 2]}, shape=[2, 2]),
         ],
     ),
     "prepend_target": (
@@ -176,8 +211,16 @@ SOUND = {
         "no blocks, of 2^26 + 1",
         [other(ROTATE, {"u": [0, (2**26 + 1) * 2**25]}, shape=[3, 0])],
     ),
+    "levels": (
+        "operations of the core beside others, which are opaque to a reader of level 1 (OPS-2)",
+        [LOW_RANK, other(ROTATE, shape=[3, 4]), ADD, SPARSE, other(PROMPT, target="x"), KRON],
+    ),
     "opaque_multiply": ("multiply with an unknown key: what else is wrong does not matter", [other(MULTIPLY, side="both", x=1)]),
     "opaque_replace": ("replace with an unknown role, without its own", [other(REPLACE, {"value": None, "mask": [2]})]),
+    "opaque_spectral": (
+        "add_spectral of the drafts, with a seed and without places: a key that its section does not give (OPS-2)",
+        [other(SPECTRAL, {"places": None}, seed=5, layout_from="kind")],
+    ),
     "opaque_layout": ("add with a layout, which is no key of its section", [other(ADD, layout="out_in")]),
 }
 

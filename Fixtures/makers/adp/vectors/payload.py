@@ -4,11 +4,11 @@ import hashlib
 import struct
 import zlib
 
-from makers.adp.changes import PLANE, flipped, frames_of, put, row_of, sealed_after, tensor_of
+from makers.adp.changes import PLANE, append, both, flipped, frames_of, put, row_of, sealed_after, tensor_of
 from makers.adp.files import payload_of
 from makers.adp.frames import frame
 from makers.adp.manifests import adapter, first, manifest_of, stream_of
-from makers.adp.registry import case
+from makers.adp.registry import case, manifest_case
 from makers.adp.streams import Stream, f32, sha256, split, u8
 
 
@@ -80,7 +80,7 @@ def digest_of_empty(m):
 bit_flip = put(frames_of, 3, frame(flipped(PLANE, 0)))
 case("checksum/payload_bit", "STR-5", "one bit of a raw block differs", bit_flip)
 broken = "a frame's magic is broken: the CRC is checked before the chunk is decoded"
-case("checksum/payload_frame_broken", "STR-5", broken, put(frames_of, 3, bytes(13)))
+case("checksum/payload_frame_broken", "STR-5", broken, put(frames_of, 3, bytes(16)))
 case("checksum/crc_inverted", "STR-5", "the CRC without its final XOR", crc_inverted)
 case("checksum/crc_castagnoli", "STR-5", "the CRC-32C of the chunk in place of its CRC-32", castagnoli)
 in_payload = "the frames of two chunks, equally long, are exchanged in the payload"
@@ -113,3 +113,31 @@ case("tensor/digest_wrong", "STR-7", "one digit of a tensor's digest differs", w
 of_tensors = "two tensors of equal size are exchanged in the manifest, with their digests"
 case("tensor/tensors_exchanged", "STR-7", of_tensors, tensors_exchanged)
 case("tensor/digest_of_empty", "STR-7", "the digest of a tensor of no bytes is wrong", digest_of_empty)
+
+
+def opaque_bit(m):
+    m = manifest_of(Stream("F32", [("t", [1], b"?")], 1024, [[b"12345"]]).opaque(code="later"))
+    frames_of(m)[0] = b"12344"
+    return m
+
+
+of_opaque = "one bit of an opaque stream differs: who checks the whole file checks its CRCs"
+case("checksum/opaque_bit", "STR-5 STR-8", of_opaque, opaque_bit)
+
+
+def two_streams(m):
+    """The digest of the first stream's tensor is wrong, and the CRC of the second's only chunk."""
+    m = manifest_of(u8(1), u8(2, name="u"))
+    put(tensor_of, "sha256", "0" * 64)(m)
+    first(m)["streams"][1]["chunks"][0][-1] ^= 1
+    return m
+
+
+# Two breaches each, of which one is met before the other (section 11).
+by_streams = "a wrong digest of a tensor, and a wrong CRC in the next stream: the payload is read stream by stream"
+case("tensor/before_checksum", "STR-7", by_streams, two_streams)
+then_nonfinite = "a wrong digest of a tensor, and a nonfinite that lists too much, which is met after the payload"
+case("tensor/before_nonfinite", "STR-7", then_nonfinite, both(wrong_digit, put(first, "nonfinite", ["b"])))
+manifest_first = "a tensor that nothing names, and a wrong CRC: the manifest comes before the payload"
+unnamed = both(append(first, "streams", u8(1)), put(row_of, -1, 0))
+manifest_case("before_checksum", "MAN-4", manifest_first, unnamed)

@@ -101,10 +101,10 @@ for value in (512, 0, 1, 1536, 2**21, 2**20 + 1, 2**32):
 wrapped = "dimensions whose product wraps at 2^64, and a zero"
 after_zero = "a zero before dimensions whose product is too large"
 zero_2_53 = "non-zero dimensions whose product is 2^53, and a zero"
-shape_case("limit/dimensions_9", "STR-2 LIM-3", "a shape of nine dimensions", [1] * 9, data=b"\1")
-shape_case("limit/product_2_53", "STR-2 LIM-4", zero_2_53, [2**52, 2, 0])
-shape_case("limit/product_wraps", "STR-2 LIM-4", wrapped, [2**32, 2**32, 0])
-shape_case("limit/product_wraps_after_zero", "STR-2 LIM-4", after_zero, [0, 2**40, 2**40], "F64")
+shape_case("manifest/shape_dimensions_9", "STR-2 LIM-3", "a shape of nine dimensions", [1] * 9, data=b"\1")
+shape_case("manifest/shape_product", "STR-2 LIM-4", zero_2_53, [2**52, 2, 0])
+shape_case("manifest/shape_product_wraps", "STR-2 LIM-4", wrapped, [2**32, 2**32, 0])
+shape_case("manifest/shape_product_wraps_after_zero", "STR-2 LIM-4", after_zero, [0, 2**40, 2**40], "F64")
 shape_case("manifest/bits_f4", "STR-2", "three elements of F4 do not fill whole bytes", [3], "F4", b"\1")
 shape_case("manifest/bits_f6", "STR-2", "two elements of F6_E2M3 do not fill whole bytes", [2], "F6_E2M3", b"\1")
 pair_f4 = manifest_of(Stream("F4", [("t", [1], b"\1"), ("u", [1], b"")]))
@@ -123,6 +123,16 @@ def restored_too_much(m):
 
 over = "streams that restore 1 GiB and more from some 50 KiB, with sound frames and digests"
 case("limit/restored_too_much", "LIM-2", over, restored_too_much)
+
+
+def restored_after(m):
+    m = restored_too_much(m)
+    row_of(m)[-1] ^= 1
+    return m
+
+
+before = "the same, and a wrong CRC-32 of the first chunk: LIM-2 comes before the payload"
+case("limit/restored_before_checksum", "LIM-2", before, restored_after)
 
 rows_data = hashlib.shake_128(b"rows").digest(1025)
 rows_frames = [[frame(rows_data[:1024])], [frame(rows_data[1024:])], [frame(b"?")]]
@@ -153,4 +163,3 @@ manifest_case("row_no_crc", "STR-4", "a row without a CRC-32", drop(row_of, -1))
 manifest_case("row_empty", "STR-4", "an empty row", put(stream_of, "chunks", [[]]))
 manifest_case("row_size_0", "STR-4", "a frame's size is 0", with_frame(b""))
 manifest_case("row_crc_2_32", "STR-4", "a CRC-32 that is too large by 2^32", enlarge(row_of, -1, by=2**32))
-manifest_case("row_size_2_32", "STR-4", "a size of 2^32 and more: too large by 2^32", enlarge(row_of, 0, by=2**32))

@@ -65,7 +65,7 @@ extension AdapterListing {
     lines.append(
       field(
         "parameters",
-        "\(inspection.parameterCount.grouped) in \(adapter.tensors.count.of("tensor"))"
+        "\(inspection.parameterCount.grouped) in \(inspection.tensorCount.of("tensor"))"
           + (types.isEmpty ? "" : " of \(types)")))
     lines.append(field("size", Self.size(inspection)))
     if let digest = inspection.weightsDigest { lines.append(field("weights", digest.description)) }

@@ -74,7 +74,7 @@ struct InspectReport {
       Fact(
         "parameters",
         Shown(
-          "\(inspection.parameterCount.grouped) in \(adapter.tensors.count.of("tensor")) of "
+          "\(inspection.parameterCount.grouped) in \(inspection.tensorCount.of("tensor")) of "
             + inspection.types.map(\.type.rawValue).joined(separator: ", "))),
       Fact("size", Shown(AdapterListing.size(inspection))),
     ]

@@ -28,7 +28,8 @@ struct RunModel {
     for reference in references {
       stack.append(
         WeightedAdapter(
-          try reference.adapter.open(), weight: reference.weight, label: reference.label))
+          try reference.adapter.open(for: checkpoint), weight: reference.weight,
+          label: reference.label))
     }
     let plan = try running {
       try RunPlan(stack, on: checkpoint, policy: policy)

@@ -153,7 +153,6 @@ extension AddLowRank {
 
   /// An embedding is stored as `Conv1D` is, and its module has another name.
   fileprivate func isOnEmbedding(_ module: Name) -> Bool {
-    guard target.layout == .inOut, a.shape.count == 2 else { return false }
-    return target.layoutSource == .kind || !PEFTLayouts.isTransposable(module)
+    target.layout == .inOut && a.shape.count == 2 && !PEFTLayouts.isTransposable(module)
   }
 }

@@ -39,7 +39,11 @@ package struct PEFTRecord: Sendable {
     let config = try PEFTConfig(
       try PEFTFolder.parseConfig(Array(text.utf8), "the recorded adapter_config.json"))
     // What the user said of the files is in the operations; the configuration does not know it.
-    return config.method.answers.contains { choices in
+    let decided = Dictionary(
+      adapter.operations.compactMap(\.target).map { ($0.name, $0) }, uniquingKeysWith: { $1 })
+    return config.method.answers.contains { answer in
+      var choices = answer
+      choices.resolve = { targets in targets.map { decided[$0.name] ?? $0 } }
       guard let meant = try? PEFTMeaning(of: config, adapter.weights, choices).operations else {
         return false
       }
@@ -101,10 +105,7 @@ package struct PEFTRecord: Sendable {
 extension Adapter {
   /// Its tensors without the files that it carries, and without those that were worked out of others.
   fileprivate var weights: [TensorInfo] {
-    let carried = Set(files.compactMap(\.tensor))
-    return tensors.filter {
-      !carried.contains($0.name) && !$0.name.hasPrefix(DerivedTensor.prefix)
-    }
+    trainedTensors.filter { !$0.name.hasPrefix(DerivedTensor.prefix) }
   }
 }
 

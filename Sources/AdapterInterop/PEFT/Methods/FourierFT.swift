@@ -1,4 +1,5 @@
 internal import Operations
+internal import Storage
 internal import StrictJSON
 
 /// FourierFT (arXiv:2405.03003): a spectrum of few numbers.
@@ -6,30 +7,61 @@ internal import StrictJSON
 /// | PEFT | here |
 /// |---|---|
 /// | `M.fourierft_spectrum` [n] | `add_spectral` |
-/// | `random_loc_seed`, `scaling` | `seed`, `scale` |
+/// | `random_loc_seed`, with the shape that the base has for M | `places`, one tensor for all weights of a shape |
+/// | `scaling` | `scale` |
 extension PEFTMethod {
   static let fourierFT = PEFTMethod(
     type: "FOURIERFT", parts: ["fourierft_spectrum"],
     fields: FieldRules(
       honoured: "bias fan_in_fan_out random_loc_seed scaling",
       noEffect: "init_weights n_frequency n_frequency_pattern"),
-    read: { meaning, _ in try meaning.addFourierFT() })
+    read: { meaning, choices in try meaning.addFourierFT(choices) })
 }
 
 extension PEFTMeaning {
-  fileprivate mutating func addFourierFT() throws {
+  fileprivate mutating func addFourierFT(_ choices: ImportChoices) throws {
     guard case .integer(let seed) = config["random_loc_seed"] else {
       throw InteropError.field("random_loc_seed", "missing or no integer")
     }
+    guard let resolve = choices.resolve else {
+      throw InteropError(
+        .undecided(.base),
+        "the frequencies of FourierFT follow from the shapes of the base's weights")
+    }
     let scale = try config.number("scaling")
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
-    for module in tensors.modules {
+    let targets = tensors.modules.map { module in
       var weight = module.weight
       (weight.layout, weight.layoutSource) = layouts.layout(of: module.name)
+      return weight
+    }
+    for (module, weight) in zip(tensors.modules, try resolve(targets)) {
+      let spectrum = try tensors.take("fourierft_spectrum", of: module)
       try append(
         AddSpectral(
-          target: weight, spectrum: try tensors.take("fourierft_spectrum", of: module), seed: seed,
+          target: weight, spectrum: spectrum, places: try places(spectrum.count, of: weight, seed),
           scale: scale))
+    }
+  }
+
+  /// The frequencies (Spec/peft.md): places of the logical weight, of which rows stand above columns.
+  private mutating func places(
+    _ count: Int, of weight: Target, _ seed: UInt64
+  ) throws -> TypedOperand {
+    guard let stored = weight.shape?.dimensions, stored.count == 2 else {
+      throw InteropError.tensors("\(weight.name) is not a matrix")
+    }
+    let (out, input) = weight.layout == .inOut ? (stored[1], stored[0]) : (stored[0], stored[1])
+    guard count <= out * input else {
+      throw InteropError.tensors("\(weight.name) has fewer elements than frequencies")
+    }
+    return try derive("fourierft_places.\(out)x\(input).\(count)", .i32, [2, count]) { _ in
+      let places = TorchPermutation.prefix(count, of: out * input, seed: seed)
+      let all = places.map { $0 / input } + places.map { $0 % input }
+      return all.flatMap { place in
+        let bits = UInt32(truncatingIfNeeded: place)
+        return (0..<4).map { UInt8(truncatingIfNeeded: bits >> (8 * UInt32($0))) }
+      }
     }
   }
 }

@@ -27,7 +27,7 @@ extension PEFTMeaning {
         target: module.weight, a: try tensors.take("\(stem)_A", of: module),
         b: try tensors.take("\(stem)_B", of: module))
       (change.target.layout, change.target.layoutSource) =
-        isEmbedding ? (.inOut, .kind) : layouts.layout(of: module.name, change.a.shape.count > 2)
+        isEmbedding ? (.inOut, .sure) : layouts.layout(of: module.name, change.a.shape.count > 2)
       try append(change)
     }
   }

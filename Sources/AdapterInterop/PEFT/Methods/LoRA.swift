@@ -74,7 +74,7 @@ extension PEFTMeaning {
       try checkRank(module.name, a, b, rank: rank)
       if isEmbedding {
         place.target.layout = .inOut
-        place.target.layoutSource = .kind
+        place.target.layoutSource = .sure
       } else if place.target.layout == nil {
         (place.target.layout, place.target.layoutSource) = layouts.layout(
           of: module.name, a.shape.count > 2)
@@ -86,11 +86,11 @@ extension PEFTMeaning {
         // Until 0.18 the factors were [r, D1] and [D2, r], and 0.17 did not write its version; later
         // ones depend on the model.
         if a.shape[1] == b.shape[0], config.version.map({ $0 < (0, 19) }) ?? true {
-          (low.target.layout, low.target.layoutSource) = (.inOut, .flag)
+          (low.target.layout, low.target.layoutSource) = (.inOut, .guessed)
         }
       } else if place.isStack {
         // A parameter of two dimensions gets B · A as it is stored.
-        (low.target.layout, low.target.layoutSource) = (.outIn, .kind)
+        (low.target.layout, low.target.layoutSource) = (.outIn, .sure)
       }
       try addBlocks(&low, rank)
       low.magnitude = try tensors.takeIfThere("lora_magnitude_vector", of: module)

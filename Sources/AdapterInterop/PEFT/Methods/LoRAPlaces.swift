@@ -39,12 +39,12 @@ struct PEFTPlaces {
   func place(of module: PEFTTensors.Module) throws -> PEFTPlace {
     if let parent = module.parent, module.name == Name("\(parent).out_proj") {
       return PEFTPlace(
-        target: Target(Name("\(module.name).weight"), layout: .outIn, layoutSource: .kind),
+        target: Target(Name("\(module.name).weight"), layout: .outIn, layoutSource: .sure),
         patternName: parent, isAppliedTwice: true, isStack: false)
     }
     if parents.contains(module.name) {
       return PEFTPlace(
-        target: Target(Name("\(module.name).in_proj_weight"), layout: .outIn, layoutSource: .kind),
+        target: Target(Name("\(module.name).in_proj_weight"), layout: .outIn, layoutSource: .sure),
         patternName: module.name, isAppliedTwice: false, isStack: false)
     }
     if let parameter = try parameter(of: module) {

@@ -29,7 +29,7 @@ extension PEFTMeaning {
       guard let a = try tensors.takeIfThere("supertuning_lora_A", of: module) else { continue }
       let scale = try config.number("lora_alpha") / Double(try config.count("r"))
       var weight = module.weight
-      (weight.layout, weight.layoutSource) = (.outIn, .name)
+      (weight.layout, weight.layoutSource) = (.outIn, .guessed)
       try append(
         AddLowRank(
           target: weight, a: a, b: try tensors.take("supertuning_lora_B", of: module),
