@@ -42,6 +42,8 @@ def main():
             counts.update(counted)
             for line in lines:
                 print(line, flush=True)
+        pool.close()
+        pool.join()
     for key, count in sorted(counts.items()):
         print(f"{count:8} {key}")
     print(f"{failures} disagreements")

@@ -6,9 +6,12 @@ them, `tensors` by name, and `keys`, further ones of the manifest.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
+# Threads of a library do not survive the fork of a process that has them.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "Spec"), str(ROOT / "Fixtures")]
 
