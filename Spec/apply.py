@@ -24,7 +24,9 @@ def apply(stack, base, fingerprints=None):
     changed = {}
     for name, steps in steps_of(stack, base).items():
         changed[name] = changed_tensor(steps, base.get(name))
-        check_result(steps, changed[name], base, (fingerprints or {}).get(steps[-1].place))
+        place = steps[-1].place
+        is_own = agrees(stack[place][0], base, (fingerprints or {}).get(place))
+        check_result(steps, changed[name], is_own)
     return changed
 
 
@@ -97,7 +99,7 @@ def rows_agree(step, later):
         return {row: (part.dtype, data[j * size : (j + 1) * size]) for j, row in enumerate(each.o.rows)}
 
     one, two = rows(step), rows(later)
-    return all(one[row] == two[row] or one[row][1] == two[row][1] == b"" for row in one.keys() & two.keys())
+    return all(one[row] == two[row] for row in one.keys() & two.keys())
 
 
 def refuse_types(steps, base):
@@ -120,12 +122,12 @@ def refuse_types(steps, base):
         refuse_unless(BITS[dtype] == BITS[steps[0].p.difference.dtype], f"RES-2: {name} is of {dtype}")
 
 
-def check_result(steps, tensor, base, fingerprint):
-    """BND-6."""
+def check_result(steps, tensor, is_own):
+    """BND-6; is the base the adapter's own?"""
     replacements = [step for step in steps if step.o.op == "replace"]
     name, last = steps[0].name, [step for step in steps if step not in replacements[1:]][-1]
     is_alone = all(step.place == last.place and step.weight == 1 for step in steps)
-    if last.o.result and is_alone and (last.o.op == "restore" or fingerprint and agrees(base, fingerprint)):
+    if last.o.result and is_alone and (is_own or last.o.op == "restore"):
         refuse_unless(sha256(tensor[2]) == last.o.result, f"BND-6: {name}")
 
 

@@ -42,7 +42,9 @@ def bind(adapter, base, resized=()):
             shapes[name] = p.value.shape
         bound.append(Bound(name, o, p))
         bias = bias_name(name)
-        if bias in base and (o.op == "rotate_output" or o.op == "multiply" and o.bias):
+        if bias in resized and bias not in targets:
+            shapes[bias] = resized[bias]
+        if {name, bias} <= base.keys() and (o.op == "rotate_output" or o.op == "multiply" and o.bias):
             refuse_unless(shapes[bias] == [outputs(o, shapes[name])], f"8.23: the shape of {bias}")
             bound.append(Bound(bias, Object(o, op=o.op + "_bias", shape=shapes[bias]), p))
     return bound
@@ -57,8 +59,7 @@ def stored_name(o, base):
 
 def bias_name(name):
     """Of the bias that stands beside `X.weight`."""
-    module, _, own = name.rpartition(".")
-    return f"{module}.bias" if own == "weight" else None
+    return name.removesuffix("weight") + "bias" if f".{name}".endswith(".weight") else None
 
 
 def outputs(o, shape):

@@ -6,8 +6,11 @@ from math import prod
 
 import numpy
 
+from binding import stored_name
 from elements import narrow, widen
 from rules import BITS
+
+UNSAMPLED = {"BOOL", "I8", "U8", "I16", "U16", "I32", "U32", "I64", "U64"}
 
 
 def sampled(data, dtype, count):
@@ -37,7 +40,12 @@ def value_sample(dtype, shape, data):
     return digest(b"adp-value-1", shape, units.astype("<u2").tobytes())
 
 
-def agrees(base, fingerprint):
-    """Has a base every sample that a fingerprint records, bit by bit?"""
+def agrees(adapter, base, fingerprint):
+    """BND-6: has a base every sample that a fingerprint records, bit by bit, which has one of each target?"""
+    if not fingerprint:
+        return False
+    targets = {stored_name(o, base) for o in adapter.operations} & base.keys()
+    if not {name for name in targets if base[name][0] not in UNSAMPLED} <= fingerprint.tensors.keys():
+        return False
     rows = fingerprint.tensors.items()
     return all(name in base and [*base[name][:2], exact_sample(*base[name])] == row[:3] for name, row in rows)

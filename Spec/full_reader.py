@@ -1,4 +1,4 @@
-"""Reads, checks and applies `.adp` files as a reader of level 2 does, which knows all of adp-v1.md.
+"""Reads, checks and applies `.adp` files as a reader of level 2 does; of a base's ties it knows nothing.
 
 Usage: full_reader.py check FILE...
        full_reader.py list FILE

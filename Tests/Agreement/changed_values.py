@@ -127,13 +127,15 @@ def another_window(draw, opened):
     """An operand that is a part of its tensor, or all of it."""
     operations = [each for each in parts_of(opened.tree, Pairs) if member(each, "op") and member(each, "tensors")]
     tensors = {
-        member(each, "name"): member(each, "shape") for each in parts_of(opened.tree, Pairs) if member(each, "sha256")
+        member(each, "name"): member(each, "shape")
+        for each in parts_of(opened.tree, Pairs)
+        if member(each, "sha256") and isinstance(member(each, "name"), str)
     }
     operations = [each for each in operations if isinstance(member(each, "tensors"), Pairs)]
     if operations:
         pair = draw.choice(member(draw.choice(operations), "tensors"))
         name = pair[1] if type(pair[1]) is str else member(pair[1], "tensor")
-        shape = tensors.get(name) or []
+        shape = isinstance(name, str) and tensors.get(name) or []
         window = [[Raw(0), size] for size in shape]
         if window and draw.chance(0.6):
             draw.choice(window)[draw.randint(0, 1)] = Raw(draw.choice(["0", "1", "2"]))

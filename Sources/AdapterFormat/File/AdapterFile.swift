@@ -169,33 +169,43 @@ extension AdapterFile {
   package func copyOpaqueStreams(
     adapter: Int, to sink: any ByteSink
   ) throws(FormatError) {
-    try forEachOpaquePiece(of: adapter) { piece throws(FormatError) in
-      try storing { () throws(StorageError) in try sink.write(piece) }
+    for (index, stream) in manifest.adapters[adapter].streams.enumerated() where stream.isOpaque {
+      try forEachPiece(ofStream: index, of: adapter) { piece throws(FormatError) in
+        try storing { () throws(StorageError) in try sink.write(piece) }
+      }
     }
   }
 
-  /// Checks every checksum, every frame, every digest and the list of non-finite tensors.
+  /// Checks every checksum, every frame and every digest, stream by stream, and then the lists of non-finite tensors.
   ///
   /// - Throws: `FormatError` of the first fault.
   public func verify() throws(FormatError) {
+    var nonfinite: [[Name]] = []
     for (index, adapter) in manifest.adapters.enumerated() {
-      let nonfinite = try unsafe restore(adapter: index) { _, _, _ throws(FormatError) in }
-      try forEachOpaquePiece(of: index) { _ throws(FormatError) in }
+      var own: [Name] = []
+      for stream in adapter.streams.indices {
+        if let pass = StreamRestoration(self, adapter: index, stream: stream) {
+          own += try unsafe pass.run { _, _, _ throws(FormatError) in }
+        } else {
+          try forEachPiece(ofStream: stream, of: index) { _ throws(FormatError) in }
+        }
+      }
+      nonfinite.append(own)
+    }
+    for (index, adapter) in manifest.adapters.enumerated() {
       guard let listed = adapter.nonfinite else { continue }
       let readable = Set(listed.filter { tensor($0, adapter: index) != nil })
-      guard readable == Set(nonfinite) else {
+      guard readable == Set(nonfinite[index]) else {
         throw .manifest("adapter \(adapter.name): \"nonfinite\" does not list what is not finite")
       }
     }
   }
 
-  private func forEachOpaquePiece(
-    of adapter: Int, _ body: ([UInt8]) throws(FormatError) -> Void
+  private func forEachPiece(
+    ofStream index: Int, of adapter: Int, _ body: ([UInt8]) throws(FormatError) -> Void
   ) throws(FormatError) {
-    for (index, stream) in manifest.adapters[adapter].streams.enumerated() where stream.isOpaque {
-      for (number, chunk) in stream.chunks.enumerated() {
-        try chunk.forEachPiece(of: bytes, place: chunkName(adapter, index, number), body)
-      }
+    for (number, chunk) in manifest.adapters[adapter].streams[index].chunks.enumerated() {
+      try chunk.forEachPiece(of: bytes, place: chunkName(adapter, index, number), body)
     }
   }
 }

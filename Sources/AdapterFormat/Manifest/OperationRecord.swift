@@ -10,7 +10,7 @@ public struct OperationRecord: Sendable, Hashable {
   public var target: Name?
   /// Role → tensor, in the order of the text.
   public var tensors: [Role]
-  /// The target's shape, where known.
+  /// The exact shape of the parameter that it was made for; nil where none is recorded.
   public var shape: Shape?
   /// The stored tensors it was bound to when it was converted.
   public var bound: [Name] = []

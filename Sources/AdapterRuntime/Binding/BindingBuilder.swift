@@ -138,11 +138,12 @@ struct BindingBuilder {
       let name = Target.bias(beside: stored.info.name),
       let bias = checkpoint.tensor(name)
     else { return }
-    let shape = places[name].map { slots[$0].shape } ?? bias.info.shape
-    guard shape.dimensions == [count] else {
-      throw AdapterError.shape(name, expected: "[\(count)]", found: shape)
+    var slot = BindingSlot(name, bias)
+    slot.shape = places[name].map { slots[$0].shape } ?? sizes[name] ?? bias.info.shape
+    guard slot.shape.dimensions == [count] else {
+      throw AdapterError.shape(name, expected: "[\(count)]", found: slot.shape)
     }
-    try add(operation, .bias, to: BindingSlot(name, bias))
+    try add(operation, .bias, to: slot)
   }
 
   /// The operation with what the base has decided.
@@ -164,16 +165,15 @@ struct BindingBuilder {
     _ name: Name, by operation: Operation
   ) throws {
     guard let target = operation.target, let laws = operation.kind?.laws else { return }
+    // What an operation before has made is not absent any more.
+    if let place = places[name] { return try change(slots[place], by: operation) }
     switch laws.absence {
     case .skip:
       notes.append("\(target.name): the base has none, and it is left out")
-      operations.append(operation)
+      _ = record(operation, nil, shape: target.shape, bound: [])
     case .make(let type, let dimensions):
       try make(name, type, dimensions, by: operation)
-    case .refuse where laws.manner.value != nil && places[name] == nil:
-      // Its absence was accepted by name only.
-      throw AdapterError.binding(.unbound([target.name: []]))
-    case .makeBias(let count) where places[name] == nil:
+    case .makeBias(let count):
       let weight = Name(name.dropLast("bias".utf8.count).text + "weight")
       guard let info = checkpoint.tensor(weight)?.info else {
         throw AdapterError.binding(.unbound([target.name: []]))
@@ -184,12 +184,7 @@ struct BindingBuilder {
         throw AdapterError.shape(target.name, expected: "[\(count)]", found: info.shape)
       }
       try make(name, info.type, [count], by: operation)
-    case .refuse, .makeBias:
-      // Only after an operation that makes the parameter.
-      guard let place = places[name] else {
-        throw AdapterError.binding(.unbound([target.name: []]))
-      }
-      try change(slots[place], by: operation)
+    case .refuse: throw AdapterError.binding(.unbound([target.name: []]))
     }
   }
 
@@ -197,9 +192,8 @@ struct BindingBuilder {
     _ name: Name, _ type: ElementType, _ dimensions: [Int], by operation: Operation
   ) throws {
     guard let shape = Shape(dimensions.map(UInt64.init)) else { return }
-    operations.append(operation)
-    try add(
-      operation, .whole, to: BindingSlot(name: name, stored: nil, type: type, shape: shape))
+    let bound = record(operation, nil, shape: operation.target?.shape, bound: [])
+    try add(bound, .whole, to: BindingSlot(name: name, stored: nil, type: type, shape: shape))
   }
 
   private mutating func add(

@@ -36,13 +36,18 @@ extension Adapter {
       return try OperandBytes.contents(of: operand.operand, self) == stored.contents()
     }
     let width = bits / 8
-    var start = 0
+    var (start, hasher) = (0, DigestHasher())
     // The first piece is a small one: most that differ do so at once.
     while start < count {
       let end = min(count, start == 0 ? 1 << 10 : start + 1 << 20)
       let mine = try contents(of: operand.operand.tensor, start * width..<end * width)
       guard try mine == stored.contents(of: start..<end) else { return false }
+      hasher.update(mine)
       start = end
+    }
+    // What is used, if only to be left out, is checked ([STR-7]).
+    if let digest = digest(of: operand.operand.tensor), digest != hasher.finish() {
+      throw FormatError.tensor(operand.operand.tensor)
     }
     return true
   }

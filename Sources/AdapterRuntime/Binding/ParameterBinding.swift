@@ -3,7 +3,7 @@ internal import Checkpoints
 internal import Storage
 internal import StrictJSON
 
-/// Where the parameters that an adapter names are in a base (Spec/adp-v1.md, section 8).
+/// Where the parameters that an adapter names are in a base (Spec/adp-v1.md, 8.23).
 struct ParameterBinding {
   /// How they were found.
   let rule: NameBinding.Rule
@@ -45,15 +45,19 @@ struct ParameterBinding {
     }
 
     /// Whether the operations fit a stored tensor, one after the other.
-    func fits(_ shape: [Int]) -> Bool {
+    func fits(_ shape: [Int]) -> Bool { misfit(shape) == nil }
+
+    /// The first operation that does not fit, and the shape that it meets; nil where all do.
+    func misfit(_ shape: [Int]) -> (operation: Operation, shape: [Int])? {
       var shape = shape
       for operation in operations {
-        guard let kind = operation.kind else { return false }
         let layouts: [Layout] = operation.target?.layout == nil ? [.outIn] : [.outIn, .inOut]
-        guard layouts.contains(where: { operation.fits(shape, $0) }) else { return false }
-        if let value = kind.laws.manner.value { shape = value.shape }
+        guard layouts.contains(where: { operation.fits(shape, $0) }) else {
+          return (operation, shape)
+        }
+        if let value = operation.kind?.laws.manner.value { shape = value.shape }
       }
-      return true
+      return nil
     }
   }
 
@@ -142,20 +146,20 @@ struct ParameterBinding {
     }
   }
 
-  /// A target that is there under its own name has been found: if its shape is another, the base is
-  /// the wrong one, and no other name can mend that.
+  /// A target that is there under its own name, or else under the one it was bound to, has been found: if its shape is
+  /// another, the base is the wrong one, and no other name can mend that.
   private static func checkShapes(
     _ parameters: [Parameter], _ base: Base
   ) throws {
     for parameter in parameters {
-      guard let tensor = base.checkpoint.tensor(parameter.name), !base.fits(parameter, tensor),
-        let first = parameter.operations.first
+      let names = [parameter.name, parameter.hint].compactMap(\.self)
+      guard let tensor = names.lazy.compactMap({ base.checkpoint.tensor($0) }).first,
+        !base.fits(parameter, tensor), let misfit = parameter.misfit(tensor.info.shape.dimensions),
+        let found = Shape(misfit.shape.map { UInt64($0) })
       else { continue }
-      let stored = tensor.info
+      let layout = misfit.operation.target?.layout ?? .outIn
       throw AdapterError.shape(
-        parameter.name,
-        expected: first.expectation(of: stored.shape.dimensions, first.target?.layout ?? .outIn),
-        found: stored.shape)
+        parameter.name, expected: misfit.operation.expectation(of: misfit.shape, layout), found: found)
     }
   }
 

@@ -2,7 +2,7 @@ internal import Operations
 public import Storage
 public import StrictJSON
 
-/// Two adapters of a stack that cannot both change a parameter (Spec/adp-v1.md, 8.21).
+/// Two operations, of one adapter or of two, that cannot both change a parameter (Spec/adp-v1.md, 8.21).
 public struct StackConflict: Error, Sendable, Hashable {
   /// The parameter.
   public let parameter: Name

@@ -68,7 +68,7 @@ extension AddSpectral: TargetedKind {
 
   package var measurable: Measurable { .change }
 
-  /// Only the weight's shape tells what its frequencies are.
+  /// Only the weight's shape tells how large the factors are.
   package var lowRank: (any LowRankKind)? { target.shape == nil ? nil : self }
 
   package var layerKind: (any LayerKind)? { nil }

@@ -25,7 +25,7 @@ enum FuzzWords {
       "(a*)*b", "a{9999}", ".*\\\\.q", "[", "(?=x)",
       String(repeating: "0", count: 64), String(repeating: "n", count: 64),
       String(repeating: "n", count: 1024), String(repeating: "n", count: 1025), "planes", "peft",
-      "out_in", "in_out", "unresolved", "input", "output", "refuse", "create", "skip", "encoder",
+      "out_in", "in_out", "unresolved", "sure", "guessed", "input", "output", "refuse", "create", "skip", "encoder",
       "decoder", "lora", "files/README.md", "adapter_config.json",
     ] + ElementType.allCases.map(\.rawValue)
 
@@ -36,7 +36,7 @@ enum FuzzWords {
     streams revision architecture fingerprint tensors digest sketch tensor window reason op target
     shape bound format config sha256 header path size dtype code chunk chunks layout layout_from
     scale experts wide a_blocks b_blocks side bias result absent resize rows stream slots heads
-    head_dim terms shared radius orthogonal variant group seed a b v delta value values magnitude
+    head_dim terms shared radius orthogonal variant group places difference left right a b v delta value values magnitude
     diagonal row_scale u r s theta alpha lambda w_norm spectrum indices w1 w2 data_offsets
     weight_map peft_type lora_alpha rank_pattern alpha_pattern use_rslora use_dora target_modules
     target_parameters modules_to_save fan_in_fan_out use_bdlora num_virtual_tokens num_layers
