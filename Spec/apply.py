@@ -24,7 +24,7 @@ def apply(stack, base, fingerprints=None):
     changed = {}
     for name, steps in steps_of(stack, base).items():
         changed[name] = changed_tensor(steps, base.get(name))
-        place = steps[-1].place
+        place = steps[0].place
         is_own = agrees(stack[place][0], base, (fingerprints or {}).get(place))
         check_result(steps, changed[name], is_own)
     return changed
@@ -125,8 +125,9 @@ def refuse_types(steps, base):
 def check_result(steps, tensor, is_own):
     """BND-6; is the base the adapter's own?"""
     replacements = [step for step in steps if step.o.op == "replace"]
-    name, last = steps[0].name, [step for step in steps if step not in replacements[1:]][-1]
-    is_alone = all(step.place == last.place and step.weight == 1 for step in steps)
+    own = [step for step in steps if step not in replacements[1:]]
+    name, last = steps[0].name, own[-1]
+    is_alone = all(step.place == last.place and step.weight == 1 for step in own)
     if last.o.result and is_alone and (is_own or last.o.op == "restore"):
         refuse_unless(sha256(tensor[2]) == last.o.result, f"BND-6: {name}")
 

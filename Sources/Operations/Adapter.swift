@@ -131,7 +131,7 @@ public struct Adapter: Sendable {
 
   /// Its tensors but for the files that it carries, which are not parameters.
   package var trainedTensors: [TensorInfo] {
-    let carried = Set(files.compactMap(\.tensor))
+    let carried = files.carriedTensors
     return tensors.filter { !carried.contains($0.name) }
   }
 

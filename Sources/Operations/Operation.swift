@@ -100,6 +100,12 @@ public struct Operation: Sendable {
     return recorded.count == shape.count && recorded.dropFirst() == shape.dropFirst()
   }
 
+  /// Whether it can change a parameter of this shape in any layout that it may have.
+  package func fits(_ shape: [Int]) -> Bool {
+    let layouts: [Layout] = target?.layout == nil ? [.outIn] : [.outIn, .inOut]
+    return layouts.contains { fits(shape, $0) }
+  }
+
   /// What it would take in the place of a parameter of this shape, for an error message.
   package func expectation(of shape: [Int], _ layout: Layout) -> String {
     guard let extent = kind?.extent else { return "another" }

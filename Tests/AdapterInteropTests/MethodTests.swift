@@ -265,4 +265,33 @@ import Testing
     }
     #expect(!back.appending("optimizer.pt").exists)
   }
+
+  /// Only a base says where the frequencies of FourierFT are.
+  @Test func fourierFTAsksForItsBase() throws {
+    let error = #expect(throws: InteropError.self) {
+      try PEFTImport(PEFTFolder(Repository.peft("fourierft_llama")))
+    }
+    guard case .undecided(.base)? = error?.kind else { return Issue.unexpected(error) }
+  }
+
+  /// A tensor that was worked out, and is edited, does not go back as what it was worked out of.
+  @Test(arguments: ["fourierft_llama", "vblora_llama"])
+  func anEditedDerivedTensorIsSeen(_ name: String) throws {
+    let adapter = try PEFTCase.named(name).adapter()
+    let before = try #require(try Formats.peft.export(adapter))
+    #expect(before.notes.isEmpty)
+    let place = try #require(adapter.tensors.firstIndex { $0.name.hasPrefix("derived/") })
+    let tensors = try adapter.tensors.enumerated().map { index, info in
+      var bytes = try adapter.contents(of: info.name)
+      if index == place { bytes[0] ^= 1 }
+      return TensorContents(info, bytes: MemoryBytes(bytes), offset: 0)
+    }
+    let edited = Adapter(
+      name: adapter.name, method: adapter.method, operations: adapter.operations,
+      inert: adapter.inert, source: adapter.source, files: adapter.files, base: adapter.base,
+      tensors: tensors)
+    // Written from the operations, with a note, or refused, where PEFT has no words for them.
+    let after = try? Formats.peft.export(edited)
+    #expect(after == nil || after?.notes.isEmpty == false)
+  }
 }

@@ -187,6 +187,67 @@ import Testing
     #expect(try values(view, "model.embed_tokens.weight") == [1, 2, 7, 8, 5, 6])
   }
 
+  /// One adapter resizes both ends of a tie; what another does to either is for the new size.
+  @Test(arguments: ["model.embed_tokens.weight", "lm_head.weight"] as [Name])
+  func aResizeOfATieIsSeenOnBothEnds(_ end: Name) throws {
+    let ends: [Name] = ["model.embed_tokens.weight", "lm_head.weight"]
+    let base = try base([(ends[0], [3, 2])], config: Self.tied)
+    let resize = try adapter { made in
+      let value = made.operand("v", [4, 2], [1, 1, 1, 1, 1, 1, 1, 1])
+      for end in ends {
+        try made.append(Replace(target: Target(end), value: value, canResize: true))
+      }
+    }
+    let row = try adapter { made in
+      try made.append(
+        ReplaceRows(target: Target(end), rows: [3], values: made.operand("r", [1, 2], [7, 8])))
+    }
+    let view = try AdaptedCheckpoint(base, applying: [resize, row].map { WeightedAdapter($0) })
+    #expect(try values(view, ends[0]) == [1, 1, 1, 1, 1, 1, 7, 8])
+  }
+
+  /// What was bound to a base binds to it again, tied ends included.
+  @Test func whatIsBoundBindsAgain() throws {
+    let base = try Checkpoint(Repository.base("tiny-gpt2-hub"))
+    let embedding = try #require(base.tensor("wte.weight")).info.shape
+    let plain = try adapter { made in
+      let value = made.operand(
+        "v", embedding.dimensions, Array(repeating: 0.5, count: embedding.count))
+      for end in ["transformer.wte.weight", "lm_head.weight"] as [Name] {
+        try made.append(Replace(target: Target(end), value: value, absent: .create))
+      }
+      let bias = made.operand("b", [96], Array(repeating: 1, count: 96))
+      try made.append(
+        Add(target: Target("transformer.h.0.attn.c_attn.bias"), delta: bias, scale: 1))
+    }
+    let bound = try BoundAdapter(plain, to: base)
+    let again = try BoundAdapter(bound.adapter, to: base)
+    #expect(again.tensors.map(\.info) == bound.tensors.map(\.info) && bound.tensors.count == 2)
+  }
+
+  /// A tensor whose digest is wrong is not compared with the base in silence ([STR-7]).
+  @Test func whatIsComparedIsChecked() throws {
+    let base = try base([("x.weight", [2, 2])])
+    let own = try adapter { made in
+      try made.append(
+        Replace(target: Target("x.weight"), value: made.operand("v", [2, 2], [1, 2, 3, 4])))
+    }
+    let sink = MemorySink()
+    try Adapter.write([own], to: sink)
+    let file = try AdapterFile(MemoryBytes(sink.bytes))
+    let right = try #require(file.manifest.adapters[0].streams[0].tensors.first).digest
+    let text = String(decoding: try file.manifestText(), as: UTF8.self)
+      .replacing(right.description, with: Digest(of: [1]).description)
+    let payload = file.manifest.adapters[0].streams[0].storedByteCount
+    let bytes = HandMade.file(
+      manifest: text, payload: Array(sink.bytes[16..<16 + Int(payload)]))
+    let damaged = try Adapter(AdapterFile(MemoryBytes(bytes)), index: 0)
+    let error = #expect(throws: FormatError.self) {
+      try AdaptedCheckpoint(base, applying: damaged)
+    }
+    #expect(error?.kind == "tensor")
+  }
+
   // MARK: - What counts for nothing
 
   /// The base's own bytes are no change, whatever else is done, with any weight and on a tie.

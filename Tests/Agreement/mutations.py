@@ -51,7 +51,10 @@ def mutated(draw, data):
         others = [each for each in CHANGES if each[1] == "values"]
         changes += [draw_change(draw, others)[0] for _ in range(draw.weighed({0: 8, 1: 2, 2: 1}))]
     for each in changes:
-        each(draw, opened)
+        try:
+            each(draw, opened)
+        except (AttributeError, IndexError, TypeError, ValueError):
+            break  # the change before has left nothing of the kind that this one changes
     return opened.sealed(), " and ".join(each.__name__ for each in changes)
 
 

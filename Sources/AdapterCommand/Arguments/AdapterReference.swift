@@ -61,7 +61,7 @@ struct AdapterReference {
   }
 
   /// The adapter; of a file with several, the one that is named. Some foreign ones need the base to be understood.
-  func open(for base: Checkpoint? = nil) throws(Failure) -> Adapter {
+  func open(for base: ImportBase? = nil) throws(Failure) -> Adapter {
     let adapters = try openAll(for: base).adapters
     guard adapters.count == 1 else {
       let names = adapters.map(\.name.text).joined(separator: ", ")
@@ -72,12 +72,10 @@ struct AdapterReference {
 
   /// All adapters, or the one that is named, and the `.adp` file that they are in, where they are in one.
   func openAll(
-    for base: Checkpoint? = nil
+    for base: ImportBase? = nil
   ) throws(Failure) -> (file: AdapterFile?, adapters: [Adapter]) {
     guard !isAdapterFile else { return try openFile() }
-    var choices = ImportChoices()
-    if let base { choices.resolve = { try base.resolved($0) } }
-    return (nil, [try openForeign(choices)])
+    return (nil, [try openForeign(base?.choices(path) ?? ImportChoices())])
   }
 
   /// The `.adp` file.
@@ -106,11 +104,8 @@ extension AdapterReference {
   /// An adapter of another format, with the notes of its conversion reported. Where the base is given, tuned values
   /// become differences.
   func openForeign(
-    _ choices: ImportChoices = ImportChoices(), base: Checkpoint? = nil,
-    _ binding: BindingChoices = BindingChoices()
+    _ choices: ImportChoices = ImportChoices(), base: Checkpoint? = nil
   ) throws(Failure) -> Adapter {
-    var choices = choices
-    if let base { choices.resolve = { try base.resolved($0, choices: binding) } }
     switch contents {
     case .foreign(let format): return try read(format, choices)
     case .checkpoint(let format): return try openCheckpoint(standingFor: format, choices, base)

@@ -1,5 +1,6 @@
 internal import AdapterFormat
 internal import AdapterInterop
+internal import AdapterRuntime
 internal import Operations
 internal import Checkpoints
 internal import Storage
@@ -14,7 +15,7 @@ enum DiffInput {
   /// Opens both sides. A safetensors file beside an adapter may be one of those that stand for an
   /// adapter; two are checkpoints.
   static func open(
-    _ left: String, _ right: String, base: String?
+    _ left: String, _ right: String, base: String?, _ binding: BindingChoices
   ) throws(Failure) -> (left: DiffInput, right: DiffInput) {
     guard left != "-" || right != "-" else {
       throw Failure("both sides cannot be standard input")
@@ -23,13 +24,10 @@ enum DiffInput {
     if mine.contents.isCheckpoint, theirs.contents.isCheckpoint {
       return (.checkpoint(try checkpoint(mine.path)), .checkpoint(try checkpoint(theirs.path)))
     }
-    // A base that is needed to understand a folder is opened for it; the comparison opens its own.
-    let needsBase = mine.contents.format != nil || theirs.contents.format != nil
-    let checkpoint: Checkpoint? =
-      if needsBase, let base { try openCheckpoint(base) } else { nil }
+    let needed = try ImportBase.needed(by: [mine, theirs], at: base, binding)
     return (
-      .adapters(try AdapterSide(left, mine, checkpoint)),
-      .adapters(try AdapterSide(right, theirs, checkpoint))
+      .adapters(try AdapterSide(left, mine, needed)),
+      .adapters(try AdapterSide(right, theirs, needed))
     )
   }
 
@@ -46,7 +44,7 @@ struct AdapterSide {
   let adapters: [Adapter]
 
   init(
-    _ label: String, _ reference: AdapterReference, _ base: Checkpoint?
+    _ label: String, _ reference: AdapterReference, _ base: ImportBase?
   ) throws(Failure) {
     self.label = label
     self.reference = reference

@@ -37,7 +37,8 @@ struct MergeVerificationOptions: ParsableArguments {
   func verify(base: String, adapters: [String], merged: String) throws(Failure) {
     let references = try WeightedReference.all(adapters)
     let (checkpoint, result) = (try openCheckpoint(base), try openCheckpoint(merged))
-    let stack = try references.open(for: checkpoint)
+    let stack = try references.open(
+      for: ImportBase(checkpoint: checkpoint, binding: policyOptions.policy.choices))
     let verification: MergeVerification
     do {
       let view = try AdaptedCheckpoint(

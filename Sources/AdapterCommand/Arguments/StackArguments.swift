@@ -1,7 +1,6 @@
 internal import AdapterFormat
 internal import AdapterInterop
 internal import AdapterRuntime
-internal import Checkpoints
 internal import Operations
 internal import Storage
 
@@ -19,7 +18,7 @@ extension WeightedReference {
 
 extension [WeightedReference] {
   /// Opens all of them for a base, and reports what is worth a word before the work.
-  func open(for base: Checkpoint) throws(Failure) -> [WeightedAdapter] {
+  func open(for base: ImportBase) throws(Failure) -> [WeightedAdapter] {
     var stack: [WeightedAdapter] = []
     for reference in self {
       let adapter = try reference.adapter.open(for: base)

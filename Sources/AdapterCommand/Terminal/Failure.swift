@@ -92,7 +92,7 @@ extension InteropError {
     case (.undecided(.prefixOrder), _):
       "trained with transformers 4.44 or later: --prefix-order interleaved; before: --prefix-order split"
     case (.undecided(.base), _):
-      "give the base it was trained on: adapter convert FOLDER --base BASE"
+      "give the base it was trained on: --base"
     case (.unknown, .field(let field, _, _)):
       "if it does not change what the adapter computes: adapter convert --ignore-field \(field)"
     case (.conflict, _): "unpack them one by one: FILE#NAME"

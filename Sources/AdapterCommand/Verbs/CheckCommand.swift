@@ -41,7 +41,8 @@ struct CheckCommand: ParsableCommand {
   func run() throws {
     let references = try WeightedReference.all(adapters)
     let checkpoint = try openCheckpoint(base)
-    let stack = try references.open(for: checkpoint)
+    let stack = try references.open(
+      for: ImportBase(checkpoint: checkpoint, binding: options.policy.choices))
     let check: BaseCheck
     do {
       check = try BaseCheck(checkpoint, applying: stack, policy: options.policy)

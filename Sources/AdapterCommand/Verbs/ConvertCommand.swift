@@ -99,14 +99,19 @@ struct ConvertCommand: ParsableCommand {
     .init(layout: layout?.layout, names: map.names, missingBias: .create, ties: .untie)
   }
 
-  private var importChoices: ImportChoices {
-    .init(ignoredFields: ignoreField.map { Name($0) }, prefixOrder: prefixOrder?.order)
+  private func importChoices(_ path: FilePath, _ base: Checkpoint?) -> ImportChoices {
+    let answers = base.map { ImportBase(checkpoint: $0, binding: bindingChoices).choices(path) }
+    var choices = answers ?? ImportChoices()
+    choices.ignoredFields = ignoreField.map { Name($0) }
+    choices.prefixOrder = prefixOrder?.order
+    return choices
   }
 
   private func convertToADP(_ reference: AdapterReference) throws(Failure) {
     let checkpoint: Checkpoint? =
       if let base { try openCheckpoint(base, notFor: output) } else { nil }
-    var adapter = try reference.openForeign(importChoices, base: checkpoint, bindingChoices)
+    var adapter = try reference.openForeign(
+      importChoices(reference.path, checkpoint), base: checkpoint)
     if let checkpoint { adapter = try bind(adapter, to: checkpoint) }
     try write(adapter, to: output, replacing: force, level: (level ?? .default).level)
   }

@@ -74,7 +74,7 @@ struct DiffCommand: ParsableCommand {
   }
 
   func run() throws {
-    switch try DiffInput.open(left, right, base: base) {
+    switch try DiffInput.open(left, right, base: base, binding.choices) {
     case (.checkpoint(let mine), .checkpoint(let theirs)):
       guard base == nil, !angles else {
         throw ValidationError("--base and --angles are for adapters")

@@ -76,7 +76,8 @@ struct InspectCommand: ParsableCommand {
       return try showCheckpoint(reference.path)
     }
     try report.check(inputs: reference.inputs, base: base)
-    let (file, adapters) = try reference.openAll(for: base.map { path in try openCheckpoint(path) })
+    let (file, adapters) = try reference.openAll(
+      for: try ImportBase.needed(by: [reference], at: base, binding.choices))
     var inspected: [InspectedAdapter] = []
     for adapter in adapters { inspected.append(try inspect(adapter, reference)) }
     let listing = AdapterListing(

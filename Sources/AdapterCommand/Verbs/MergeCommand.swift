@@ -107,7 +107,8 @@ struct MergeCommand: ParsableCommand {
     }
     let start = ContinuousClock.now
     let checkpoint = try openCheckpoint(base, notFor: output)
-    let stack = try references.open(for: checkpoint)
+    let stack = try references.open(
+      for: ImportBase(checkpoint: checkpoint, binding: options.policy.choices))
     do {
       let view = try AdaptedCheckpoint(
         checkpoint, applying: stack, as: dtype?.type, policy: options.policy)

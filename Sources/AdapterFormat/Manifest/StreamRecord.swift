@@ -148,7 +148,9 @@ extension StreamRecord {
   /// Holds it against the rules that need no other part of the manifest.
   func check() throws(FormatError) {
     for word in [dtype, code] where !Self.isWord(word) {
-      throw .manifest("\(word.debugDescription) is no element type and no code")
+      throw .manifest(
+        "an element type or a code is 1 to 64 letters, digits and underscores, not \(word.debugDescription)"
+      )
     }
     guard !tensors.isEmpty else { throw .manifest("a stream has no tensor") }
     for tensor in tensors {
@@ -198,7 +200,9 @@ extension StreamRecord {
     for (index, row) in chunks.enumerated() {
       let count = min(chunk, units - index * chunk)
       guard row.sizes.allSatisfy({ Int($0) <= Limits.frameBytes(contentSize: count) }) else {
-        throw .frame("a plane of \(count) bytes is stored in many more")
+        throw .frame(
+          "a plane of \(count) bytes is stored in more than \(Limits.frameBytes(contentSize: count))"
+        )
       }
     }
   }

@@ -5,7 +5,7 @@ extension AdapterRecord {
   /// The weights digest (Spec/adp-v1.md, section 5.2): what the tensors are but for carried files, whatever the layout,
   /// the metadata and the operations.
   public var weightsDigest: Digest {
-    let carried = carriedTensors
+    let carried = files.carriedTensors
     let lines = streams.flatMap { stream in
       stream.tensors.filter { !carried.contains($0.name) }
         .map { tensor in (tensor.name, stream.dtype, tensor.shape, tensor.digest) }
@@ -19,7 +19,9 @@ extension AdapterRecord {
     }
     return Digest(of: text)
   }
+}
 
-  /// The tensors that hold files: no parameters.
-  package var carriedTensors: Set<Name> { Set(files.compactMap(\.tensor)) }
+extension [FileRecord] {
+  /// The tensors that hold the files, which are not parameters.
+  package var carriedTensors: Set<Name> { Set(compactMap(\.tensor)) }
 }

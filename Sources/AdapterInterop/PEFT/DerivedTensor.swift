@@ -32,31 +32,32 @@ struct DerivedTensor: Sendable {
   }
 }
 
-/// The values of a PEFT file.
+/// The values of a PEFT file, or of what an adapter holds of one.
 struct PEFTValues: Sendable {
-  private let file: SafetensorsContents
-  private let places: [Name: SafetensorsHeader.Tensor]
+  private let bytes: @Sendable (TensorInfo) throws -> [UInt8]
 
   init(_ file: SafetensorsContents) {
-    self.file = file
-    places = Dictionary(
+    let places = Dictionary(
       file.header.tensors.map { ($0.info.name, $0) }, uniquingKeysWith: { first, _ in first })
+    bytes = { info in
+      guard let tensor = places[info.name] else {
+        throw InteropError.tensors("no tensor \(info.name)")
+      }
+      return try file.bytes.bytes(at: file.offset(of: tensor), count: info.byteCount)
+    }
+  }
+
+  init(of adapter: Adapter) {
+    bytes = { info in try adapter.contents(of: info.name) }
   }
 
   /// The elements of a tensor of a float type.
   func floats(of info: TensorInfo) throws -> [Double] {
-    [Double](widening: try bytes(of: info), of: info.type)
+    [Double](widening: try bytes(info), of: info.type)
   }
 
   /// The elements of a tensor of integers.
   func integers(of info: TensorInfo) throws -> [Int] {
-    [Int](integers: try bytes(of: info), of: info.type)
-  }
-
-  private func bytes(of info: TensorInfo) throws -> [UInt8] {
-    guard let tensor = places[info.name] else {
-      throw InteropError.tensors("no tensor \(info.name)")
-    }
-    return try file.bytes.bytes(at: file.offset(of: tensor), count: info.byteCount)
+    [Int](integers: try bytes(info), of: info.type)
   }
 }

@@ -10,6 +10,7 @@ struct PEFTMeaning {
   private(set) var operations: [Operation] = []
   /// Tensors that operations take and the file does not have.
   private(set) var derived: [DerivedTensor] = []
+  private var derivedPlaces: [Name: Int] = [:]
   private var derivedByteCount: UInt64 = 0
   var notes: [String] = []
 
@@ -66,7 +67,7 @@ struct PEFTMeaning {
     bytes: @escaping @Sendable (PEFTValues) throws -> [UInt8]
   ) throws -> TypedOperand {
     let name = Name(DerivedTensor.prefix.text + name)
-    if let same = derived.first(where: { $0.info.name == name }) { return TypedOperand(same.info) }
+    if let place = derivedPlaces[name] { return TypedOperand(derived[place].info) }
     guard let shape = Shape(shape.map { UInt64($0) }), shape.byteCount(of: type) != nil else {
       throw InteropError.tensors("\(name) would be of shape \(shape)")
     }
@@ -76,6 +77,7 @@ struct PEFTMeaning {
       throw InteropError.tensors(
         "\(name) would be of \(info.byteCount) bytes, too much for its file")
     }
+    derivedPlaces[name] = derived.count
     derived.append(DerivedTensor(info: info, bytes: bytes))
     derivedByteCount = size
     return TypedOperand(info)

@@ -1,3 +1,4 @@
+internal import AdapterFormat
 internal import AdapterInsight
 internal import Checkpoints
 internal import Operations
@@ -38,6 +39,12 @@ struct BindingBuilder {
   private(set) var notes: [String] = []
   /// The stored tensors that are given the values that they have.
   private(set) var held: [Name] = []
+  private var answers: [HeldKey: Bool] = [:]
+
+  private struct HeldKey: Hashable {
+    let operand: Operand
+    let stored: Name
+  }
   private var places: [Name: Int] = [:]
 
   init(
@@ -78,18 +85,16 @@ struct BindingBuilder {
     _ name: Name, _ stored: StoredTensor, for operation: Operation
   ) -> BindingSlot {
     var slot = BindingSlot(name, stored)
-    if let shape = sizes[name],
-      [Layout.outIn, .inOut].contains(where: { operation.fits(shape.dimensions, $0) })
-    {
-      slot.shape = shape
-    }
+    if let shape = sizes[stored.info.name], operation.fits(shape.dimensions) { slot.shape = shape }
     return slot
   }
 
   /// Holds what is recorded of a stack against the way in which its parts lie in the base.
   private func checkView(_ operation: Operation, _ layout: Layout) throws {
     guard let target = operation.target else { return }
-    if target.layoutSource == .sure, let before = target.layout, before != layout {
+    if target.layoutSource == .sure, let before = target.layout,
+      ![.unresolved, layout].contains(before)
+    {
       throw AdapterError.layoutConflict(
         target.name, "recorded as \(before.rawValue), the base's parts show \(layout.rawValue)")
     }
@@ -139,7 +144,7 @@ struct BindingBuilder {
       let bias = checkpoint.tensor(name)
     else { return }
     var slot = BindingSlot(name, bias)
-    slot.shape = places[name].map { slots[$0].shape } ?? sizes[name] ?? bias.info.shape
+    slot.shape = places[name].map { slots[$0].shape } ?? sizes[bias.info.name] ?? bias.info.shape
     guard slot.shape.dimensions == [count] else {
       throw AdapterError.shape(name, expected: "[\(count)]", found: slot.shape)
     }
@@ -196,6 +201,17 @@ struct BindingBuilder {
     try add(bound, .whole, to: BindingSlot(name: name, stored: nil, type: type, shape: shape))
   }
 
+  /// Whether the base has the value that is given; asked once for each operand and tensor.
+  private mutating func isHeld(
+    _ value: TypedOperand, by stored: StoredTensor
+  ) throws -> Bool {
+    let key = HeldKey(operand: value.operand, stored: stored.info.name)
+    if let answer = answers[key] { return answer }
+    let answer = try adapter.holds(value, as: stored)
+    answers[key] = answer
+    return answer
+  }
+
   private mutating func add(
     _ operation: Operation, _ part: BoundOperation.Part, to slot: BindingSlot
   ) throws {
@@ -203,11 +219,8 @@ struct BindingBuilder {
       throw AdapterError.notMergeable("\(slot.name) has a dimension over 2^31 - 1")
     }
     guard let laws = operation.kind?.laws, !laws.isIdle else { return }
-    if let value = laws.manner.value, let stored = slot.stored, try adapter.holds(value, as: stored)
-    {
-      notes.append("\(slot.name) is given the values that the base has, which changes nothing")
-      held.append(stored.info.name)
-      return
+    if let value = laws.manner.value, let stored = slot.stored, try isHeld(value, by: stored) {
+      return held.append(stored.info.name)
     }
     let place = places[slot.name, default: slots.count]
     if place == slots.count {

@@ -62,8 +62,14 @@ public struct BoundAdapter: Sendable {
     held = builder.held
     isUntied = resolution.isUntied
     shared = resolution.shared
-    notes = builder.notes + resolution.notes
+    notes = builder.notes + Self.notes(ofHeld: builder.held) + resolution.notes
     rule = binding.rule
+  }
+
+  private static func notes(ofHeld names: [Name]) -> [String] {
+    guard let first = names.first else { return [] }
+    let whom = names.count == 1 ? "\(first) is" : "\(first) and \(names.count - 1) more are"
+    return ["\(whom) given the values that the base has, which changes nothing"]
   }
 
   /// An adapter that is left out, whatever it holds ([STK-1]).
@@ -145,8 +151,9 @@ extension BoundAdapter {
     var base =
       adapter.base ?? BaseRecord(name: nil, revision: nil, architecture: nil, fingerprint: nil)
     base.architecture = checkpoint.config?.architecture ?? base.architecture
+    let bound = adapter.operations.flatMap { $0.target?.bound ?? [] }
     base.fingerprint = try FingerprintRecord(
-      of: checkpoint, targets: tensors.compactMap(\.origin?.info.name))
+      of: checkpoint, targets: bound + tensors.compactMap(\.origin?.info.name))
     adapter.base = base
     return adapter
   }

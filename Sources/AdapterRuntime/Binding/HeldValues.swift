@@ -6,21 +6,21 @@ internal import Storage
 internal import StrictJSON
 
 extension Adapter {
-  /// Whether an operand is the same as one of another adapter: of one type and shape, with equal bytes.
+  /// Whether an operand is the same as one of another adapter: of one type and shape, with equal bytes. Of two tensors
+  /// with recorded digests these decide, and that of the operand is held against its bytes, because equal operands are
+  /// used once ([STR-7]).
   ///
   /// - Throws: `FormatError` where they cannot be read, or are damaged.
   func holds(
     _ operand: TypedOperand, as other: TypedOperand, in adapter: Adapter
   ) throws(FormatError) -> Bool {
     guard operand.type == other.type, operand.shape == other.shape else { return false }
-    if operand.operand.window == nil, other.operand.window == nil,
-      let mine = digest(of: operand.operand.tensor),
-      let theirs = adapter.digest(of: other.operand.tensor)
-    {
-      return mine == theirs
+    guard let mine = digest(ofWhole: operand), let theirs = adapter.digest(ofWhole: other) else {
+      return try OperandBytes.contents(of: operand.operand, self)
+        == OperandBytes.contents(of: other.operand, adapter)
     }
-    return try OperandBytes.contents(of: operand.operand, self)
-      == OperandBytes.contents(of: other.operand, adapter)
+    guard mine == theirs else { return false }
+    return try forEachPiece(of: operand) { _, _ in true }
   }
 
   /// Whether an operand is what a base stores: of the same type and shape, with the same bytes. It ends at the first
@@ -31,24 +31,47 @@ extension Adapter {
     guard operand.type == stored.info.type, operand.shape == stored.info.shape.dimensions else {
       return false
     }
-    let (count, bits) = (operand.count, operand.type.bitWidth)
+    let bits = operand.type.bitWidth
     guard operand.operand.window == nil, bits.isMultiple(of: 8) else {
       return try OperandBytes.contents(of: operand.operand, self) == stored.contents()
     }
-    let width = bits / 8
+    var failure: StorageError?
+    let isSame = try forEachPiece(of: operand) { bytes, range in
+      do throws(StorageError) {
+        let elements = range.lowerBound * 8 / bits..<range.upperBound * 8 / bits
+        return try bytes == stored.contents(of: elements)
+      } catch {
+        failure = error
+        return false
+      }
+    }
+    if let failure { throw failure }
+    return isSame
+  }
+
+  /// The recorded digest of an operand that is a whole tensor.
+  private func digest(ofWhole operand: TypedOperand) -> Digest? {
+    operand.operand.window == nil ? digest(of: operand.operand.tensor) : nil
+  }
+
+  /// Calls the body with the bytes of a whole tensor, piece by piece, as long as it returns true; at the end their digest
+  /// is checked.
+  ///
+  /// - Returns: whether the body returned true for all of them.
+  private func forEachPiece(
+    of operand: TypedOperand, _ body: ([UInt8], Range<Int>) -> Bool
+  ) throws(FormatError) -> Bool {
+    let (name, count) = (operand.operand.tensor, operand.count * operand.type.bitWidth / 8)
     var (start, hasher) = (0, DigestHasher())
-    // The first piece is a small one: most that differ do so at once.
     while start < count {
-      let end = min(count, start == 0 ? 1 << 10 : start + 1 << 20)
-      let mine = try contents(of: operand.operand.tensor, start * width..<end * width)
-      guard try mine == stored.contents(of: start..<end) else { return false }
-      hasher.update(mine)
-      start = end
+      // The first piece is a small one: most that differ do so at once. All are of whole elements.
+      let range = start..<min(count, start == 0 ? 1 << 12 : start + 1 << 20)
+      let bytes = try contents(of: name, range)
+      guard body(bytes, range) else { return false }
+      hasher.update(bytes)
+      start = range.upperBound
     }
-    // What is used, if only to be left out, is checked ([STR-7]).
-    if let digest = digest(of: operand.operand.tensor), digest != hasher.finish() {
-      throw FormatError.tensor(operand.operand.tensor)
-    }
+    if let digest = digest(of: name), digest != hasher.finish() { throw .tensor(name) }
     return true
   }
 }

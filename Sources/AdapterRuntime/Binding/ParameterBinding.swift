@@ -51,10 +51,7 @@ struct ParameterBinding {
     func misfit(_ shape: [Int]) -> (operation: Operation, shape: [Int])? {
       var shape = shape
       for operation in operations {
-        let layouts: [Layout] = operation.target?.layout == nil ? [.outIn] : [.outIn, .inOut]
-        guard layouts.contains(where: { operation.fits(shape, $0) }) else {
-          return (operation, shape)
-        }
+        guard operation.fits(shape) else { return (operation, shape) }
         if let value = operation.kind?.laws.manner.value { shape = value.shape }
       }
       return nil
@@ -159,7 +156,8 @@ struct ParameterBinding {
       else { continue }
       let layout = misfit.operation.target?.layout ?? .outIn
       throw AdapterError.shape(
-        parameter.name, expected: misfit.operation.expectation(of: misfit.shape, layout), found: found)
+        parameter.name, expected: misfit.operation.expectation(of: misfit.shape, layout),
+        found: found)
     }
   }
 
@@ -178,8 +176,9 @@ struct ParameterBinding {
     ]
     for name in candidates.compactMap(\.self) {
       if let stored = base.checkpoint.tensor(name), base.fits(parameter, stored) {
-        let isHint = name == parameter.hint && name != tied
-        let isOwn = binding.rule == .bound || isGiven || isHint || name == parameter.name
+        // A name of the base, unless it is that of what the parameter is tied to: then the tie must be seen.
+        let isHint = (binding.rule == .bound || name == parameter.hint) && name != tied
+        let isOwn = isGiven || isHint || name == parameter.name
         return .stored(stored, name: isOwn ? name : base.ties.spelled(own))
       }
     }

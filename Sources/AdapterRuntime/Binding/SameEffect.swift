@@ -31,9 +31,10 @@ extension Operation {
 
   /// Whether it makes the same product of the weight's transpose.
   private func isTransposed(_ other: Operation, in adapter: Adapter) throws -> Bool {
-    guard let left = kind?.lowRank, let right = other.kind?.lowRank,
-      left.product.isChange, right.product.isChange, left.product.experts == nil,
-      right.product.experts == nil, left.product.rank == right.product.rank,
+    guard let left = self.as(AddLowRank.self), let right = other.as(AddLowRank.self),
+      left.operands.compactMap(\.operand).count == 2,
+      right.operands.compactMap(\.operand).count == 2,
+      left.experts == nil, right.experts == nil, left.product.rank == right.product.rank,
       left.product.outputCount == right.product.inputCount,
       left.product.inputCount == right.product.outputCount
     else { return false }

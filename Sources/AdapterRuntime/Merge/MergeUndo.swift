@@ -47,8 +47,9 @@ public struct MergeUndo: Sendable {
     let undone = try view.tensors.concurrentMap { tensor in
       try UndoneTensor(tensor, in: view.checkpoint, merged)
     }
+    let ties = TiedParameters(merged)
     var operations: [Operation] = []
-    for tensor in undone { operations.append(try tensor.operation) }
+    for tensor in undone { operations += try tensor.operations(ties) }
     let plain = Adapter(
       name: "undo", method: "undo", operations: operations, inert: [], source: nil, files: [],
       base: BaseRecord(

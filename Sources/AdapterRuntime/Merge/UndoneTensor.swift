@@ -49,18 +49,20 @@ struct UndoneTensor: Sendable {
     return sides.compactMap { info, values in info.map { ($0, values) } }
   }
 
-  var operation: Operation {
-    get throws {
-      guard let difference else {
-        return try Operation(
-          Replace(target: Target(name), value: TypedOperand(base.info), result: digest))
+  /// What makes it the base's again. Bits are restored for all names of a tie, values are given to each.
+  func operations(_ ties: TiedParameters) throws -> [Operation] {
+    guard let difference else {
+      return try ([name] + ties.partners(of: name)).map { name in
+        try Operation(Replace(target: Target(name), value: TypedOperand(base.info), result: digest))
       }
-      let factors = factors.map { TypedOperand($0.info) }
-      return try Operation(
+    }
+    let factors = factors.map { TypedOperand($0.info) }
+    return [
+      try Operation(
         Restore(
           target: Target(name), difference: TypedOperand(difference.info), left: factors.first,
           right: factors.last, result: digest))
-    }
+    ]
   }
 
   var contents: [TensorContents] {

@@ -65,7 +65,7 @@ extension StackConflict: CustomStringConvertible {
   }
 
   private var advice: String? {
-    if isOfOneAdapter { return nil }
+    if isOfOneAdapter { return "\(first) contradicts itself: make it again" }
     return isCuredByExchange ? "put \(second) before \(first)" : "leave one of them out"
   }
 

@@ -15,7 +15,7 @@ struct StackedParameter {
   /// The tensor as the last replacement of all of it makes it.
   private var replaced: AdaptedTensor?
   private var replacement: (owner: Int, value: TypedOperand, adapter: Adapter)?
-  private var rows: [Rows] = []
+  private var rows = RowsGiven()
   private var lastChange: Int?
   private var rotation: Int?
   private var restoration: Int?
@@ -27,15 +27,6 @@ struct StackedParameter {
   struct Member {
     let label: String
     let weight: Double
-  }
-
-  /// Rows that were given.
-  fileprivate struct Rows {
-    let owner: Int
-    /// Row → its place among the values.
-    let places: [Int: Int]
-    let values: TypedOperand
-    let adapter: Adapter
   }
 
   init(_ name: Name, _ members: [Member], isTrial: Bool = false) {
@@ -93,7 +84,7 @@ struct StackedParameter {
     _ value: TypedOperand, _ operation: BoundOperation, _ share: StackCombination.Share
   ) throws {
     let owner = share.owner
-    if let row = rows.first { throw conflict(row.owner, owner, .replacedAfterRows) }
+    if let first = rows.firstOwner { throw conflict(first, owner, .replacedAfterRows) }
     if let before = replacement {
       guard
         try operation.adapter.holds(value, as: before.value, in: before.adapter)
@@ -113,17 +104,9 @@ struct StackedParameter {
     let owner = share.owner
     if let lastChange { throw conflict(lastChange, owner, .rowsAfterChange) }
     try checkShape(share)
-    let new = Rows(
-      owner: owner,
-      places: Dictionary(
-        places.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first }),
-      values: values, adapter: operation.adapter)
-    for before in rows {
-      if let row = try before.conflict(with: new) {
-        throw conflict(before.owner, owner, .sameRow(row))
-      }
+    if let (row, before) = try rows.add(places, values, of: operation.adapter, by: owner) {
+      throw conflict(before, owner, .sameRow(row))
     }
-    rows.append(new)
     operations.append(operation)
   }
 
@@ -140,7 +123,7 @@ struct StackedParameter {
   private mutating func append(
     restoration operation: BoundOperation, _ share: StackCombination.Share
   ) throws {
-    if let before = lastChange ?? replacement?.owner ?? rows.first?.owner {
+    if let before = lastChange ?? replacement?.owner ?? rows.firstOwner {
       throw conflict(before, share.owner, .restored)
     }
     restoration = share.owner
@@ -202,23 +185,5 @@ struct StackedParameter {
     else { return }
     throw conflict(
       replacement.owner, share.owner, .shapes(replaced.info.shape, share.tensor.info.shape))
-  }
-}
-
-extension StackedParameter.Rows {
-  /// The first row that both give, by different bytes; nil where there is none.
-  func conflict(with other: Self) throws -> Int? {
-    let shared = places.keys.filter { other.places[$0] != nil }.sorted()
-    guard !shared.isEmpty else { return nil }
-    let mine = try OperandBytes.contents(of: values.operand, adapter)
-    let theirs = try OperandBytes.contents(of: other.values.operand, other.adapter)
-    // Values of different types are different, whatever they are.
-    guard values.type == other.values.type else { return shared[0] }
-    let width = mine.count / max(1, places.count)
-    return shared.first { row in
-      guard let place = places[row], let otherPlace = other.places[row] else { return false }
-      return mine[place * width..<(place + 1) * width]
-        != theirs[otherPlace * width..<(otherPlace + 1) * width]
-    }
   }
 }

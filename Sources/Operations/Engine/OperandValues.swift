@@ -30,7 +30,7 @@ package struct OperandValues<Scalar: ComputeScalar>: Sendable {
       values = all
       return
     }
-    values = cut(window, from: all[...], dimensions: info.shape.dimensions[...])
+    values = cut(window, from: all, dimensions: info.shape.dimensions)
     isFinite = values.allSatisfy(\.isFinite)
   }
 }
@@ -53,21 +53,35 @@ package enum OperandBytes {
     let bits = info.type.bitWidth
     let bytes = last.lowerBound * bits / 8..<last.upperBound * bits / 8
     return cut(
-      window.dropLast() + [bytes], from: contents[...],
+      window.dropLast() + [bytes], from: contents,
       dimensions: info.shape.dimensions.dropLast() + [size * bits / 8])
   }
 }
 
 /// The part of a row-major array that a window shows.
 private func cut<Value>(
-  _ window: [Range<Int>], from values: ArraySlice<Value>, dimensions: ArraySlice<Int>
+  _ window: [Range<Int>], from values: [Value], dimensions: [Int]
 ) -> [Value] {
-  guard let range = window.first else { return Array(values) }
+  var part: [Value] = []
+  part.reserveCapacity(window.reduce(1) { $0 * $1.count })
+  appendCut(window[...], values[...], dimensions[...], to: &part)
+  return part
+}
+
+private func appendCut<Value>(
+  _ window: ArraySlice<Range<Int>>, _ values: ArraySlice<Value>, _ dimensions: ArraySlice<Int>,
+  to part: inout [Value]
+) {
+  guard let range = window.first else { return part.append(contentsOf: values) }
   let stride = dimensions.dropFirst().reduce(1, *)
-  return range.flatMap { index in
-    let start = values.startIndex + index * stride
-    return cut(
-      Array(window.dropFirst()), from: values[start..<start + stride],
-      dimensions: dimensions.dropFirst())
+  let start = values.startIndex
+  guard window.count > 1 else {
+    return part.append(
+      contentsOf: values[start + range.lowerBound * stride..<start + range.upperBound * stride])
+  }
+  for index in range {
+    appendCut(
+      window.dropFirst(), values[start + index * stride..<start + (index + 1) * stride],
+      dimensions.dropFirst(), to: &part)
   }
 }

@@ -122,7 +122,7 @@ extension AddLowRank: TargetedKind {
     let traits = [
       magnitude == nil ? nil : "magnitude", diagonal == nil ? nil : "diagonal",
       rowScale == nil ? nil : "row scale", experts.map { "\($0) experts" },
-      aBlocks * bBlocks == 1 ? nil : "\(max(aBlocks, bBlocks)) blocks",
+      max(aBlocks, bBlocks) == 1 ? nil : "\(max(aBlocks, bBlocks)) blocks",
     ]
     return OperationSummary(rank: rank, scale: scale, traits: traits.compactMap(\.self))
   }

@@ -69,7 +69,7 @@ extension AddSpectral: TargetedKind {
   package var measurable: Measurable { .change }
 
   /// Only the weight's shape tells how large the factors are.
-  package var lowRank: (any LowRankKind)? { target.shape == nil ? nil : self }
+  package var lowRank: (any LowRankKind)? { target.shape?.dimensions.count == 2 ? self : nil }
 
   package var layerKind: (any LayerKind)? { nil }
 

@@ -25,7 +25,8 @@ enum FuzzWords {
       "(a*)*b", "a{9999}", ".*\\\\.q", "[", "(?=x)",
       String(repeating: "0", count: 64), String(repeating: "n", count: 64),
       String(repeating: "n", count: 1024), String(repeating: "n", count: 1025), "planes", "peft",
-      "out_in", "in_out", "unresolved", "sure", "guessed", "input", "output", "refuse", "create", "skip", "encoder",
+      "out_in", "in_out", "unresolved", "sure", "guessed", "input", "output", "refuse", "create",
+      "skip", "encoder",
       "decoder", "lora", "files/README.md", "adapter_config.json",
     ] + ElementType.allCases.map(\.rawValue)
 

@@ -28,7 +28,9 @@ struct RunModel {
     for reference in references {
       stack.append(
         WeightedAdapter(
-          try reference.adapter.open(for: checkpoint), weight: reference.weight,
+          try reference.adapter.open(
+            for: ImportBase(checkpoint: checkpoint, binding: policy.choices)),
+          weight: reference.weight,
           label: reference.label))
     }
     let plan = try running {

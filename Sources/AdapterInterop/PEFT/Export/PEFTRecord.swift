@@ -41,15 +41,26 @@ package struct PEFTRecord: Sendable {
     // What the user said of the files is in the operations; the configuration does not know it.
     let decided = Dictionary(
       adapter.operations.compactMap(\.target).map { ($0.name, $0) }, uniquingKeysWith: { $1 })
-    return config.method.answers.contains { answer in
+    return try config.method.answers.contains { answer in
       var choices = answer
       choices.resolve = { targets in targets.map { decided[$0.name] ?? $0 } }
-      guard let meant = try? PEFTMeaning(of: config, adapter.weights, choices).operations else {
+      guard let meaning = try? PEFTMeaning(of: config, adapter.weights, choices) else {
         return false
       }
       // Their order follows that of the tensors, which is another in the file.
-      return meant.count == adapter.operations.count
+      let meant = meaning.operations
+      return try meant.count == adapter.operations.count
         && Set(meant.map(\.effect)) == Set(adapter.operations.map(\.effect))
+        && holds(meaning.derived, adapter)
+    }
+  }
+
+  /// Whether tensors that were worked out are still what the others give.
+  private static func holds(_ derived: [DerivedTensor], _ adapter: Adapter) throws -> Bool {
+    let values = PEFTValues(of: adapter)
+    return try derived.allSatisfy { tensor in
+      try adapter.tensor(tensor.info.name) == tensor.info
+        && adapter.contents(of: tensor.info.name) == tensor.bytes(values)
     }
   }
 

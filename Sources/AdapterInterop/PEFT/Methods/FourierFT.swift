@@ -26,7 +26,8 @@ extension PEFTMeaning {
     guard let resolve = choices.resolve else {
       throw InteropError(
         .undecided(.base),
-        "the frequencies of FourierFT follow from the shapes of the base's weights")
+        "FourierFT cannot be read without its base: the places of its frequencies follow from the shapes there"
+      )
     }
     let scale = try config.number("scaling")
     let layouts = PEFTLayouts(config, tensors.modules.map(\.name))
@@ -35,18 +36,17 @@ extension PEFTMeaning {
       (weight.layout, weight.layoutSource) = layouts.layout(of: module.name)
       return weight
     }
+    let draws = FrequencyDraws(seed: seed)
     for (module, weight) in zip(tensors.modules, try resolve(targets)) {
       let spectrum = try tensors.take("fourierft_spectrum", of: module)
-      try append(
-        AddSpectral(
-          target: weight, spectrum: spectrum, places: try places(spectrum.count, of: weight, seed),
-          scale: scale))
+      let places = try places(spectrum.count, of: weight, draws)
+      try append(AddSpectral(target: weight, spectrum: spectrum, places: places, scale: scale))
     }
   }
 
   /// The frequencies (Spec/peft.md): places of the logical weight, of which rows stand above columns.
   private mutating func places(
-    _ count: Int, of weight: Target, _ seed: UInt64
+    _ count: Int, of weight: Target, _ draws: FrequencyDraws
   ) throws -> TypedOperand {
     guard let stored = weight.shape?.dimensions, stored.count == 2 else {
       throw InteropError.tensors("\(weight.name) is not a matrix")
@@ -55,13 +55,43 @@ extension PEFTMeaning {
     guard count <= out * input else {
       throw InteropError.tensors("\(weight.name) has fewer elements than frequencies")
     }
+    draws.want(count, of: out * input)
     return try derive("fourierft_places.\(out)x\(input).\(count)", .i32, [2, count]) { _ in
-      let places = TorchPermutation.prefix(count, of: out * input, seed: seed)
+      let places = draws.places(count, of: out * input)
       let all = places.map { $0 / input } + places.map { $0 % input }
       return all.flatMap { place in
         let bits = UInt32(truncatingIfNeeded: place)
         return (0..<4).map { UInt8(truncatingIfNeeded: bits >> (8 * UInt32($0))) }
       }
+    }
+  }
+}
+
+/// The places of all weights, drawn once for each number of elements: of a large weight all of the shuffle is drawn, and few
+/// places are the beginning of many.
+private final class FrequencyDraws: Sendable {
+  private let seed: UInt64
+  /// By the number of elements: how many places are wanted at most, and those that were drawn.
+  private let sizes = Guarded<[Int: (wanted: Int, drawn: [Int])]>([:])
+
+  init(seed: UInt64) {
+    self.seed = seed
+  }
+
+  func want(_ count: Int, of size: Int) {
+    sizes.withLock { sizes in
+      let wanted = max(count, sizes[size]?.wanted ?? 0)
+      sizes[size] = (wanted, [])
+    }
+  }
+
+  func places(_ count: Int, of size: Int) -> ArraySlice<Int> {
+    sizes.withLock { sizes in
+      let (wanted, drawn) = sizes[size] ?? (count, [])
+      guard drawn.count < count else { return drawn.prefix(count) }
+      let all = TorchPermutation.prefix(max(wanted, count), of: size, seed: seed)
+      sizes[size] = (max(wanted, count), all)
+      return all.prefix(count)
     }
   }
 }

@@ -1,0 +1,31 @@
+internal import AdapterInterop
+internal import AdapterRuntime
+internal import Checkpoints
+internal import Operations
+internal import SystemPackage
+
+/// The base that a foreign adapter is for, as far as its files need it to be understood.
+struct ImportBase {
+  let checkpoint: Checkpoint
+  var binding = BindingChoices()
+
+  /// The base at a path, where a foreign adapter may need it; nil for the others, which are opened without.
+  static func needed(
+    by references: [AdapterReference], at path: String?, _ binding: BindingChoices
+  ) throws(Failure) -> ImportBase? {
+    guard let path, references.contains(where: { $0.contents.format != nil }) else { return nil }
+    return ImportBase(checkpoint: try openCheckpoint(path), binding: binding)
+  }
+
+  /// What answers the questions of the files at a path.
+  func choices(_ path: FilePath) -> ImportChoices {
+    let (checkpoint, binding) = (checkpoint, binding)
+    return ImportChoices(resolve: { targets in
+      do {
+        return try checkpoint.resolved(targets, choices: binding)
+      } catch {
+        throw AdapterError(of: path.string, error)
+      }
+    })
+  }
+}
