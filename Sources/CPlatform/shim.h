@@ -65,6 +65,64 @@ static inline void platform_join_quadruples(void *units, const void *a, const vo
 
 static inline void platform_end_streaming(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+
+// Starts a thread that nobody waits for. 0, or why it could not be started: Swift's types for this call differ between
+// the C libraries.
+static inline int platform_start_thread(void *(*body)(void *), void *context, size_t stack_size) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  int status = pthread_attr_init(&attributes);
+  if (status != 0) return status;
+  pthread_attr_setstacksize(&attributes, stack_size);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  status = pthread_create(&thread, &attributes, body, context);
+  pthread_attr_destroy(&attributes);
+  return status;
+}
+
+// Has this thread wait for signals, which whatever thread they come to passes on to it: libraries start threads of their
+// own, before anybody can tell them to block any. Called once; the set's signals, but for those that the caller has turned
+// off. What it returns has come, or is 0 where there is none to wait for.
+static inline pthread_t *platform_listener(void) {
+  static pthread_t listener;
+  return &listener;
+}
+
+static inline void platform_pass_on(int number) {
+  int error = errno;
+  pthread_kill(*platform_listener(), number);
+  errno = error;
+}
+
+static inline int platform_wait_for_signal(const int *numbers, int count) {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  int wanted_count = 0;
+  *platform_listener() = pthread_self();
+  for (int i = 0; i < count; i++) {
+    struct sigaction action = {0};
+    if (sigaction(numbers[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN) {
+      sigaddset(&wanted, numbers[i]);
+      wanted_count++;
+    }
+  }
+  if (wanted_count == 0 || pthread_sigmask(SIG_BLOCK, &wanted, NULL) != 0) return 0;
+  for (int i = 0; i < count; i++) {
+    if (sigismember(&wanted, numbers[i]) != 1) continue;
+    struct sigaction action = {0};
+    action.sa_handler = platform_pass_on;
+    action.sa_flags = SA_RESTART;
+    sigaction(numbers[i], &action, NULL);
+  }
+  int number = 0;
+  while (sigwait(&wanted, &number) != 0) {}
+  return number;
+}
+
 #include <stdlib.h>
 #if defined(__GLIBC__)
 #include <malloc.h>

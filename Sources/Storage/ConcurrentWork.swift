@@ -1,4 +1,3 @@
-internal import Dispatch
 internal import Synchronization
 
 /// Work on all processors.
@@ -19,13 +18,13 @@ package enum ConcurrentWork {
     let workers = min(count, workers)
     let failure = withoutActuallyEscaping(body) { body in
       let work = SharedWork(count, body)
-      DispatchQueue.concurrentPerform(iterations: workers) { work.run($0) }
+      Helpers.shared.share(among: workers) { work.run($0) }
       return work.failure
     }
     if let failure { throw failure }
   }
 
-  /// The same on threads of its own, of which there may be more than processors: for work that waits.
+  /// The same on more threads than there are processors: for work that waits. Where no more can be had, there are fewer.
   ///
   /// - Parameters:
   ///   - count: how many calls.
@@ -38,11 +37,7 @@ package enum ConcurrentWork {
   ) throws(Failure) {
     let failure = withoutActuallyEscaping(body) { body in
       let work = SharedWork(count, body)
-      let group = DispatchGroup()
-      for number in 0..<min(count, threads) {
-        DispatchQueue(label: "adapter.work.\(number)").async(group: group) { work.run(number) }
-      }
-      group.wait()
+      Helpers.waiting.share(among: min(count, threads)) { work.run($0) }
       return work.failure
     }
     if let failure { throw failure }

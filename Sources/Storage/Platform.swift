@@ -18,9 +18,15 @@ package struct FileStatus: Hashable, Sendable {
   package let size: UInt64
   /// When its bytes were changed last, in nanoseconds.
   package let modified: Int64
-  package let isRegular: Bool
-  package let isFolder: Bool
-  package let isLink: Bool
+  /// Who may do what with it: the bits that `chmod` takes.
+  package let mode: CInterop.Mode
+  package let owner: UInt32
+  package let group: UInt32
+  package let kind: FileKind
+
+  package var isRegular: Bool { kind == .file }
+  package var isFolder: Bool { kind == .folder }
+  package var isLink: Bool { kind == .link }
 
   fileprivate init(_ status: stat) {
     // A signed number on Darwin.
@@ -33,9 +39,18 @@ package struct FileStatus: Hashable, Sendable {
       let time = status.st_mtim
     #endif
     modified = Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-    isRegular = status.st_mode & S_IFMT == S_IFREG
-    isFolder = status.st_mode & S_IFMT == S_IFDIR
-    isLink = status.st_mode & S_IFMT == S_IFLNK
+    mode = CInterop.Mode(status.st_mode) & 0o7777
+    owner = status.st_uid
+    group = status.st_gid
+    kind =
+      switch status.st_mode & S_IFMT {
+      case S_IFREG: .file
+      case S_IFDIR: .folder
+      case S_IFLNK: .link
+      case S_IFIFO: .pipe
+      case S_IFSOCK: .socket
+      default: .device
+      }
   }
 
   /// Whether both are the same file on disk.
@@ -129,6 +144,25 @@ package enum Platform {
     #endif
   }
 
+  /// Sets who may do what with an open file or folder. A file system that keeps no modes is left as it is.
+  static func setMode(
+    _ descriptor: FileDescriptor, _ mode: CInterop.Mode, path: FilePath
+  ) throws(StorageError) {
+    guard retrying({ fchmod(descriptor.rawValue, mode_t(mode)) }) == 0 else {
+      let code = lastError
+      guard [.notSupported, .noFunction, .invalidArgument].contains(code) else {
+        throw .system(operation: "write", path: path, code: code)
+      }
+      return
+    }
+  }
+
+  /// Gives an open file or folder to a user and a group, or at least to the group, where this process may do that.
+  static func giveTo(_ descriptor: FileDescriptor, owner: UInt32, group: UInt32) {
+    if fchown(descriptor.rawValue, owner, group) == 0 { return }
+    _ = fchown(descriptor.rawValue, uid_t.max, group)
+  }
+
   /// What a rename does with a target that is there.
   package enum Collision {
     /// Replaces it; a folder only where it is empty.
@@ -161,9 +195,9 @@ package enum Platform {
   }
 
   package static func makeFolder(
-    _ path: FilePath, for target: FilePath
+    _ path: FilePath, for target: FilePath, mode: CInterop.Mode = 0o777
   ) throws(StorageError) {
-    guard unsafe path.withPlatformString({ unsafe mkdir($0, 0o777) }) == 0 else {
+    guard unsafe path.withPlatformString({ unsafe mkdir($0, mode_t(mode)) }) == 0 else {
       throw .system(operation: "write", path: target, code: lastError)
     }
   }
@@ -243,6 +277,37 @@ package enum Platform {
   static var temporaryFolder: FilePath {
     guard let folder = unsafe getenv("TMPDIR"), unsafe folder.pointee != 0 else { return "/tmp" }
     return unsafe FilePath(platformString: folder)
+  }
+
+  /// Starts a thread.
+  ///
+  /// - Returns: whether there is one more: the system may not have the memory, or not allow it.
+  package static func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
+    let context = unsafe Unmanaged.passRetained(ThreadBody(body))
+    let status = unsafe platform_start_thread(
+      { context in
+        if let context = unsafe context {
+          unsafe Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().run()
+        }
+        return nil
+      }, context.toOpaque(), 1 << 20)
+    if status != 0 { unsafe context.release() }
+    return status == 0
+  }
+
+  /// Has this thread wait for signals, of those that the caller has not turned off, as nohup does.
+  ///
+  /// - Returns: the one that has come; nil where all are turned off.
+  package static func waitForSignal(_ numbers: [Int32]) -> Int32? {
+    let number = unsafe numbers.withUnsafeBufferPointer {
+      unsafe platform_wait_for_signal($0.baseAddress, Int32($0.count))
+    }
+    return number == 0 ? nil : number
+  }
+
+  private final class ThreadBody: Sendable {
+    let run: @Sendable () -> Void
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
   }
 
   package static var processIdentifier: Int32 { getpid() }

@@ -29,8 +29,8 @@ final class WorkerPool: Sendable {
 
   private init(workerCount: Int) {
     self.workerCount = workerCount
-    for index in 0..<workerCount {
-      DispatchQueue(label: "adapter.worker.\(index)").async { [self] in work() }
+    for _ in 0..<workerCount {
+      guard Platform.startThread({ [self] in work() }) else { break }
     }
   }
 
