@@ -34,7 +34,10 @@ enum Main {
     } catch {
       // What is left are the parser's own: help and version are results, the rest wrong usage.
       let status = AdapterTool.exitCode(for: error)
-      guard status != .success else { AdapterTool.exit(withError: error) }
+      guard status != .success else {
+        Terminal.write(AdapterTool.fullMessage(for: error) + "\n")
+        Terminal.exit(0)
+      }
       let message = AdapterTool.message(for: error).split(separator: "\n").joined(separator: " ")
       Terminal.report("error", message)
       guard status == .validationFailure else { Terminal.exit(2) }

@@ -44,14 +44,16 @@ public struct ForeignExport: Sendable {
   /// - Parameters:
   ///   - target: the folder.
   ///   - replacing: whether one that holds the same files and nothing else may be replaced.
+  ///   - inputs: what the adapter was read from: who may not read these may not read the folder.
   /// - Throws: `InteropError`, of the kind `notExpressible` where the format has no place for an operation.
-  public func write(to target: FilePath, replacing: Bool) throws {
+  public func write(to target: FilePath, replacing: Bool, inputs: [FilePath] = []) throws {
     if let loss = losses.first(where: { $0.kind == .effect }) {
       throw InteropError(.notExpressible, at: loss.place, loss.reason)
     }
-    let folder = try OutputFolder(target, names: names, replacing: replacing)
+    let folder = try OutputFolder(
+      target, names: names, replacing: replacing, inputs: inputs)
     for file in files {
-      let output = try OutputFile(folder.temporary.appending(file.name), replacing: false)
+      let output = try folder.file(file.name)
       try file.write(output)
       try output.commit()
     }

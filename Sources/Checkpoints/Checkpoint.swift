@@ -97,6 +97,11 @@ public struct Checkpoint: Sendable {
     return [path] + (folder.map { [$0] } ?? files + [path.parent.appending("config.json")])
   }
 
+  /// What holds its values: who may not read these may not read a result of them.
+  package var sources: [FilePath] {
+    (folder.map { [$0] } ?? []) + shards.map(\.file.file.path)
+  }
+
   /// All stored tensors, shard by shard in the order of their bytes.
   public var tensors: [StoredTensor] {
     shards.indices.flatMap { tensors(inShard: $0) }

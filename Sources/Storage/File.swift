@@ -32,9 +32,20 @@ public final class File: RandomAccessBytes {
   ///
   /// What can be read at any place is; anything else, a pipe say, is first copied to a file that has no
   /// name, so that it takes no memory.
-  package init(reading source: FileDescriptor, calledAs name: FilePath) throws(StorageError) {
+  ///
+  /// - Parameters:
+  ///   - source: the open file.
+  ///   - name: how errors call it.
+  ///   - limit: how long a pipe may be.
+  ///   - isWanted: whether a pipe that begins with these bytes, 16 unless it is shorter, is worth a copy. Of one
+  ///     that is not, the copy has the beginning alone.
+  /// - Throws: `StorageError` where it cannot be read or copied, or is longer than the limit.
+  package init(
+    reading source: FileDescriptor, calledAs name: FilePath, limit: UInt64,
+    while isWanted: (_ start: [UInt8]) -> Bool
+  ) throws(StorageError) {
     path = name
-    descriptor = try Self.seekable(source, name)
+    descriptor = try Self.seekable(source, name, limit, isWanted)
     do throws(StorageError) {
       status = try FileStatus(of: descriptor, path: name)
       count = status.size
@@ -59,7 +70,7 @@ public final class File: RandomAccessBytes {
   }
 
   private static func seekable(
-    _ source: FileDescriptor, _ name: FilePath
+    _ source: FileDescriptor, _ name: FilePath, _ limit: UInt64, _ isWanted: ([UInt8]) -> Bool
   ) throws(StorageError) -> FileDescriptor {
     let isAtStart = (try? source.seek(offset: 0, from: .current)) == 0
     if isAtStart, try FileStatus(of: source, path: name).isRegular {
@@ -68,12 +79,19 @@ public final class File: RandomAccessBytes {
     let copy = try TemporaryPaths.makeNameless()
     do throws(StorageError) {
       var buffer = [UInt8](repeating: 0, count: 1 << 18)
+      var total: UInt64 = 0
+      var start: [UInt8]? = []
       while true {
         let count = try withErrno("read", name) { () throws in
           try unsafe buffer.withUnsafeMutableBytes { try unsafe source.read(into: $0) }
         }
         guard count > 0 else { return copy }
+        total += UInt64(count)
+        guard total <= limit else { throw .streamTooLong(name, limit: limit) }
         _ = try withErrno("copy", name) { () throws in try copy.writeAll(buffer[..<count]) }
+        guard let bytes = start.map({ $0 + buffer[..<min(count, 16)] }) else { continue }
+        start = bytes.count < 16 ? bytes : nil
+        if start == nil, !isWanted(Array(bytes.prefix(16))) { return copy }
       }
     } catch {
       try? copy.close()

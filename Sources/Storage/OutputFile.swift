@@ -11,6 +11,9 @@ public final class OutputFile: ByteSink, Sendable {
   public let target: FilePath
   private let temporary: FilePath
   private let replacing: Bool
+  private let access: OutputAccess
+  /// What has its name so far, whose owner and mode it gets.
+  private let replaced: FileStatus?
   package let descriptor: FileDescriptor
   private let position = Atomic<UInt64>(0)
   private let isCommitted = Atomic<Bool>(false)
@@ -20,30 +23,47 @@ public final class OutputFile: ByteSink, Sendable {
   ///
   /// - Parameters:
   ///   - target: where the file will be.
-  ///   - replacing: whether a file that is there may be replaced.
+  ///   - replacing: whether a file that is there may be replaced; its mode and, where this process may give files
+  ///     away, its owner stay.
+  ///   - inputs: what it is made of: who may not read these may not read it.
   /// - Throws: `outputExists`, or `system` where the folder cannot be written to.
-  public init(_ target: FilePath, replacing: Bool) throws(StorageError) {
+  public convenience init(
+    _ target: FilePath, replacing: Bool, inputs: [FilePath] = []
+  ) throws(StorageError) {
     guard !target.isEmpty else {
       throw .system(operation: "write", path: target, code: .noSuchFileOrDirectory)
     }
-    if let existing = FileStatus(ofLink: target) {
+    let existing = FileStatus(ofLink: target)
+    if let existing {
       guard existing.isRegular else {
-        throw FileStatus(of: target)?.isRegular == true
-          ? .outputIsLink(target) : .notRegularFile(target)
+        throw existing.isLink ? .outputIsLink(target) : .outputIsOther(target, existing.kind)
       }
       guard replacing else { throw .outputExists(target) }
     }
-    self.replacing = replacing
-    let temporary = target.temporarySibling
+    try self.init(
+      target, replacing: replacing, standingFor: existing, OutputAccess(from: inputs))
+  }
+
+  /// The same with an access that is known, and what it stands for, which may be elsewhere.
+  init(
+    _ target: FilePath, replacing: Bool, standingFor replaced: FileStatus?, _ access: OutputAccess
+  ) throws(StorageError) {
     self.target = target
+    self.replacing = replacing
+    self.replaced = replaced
+    self.access = access
+    let temporary = target.temporarySibling
     self.temporary = temporary
+    let mode = replaced == nil ? access.newFile : 0o600
     descriptor = try TemporaryPaths.make(temporary) { () throws(StorageError) in
       try withErrno("write", target) { () throws in
         try FileDescriptor.open(
           temporary, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
-          permissions: [.ownerReadWrite, .groupRead, .otherRead])
+          permissions: FilePermissions(rawValue: mode))
       }
     }
+    // Before there is a byte in it. What is replaced may be more open, until then it stays its maker's.
+    if replaced == nil { try access.settle(descriptor, replacing: nil, path: target) }
   }
 
   deinit {
@@ -116,6 +136,7 @@ public final class OutputFile: ByteSink, Sendable {
 
   /// Syncs the bytes to the disk and gives the file its name.
   public func commit() throws(StorageError) {
+    if replaced != nil { try access.settle(descriptor, replacing: replaced, path: target) }
     try Platform.synchronise(descriptor, path: target)
     try TemporaryPaths.settle(temporary) { () throws(StorageError) in
       try Platform.rename(temporary, to: target, replacing ? .replace : .refuse)
@@ -179,8 +200,20 @@ extension FilePath {
 
   /// A name that nothing has, beside the path.
   package var temporarySibling: FilePath {
-    let name = lastComponent?.string ?? "output"
     let tag = String(UInt32.random(in: .min ... .max), radix: 36)
-    return parent.appending(".\(name).\(Platform.processIdentifier)-\(tag).tmp")
+    return temporarySibling(tag: "\(Platform.processIdentifier)-\(tag)")
+  }
+
+  /// The temporary name beside the path that a tag gives it. It does not grow with the path's own, which may be as long
+  /// as a file system allows: of a long one it has the beginning, and a digest of the whole.
+  func temporarySibling(tag: String) -> FilePath {
+    var name = lastComponent?.string ?? "output"
+    if name.utf8.count > 64 {
+      var hasher = DigestHasher()
+      hasher.update(Array(name.utf8))
+      let start = name.unicodeScalars.prefix(10).map(String.init).joined()
+      name = start + "~" + Array(hasher.finish().bytes.prefix(8)).hexadecimal
+    }
+    return parent.appending(".\(name).\(tag).tmp")
   }
 }

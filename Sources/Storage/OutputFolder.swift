@@ -8,6 +8,8 @@ public final class OutputFolder {
   public let temporary: FilePath
   private let names: [String]
   private let replaces: Bool
+  private let inputs: [FilePath]
+  private let access: OutputAccess
   private let lifetime: Lifetime
   /// Whether an earlier process of the job had made the folder: then nothing of it is thrown away.
   private let isContinued: Bool
@@ -38,34 +40,37 @@ public final class OutputFolder {
   ///   - target: where the folder will be.
   ///   - names: the files that it will hold; `FOLDER/FILE` for one in a sub-folder, which is made here.
   ///   - replacing: whether a folder that is there may be replaced. It never is where it holds
-  ///     anything else: nothing is deleted that is not written anew. An empty one always may.
+  ///     anything else: nothing is deleted that is not written anew. An empty one always may. Its mode and its
+  ///     files' stay, as an `OutputFile` keeps them.
+  ///   - inputs: what it is made of: who may not read these may not read it.
   /// - Throws: `outputExists`, `outputHoldsOther`, `outputIsLink`, or `system` where the parent
   ///   cannot be written to.
   public convenience init(
-    _ target: FilePath, names: [String], replacing: Bool
+    _ target: FilePath, names: [String], replacing: Bool, inputs: [FilePath] = []
   ) throws(StorageError) {
-    try self.init(target, names: names, replacing: replacing, lifetime: .process)
+    try self.init(
+      target, names: names, replacing: replacing, inputs: inputs, lifetime: .process)
   }
 
   /// The same with another lifetime: a folder of the same job that is there is gone on with.
   package init(
-    _ target: FilePath, names: [String], replacing: Bool, lifetime: Lifetime
+    _ target: FilePath, names: [String], replacing: Bool, inputs: [FilePath], lifetime: Lifetime
   ) throws(StorageError) {
     self.target = target
+    self.inputs = inputs
+    let access = OutputAccess(from: inputs)
+    self.access = access
     self.names = names
     self.lifetime = lifetime
     replaces = FileStatus(ofLink: target) != nil
     if replaces { try Self.check(target, names: Set(names), replacing: replacing) }
     let temporary =
-      lifetime.tag.map {
-        target.parent.appending(".\(target.lastComponent?.string ?? "output").\($0).tmp")
-      }
-      ?? target.temporarySibling
+      lifetime.tag.map { target.temporarySibling(tag: $0) } ?? target.temporarySibling
     isContinued = lifetime.tag != nil && FileStatus(ofLink: temporary)?.isFolder == true
     if !isContinued {
       try TemporaryPaths.make(temporary) { () throws(StorageError) in
         do throws(StorageError) {
-          try Platform.makeFolder(temporary, for: target)
+          try Platform.makeFolder(temporary, for: target, mode: access.newFolder)
         } catch {
           // Another process of the job may have been faster.
           guard lifetime.tag != nil, FileStatus(ofLink: temporary)?.isFolder == true else {
@@ -77,7 +82,7 @@ public final class OutputFolder {
     self.temporary = temporary
     if case .shared = lifetime { TemporaryPaths.forget(temporary) }
     for folder in Self.folders(of: names) {
-      try Platform.makeFolder(temporary.appending(folder), for: target)
+      try Platform.makeFolder(temporary.appending(folder), for: target, mode: access.newFolder)
     }
   }
 
@@ -112,9 +117,8 @@ public final class OutputFolder {
   private static func check(
     _ target: FilePath, names: Set<String>, replacing: Bool
   ) throws(StorageError) {
-    guard FileStatus(ofLink: target)?.isFolder == true else {
-      let isLink = FileStatus(of: target)?.isFolder == true
-      throw isLink ? .outputIsLink(target) : .outputExists(target)
+    if let kind = FileStatus(ofLink: target)?.kind, kind != .folder {
+      throw kind == .link ? .outputIsLink(target) : .outputIsOther(target, kind)
     }
     let present = try Platform.list(target)
     guard !present.isEmpty else { return }
@@ -134,10 +138,39 @@ public final class OutputFolder {
     }
   }
 
+  /// A file of the folder, which gets its name there by its own `commit`.
+  ///
+  /// - Parameters:
+  ///   - name: one of the names that the folder was made with.
+  ///   - sources: what it is made of besides the folder's inputs.
+  /// - Throws: `system` where it cannot be written.
+  package func file(
+    _ name: String, alsoFrom sources: [FilePath] = []
+  ) throws(StorageError) -> OutputFile {
+    let access = sources.isEmpty ? access : OutputAccess(from: inputs + sources)
+    let replaced = replaces ? FileStatus(ofLink: target.pushing(FilePath(name))) : nil
+    return try OutputFile(
+      temporary.pushing(FilePath(name)), replacing: true, standingFor: replaced, access)
+  }
+
+  /// Gives a folder, and those in it, the modes of what they take the place of.
+  private func settle(_ name: String?) throws(StorageError) {
+    let path = name.map { temporary.appending($0) } ?? temporary
+    let place = name.map { target.appending($0) } ?? target
+    let folder = try withErrno("write", target) { () throws in
+      try FileDescriptor.open(path, .readOnly, options: [.closeOnExec])
+    }
+    defer { try? folder.close() }
+    let replaced = replaces ? FileStatus(ofLink: place) : nil
+    try access.settle(folder, replacing: replaced, path: target)
+  }
+
   /// Gives the folder its name. One that was there changes places with it, in one step, and is
   /// removed then.
   public func commit() throws(StorageError) {
     if lifetime.tag != nil { removeLeftovers() }
+    for folder in Self.folders(of: names) { try settle(folder) }
+    try settle(nil)
     try TemporaryPaths.settle(temporary) { () throws(StorageError) in
       try Platform.rename(temporary, to: target, replaces ? .exchange : .refuse)
       isCommitted = true

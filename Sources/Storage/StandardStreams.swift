@@ -1,15 +1,10 @@
 internal import Synchronization
 package import SystemPackage
 
-/// Standard input as a file. It is read once, at the first use; who asks again gets the same bytes.
+/// Standard input, which a command reads once.
 package enum StandardInput {
   /// How errors call it.
   package static let name: FilePath = "standard input"
-  private static let opened = Result { () throws(StorageError) in
-    try File(reading: .standardInput, calledAs: name)
-  }
-
-  package static func file() throws(StorageError) -> File { try opened.get() }
 
   /// Whether a person would have to type it.
   package static var isTerminal: Bool {

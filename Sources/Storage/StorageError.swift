@@ -1,5 +1,21 @@
 public import SystemPackage
 
+/// What a path names.
+public enum FileKind: String, Hashable, Sendable {
+  /// A regular file.
+  case file = "a file"
+  /// A folder.
+  case folder = "a folder"
+  /// A symbolic link.
+  case link = "a symbolic link"
+  /// A named pipe.
+  case pipe = "a pipe"
+  /// A socket.
+  case socket = "a socket"
+  /// A device.
+  case device = "a device"
+}
+
 /// Why a file could not be read or written.
 @nonexhaustive
 public enum StorageError: Error, Hashable, Sendable {
@@ -21,6 +37,10 @@ public enum StorageError: Error, Hashable, Sendable {
   case inputIsLink(FilePath)
   /// The output is one of the inputs.
   case outputIsInput(FilePath)
+  /// Something has the output's name that is never replaced: it is no file, or no folder where the output is one.
+  case outputIsOther(FilePath, FileKind)
+  /// More comes from a pipe than anything that is read from one is long.
+  case streamTooLong(FilePath, limit: UInt64)
 }
 
 extension StorageError: CustomStringConvertible {
@@ -39,6 +59,10 @@ extension StorageError: CustomStringConvertible {
       "\(path) holds \(name), which would be lost"
     case .outputIsLink(let path): "\(path) is a symbolic link: name what it points to"
     case .inputIsLink(let path): "\(path) is a symbolic link, which is not followed here"
+    case .outputIsOther(let path, let kind):
+      "\(path) is \(kind.rawValue), which is never replaced: choose another output"
+    case .streamTooLong(let path, let limit):
+      "\(path) is longer than \(limit >> 30) GiB: save it to a file, and name that"
     case .outputIsInput(let path): "the output \(path) is one of the inputs"
     }
   }

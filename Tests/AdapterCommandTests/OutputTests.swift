@@ -119,6 +119,53 @@ import Testing
     }
   }
 
+  /// What has the output's name and is never replaced is told for what it is, and nobody is sent to --force.
+  @Test func linksPipesAndDevicesAreNotReplaced() throws {
+    let file = folder.appending("a.adp").string
+    #expect(try Command.adapter("convert", adapter.string, "-o", file).status == 0)
+    let lines = "touch file; ln -s file link; ln -s nowhere dangling; mkfifo pipe; mkdir folder"
+    #expect(try Command.shell(lines, in: folder.path).status == 0)
+    for (name, says) in [
+      ("link", "a symbolic link"), ("dangling", "a symbolic link"), ("pipe", "a pipe"),
+      ("/dev/null", "a device"), ("folder", "a folder"), ("file", "a file"),
+    ] {
+      for command in ["unpack \(file) -o", "convert \(file) -o", "convert peft -o"] {
+        let makesFile = command.contains("peft")
+        guard (name == "folder") == makesFile || name.hasPrefix("/") || says.hasPrefix("a symb")
+        else { continue }
+        for force in ["", " --force"] {
+          let line = "adapter \(command) \(name)\(force)"
+          let result = try Command.shell(line, in: folder.path)
+          #expect(result.status == 2, "\(line)")
+          #expect(result.errors.contains("is \(says)"), "\(line): \(result.errors)")
+          #expect(!result.errors.contains("--force"), "\(line): \(result.errors)")
+        }
+      }
+    }
+  }
+
+  /// As long a name as a file system allows, which leaves no room for more beside it.
+  @Test func namesMayBeAsLongAsTheFileSystemAllows() throws {
+    let letters = String(repeating: "n", count: 246)
+    let wide = String(repeating: "\u{1F600}", count: 60)
+    for name in [letters, wide] {
+      for (command, end) in [
+        ("convert peft", ".adp"), ("unpack a.adp", ""), ("merge base a.adp", ""),
+        ("merge base/model.safetensors a.adp", ".st"), ("inspect a.adp", ".html"),
+      ] {
+        let option = command.hasPrefix("inspect") ? "--html" : "-o"
+        let lines = """
+          [ -f a.adp ] || adapter convert peft -o a.adp
+          rm -rf \(name)\(end)
+          adapter \(command) \(option) \(name)\(end)
+          """
+        let result = try Command.shell(lines, in: folder.path)
+        #expect(result.status == 0, "\(command): \(result.errors)")
+        #expect(folder.names.contains(name + end))
+      }
+    }
+  }
+
   /// Ctrl-C and its kin at many moments of a merge.
   @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
   func anInterruptedMergeLeavesNothing(_ signal: Int32) throws {

@@ -165,4 +165,46 @@ import Testing
       #expect(result.output.contains(says), "\(result.output)")
     }
   }
+
+  /// A stream that begins as no adapter does is not copied: the first bytes decide.
+  @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
+  func anEndlessPipeIsRefusedAtOnce() throws {
+    for source in [
+      "yes", "cat /dev/zero", "(printf '\\x89'; yes)", "(head -c 10 a.adp; sleep 0.1; yes)",
+    ] {
+      for command in ["inspect -", "verify -", "convert - -o out", "pack - -o out.adp"] {
+        let line =
+          "ulimit -f 1000; set +o pipefail; \(source) 2>/dev/null | TMPDIR=. adapter \(command)"
+        let result = try shell(line)
+        #expect([1, 2].contains(result.status), "\(line): \(result.status) \(result.errors)")
+        #expect(!result.errors.contains("too large"), "\(line): \(result.errors)")
+      }
+    }
+    #expect(folder.names == ["a.adp"])
+  }
+
+  @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
+  func helpToAFullDiskFails() throws {
+    for arguments in [
+      "--help", "merge --help", "help merge", "--version", "--generate-completion-script bash",
+    ] {
+      #expect(try shell("adapter \(arguments) > /dev/full").status == 2, "\(arguments)")
+      #expect(try shell("adapter \(arguments) > /dev/null").status == 0, "\(arguments)")
+    }
+  }
+
+  /// Every command ends with its result or an error, however few files it may open.
+  @Test func fewDescriptorsAreAnError() throws {
+    for limit in 3...12 {
+      for command in [
+        "verify a.adp", "inspect a.adp", "convert a.adp -o out", "unpack a.adp -o out2",
+        "merge \(Repository.base("tiny-gpt2")) a.adp -o out3",
+      ] {
+        let result = try shell("ulimit -n \(limit); adapter \(command)")
+        // 127: the loader itself could not open the libraries.
+        #expect([0, 2, 127].contains(result.status), "\(limit) \(command): \(result)")
+      }
+      _ = try shell("rm -rf out out2 out3")
+    }
+  }
 }

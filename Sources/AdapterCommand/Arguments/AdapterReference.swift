@@ -60,6 +60,11 @@ struct AdapterReference {
       ? [path] : [path, FileStatus(of: path)?.isFolder == true ? path : path.parent]
   }
 
+  /// What holds its values: who may not read these may not read what is made of them.
+  var sources: [FilePath] {
+    isStandardInput ? [] : path.withFiles
+  }
+
   /// The adapter; of a file with several, the one that is named. Some foreign ones need the base to be understood.
   func open(for base: ImportBase? = nil) throws(Failure) -> Adapter {
     let adapters = try openAll(for: base).adapters

@@ -10,6 +10,14 @@ func checkDistinct(_ output: String, from inputs: [FilePath]) throws(Failure) {
   }
 }
 
+extension FilePath {
+  /// A file, or a folder and the files that lie in it.
+  var withFiles: [FilePath] {
+    let names = FileStatus(of: self)?.isFolder == true ? (try? Platform.list(self)) ?? [] : []
+    return [self] + names.map(appending).filter { FileStatus(of: $0)?.isRegular == true }
+  }
+}
+
 /// Opens a base, no file of which may be the output, where there is one.
 func openCheckpoint(_ path: String, notFor output: String? = nil) throws(Failure) -> Checkpoint {
   let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
@@ -27,11 +35,18 @@ func checkStandardInput() throws(Failure) {
 }
 
 extension AdapterFile {
-  /// The file that comes by standard input.
+  /// The file that comes by standard input. It is read once, at the first use; who asks again gets the same bytes.
   static func standardInput() throws(FormatError) -> AdapterFile {
-    try AdapterFile(
-      try rethrowing(as: FormatError.storage) { () throws(StorageError) in
-        try StandardInput.file()
-      })
+    try AdapterFile(try standardInputBytes.get())
+  }
+
+  /// Of a pipe no more is copied than an adapter may be long, and of one that begins as no `.adp` file does, its
+  /// beginning alone.
+  private static let standardInputBytes = Result { () throws(FormatError) in
+    try rethrowing(as: FormatError.storage) { () throws(StorageError) in
+      try File(
+        reading: .standardInput, calledAs: StandardInput.name, limit: 32 << 30,
+        while: Envelope.accepts)
+    }
   }
 }

@@ -61,10 +61,13 @@ struct PartChoice: ExpressibleByArgument, CustomStringConvertible {
 struct UndoFile {
   private let output: OutputFile
 
-  init(_ path: String, for view: AdaptedCheckpoint, replacing: Bool) throws {
+  init(
+    _ path: String, for view: AdaptedCheckpoint, replacing: Bool, from sources: [FilePath]
+  ) throws {
     try MergeUndo.check(view)
     try FilePath(path).checkDistinct(from: view.checkpoint.inputs)
-    output = try OutputFile(FilePath(path), replacing: replacing)
+    output = try OutputFile(
+      FilePath(path), replacing: replacing, inputs: view.checkpoint.sources + sources)
   }
 
   /// Writes it.

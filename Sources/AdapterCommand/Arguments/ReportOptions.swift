@@ -27,13 +27,20 @@ struct ReportOptions: ParsableArguments {
   }
 
   /// Writes the page, if one is wanted, and in its place nothing to standard output.
-  func write(_ page: @autoclosure () -> ReportPage) throws(Failure) {
+  ///
+  /// - Parameters:
+  ///   - sources: what it tells of: who may not read these may not read the page.
+  ///   - page: the page.
+  /// - Throws: `Failure` where it cannot be written.
+  func write(
+    from sources: [FilePath], _ page: @autoclosure () -> ReportPage
+  ) throws(Failure) {
     guard let html else { return }
     let text = try rethrowing(as: { Failure($0.description) }) { () throws(ReportError) in
       try page().render()
     }
     try rethrowing(as: { Failure($0) }) { () throws(StorageError) in
-      let file = try OutputFile(FilePath(html), replacing: force)
+      let file = try OutputFile(FilePath(html), replacing: force, inputs: sources)
       try file.write(Array(text.utf8))
       try file.commit()
     }

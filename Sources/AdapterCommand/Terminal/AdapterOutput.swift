@@ -17,7 +17,12 @@ struct AdapterOutput {
   /// Whether `-` stands for standard output.
   static func isStandardOutput(_ argument: String) -> Bool { argument == "-" }
 
-  init(_ argument: String, replacing: Bool) throws(Failure) {
+  /// - Parameters:
+  ///   - argument: the path, or `-`.
+  ///   - replacing: whether a file that is there may be replaced.
+  ///   - sources: what it is made of: who may not read these may not read the file.
+  /// - Throws: `Failure` where it cannot be written.
+  init(_ argument: String, replacing: Bool, from sources: [FilePath]) throws(Failure) {
     guard !Self.isStandardOutput(argument) else {
       path = "standard output"
       guard !StandardOutput.isTerminal else {
@@ -31,7 +36,7 @@ struct AdapterOutput {
     self.path = path
     place = .file(
       try rethrowing(as: { Failure($0) }) { () throws(StorageError) in
-        try OutputFile(path, replacing: replacing)
+        try OutputFile(path, replacing: replacing, inputs: sources)
       })
   }
 
@@ -98,9 +103,10 @@ struct AdapterOutput {
 
 /// Writes an adapter as an `.adp` file and says what is in it.
 func write(
-  _ adapter: Adapter, to output: String, replacing: Bool, level: CompressionLevel = .default
+  _ adapter: Adapter, to output: String, replacing: Bool, from sources: [FilePath],
+  level: CompressionLevel = .default
 ) throws(Failure) {
-  let output = try AdapterOutput(output, replacing: replacing)
+  let output = try AdapterOutput(output, replacing: replacing, from: sources)
   do throws(FormatError) {
     try Adapter.write([adapter], to: output.sink, level: level)
   } catch {

@@ -113,7 +113,9 @@ struct ConvertCommand: ParsableCommand {
     var adapter = try reference.openForeign(
       importChoices(reference.path, checkpoint), base: checkpoint)
     if let checkpoint { adapter = try bind(adapter, to: checkpoint) }
-    try write(adapter, to: output, replacing: force, level: (level ?? .default).level)
+    try write(
+      adapter, to: output, replacing: force, from: reference.sources,
+      level: (level ?? .default).level)
   }
 
   /// Records what the base decides: names, layouts, and its fingerprint.
@@ -133,7 +135,7 @@ struct ConvertCommand: ParsableCommand {
   ) throws(Failure) {
     let export = try failing(reference.path) {
       let export = try format.export(adapter)
-      try export?.write(to: FilePath(output), replacing: force)
+      try export?.write(to: FilePath(output), replacing: force, inputs: reference.sources)
       return export
     }
     guard let export else { throw Failure("\(format.title) is only read") }

@@ -91,7 +91,8 @@ struct DiffCommand: ParsableCommand {
       tolerance: tolerance ?? 1e-6, detail: angles ? .angles : .distances, base: base,
       binding: binding.choices, progress: progressOptions.progress)
     let answer = try SideDiff(mine, theirs, choices)
-    try report.write(DiffReport(answer).page)
+    try report.write(
+      from: mine.reference.sources + theirs.reference.sources, DiffReport(answer).page)
     if json {
       Terminal.write(answer.json)
     } else if !quiet, !report.isWanted {
@@ -112,7 +113,7 @@ struct DiffCommand: ParsableCommand {
     }
     let answer = CheckpointDiff(
       left: left, right: right, comparison: comparison, tolerance: tolerance ?? 0)
-    try report.write(answer.page)
+    try report.write(from: mine.sources + theirs.sources, answer.page)
     if json {
       Terminal.write(answer.json)
     } else if !quiet, !report.isWanted {

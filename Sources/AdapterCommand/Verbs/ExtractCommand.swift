@@ -70,7 +70,8 @@ struct ExtractCommand: ParsableCommand {
     guard !extraction.forms.isEmpty else {
       throw Failure("\(tuned): no bias differs from \(base)", hint: nil)
     }
-    try write(extraction.adapter, to: output, replacing: force)
+    try write(
+      extraction.adapter, to: output, replacing: force, from: before.sources + after.sources)
     for form in BiasExtraction.Form.allCases {
       let count = extraction.forms.filter { $0.form == form }.count
       if count > 0 {

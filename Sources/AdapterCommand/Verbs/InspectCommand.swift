@@ -83,7 +83,7 @@ struct InspectCommand: ParsableCommand {
     let listing = AdapterListing(
       path: path, file: file, format: reference.contents.format, adapters: inspected,
       details: .init(tensors: tensors, spectra: spectrum))
-    try report.write(InspectReport(listing).page)
+    try report.write(from: reference.sources, InspectReport(listing).page)
     if json {
       Terminal.write(listing.json)
     } else if !report.isWanted {

@@ -113,7 +113,8 @@ struct MergeCommand: ParsableCommand {
       let view = try AdaptedCheckpoint(
         checkpoint, applying: stack, as: dtype?.type, policy: options.policy)
       if let output {
-        try merge(view, to: FilePath(output), start)
+        let sources = references.flatMap(\.adapter.sources)
+        try merge(view, to: FilePath(output), from: sources, start)
       } else {
         try survey(view, start)
       }
@@ -123,15 +124,16 @@ struct MergeCommand: ParsableCommand {
   }
 
   private func merge(
-    _ view: AdaptedCheckpoint, to output: FilePath, _ start: ContinuousClock.Instant
+    _ view: AdaptedCheckpoint, to output: FilePath, from sources: [FilePath],
+    _ start: ContinuousClock.Instant
   ) throws {
     let journal = try undo.map { path in
-      try UndoFile(path, for: view, replacing: force)
+      try UndoFile(path, for: view, replacing: force, from: sources)
     }
     let bar = ProgressBar("merging", progressOptions.progress)
     defer { bar.finish() }
     let receipt = try Merge(view, shardByteCount: shardSize?.byteCount).write(
-      to: output, scope, replacing: force
+      to: output, scope, replacing: force, inputs: sources
     ) { bar.advance($0, of: $1) }
     let undoByteCount = try journal.map { file in
       try file.write(view, merged: output)

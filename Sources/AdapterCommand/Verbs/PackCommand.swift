@@ -49,17 +49,19 @@ struct PackCommand: ParsableCommand {
     for argument in self.inputs { inputs.append(try PackInput(argument)) }
     if inputs.count == 1, case .folder(let path) = inputs[0] { return try pack(path) }
     var members: [AdapterBundle.Member] = []
+    var sources: [FilePath] = []
     for input in inputs {
       guard case .adapter(let reference, _) = input else {
         throw ValidationError("a folder is packed alone; its .adp file can go with others")
       }
       try checkDistinct(output, from: reference.inputs)
       members += try input.members()
+      sources += reference.sources
     }
     if level == nil, let file = whole(inputs, members) {
-      try rewrite(file, members)
+      try rewrite(file, members, from: sources)
     } else {
-      try bundle(members)
+      try bundle(members, from: sources)
     }
   }
 
@@ -69,7 +71,7 @@ struct PackCommand: ParsableCommand {
     }
     try checkDistinct(output, from: folder.inputs)
     metadata.reportMissing(in: folder.metadata)
-    try write(folder.adapters) { sink throws(Failure) in
+    try write(folder.adapters, from: folder.inputs.flatMap(\.withFiles)) { sink throws(Failure) in
       try failing(path) {
         try folder.write(metadata.edit, to: sink, level: (level ?? .default).level)
       }
@@ -85,21 +87,23 @@ struct PackCommand: ParsableCommand {
   }
 
   private func rewrite(
-    _ file: AdapterFile, _ members: [AdapterBundle.Member]
+    _ file: AdapterFile, _ members: [AdapterBundle.Member], from sources: [FilePath]
   ) throws(Failure) {
     metadata.reportMissing(in: file.manifest.metadata)
     let path = FilePath(members.first?.label ?? output)
     let adapters = try rethrowing(as: { Failure($0, in: path) }) { () throws(FormatError) in
       try Adapter.adapters(of: file)
     }
-    try write(adapters) { sink throws(Failure) in
+    try write(adapters, from: sources) { sink throws(Failure) in
       try rethrowing(as: { Failure($0, in: path) }) { () throws(FormatError) in
         try file.rewrite(metadata.edit, to: sink)
       }
     }
   }
 
-  private func bundle(_ members: [AdapterBundle.Member]) throws(Failure) {
+  private func bundle(
+    _ members: [AdapterBundle.Member], from sources: [FilePath]
+  ) throws(Failure) {
     let output = FilePath(output)
     let bundle = try rethrowing(as: { Failure($0, in: output) }) { () throws(BundleError) in
       try AdapterBundle(members, metadata.edit)
@@ -107,7 +111,7 @@ struct PackCommand: ParsableCommand {
     let adapters = try bundle.members.map { member throws(Failure) in try adapter(of: member) }
     for note in bundle.notes { Terminal.report("note", note) }
     metadata.reportMissing(in: members.flatMap(\.file.manifest.metadata))
-    try write(adapters) { sink throws(Failure) in
+    try write(adapters, from: sources) { sink throws(Failure) in
       try rethrowing(as: { Failure($0, in: output) }) { () throws(BundleError) in
         try bundle.write(to: sink, level: level?.level, generator: "adapter \(toolVersion)")
       }
@@ -124,9 +128,10 @@ struct PackCommand: ParsableCommand {
   }
 
   private func write(
-    _ adapters: [Adapter], _ body: (any ByteSink) throws(Failure) -> Void
+    _ adapters: [Adapter], from sources: [FilePath],
+    _ body: (any ByteSink) throws(Failure) -> Void
   ) throws(Failure) {
-    let output = try AdapterOutput(output, replacing: force)
+    let output = try AdapterOutput(output, replacing: force, from: sources)
     try body(output.sink)
     try output.finish(adapters)
   }

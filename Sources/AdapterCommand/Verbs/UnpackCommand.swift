@@ -46,7 +46,7 @@ struct UnpackCommand: ParsableCommand {
     do {
       names = try AdapterFolder.unpack(
         file, adapters: adapters.compactMap(\.file?.index), to: FilePath(output),
-        replacing: force)
+        replacing: force, inputs: reference.sources)
     } catch {
       throw Failure(error, in: reference.path)
     }

@@ -75,6 +75,11 @@ package enum Envelope {
     return (footer, digest, text)
   }
 
+  /// Whether a file may begin with these bytes ([ENV-1], [ENV-2]): a stream that does not is not worth a copy.
+  package static func accepts(start: [UInt8]) -> Bool {
+    (try? checkHeader(MemoryBytes(start))) != nil
+  }
+
   private static func checkHeader(_ bytes: any RandomAccessBytes) throws(FormatError) {
     let count = Int(min(bytes.count, UInt64(header.count)))
     let start = try storing { () throws(StorageError) in try bytes.bytes(at: 0, count: count) }

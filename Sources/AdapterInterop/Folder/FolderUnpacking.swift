@@ -13,11 +13,13 @@ extension AdapterFolder {
   ///   - chosen: the adapters' indices in its manifest.
   ///   - target: the folder, which appears whole or not at all.
   ///   - replacing: whether one that holds the same files and nothing else may be replaced.
+  ///   - inputs: where the file comes from: who may not read it may not read the folder.
   /// - Returns: the files, as they are called below the folder.
   /// - Throws: `InteropError` where the file is damaged, its adapters cannot be in one folder, or the
   ///   folder not be written.
   package static func unpack(
-    _ file: AdapterFile, adapters chosen: [Int], to target: FilePath, replacing: Bool
+    _ file: AdapterFile, adapters chosen: [Int], to target: FilePath, replacing: Bool,
+    inputs: [FilePath] = []
   ) throws -> [String] {
     let records = chosen.map { file.manifest.adapters[$0] }
     if let why = reasonNotToUnpack(records.map(\.name)) {
@@ -29,7 +31,8 @@ extension AdapterFolder {
       names.append(prefix + tensorsName)
       if record.hasOpaqueBytes { names.append(prefix + opaqueName) }
     }
-    let folder = try OutputFolder(target, names: names, replacing: replacing)
+    let folder = try OutputFolder(
+      target, names: names, replacing: replacing, inputs: inputs)
     let text = try file.manifest.unpackedText(file.manifestText(), adapters: chosen)
     try write(manifestName, in: folder) { output in
       try output.write(text)
@@ -76,7 +79,7 @@ extension AdapterFolder {
     _ name: String, in folder: OutputFolder,
     _ body: (OutputFile) throws -> Void
   ) throws {
-    let file = try OutputFile(folder.temporary.pushing(FilePath(name)), replacing: false)
+    let file = try folder.file(name)
     try body(file)
     try file.commit()
   }

@@ -43,13 +43,14 @@ public struct Merge: Sendable {
   /// - Parameters:
   ///   - target: where the result will be; it appears whole or not at all.
   ///   - scope: how much of it.
-  ///   - replacing: whether what is there may be replaced.
+  ///   - replacing: whether what is there may be replaced; its owner and modes stay.
+  ///   - inputs: what the adapters were read from: who may not read these, or the base, may not read the result.
   ///   - progress: takes the bytes written since the last call and the total; called from any thread.
   /// - Throws: `AdapterError`; then nothing is left behind, but for parts that are finished.
   /// - Returns: what was done.
   @discardableResult
   public func write(
-    to target: FilePath, _ scope: Scope = .all, replacing: Bool,
+    to target: FilePath, _ scope: Scope = .all, replacing: Bool, inputs: [FilePath] = [],
     progress: @escaping @Sendable (_ written: Int, _ total: UInt64) -> Void = { _, _ in }
   ) throws -> MergeReceipt {
     try target.checkDistinct(from: view.checkpoint.inputs)
@@ -59,10 +60,12 @@ public struct Merge: Sendable {
       guard scope == .all else { throw AdapterError.notSharded }
       receipt.proven = try proveResults(of: plans)
       let total = plans[0].byteCount
-      try write(plans[0], to: target, replacing: replacing, { progress($0, total) }, &receipt)
+      let file = try OutputFile(
+        target, replacing: replacing, inputs: view.checkpoint.sources + inputs)
+      try write(plans[0], to: file, { progress($0, total) }, &receipt)
       return receipt
     }
-    let output = try folder(target, scope, files, replacing)
+    let output = try folder(target, scope, files, replacing, inputs)
     var missing: [Int] = []
     for (index, plan) in plans.enumerated() where try !isFinished(plan, in: output.temporary) {
       missing.append(index)
@@ -81,7 +84,7 @@ public struct Merge: Sendable {
     receipt.proven = try proveResults(of: missing.map { plans[$0] })
     try write(missing, in: output, progress, &receipt)
     if case .part = scope { return receipt }
-    try files.write(into: output.temporary)
+    try files.write(into: output)
     try output.commit()
     receipt.copiedFiles = files.copied
     receipt.editedFiles = files.edited.map(\.name)
@@ -90,12 +93,13 @@ public struct Merge: Sendable {
   }
 
   private func folder(
-    _ target: FilePath, _ scope: Scope, _ files: MergeFiles, _ replacing: Bool
+    _ target: FilePath, _ scope: Scope, _ files: MergeFiles, _ replacing: Bool,
+    _ inputs: [FilePath]
   ) throws -> OutputFolder {
     let job = try MergeJob(view, plans)
     let names = plans.map(\.name) + files.copied + files.edited.map(\.name)
     return try OutputFolder(
-      target, names: names, replacing: replacing,
+      target, names: names, replacing: replacing, inputs: view.checkpoint.sources + inputs,
       lifetime: scope == .all ? .job(job.tag) : .shared(job.tag))
   }
 
@@ -115,18 +119,17 @@ extension Merge {
   ) throws {
     let total = indices.reduce(0) { $0 + plans[$1].byteCount }
     for index in indices {
-      let path = output.temporary.appending(plans[index].name)
-      try write(plans[index], to: path, replacing: true, { progress($0, total) }, &receipt)
+      let file = try output.file(plans[index].name)
+      try write(plans[index], to: file, { progress($0, total) }, &receipt)
       // One more to come, so that going on is worth more than beginning anew.
       if index != indices.last { output.keepWhenInterrupted() }
     }
   }
 
   private func write(
-    _ plan: ShardPlan, to path: FilePath, replacing: Bool,
-    _ report: @escaping @Sendable (Int) -> Void, _ receipt: inout MergeReceipt
+    _ plan: ShardPlan, to file: OutputFile, _ report: @escaping @Sendable (Int) -> Void,
+    _ receipt: inout MergeReceipt
   ) throws {
-    let file = try OutputFile(path, replacing: replacing)
     let blocks = try BlockOutput(file, byteCount: plan.byteCount)
     let survival = try ShardWriter(view, plan, output: blocks, report: report).run()
     try checkSources(of: plan)

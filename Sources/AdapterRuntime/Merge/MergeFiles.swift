@@ -69,16 +69,17 @@ struct MergeFiles {
   }
 
   /// Writes them into a folder.
-  func write(into target: FilePath) throws {
+  func write(into target: OutputFolder) throws {
     for file in edited {
-      let output = try OutputFile(target.appending(file.name), replacing: true)
+      let output = try target.file(
+        file.name, alsoFrom: folder.map { [$0.appending(file.name)] } ?? [])
       try output.write(file.contents)
       try output.commit()
     }
     for name in copied {
       guard let source = folder?.appending(name) else { continue }
       let file = try File(source)
-      let output = try OutputFile(target.appending(name), replacing: true)
+      let output = try target.file(name, alsoFrom: [source])
       try output.copy(from: file, range: 0..<file.count)
       try file.checkUnchanged()
       try output.commit()

@@ -1,0 +1,72 @@
+internal import SystemPackage
+
+/// Who may use an output: of group and others, nobody who may not read what it is made of, and who may use what it
+/// takes the place of.
+struct OutputAccess {
+  /// Bits for owner, group and others, as `chmod` takes them.
+  typealias Mode = CInterop.Mode
+
+  private let sources: [Source]
+
+  /// What an input allows, in the bits of a file.
+  private struct Source: Hashable {
+    let mode: Mode
+    let group: UInt32
+
+    init(_ status: FileStatus) {
+      // Who may enter a folder may read what it holds, as far as its files allow that.
+      let entered = (status.mode & 0o222) | (status.mode & 0o111) << 2
+      mode = status.isFolder ? entered : status.mode & 0o666
+      group = status.group
+    }
+  }
+
+  /// - Parameter inputs: what the output is made of. A path with nothing there counts for nothing.
+  init(from inputs: [FilePath]) {
+    sources = Array(Set(inputs.compactMap { FileStatus(of: $0) }.map(Source.init)))
+  }
+
+  /// What a new file may allow at most, before the process's own mask is taken off: what all inputs allow.
+  var newFile: Mode { sources.reduce(0o666) { $0 & ($1.mode | 0o600) } }
+
+  /// The same of a folder, which who may read it may enter.
+  var newFolder: Mode { Self.entered(newFile) }
+
+  private static func entered(_ mode: Mode) -> Mode { mode | (mode & 0o444) >> 2 }
+
+  /// The mode that something gets in the end.
+  ///
+  /// - Parameters:
+  ///   - status: what it is now: new, with the process's mask taken off.
+  ///   - replaced: what it takes the place of.
+  func final(_ status: FileStatus, replacing replaced: FileStatus?) -> Mode {
+    var mode = (replaced ?? status).mode & 0o777
+    if let replaced, replaced.group != status.group { mode &= Self.asOthers(mode) }
+    for source in sources {
+      let limit = source.group == status.group ? source.mode : Self.asOthers(source.mode)
+      let unreadable = ~limit & 0o044
+      mode &= ~(unreadable | unreadable >> 1 | unreadable >> 2)
+    }
+    return mode
+  }
+
+  /// What is left where the group is another one, whose members were others: group gets what both may.
+  private static func asOthers(_ mode: Mode) -> Mode {
+    mode & (~0o070 | (mode & 0o007) << 3)
+  }
+}
+
+extension OutputAccess {
+  /// Gives an open file or folder the owner, as far as this user may, and the mode that it shall have.
+  func settle(
+    _ descriptor: FileDescriptor, replacing replaced: FileStatus?, path: FilePath
+  ) throws(StorageError) {
+    if let replaced {
+      Platform.giveTo(descriptor, owner: replaced.owner, group: replaced.group)
+    }
+    let status = try FileStatus(of: descriptor, path: path)
+    let mode = final(status, replacing: replaced)
+    guard mode != status.mode else { return }
+    try Platform.setMode(descriptor, mode, path: path)
+  }
+}
