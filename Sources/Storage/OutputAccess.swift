@@ -39,6 +39,7 @@ struct OutputAccess {
   /// - Parameters:
   ///   - status: what it is now: new, with the process's mask taken off.
   ///   - replaced: what it takes the place of.
+  /// - Returns: its bits for owner, group and others.
   func final(_ status: FileStatus, replacing replaced: FileStatus?) -> Mode {
     var mode = (replaced ?? status).mode & 0o777
     if let replaced, replaced.group != status.group { mode &= Self.asOthers(mode) }

@@ -9,8 +9,9 @@ public import SystemPackage
 public final class OutputFile: ByteSink, Sendable {
   /// Where the file will be.
   public let target: FilePath
-  private let temporary: FilePath
-  private let replacing: Bool
+  /// Where it is until it has its name.
+  package let temporary: FilePath
+  let replaces: Bool
   private let access: OutputAccess
   /// What has its name so far, whose owner and mode it gets.
   private let replaced: FileStatus?
@@ -49,7 +50,7 @@ public final class OutputFile: ByteSink, Sendable {
     _ target: FilePath, replacing: Bool, standingFor replaced: FileStatus?, _ access: OutputAccess
   ) throws(StorageError) {
     self.target = target
-    self.replacing = replacing
+    replaces = replacing
     self.replaced = replaced
     self.access = access
     let temporary = target.temporarySibling
@@ -136,13 +137,7 @@ public final class OutputFile: ByteSink, Sendable {
 
   /// Syncs the bytes to the disk and gives the file its name.
   public func commit() throws(StorageError) {
-    if replaced != nil { try access.settle(descriptor, replacing: replaced, path: target) }
-    try Platform.synchronise(descriptor, path: target)
-    try TemporaryPaths.settle(temporary) { () throws(StorageError) in
-      try Platform.rename(temporary, to: target, replacing ? .replace : .refuse)
-    }
-    isCommitted.store(true, ordering: .relaxed)
-    OutputFile.synchroniseFolder(of: target)
+    try Outputs.commit([self])
   }
 
   /// What was written so far, to be read back before the file has its name.
@@ -160,6 +155,17 @@ public final class OutputFile: ByteSink, Sendable {
     defer { try? descriptor.close() }
     try? Platform.synchronise(descriptor, path: folder)
   }
+}
+
+extension OutputFile: PendingOutput {
+  func prepare() throws(StorageError) {
+    if replaced != nil { try access.settle(descriptor, replacing: replaced, path: target) }
+    try Platform.synchronise(descriptor, path: target)
+  }
+
+  func removeReplaced() { Platform.removeFile(temporary) }
+
+  func settled() { isCommitted.store(true, ordering: .relaxed) }
 }
 
 /// Takes bytes one after the other.

@@ -7,7 +7,7 @@ public final class OutputFolder {
   /// Where its files are written until then.
   public let temporary: FilePath
   private let names: [String]
-  private let replaces: Bool
+  let replaces: Bool
   private let inputs: [FilePath]
   private let access: OutputAccess
   private let lifetime: Lifetime
@@ -143,6 +143,7 @@ public final class OutputFolder {
   /// - Parameters:
   ///   - name: one of the names that the folder was made with.
   ///   - sources: what it is made of besides the folder's inputs.
+  /// - Returns: the file, with nothing in it.
   /// - Throws: `system` where it cannot be written.
   package func file(
     _ name: String, alsoFrom sources: [FilePath] = []
@@ -168,25 +169,7 @@ public final class OutputFolder {
   /// Gives the folder its name. One that was there changes places with it, in one step, and is
   /// removed then.
   public func commit() throws(StorageError) {
-    if lifetime.tag != nil { removeLeftovers() }
-    for folder in Self.folders(of: names) { try settle(folder) }
-    try settle(nil)
-    try TemporaryPaths.settle(temporary) { () throws(StorageError) in
-      try Platform.rename(temporary, to: target, replaces ? .exchange : .refuse)
-      isCommitted = true
-      if replaces { removeReplaced() }
-    }
-    OutputFile.synchroniseFolder(of: target)
-  }
-
-  /// Removes the old files of the names that were written, and nothing that came into the folder
-  /// meanwhile.
-  private func removeReplaced() {
-    for name in names { Platform.removeFile(temporary.pushing(FilePath(name))) }
-    for folder in Self.folders(of: names) {
-      Platform.removeEmptyFolder(temporary.appending(folder))
-    }
-    Platform.removeEmptyFolder(temporary)
+    try Outputs.commit([self])
   }
 
   /// Removes a folder of plain files and of folders of plain files. Anything deeper stays: this tool
@@ -207,4 +190,24 @@ public final class OutputFolder {
     for name in (try? Platform.list(folder)) ?? [] { Platform.removeFile(folder.appending(name)) }
     Platform.removeEmptyFolder(folder)
   }
+}
+
+extension OutputFolder: PendingOutput {
+  func prepare() throws(StorageError) {
+    if lifetime.tag != nil { removeLeftovers() }
+    for folder in Self.folders(of: names) { try settle(folder) }
+    try settle(nil)
+  }
+
+  /// Removes the old files of the names that were written, and nothing that came into the folder
+  /// meanwhile.
+  func removeReplaced() {
+    for name in names { Platform.removeFile(temporary.pushing(FilePath(name))) }
+    for folder in Self.folders(of: names) {
+      Platform.removeEmptyFolder(temporary.appending(folder))
+    }
+    Platform.removeEmptyFolder(temporary)
+  }
+
+  func settled() { isCommitted = true }
 }

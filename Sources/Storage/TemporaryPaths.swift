@@ -32,14 +32,14 @@ public enum TemporaryPaths {
     return descriptor
   }
 
-  /// Ends that a file or folder is temporary, by giving it its name. No removal comes between that and the forgetting:
+  /// Ends that files and folders are temporary, by giving them their names. No removal comes between that and the forgetting:
   /// what is being removed gets no name, and what has one is not removed.
   static func settle(
-    _ path: FilePath, _ body: () throws(StorageError) -> Void
+    _ settled: [FilePath], _ body: () throws(StorageError) -> Void
   ) throws(StorageError) {
     let result = paths.withLock { paths in
       let result = Result { () throws(StorageError) in try body() }
-      if case .success = result { paths.remove(path) }
+      if case .success = result { paths.subtract(settled) }
       return result
     }
     try result.get()

@@ -8,7 +8,7 @@ private struct WritingCommand: CustomTestStringConvertible, Sendable {
   let testDescription: String
   /// What is done first, with `in` and `out` not there yet. `adapter` is the command.
   let preparation: String
-  /// Its arguments; a word that begins with `in` or is `out` is a path in the folder.
+  /// Its arguments; a word that begins with `in`, or is `out` or `undo`, is a path in the folder.
   let arguments: [String]
 
   init(_ name: String, _ preparation: String, _ arguments: String) {
@@ -37,6 +37,13 @@ private struct WritingCommand: CustomTestStringConvertible, Sendable {
       .init(
         "merge shards", "cp -r \(peft)/llama_all in/peft; cp -r \(bases)/tiny-llama in/base",
         "merge in/base in/peft -o out"),
+      .init(
+        "merge a file and its undo", "\(file); cp -r \(bases)/tiny-gpt2 in/base",
+        "merge in/base/model.safetensors in/a.adp -o out --undo undo"),
+      .init(
+        "merge shards and their undo",
+        "cp -r \(peft)/llama_all in/peft; cp -r \(bases)/tiny-llama in/base",
+        "merge in/base in/peft -o out --undo undo"),
       .init(
         "extract", "cp -r \(bases)/tiny-bias in/base; cp \(tuned) in/tuned.safetensors",
         "extract in/base in/tuned.safetensors --method bitfit -o out"),
@@ -68,8 +75,8 @@ private struct WritingCommand: CustomTestStringConvertible, Sendable {
     let prepared = try Command.shell(lines, in: folder.path)
     #expect(prepared.status == 0, "\(prepared.errors)")
     let arguments = command.arguments.map { word in
-      word == "out"
-        ? folder.appending("work/out").string
+      ["out", "undo"].contains(word)
+        ? folder.appending("work/\(word)").string
         : word.hasPrefix("in/") ? folder.appending(word).string : word
     }
     #expect(try Command.run(Command.adapter, arguments).status == 0)
@@ -145,9 +152,11 @@ private struct WritingCommand: CustomTestStringConvertible, Sendable {
         let result = try faults.run(arguments, Fault(.kill, at: number))
         #expect([0, 128 + SIGKILL].contains(result.status), "\(result.status) \(result.errors)")
         let present = try files(in: "work")
-        let shown = present.filter { !($0.key.hasPrefix("/.out.") && $0.key.contains(".tmp")) }
+        let shown = present.filter { !($0.key.hasPrefix("/.") && $0.key.contains(".tmp")) }
         let isNew = shown == prepared.result
-        #expect(isNew || shown == old, "call \(number): \(shown.mapValues(\.count))")
+        // Killed between two names, the undo alone has its own.
+        let isUndo = shown == old.merging(prepared.result.filter { $0.key == "/undo" }) { $1 }
+        #expect(isNew || isUndo || shown == old, "call \(number): \(shown.mapValues(\.count))")
         seen.insert(isNew)
       }
       // The calls counted are those that matter.

@@ -56,28 +56,3 @@ struct PartChoice: ExpressibleByArgument, CustomStringConvertible {
 
   var description: String { "\(number) of \(count)" }
 }
-
-/// The file that takes a merge back: opened before the merge, so that what cannot be written is known by then.
-struct UndoFile {
-  private let output: OutputFile
-
-  init(
-    _ path: String, for view: AdaptedCheckpoint, replacing: Bool, from sources: [FilePath]
-  ) throws {
-    try MergeUndo.check(view)
-    try FilePath(path).checkDistinct(from: view.checkpoint.inputs)
-    output = try OutputFile(
-      FilePath(path), replacing: replacing, inputs: view.checkpoint.sources + sources)
-  }
-
-  /// Writes it.
-  ///
-  /// - Returns: its bytes.
-  func write(_ view: AdaptedCheckpoint, merged: FilePath) throws -> UInt64 {
-    let undo = try MergeUndo(of: view, in: Checkpoint(merged))
-    try Adapter.write([undo.adapter], to: output)
-    let count = try output.written().count
-    try output.commit()
-    return count
-  }
-}

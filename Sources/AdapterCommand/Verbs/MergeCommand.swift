@@ -127,20 +127,14 @@ struct MergeCommand: ParsableCommand {
     _ view: AdaptedCheckpoint, to output: FilePath, from sources: [FilePath],
     _ start: ContinuousClock.Instant
   ) throws {
-    let journal = try undo.map { path in
-      try UndoFile(path, for: view, replacing: force, from: sources)
-    }
     let bar = ProgressBar("merging", progressOptions.progress)
     defer { bar.finish() }
     let receipt = try Merge(view, shardByteCount: shardSize?.byteCount).write(
-      to: output, scope, replacing: force, inputs: sources
+      to: output, scope, replacing: force, inputs: sources, undo: undo.map { FilePath($0) }
     ) { bar.advance($0, of: $1) }
-    let undoByteCount = try journal.map { file in
-      try file.write(view, merged: output)
-    }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     let report = MergeReport(
-      receipt: receipt, part: part, undo: undo, undoByteCount: undoByteCount, seconds: seconds)
+      receipt: receipt, part: part, undo: undo, seconds: seconds)
     if json { Terminal.write(report.json) }
     for line in report.lines { Terminal.report(line.kind, line.text) }
   }

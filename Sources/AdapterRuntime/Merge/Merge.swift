@@ -45,15 +45,20 @@ public struct Merge: Sendable {
   ///   - scope: how much of it.
   ///   - replacing: whether what is there may be replaced; its owner and modes stay.
   ///   - inputs: what the adapters were read from: who may not read these, or the base, may not read the result.
+  ///   - undo: where an adapter goes that takes the merge back, of a merge that one call does. Both appear, or neither.
   ///   - progress: takes the bytes written since the last call and the total; called from any thread.
   /// - Throws: `AdapterError`; then nothing is left behind, but for parts that are finished.
   /// - Returns: what was done.
   @discardableResult
   public func write(
     to target: FilePath, _ scope: Scope = .all, replacing: Bool, inputs: [FilePath] = [],
+    undo: FilePath? = nil,
     progress: @escaping @Sendable (_ written: Int, _ total: UInt64) -> Void = { _, _ in }
   ) throws -> MergeReceipt {
     try target.checkDistinct(from: view.checkpoint.inputs)
+    precondition(undo == nil || scope == .all, "an undo of a part of a merge")
+    // Opened before the work, so that a place that cannot be written is known by then.
+    let journal = try undo.map { try openUndo($0, replacing, inputs) }
     let files = try MergeFiles(view, plans, isResharded: isResharded)
     var receipt = MergeReceipt(output: target, applied: view.receipt, notes: files.notes)
     guard writesFolder else {
@@ -62,7 +67,13 @@ public struct Merge: Sendable {
       let total = plans[0].byteCount
       let file = try OutputFile(
         target, replacing: replacing, inputs: view.checkpoint.sources + inputs)
-      try write(plans[0], to: file, { progress($0, total) }, &receipt)
+      try fill(file, with: plans[0], { progress($0, total) }, &receipt)
+      if let journal {
+        receipt.undoByteCount = try write(journal, merged: file.temporary, target)
+        try Outputs.commit(journal, then: file)
+      } else {
+        try file.commit()
+      }
       return receipt
     }
     let output = try folder(target, scope, files, replacing, inputs)
@@ -85,7 +96,12 @@ public struct Merge: Sendable {
     try write(missing, in: output, progress, &receipt)
     if case .part = scope { return receipt }
     try files.write(into: output)
-    try output.commit()
+    if let journal {
+      receipt.undoByteCount = try write(journal, merged: output.temporary, target)
+      try Outputs.commit(journal, then: output)
+    } else {
+      try output.commit()
+    }
     receipt.copiedFiles = files.copied
     receipt.editedFiles = files.edited.map(\.name)
     receipt.omittedFiles = files.omitted
@@ -110,6 +126,31 @@ public struct Merge: Sendable {
   }
 }
 
+// MARK: - What takes it back
+
+extension Merge {
+  private func openUndo(
+    _ path: FilePath, _ replacing: Bool, _ inputs: [FilePath]
+  ) throws -> OutputFile {
+    try MergeUndo.check(view)
+    try path.checkDistinct(from: view.checkpoint.inputs)
+    return try OutputFile(
+      path, replacing: replacing, inputs: view.checkpoint.sources + inputs)
+  }
+
+  /// Writes the adapter that takes the merge back, worked out from the result before that has its name.
+  ///
+  /// - Returns: its bytes.
+  private func write(
+    _ journal: OutputFile, merged: FilePath, _ target: FilePath
+  ) throws -> UInt64 {
+    let undo = try MergeUndo(
+      of: view, in: Checkpoint(merged), calledAs: target.lastComponent?.string)
+    try Adapter.write([undo.adapter], to: journal)
+    return try journal.written().count
+  }
+}
+
 // MARK: - Files with weights
 
 extension Merge {
@@ -120,20 +161,20 @@ extension Merge {
     let total = indices.reduce(0) { $0 + plans[$1].byteCount }
     for index in indices {
       let file = try output.file(plans[index].name)
-      try write(plans[index], to: file, { progress($0, total) }, &receipt)
+      try fill(file, with: plans[index], { progress($0, total) }, &receipt)
+      try file.commit()
       // One more to come, so that going on is worth more than beginning anew.
       if index != indices.last { output.keepWhenInterrupted() }
     }
   }
 
-  private func write(
-    _ plan: ShardPlan, to file: OutputFile, _ report: @escaping @Sendable (Int) -> Void,
+  private func fill(
+    _ file: OutputFile, with plan: ShardPlan, _ report: @escaping @Sendable (Int) -> Void,
     _ receipt: inout MergeReceipt
   ) throws {
     let blocks = try BlockOutput(file, byteCount: plan.byteCount)
     let survival = try ShardWriter(view, plan, output: blocks, report: report).run()
     try checkSources(of: plan)
-    try file.commit()
     receipt.add(plan, survival)
   }
 

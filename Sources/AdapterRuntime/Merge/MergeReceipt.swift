@@ -25,6 +25,8 @@ public struct MergeReceipt: Sendable {
   public internal(set) var editedFiles: [String] = []
   /// Files of the base that the result does not have.
   public internal(set) var omittedFiles: [String] = []
+  /// Bytes of the adapter that takes the merge back, where one was asked for.
+  public internal(set) var undoByteCount: UInt64?
   /// Decisions about the files that a user should know of.
   public let notes: [String]
 

@@ -41,8 +41,11 @@ public struct MergeUndo: Sendable {
   /// - Parameters:
   ///   - view: what was merged.
   ///   - merged: the result.
+  ///   - name: how the result is called, where that is not the last part of its path.
   /// - Throws: `AdapterError` where either cannot be read.
-  public init(of view: AdaptedCheckpoint, in merged: Checkpoint) throws {
+  public init(
+    of view: AdaptedCheckpoint, in merged: Checkpoint, calledAs name: String? = nil
+  ) throws {
     try Self.check(view)
     let undone = try view.tensors.concurrentMap { tensor in
       try UndoneTensor(tensor, in: view.checkpoint, merged)
@@ -53,7 +56,7 @@ public struct MergeUndo: Sendable {
     let plain = Adapter(
       name: "undo", method: "undo", operations: operations, inert: [], source: nil, files: [],
       base: BaseRecord(
-        name: merged.path.lastComponent?.string, revision: nil, architecture: nil,
+        name: name ?? merged.path.lastComponent?.string, revision: nil, architecture: nil,
         fingerprint: nil), tensors: undone.flatMap(\.contents))
     adapter = try BoundAdapter(plain, to: merged).recordingBase(merged)
   }

@@ -9,7 +9,6 @@ struct MergeReport {
   let receipt: MergeReceipt
   let part: PartChoice?
   let undo: String?
-  let undoByteCount: UInt64?
   let seconds: Double
 
   /// The receipt for people, line by line.
@@ -17,8 +16,8 @@ struct MergeReport {
     var lines = [("done", summary)]
     if let share = receipt.survival.total { lines += share.lines }
     for entry in receipt.applied.adapters { lines += entry.lines(in: receipt.applied) }
-    if let undo, let undoByteCount {
-      lines.append(("note", "to take it back: \(undo), \(ByteCount(undoByteCount))"))
+    if let undo, let byteCount = receipt.undoByteCount {
+      lines.append(("note", "to take it back: \(undo), \(ByteCount(byteCount))"))
     }
     if part == nil, !receipt.resumedShards.isEmpty {
       lines.append(("note", "\(receipt.resumedShards.count.of("file")) had been written before"))
