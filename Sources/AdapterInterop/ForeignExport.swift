@@ -31,6 +31,8 @@ public struct ForeignExport: Sendable {
       case effect
       /// Numbers are rounded once.
       case rounding
+      /// A file that the adapter brings along.
+      case file
       /// Something for people or programs, which changes no number.
       case record
     }

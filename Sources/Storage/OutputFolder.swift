@@ -151,7 +151,9 @@ public final class OutputFolder {
     let access = sources.isEmpty ? access : OutputAccess(from: inputs + sources)
     let replaced = replaces ? FileStatus(ofLink: target.pushing(FilePath(name))) : nil
     return try OutputFile(
-      temporary.pushing(FilePath(name)), replacing: true, standingFor: replaced, access)
+      // An earlier process of the job may have written it; otherwise no two have one name.
+      temporary.pushing(FilePath(name)), replacing: lifetime.tag != nil, standingFor: replaced,
+      access)
   }
 
   /// Gives a folder, and those in it, the modes of what they take the place of.

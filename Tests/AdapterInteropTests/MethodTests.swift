@@ -266,6 +266,43 @@ import Testing
     #expect(!back.appending("optimizer.pt").exists)
   }
 
+  /// Of names that no import records nothing is written: what lies in a model's folder is run, or loaded as a pickle.
+  @Test func namesThatAreNeverRecordedAreLeftOut() throws {
+    let folder = try TemporaryFolder()
+    let source = try folder.copy(Repository.peft("llama_tokens"), to: "peft")
+    try folder.write([1], to: "peft/README.md")
+    let adapter = try PEFTImport(PEFTFolder(source)).adapter
+    let record = try #require(adapter.files.first)
+    func named(_ name: Name) throws -> Adapter {
+      let file = FileRecord(
+        path: name, size: record.size, digest: record.digest, tensor: record.tensor)
+      return Adapter(
+        name: adapter.name, method: adapter.method, operations: adapter.operations,
+        inert: adapter.inert, source: adapter.source, files: [file], base: adapter.base,
+        tensors: try adapter.tensors.map { info in
+          TensorContents(
+            info, bytes: MemoryBytes(try adapter.contents(of: info.name)), offset: 0)
+        })
+    }
+    for path: Name in [
+      "x.py", "adapter_model.bin", "training_args.bin", "config.json", "model.safetensors",
+      "readme.md",
+    ] {
+      let export = try #require(try Formats.peft.export(named(path)))
+      #expect(export.names == ["adapter_config.json", "adapter_model.safetensors"])
+      let loss = try #require(export.losses.first)
+      #expect(loss.kind == .file && loss.reason.hasPrefix(path.text))
+    }
+    for path: Name in [
+      "adapter_config.json", "ADAPTER_CONFIG.JSON", "Adapter_Model.safetensors",
+    ] {
+      let error = #expect(throws: InteropError.self) {
+        try Formats.peft.export(named(path))
+      }
+      #expect(error?.kind == .conflict)
+    }
+  }
+
   /// Only a base says where the frequencies of FourierFT are.
   @Test func fourierFTAsksForItsBase() throws {
     let error = #expect(throws: InteropError.self) {

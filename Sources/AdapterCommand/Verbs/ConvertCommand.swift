@@ -140,6 +140,9 @@ struct ConvertCommand: ParsableCommand {
     }
     guard let export else { throw Failure("\(format.title) is only read") }
     for note in export.notes + export.lossNotes { Terminal.report("note", note) }
+    for loss in export.losses where loss.kind == .file {
+      Terminal.report("warning", "not written: \(loss.reason)")
+    }
     Terminal.report("done", "\(output): " + export.names.joined(separator: ", "))
   }
 }

@@ -9,7 +9,8 @@ struct CarriedFiles {
   private(set) var tensors: [TensorContents] = []
   private(set) var notes: [String] = []
 
-  private static let names: Set<String> = [
+  /// The names that PEFT and transformers give them. None is of a program, or of a format that can hold one.
+  static let names: Set<String> = [
     "README.md", "added_tokens.json", "chat_template.jinja", "generation_config.json", "merges.txt",
     "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt",
   ]
