@@ -15,8 +15,8 @@ final class Helpers: Sendable {
   private let alarm = DispatchSemaphore(value: 0)
 
   private struct State {
-    /// Work that wants more helpers, the newest last.
-    var requests: [Request] = []
+    /// Work that wants more helpers, the newest last, and the number of the next one.
+    var requests: [(request: Request, next: Int)] = []
     var threadCount = 0
     var sleeperCount = 0
   }
@@ -25,8 +25,6 @@ final class Helpers: Sendable {
   private final class Request: Sendable {
     let run: @Sendable (_ worker: Int) -> Void
     let workers: Int
-    /// The helper that comes next; only used by who has the state.
-    let next = Guarded<Int>(1)
     let begun = DispatchGroup()
 
     init(_ workers: Int, _ run: @escaping @Sendable (Int) -> Void) {
@@ -43,13 +41,13 @@ final class Helpers: Sendable {
     let request = Request(workers, run)
     call(for: request)
     run(0)
-    state.withLock { $0.requests.removeAll { $0 === request } }
+    state.withLock { $0.requests.removeAll { $0.request === request } }
     request.begun.wait()
   }
 
   private func call(for request: Request) {
     let (woken, started) = state.withLock { state in
-      state.requests.append(request)
+      state.requests.append((request, 1))
       let woken = min(state.sleeperCount, request.workers - 1)
       state.sleeperCount -= woken
       let started = min(request.workers - 1 - woken, limit - state.threadCount)
@@ -76,15 +74,11 @@ final class Helpers: Sendable {
   /// more; nil where there is none.
   private func helpOnce() -> DispatchGroup? {
     let taken: (request: Request, worker: Int)? = state.withLock { state in
-      guard let request = state.requests.last else {
+      guard let (request, worker) = state.requests.popLast() else {
         state.sleeperCount += 1
         return nil
       }
-      let worker = request.next.withLock { next in
-        defer { next += 1 }
-        return next
-      }
-      if worker + 1 == request.workers { state.requests.removeLast() }
+      if worker + 1 < request.workers { state.requests.append((request, worker + 1)) }
       request.begun.enter()
       return (request, worker)
     }

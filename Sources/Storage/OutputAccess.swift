@@ -66,7 +66,9 @@ extension OutputAccess {
       Platform.giveTo(descriptor, owner: replaced.owner, group: replaced.group)
     }
     let status = try FileStatus(of: descriptor, path: path)
-    let mode = final(status, replacing: replaced)
+    // A folder hands its group down by a bit of its own, which is none of those that say who may read it.
+    let special = (replaced?.isFolder == true ? replaced ?? status : status).mode & 0o7000
+    let mode = final(status, replacing: replaced) | special
     guard mode != status.mode else { return }
     try Platform.setMode(descriptor, mode, path: path)
   }

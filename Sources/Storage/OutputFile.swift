@@ -11,7 +11,7 @@ public final class OutputFile: ByteSink, Sendable {
   public let target: FilePath
   /// Where it is until it has its name.
   package let temporary: FilePath
-  let replaces: Bool
+  package let replaces: Bool
   private let access: OutputAccess
   /// What has its name so far, whose owner and mode it gets.
   private let replaced: FileStatus?
@@ -158,14 +158,16 @@ public final class OutputFile: ByteSink, Sendable {
 }
 
 extension OutputFile: PendingOutput {
-  func prepare() throws(StorageError) {
+  package var isFile: Bool { true }
+
+  package func prepare() throws(StorageError) {
     if replaced != nil { try access.settle(descriptor, replacing: replaced, path: target) }
     try Platform.synchronise(descriptor, path: target)
   }
 
-  func removeReplaced() { Platform.removeFile(temporary) }
+  package func removeReplaced() { Platform.removeFile(temporary) }
 
-  func settled() { isCommitted.store(true, ordering: .relaxed) }
+  package func settled() { isCommitted.store(true, ordering: .relaxed) }
 }
 
 /// Takes bytes one after the other.

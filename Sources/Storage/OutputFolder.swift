@@ -7,7 +7,7 @@ public final class OutputFolder {
   /// Where its files are written until then.
   public let temporary: FilePath
   private let names: [String]
-  let replaces: Bool
+  package let replaces: Bool
   private let inputs: [FilePath]
   private let access: OutputAccess
   private let lifetime: Lifetime
@@ -195,7 +195,9 @@ public final class OutputFolder {
 }
 
 extension OutputFolder: PendingOutput {
-  func prepare() throws(StorageError) {
+  package var isFile: Bool { false }
+
+  package func prepare() throws(StorageError) {
     if lifetime.tag != nil { removeLeftovers() }
     for folder in Self.folders(of: names) { try settle(folder) }
     try settle(nil)
@@ -203,7 +205,7 @@ extension OutputFolder: PendingOutput {
 
   /// Removes the old files of the names that were written, and nothing that came into the folder
   /// meanwhile.
-  func removeReplaced() {
+  package func removeReplaced() {
     for name in names { Platform.removeFile(temporary.pushing(FilePath(name))) }
     for folder in Self.folders(of: names) {
       Platform.removeEmptyFolder(temporary.appending(folder))
@@ -211,5 +213,5 @@ extension OutputFolder: PendingOutput {
     Platform.removeEmptyFolder(temporary)
   }
 
-  func settled() { isCommitted = true }
+  package func settled() { isCommitted = true }
 }

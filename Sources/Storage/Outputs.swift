@@ -1,12 +1,14 @@
-internal import SystemPackage
+package import SystemPackage
 
 /// An output that has all its bytes, and not its name yet.
-protocol PendingOutput: AnyObject {
+package protocol PendingOutput: AnyObject {
   /// Where it will be, and where it is.
   var target: FilePath { get }
   var temporary: FilePath { get }
   /// Whether something may have the target's name.
   var replaces: Bool { get }
+  /// Whether it is a file, which takes another's place in one step.
+  var isFile: Bool { get }
 
   /// Gives it its mode and has the disk take its bytes, so that nothing but a rename can fail any more.
   func prepare() throws(StorageError)
@@ -18,22 +20,12 @@ protocol PendingOutput: AnyObject {
 
 /// Outputs of one command, of which all appear or none.
 package enum Outputs {
-  /// Gives two outputs their names: the first one first, and if the second cannot have its own, the first gives its
-  /// own back.
+  /// Gives outputs their names, in their order: if one cannot have its own, those before it give theirs back.
   ///
-  /// Between the two renames no signal is heard; a process that is killed there leaves the first one alone.
+  /// Between the first rename and the last no signal is heard; a process that is killed there leaves the first ones alone.
   ///
   /// - Throws: `StorageError` where that cannot be; then the targets are as they were.
-  package static func commit(
-    _ first: OutputFile, then second: OutputFile
-  ) throws(StorageError) { try commit([first, second]) }
-
-  /// The same of a file and a folder.
-  package static func commit(
-    _ first: OutputFile, then second: OutputFolder
-  ) throws(StorageError) { try commit([first, second]) }
-
-  static func commit(_ outputs: [any PendingOutput]) throws(StorageError) {
+  package static func commit(_ outputs: [any PendingOutput]) throws(StorageError) {
     for output in outputs { try output.prepare() }
     try TemporaryPaths.settle(outputs.map(\.temporary)) { () throws(StorageError) in
       var placed: [Placed] = []
@@ -45,9 +37,9 @@ package enum Outputs {
         for output in placed.reversed() { output.takeBack() }
         throw error
       }
-      for output in outputs {
-        output.settled()
-        if output.replaces { output.removeReplaced() }
+      for place in placed {
+        place.output.settled()
+        if place.hasExchanged { place.output.removeReplaced() }
       }
     }
     for output in outputs { OutputFile.synchroniseFolder(of: output.target) }
@@ -62,27 +54,26 @@ package enum Outputs {
       self.output = output
       let isThere = output.replaces && FileStatus(ofLink: output.target) != nil
       // What is replaced is kept until all have their names. Not every file system can exchange two.
-      let isFile = FileStatus(ofLink: output.temporary)?.isRegular == true
-      if isThere, !(isAlone && isFile) {
+      if isThere, !(isAlone && output.isFile) {
         do throws(StorageError) {
           try Platform.rename(output.temporary, to: output.target, .exchange)
           hasExchanged = true
           return
         } catch {
-          guard isFile, case .system(_, _, let code) = error,
+          guard output.isFile, case .system(_, _, let code) = error,
             [.invalidArgument, .notSupported, .noFunction].contains(code)
           else { throw error }
         }
       }
       hasExchanged = false
       try Platform.rename(
-        output.temporary, to: output.target, output.replaces && isFile ? .replace : .refuse)
+        output.temporary, to: output.target, output.replaces && output.isFile ? .replace : .refuse)
     }
 
     func takeBack() {
       if hasExchanged {
         try? Platform.rename(output.target, to: output.temporary, .exchange)
-      } else if FileStatus(ofLink: output.target)?.isRegular == true {
+      } else if output.isFile {
         // A removal works where the system would not have one more name.
         Platform.removeFile(output.target)
       } else {

@@ -108,6 +108,17 @@ import Testing
     #expect(try mode("out.safetensors") == 0o600)
   }
 
+  /// A folder that hands its group down goes on doing so.
+  @Test func theBitThatHandsTheGroupDownStays() throws {
+    try makeAdapters()
+    let lines = """
+      umask 022; mkdir shared; chmod 2775 shared; adapter unpack lora.adp -o shared/out
+      [ -g shared/out ] && adapter unpack lora.adp -o shared/out --force && [ -g shared/out ]
+      """
+    let result = try Command.shell(lines, in: folder.path)
+    #expect(result.status == 0, "\(result.errors)")
+  }
+
   /// Only the superuser gives files away.
   @Test(.enabled(if: geteuid() == 0))
   func whatIsReplacedKeepsItsOwner() throws {

@@ -13,8 +13,7 @@ func checkDistinct(_ output: String, from inputs: [FilePath]) throws(Failure) {
 extension FilePath {
   /// A file, or a folder and the files that lie in it.
   var withFiles: [FilePath] {
-    let names = FileStatus(of: self)?.isFolder == true ? (try? Platform.list(self)) ?? [] : []
-    return [self] + names.map(appending).filter { FileStatus(of: $0)?.isRegular == true }
+    withEntries.filter { $0 == self || FileStatus(of: $0)?.isRegular == true }
   }
 }
 

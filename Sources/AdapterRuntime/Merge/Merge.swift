@@ -68,12 +68,7 @@ public struct Merge: Sendable {
       let file = try OutputFile(
         target, replacing: replacing, inputs: view.checkpoint.sources + inputs)
       try fill(file, with: plans[0], { progress($0, total) }, &receipt)
-      if let journal {
-        receipt.undoByteCount = try write(journal, merged: file.temporary, target)
-        try Outputs.commit(journal, then: file)
-      } else {
-        try file.commit()
-      }
+      receipt.undoByteCount = try commit(file, journal)
       return receipt
     }
     let output = try folder(target, scope, files, replacing, inputs)
@@ -96,12 +91,7 @@ public struct Merge: Sendable {
     try write(missing, in: output, progress, &receipt)
     if case .part = scope { return receipt }
     try files.write(into: output)
-    if let journal {
-      receipt.undoByteCount = try write(journal, merged: output.temporary, target)
-      try Outputs.commit(journal, then: output)
-    } else {
-      try output.commit()
-    }
+    receipt.undoByteCount = try commit(output, journal)
     receipt.copiedFiles = files.copied
     receipt.editedFiles = files.edited.map(\.name)
     receipt.omittedFiles = files.omitted
@@ -138,16 +128,21 @@ extension Merge {
       path, replacing: replacing, inputs: view.checkpoint.sources + inputs)
   }
 
-  /// Writes the adapter that takes the merge back, worked out from the result before that has its name.
+  /// Gives the result its name; with a journal, this gets the adapter that takes the merge back, worked out from the
+  /// result before that has its name, and both appear together.
   ///
-  /// - Returns: its bytes.
-  private func write(
-    _ journal: OutputFile, merged: FilePath, _ target: FilePath
-  ) throws -> UInt64 {
+  /// - Returns: the journal's bytes.
+  private func commit(_ output: any PendingOutput, _ journal: OutputFile?) throws -> UInt64? {
+    guard let journal else {
+      try Outputs.commit([output])
+      return nil
+    }
     let undo = try MergeUndo(
-      of: view, in: Checkpoint(merged), calledAs: target.lastComponent?.string)
+      of: view, in: Checkpoint(output.temporary), calledAs: output.target.lastComponent?.string)
     try Adapter.write([undo.adapter], to: journal)
-    return try journal.written().count
+    let count = try journal.written().count
+    try Outputs.commit([journal, output])
+    return count
   }
 }
 
