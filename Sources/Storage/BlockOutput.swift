@@ -16,7 +16,8 @@ package final class BlockOutput: Sendable {
   private let output: OutputFile
   private let pastCache: FileDescriptor?
   private let copiesByItself: Bool
-  private let byteCount: UInt64
+  /// The file's blocks.
+  package let blocks: BlockRanges
 
   /// Gives an output its length.
   ///
@@ -24,25 +25,13 @@ package final class BlockOutput: Sendable {
   package init(_ output: OutputFile, byteCount: UInt64) throws(StorageError) {
     try output.resize(to: byteCount)
     self.output = output
-    self.byteCount = byteCount
+    blocks = BlockRanges(byteCount: byteCount)
     pastCache = byteCount >= Self.smallestPastCache ? output.openPastCache() : nil
     copiesByItself = Platform.copiesByItself(output.descriptor)
   }
 
   deinit {
     try? pastCache?.close()
-  }
-
-  /// How many blocks it has.
-  package var blockCount: Int {
-    Int(byteCount / UInt64(Self.blockByteCount))
-      + (byteCount.isMultiple(of: UInt64(Self.blockByteCount)) ? 0 : 1)
-  }
-
-  /// The bytes of one block.
-  package func range(ofBlock index: Int) -> Range<UInt64> {
-    let start = UInt64(index) * UInt64(Self.blockByteCount)
-    return start..<min(byteCount, start + UInt64(Self.blockByteCount))
   }
 
   /// Memory of which a block can be written.
@@ -90,8 +79,29 @@ package final class BlockOutput: Sendable {
   package func copy(
     from source: File, at offset: UInt64, block index: Int
   ) throws(StorageError) {
-    let range = range(ofBlock: index)
+    let range = blocks[index]
     try output.copy(
       from: source, range: offset..<offset + UInt64(range.count), to: range.lowerBound)
+  }
+}
+
+/// The blocks of a file of known length: all of `BlockOutput.blockByteCount` bytes, but for the last.
+package struct BlockRanges: Sendable {
+  private let byteCount: UInt64
+
+  package init(byteCount: UInt64) {
+    self.byteCount = byteCount
+  }
+
+  /// How many there are.
+  package var count: Int {
+    let size = UInt64(BlockOutput.blockByteCount)
+    return Int(byteCount / size) + (byteCount.isMultiple(of: size) ? 0 : 1)
+  }
+
+  /// The bytes of one block.
+  package subscript(index: Int) -> Range<UInt64> {
+    let start = UInt64(index) * UInt64(BlockOutput.blockByteCount)
+    return start..<min(byteCount, start + UInt64(BlockOutput.blockByteCount))
   }
 }

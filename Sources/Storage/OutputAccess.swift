@@ -37,14 +37,15 @@ struct OutputAccess {
   /// The mode that something gets in the end.
   ///
   /// - Parameters:
-  ///   - status: what it is now: new, with the process's mask taken off.
+  ///   - fresh: what it allows as a new one, with the process's mask taken off.
+  ///   - group: its group.
   ///   - replaced: what it takes the place of.
   /// - Returns: its bits for owner, group and others.
-  func final(_ status: FileStatus, replacing replaced: FileStatus?) -> Mode {
-    var mode = (replaced ?? status).mode & 0o777
-    if let replaced, replaced.group != status.group { mode &= Self.asOthers(mode) }
+  func final(_ fresh: Mode, ofGroup group: UInt32, replacing replaced: FileStatus?) -> Mode {
+    var mode = (replaced?.mode ?? fresh) & 0o777
+    if let replaced, replaced.group != group { mode &= Self.asOthers(mode) }
     for source in sources {
-      let limit = source.group == status.group ? source.mode : Self.asOthers(source.mode)
+      let limit = source.group == group ? source.mode : Self.asOthers(source.mode)
       let unreadable = ~limit & 0o044
       mode &= ~(unreadable | unreadable >> 1 | unreadable >> 2)
     }
@@ -59,16 +60,24 @@ struct OutputAccess {
 
 extension OutputAccess {
   /// Gives an open file or folder the owner, as far as this user may, and the mode that it shall have.
+  ///
+  /// - Parameters:
+  ///   - descriptor: the file or folder.
+  ///   - replaced: what it takes the place of.
+  ///   - mode: what a new one would allow here, where this one allows less until now.
+  ///   - path: how errors call it.
   func settle(
-    _ descriptor: FileDescriptor, replacing replaced: FileStatus?, path: FilePath
+    _ descriptor: FileDescriptor, replacing replaced: FileStatus?, asNew mode: Mode? = nil,
+    path: FilePath
   ) throws(StorageError) {
     if let replaced {
       Platform.giveTo(descriptor, owner: replaced.owner, group: replaced.group)
     }
     let status = try FileStatus(of: descriptor, path: path)
+    let fresh = mode ?? status.mode
     // A folder hands its group down by a bit of its own, which is none of those that say who may read it.
-    let special = (replaced?.isFolder == true ? replaced ?? status : status).mode & 0o7000
-    let mode = final(status, replacing: replaced) | special
+    let special = (replaced?.isFolder == true ? replaced?.mode ?? fresh : fresh) & 0o7000
+    let mode = final(fresh, ofGroup: status.group, replacing: replaced) | special
     guard mode != status.mode else { return }
     try Platform.setMode(descriptor, mode, path: path)
   }

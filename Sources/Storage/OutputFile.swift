@@ -165,6 +165,9 @@ extension OutputFile: PendingOutput {
     try Platform.synchronise(descriptor, path: target)
   }
 
+  package func seal() {}
+  package func unseal() {}
+
   package func removeReplaced() { Platform.removeFile(temporary) }
 
   package func settled() { isCommitted.store(true, ordering: .relaxed) }
@@ -212,9 +215,14 @@ extension FilePath {
     return temporarySibling(tag: "\(Platform.processIdentifier)-\(tag)")
   }
 
-  /// The temporary name beside the path that a tag gives it. It does not grow with the path's own, which may be as long
-  /// as a file system allows: of a long one it has the beginning, and a digest of the whole.
+  /// The temporary name beside the path that a tag gives it.
   func temporarySibling(tag: String) -> FilePath {
+    parent.appending("\(temporaryStart)\(tag).tmp")
+  }
+
+  /// How temporary names beside the path begin. They do not grow with the path's own, which may be as long as a file
+  /// system allows: of a long one they have the beginning, and a digest of the whole.
+  var temporaryStart: String {
     var name = lastComponent?.string ?? "output"
     if name.utf8.count > 64 {
       var hasher = DigestHasher()
@@ -222,6 +230,6 @@ extension FilePath {
       let start = name.unicodeScalars.prefix(10).map(String.init).joined()
       name = start + "~" + Array(hasher.finish().bytes.prefix(8)).hexadecimal
     }
-    return parent.appending(".\(name).\(tag).tmp")
+    return ".\(name)."
   }
 }

@@ -5,14 +5,14 @@ public final class OutputFolder {
   /// Where the folder will be.
   public let target: FilePath
   /// Where its files are written until then.
-  public let temporary: FilePath
+  public private(set) var temporary: FilePath
   private let names: [String]
   package let replaces: Bool
   private let inputs: [FilePath]
   private let access: OutputAccess
   private let lifetime: Lifetime
-  /// Whether an earlier process of the job had made the folder: then nothing of it is thrown away.
-  private let isContinued: Bool
+  /// Of a folder that may outlive this process.
+  private let job: JobFolder?
   private var isCommitted = false
 
   /// How long the folder may take to be filled.
@@ -24,14 +24,8 @@ public final class OutputFolder {
     case job(String)
     /// As long as it takes several processes of this job, each of which leaves what it has finished.
     case shared(String)
-
-    /// The name that the processes of a job give it.
-    fileprivate var tag: String? {
-      switch self {
-      case .process: nil
-      case .job(let tag), .shared(let tag): tag
-      }
-    }
+    /// Until the last of these, which no other is at work beside.
+    case end(String)
   }
 
   /// Makes the temporary folder.
@@ -53,6 +47,8 @@ public final class OutputFolder {
   }
 
   /// The same with another lifetime: a folder of the same job that is there is gone on with.
+  ///
+  /// - Throws: besides, `outputBusy`, `outputFinished`, `folderNotOwn` and `holdsForeign` of `JobFolder`.
   package init(
     _ target: FilePath, names: [String], replacing: Bool, inputs: [FilePath], lifetime: Lifetime
   ) throws(StorageError) {
@@ -64,23 +60,25 @@ public final class OutputFolder {
     self.lifetime = lifetime
     replaces = FileStatus(ofLink: target) != nil
     if replaces { try Self.check(target, names: Set(names), replacing: replacing) }
-    let temporary =
-      lifetime.tag.map { target.temporarySibling(tag: $0) } ?? target.temporarySibling
-    isContinued = lifetime.tag != nil && FileStatus(ofLink: temporary)?.isFolder == true
-    if !isContinued {
+    job =
+      switch lifetime {
+      case .process: nil
+      case .job(let tag), .shared(let tag), .end(let tag):
+        try JobFolder(
+          for: target, tag: tag, names: names, isShared: lifetime == .shared(tag),
+          mode: access.newFolder)
+      }
+    let temporary = job?.path ?? target.temporarySibling
+    self.temporary = temporary
+    if job == nil {
       try TemporaryPaths.make(temporary) { () throws(StorageError) in
-        do throws(StorageError) {
-          try Platform.makeFolder(temporary, for: target, mode: access.newFolder)
-        } catch {
-          // Another process of the job may have been faster.
-          guard lifetime.tag != nil, FileStatus(ofLink: temporary)?.isFolder == true else {
-            throw error
-          }
-        }
+        try Platform.makeFolder(temporary, for: target, mode: access.newFolder)
       }
     }
-    self.temporary = temporary
-    if case .shared = lifetime { TemporaryPaths.forget(temporary) }
+    switch lifetime {
+    case .process, .job: break
+    case .shared, .end: TemporaryPaths.forget(temporary)
+    }
     for folder in Self.folders(of: names) {
       try Platform.makeFolder(temporary.appending(folder), for: target, mode: access.newFolder)
     }
@@ -95,23 +93,25 @@ public final class OutputFolder {
     guard !isCommitted else { return }
     switch lifetime {
     case .process: OutputFolder.remove(temporary)
-    case .job where !isContinued: OutputFolder.remove(temporary)
-    case .job, .shared: Platform.removeEmptyFolder(temporary)
+    case .job: job?.abandon()
+    case .shared, .end: job?.leave()
     }
     TemporaryPaths.forget(temporary)
   }
 
   /// Lets a process that is interrupted leave the folder as it is: there is something in it to go on from.
   package func keepWhenInterrupted() {
-    if lifetime.tag != nil { TemporaryPaths.forget(temporary) }
+    if job != nil { TemporaryPaths.forget(temporary) }
   }
 
-  /// Removes what killed processes of the job may have left in the folder: nothing with a name of its own.
-  private func removeLeftovers() {
-    for name in (try? Platform.list(temporary)) ?? []
-    where name.hasPrefix(".") && name.hasSuffix(".tmp") && !names.contains(name) {
-      Platform.removeFile(temporary.appending(name))
-    }
+  /// What an error of a file in the folder comes from, where another process has ended the job meanwhile.
+  package var lossOfJob: StorageError? {
+    job?.isGone == true ? .outputFinished(target) : nil
+  }
+
+  /// The name of a file that says something of another one, and is none of the result's.
+  package static func companion(of name: String) -> String {
+    FolderNames.companion(of: name)
   }
 
   private static func check(
@@ -152,7 +152,7 @@ public final class OutputFolder {
     let replaced = replaces ? FileStatus(ofLink: target.pushing(FilePath(name))) : nil
     return try OutputFile(
       // An earlier process of the job may have written it; otherwise no two have one name.
-      temporary.pushing(FilePath(name)), replacing: lifetime.tag != nil, standingFor: replaced,
+      temporary.pushing(FilePath(name)), replacing: job != nil, standingFor: replaced,
       access)
   }
 
@@ -165,7 +165,8 @@ public final class OutputFolder {
     }
     defer { try? folder.close() }
     let replaced = replaces ? FileStatus(ofLink: place) : nil
-    try access.settle(folder, replacing: replaced, path: target)
+    try access.settle(
+      folder, replacing: replaced, asNew: name == nil ? job?.newMode : nil, path: target)
   }
 
   /// Gives the folder its name. One that was there changes places with it, in one step, and is
@@ -198,9 +199,27 @@ extension OutputFolder: PendingOutput {
   package var isFile: Bool { false }
 
   package func prepare() throws(StorageError) {
-    if lifetime.tag != nil { removeLeftovers() }
     for folder in Self.folders(of: names) { try settle(folder) }
-    try settle(nil)
+    if job == nil { try settle(nil) }
+  }
+
+  package func seal() throws(StorageError) {
+    guard let job else { return }
+    try job.takeAway()
+    temporary = job.path
+    do throws(StorageError) {
+      // Not before: what others may write to is nothing to go on with.
+      try settle(nil)
+    } catch {
+      unseal()
+      throw error
+    }
+  }
+
+  package func unseal() {
+    guard let job else { return }
+    job.giveBack()
+    temporary = job.path
   }
 
   /// Removes the old files of the names that were written, and nothing that came into the folder

@@ -12,6 +12,11 @@ package protocol PendingOutput: AnyObject {
 
   /// Gives it its mode and has the disk take its bytes, so that nothing but a rename can fail any more.
   func prepare() throws(StorageError)
+  /// Takes it from other processes that may write into it, and looks at what they have left: the last step before it
+  /// gets its name. If it fails, all is as before.
+  func seal() throws(StorageError)
+  /// Takes that back.
+  func unseal()
   /// Removes what had the target's name, which has the temporary one now.
   func removeReplaced()
   /// It has its name: nothing of it is temporary any more.
@@ -30,16 +35,18 @@ package enum Outputs {
     try TemporaryPaths.settle(outputs.map(\.temporary)) { () throws(StorageError) in
       var placed: [Placed] = []
       do throws(StorageError) {
+        for output in outputs { try output.seal() }
         for output in outputs {
           placed.append(try Placed(output, isAlone: outputs.count == 1))
         }
       } catch {
         for output in placed.reversed() { output.takeBack() }
+        for output in outputs { output.unseal() }
         throw error
       }
       for place in placed {
         place.output.settled()
-        if place.hasExchanged { place.output.removeReplaced() }
+        place.removeReplaced()
       }
     }
     for output in outputs { OutputFile.synchroniseFolder(of: output.target) }
@@ -48,37 +55,71 @@ package enum Outputs {
   /// An output that has its name, and how it came to it.
   private struct Placed {
     let output: any PendingOutput
-    let hasExchanged: Bool
+    private let replaced: Replaced
+
+    /// Where what had the target's name is.
+    private enum Replaced {
+      /// Nothing had it, or what had it is gone.
+      case nowhere
+      /// It has the output's temporary name.
+      case exchanged
+      case aside(FilePath)
+    }
 
     init(_ output: any PendingOutput, isAlone: Bool) throws(StorageError) {
       self.output = output
       let isThere = output.replaces && FileStatus(ofLink: output.target) != nil
-      // What is replaced is kept until all have their names. Not every file system can exchange two.
       if isThere, !(isAlone && output.isFile) {
-        do throws(StorageError) {
-          try Platform.rename(output.temporary, to: output.target, .exchange)
-          hasExchanged = true
-          return
-        } catch {
-          guard output.isFile, case .system(_, _, let code) = error,
-            [.invalidArgument, .notSupported, .noFunction].contains(code)
-          else { throw error }
+        // What is replaced is kept until all have their names.
+        replaced = try Self.exchange(output)
+      } else {
+        let collision: Platform.Collision = output.replaces && output.isFile ? .replace : .refuse
+        try Platform.rename(output.temporary, to: output.target, collision)
+        replaced = .nowhere
+      }
+    }
+
+    private static func exchange(_ output: any PendingOutput) throws(StorageError) -> Replaced {
+      do throws(StorageError) {
+        try Platform.rename(output.temporary, to: output.target, .exchange)
+        return .exchanged
+      } catch {
+        guard case .system(_, _, let code) = error, Platform.lacksCollisions(code) else {
+          throw error
         }
       }
-      hasExchanged = false
-      try Platform.rename(
-        output.temporary, to: output.target, output.replaces && output.isFile ? .replace : .refuse)
+      // For a moment nothing has the name: that file system offers nothing better.
+      let aside = output.target.temporarySibling
+      try Platform.rename(output.target, to: aside, .refuse)
+      do throws(StorageError) {
+        try Platform.rename(output.temporary, to: output.target, .refuse)
+      } catch {
+        try? Platform.rename(aside, to: output.target, .refuse)
+        throw error
+      }
+      return .aside(aside)
     }
 
     func takeBack() {
-      if hasExchanged {
-        try? Platform.rename(output.target, to: output.temporary, .exchange)
-      } else if output.isFile {
+      switch replaced {
+      case .nowhere where output.isFile:
         // A removal works where the system would not have one more name.
         Platform.removeFile(output.target)
-      } else {
+      case .nowhere: try? Platform.rename(output.target, to: output.temporary, .refuse)
+      case .exchanged: try? Platform.rename(output.target, to: output.temporary, .exchange)
+      case .aside(let aside):
         try? Platform.rename(output.target, to: output.temporary, .refuse)
+        try? Platform.rename(aside, to: output.target, .refuse)
       }
+    }
+
+    func removeReplaced() {
+      switch replaced {
+      case .nowhere: return
+      case .exchanged: break
+      case .aside(let aside): try? Platform.rename(aside, to: output.temporary, .refuse)
+      }
+      output.removeReplaced()
     }
   }
 }

@@ -112,8 +112,17 @@ package enum Platform {
     guard status == 0 else {
       let code = lastError
       guard code != .fileExists else { throw .outputExists(new) }
-      throw .system(operation: "write", path: new, code: code)
+      guard collision == .refuse, lacksCollisions(code) else {
+        throw .system(operation: "write", path: new, code: code)
+      }
+      guard FileStatus(ofLink: new) == nil else { throw .outputExists(new) }
+      return try rename(old, to: new, .replace)
     }
+  }
+
+  /// Whether a rename has failed because the file system can do nothing but replace: that of another machine mostly.
+  static func lacksCollisions(_ code: Errno) -> Bool {
+    [.invalidArgument, .notSupported, .noFunction].contains(code)
   }
 
   package static func removeFile(_ path: FilePath) {
@@ -210,6 +219,20 @@ package enum Platform {
   }
 
   package static var processIdentifier: Int32 { getpid() }
+
+  /// The user with whose rights this process makes files.
+  static var user: UInt32 { geteuid() }
+
+  /// Locks an open file or folder until it is closed, or this process ends.
+  ///
+  /// - Parameters:
+  ///   - descriptor: the file or folder; its own earlier lock becomes this one.
+  ///   - isShared: whether others may have such a lock too.
+  /// - Returns: whether no other process has a lock that stands against it; true also where the file system has none.
+  static func lock(_ descriptor: FileDescriptor, isShared: Bool) -> Bool {
+    retrying { flock(descriptor.rawValue, (isShared ? LOCK_SH : LOCK_EX) | LOCK_NB) } == 0
+      || lastError != .wouldBlock
+  }
 
   package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 

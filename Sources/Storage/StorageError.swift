@@ -16,6 +16,16 @@ public enum FileKind: String, Hashable, Sendable {
   case device = "a device"
 }
 
+/// Why the temporary folder of a job cannot be gone on with.
+public enum FolderFault: String, Hashable, Sendable {
+  /// It is a file, a link or the like.
+  case isNoFolder = "is not a folder"
+  /// Another user has made it.
+  case belongsToOther = "belongs to another user"
+  /// Group or others may write into it.
+  case isOpenToOthers = "may be written to by other users"
+}
+
 /// Why a file could not be read or written.
 @nonexhaustive
 public enum StorageError: Error, Hashable, Sendable {
@@ -39,6 +49,14 @@ public enum StorageError: Error, Hashable, Sendable {
   case outputIsInput(FilePath)
   /// Something has the output's name that is never replaced: it is no file, or no folder where the output is one.
   case outputIsOther(FilePath, FileKind)
+  /// The folder that an earlier process of the job should have left is not this user's alone.
+  case folderNotOwn(FilePath, FolderFault)
+  /// The folder that an earlier process of the job has left holds something that the job does not write.
+  case holdsForeign(FilePath, String)
+  /// Another process is making the same output.
+  case outputBusy(FilePath)
+  /// Another process has made the same output meanwhile.
+  case outputFinished(FilePath)
   /// More comes from a pipe than anything that is read from one is long.
   case streamTooLong(FilePath, limit: UInt64)
 }
@@ -61,6 +79,12 @@ extension StorageError: CustomStringConvertible {
     case .inputIsLink(let path): "\(path) is a symbolic link, which is not followed here"
     case .outputIsOther(let path, let kind):
       "\(path) is \(kind.rawValue), which is never replaced: choose another output"
+    case .folderNotOwn(let path, let fault):
+      "\(path) \(fault.rawValue), so nothing in it can be trusted: remove it, or choose another output"
+    case .holdsForeign(let path, let name):
+      "\(path) holds \(name), which this command does not write: move it away, or remove the folder"
+    case .outputBusy(let path): "another process is writing \(path): wait until it has ended"
+    case .outputFinished(let path): "another process has finished \(path) meanwhile"
     case .streamTooLong(let path, let limit):
       "\(path) is longer than \(limit >> 30) GiB: save it to a file, and name that"
     case .outputIsInput(let path): "the output \(path) is one of the inputs"

@@ -226,6 +226,22 @@ private struct WritingCommand: CustomTestStringConvertible, Sendable {
     }
   }
 
+  /// File systems of other machines rename, and neither refuse to replace nor exchange two names.
+  @Test(arguments: WritingCommand.all)
+  fileprivate func aFileSystemMayOnlyRename(_ command: WritingCommand) throws {
+    let prepared = try prepare(command)
+    let fault = Fault(.plainRenames, at: 0)
+    let result = try faults.run(prepared.arguments, fault)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(try files(in: "work") == prepared.result)
+    let old = try putOld(prepared.result)
+    expectError(try faults.run(prepared.arguments, fault), 0)
+    #expect(try files(in: "work") == old)
+    let replacing = try faults.run(prepared.arguments + ["--force"], fault)
+    #expect(replacing.status == 0, "\(replacing.errors)")
+    #expect(try files(in: "work") == prepared.result)
+  }
+
   /// A file so large that it is written past the page cache, of which most is a hole in the base.
   @Test func aLargeMergeIsWholeOrNotThere() throws {
     let command = WritingCommand(

@@ -110,7 +110,7 @@ import Testing
         }
       }
       let receipt = try merge.write(to: target, .part(number, of: count), replacing: false)
-      #expect(receipt.resumedShards == written.sorted())
+      #expect(receipt.resumedShards.isEmpty)
       written += receipt.shards
       #expect(!FileManager.default.fileExists(atPath: target.string))
     }

@@ -7,7 +7,8 @@
 //   FAULT_AT     at which of these, from 1 on; none where it is not there
 //   FAULT_STAYS  the fault stays there from that call on, where it is "1"
 //   FAULT_KIND   "kill" ends the process before the call; "short" does half of it; "truncate" makes the file end
-//                where the read begins; a number is the error that the call gives
+//                where the read begins; "plain" refuses renames that do more than rename, as NFS and FUSE do;
+//                a number is the error that the call gives
 //   FAULT_LOG    a file to which one byte is appended for each call that counts: its letter
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -142,6 +143,10 @@ int mkdir(const char *path, mode_t mode) {
 int renameat2(int from, const char *old, int to, const char *new, unsigned flags) {
   NEXT(renameat2);
   PLAIN('n', new);
+  if (flags && !strcmp(kind, "plain")) {
+    errno = EINVAL;
+    return -1;
+  }
   return next(from, old, to, new, flags);
 }
 

@@ -13,6 +13,8 @@ package struct Fault: Sendable {
     case short
     /// The file that it reads ends where it reads.
     case truncate
+    /// No call fails, but for renames that refuse to replace or that exchange.
+    case plainRenames
   }
 
   /// Which calls count.
@@ -50,6 +52,7 @@ package struct Fault: Sendable {
       case .error(let code): "\(code.rawValue)"
       case .short: "short"
       case .truncate: "truncate"
+      case .plainRenames: "plain"
       }
     return [
       "FAULT_KIND": word, "FAULT_ON": calls.rawValue, "FAULT_AT": "\(number)",

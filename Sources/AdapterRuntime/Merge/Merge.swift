@@ -67,34 +67,16 @@ public struct Merge: Sendable {
       let total = plans[0].byteCount
       let file = try OutputFile(
         target, replacing: replacing, inputs: view.checkpoint.sources + inputs)
-      try fill(file, with: plans[0], { progress($0, total) }, &receipt)
+      _ = try fill(file, with: plans[0], isProved: false, { progress($0, total) }, &receipt)
       receipt.undoByteCount = try commit(file, journal)
       return receipt
     }
     let output = try folder(target, scope, files, replacing, inputs)
-    var missing: [Int] = []
-    for (index, plan) in plans.enumerated() where try !isFinished(plan, in: output.temporary) {
-      missing.append(index)
+    do {
+      try write(scope, to: output, files, journal, progress, &receipt)
+    } catch {
+      throw output.lossOfJob ?? error
     }
-    receipt.resumedShards = plans.indices.filter { !missing.contains($0) }.map { plans[$0].name }
-    switch scope {
-    case .finish:
-      guard missing.isEmpty else { throw AdapterError.partsMissing(missing.map { plans[$0].name }) }
-    case .part(let number, let count):
-      precondition((1...count).contains(number), "part \(number) of \(count)")
-      let share = MergeJob.shares(of: plans, count: count)[number - 1]
-      missing = missing.filter(share.contains)
-    case .all:
-      break
-    }
-    receipt.proven = try proveResults(of: missing.map { plans[$0] })
-    try write(missing, in: output, progress, &receipt)
-    if case .part = scope { return receipt }
-    try files.write(into: output)
-    receipt.undoByteCount = try commit(output, journal)
-    receipt.copiedFiles = files.copied
-    receipt.editedFiles = files.edited.map(\.name)
-    receipt.omittedFiles = files.omitted
     return receipt
   }
 
@@ -106,13 +88,7 @@ public struct Merge: Sendable {
     let names = plans.map(\.name) + files.copied + files.edited.map(\.name)
     return try OutputFolder(
       target, names: names, replacing: replacing, inputs: view.checkpoint.sources + inputs,
-      lifetime: scope == .all ? .job(job.tag) : .shared(job.tag))
-  }
-
-  /// Whether a file of the folder is there: it got its name when it was whole.
-  private func isFinished(_ plan: ShardPlan, in folder: FilePath) throws -> Bool {
-    let file = try File.ifThere(folder.appending(plan.name))
-    return file?.count == plan.byteCount
+      lifetime: scope.lifetime(of: job))
   }
 }
 
@@ -150,13 +126,49 @@ extension Merge {
 
 extension Merge {
   private func write(
-    _ indices: [Int], in output: OutputFolder,
+    _ scope: Scope, to output: OutputFolder, _ files: MergeFiles, _ journal: OutputFile?,
     _ progress: @escaping @Sendable (Int, UInt64) -> Void, _ receipt: inout MergeReceipt
   ) throws {
-    let total = indices.reduce(0) { $0 + plans[$1].byteCount }
+    let share = share(of: scope)
+    let size = share.reduce(0) { $0 + plans[$1].byteCount }
+    let missing = try missing(of: share, in: output) { progress($0, size) }
+    receipt.resumedShards = share.filter { !missing.contains($0) }.map { plans[$0].name }
+    if scope == .finish, !missing.isEmpty {
+      throw AdapterError.partsMissing(missing.map { plans[$0].name })
+    }
+    receipt.proven = try proveResults(of: missing.map { plans[$0] })
+    // What was there and is written once more has been counted already.
+    try write(missing, in: output, { progress($0, size) }, &receipt)
+    if case .part = scope { return }
+    try files.write(into: output)
+    receipt.undoByteCount = try commit(output, journal)
+    receipt.copiedFiles = files.copied
+    receipt.editedFiles = files.edited.map(\.name)
+    receipt.omittedFiles = files.omitted
+  }
+
+  /// The files that a scope is about.
+  private func share(of scope: Scope) -> [Int] {
+    guard case .part(let number, let count) = scope else { return Array(plans.indices) }
+    precondition((1...count).contains(number), "part \(number) of \(count)")
+    return MergeJob.shares(of: plans, count: count)[number - 1]
+  }
+
+  /// Those of some files that are not in the folder, or not as they were written.
+  private func missing(
+    of share: [Int], in output: OutputFolder, _ report: @escaping @Sendable (Int) -> Void
+  ) throws -> [Int] {
+    try share.filter { !(try ShardProof.holds(of: plans[$0], in: output, report: report)) }
+  }
+
+  private func write(
+    _ indices: [Int], in output: OutputFolder, _ report: @escaping @Sendable (Int) -> Void,
+    _ receipt: inout MergeReceipt
+  ) throws {
     for index in indices {
       let file = try output.file(plans[index].name)
-      try fill(file, with: plans[index], { progress($0, total) }, &receipt)
+      let proof = try fill(file, with: plans[index], isProved: true, report, &receipt)
+      try proof.write(of: plans[index], into: output)
       try file.commit()
       // One more to come, so that going on is worth more than beginning anew.
       if index != indices.last { output.keepWhenInterrupted() }
@@ -164,13 +176,15 @@ extension Merge {
   }
 
   private func fill(
-    _ file: OutputFile, with plan: ShardPlan, _ report: @escaping @Sendable (Int) -> Void,
-    _ receipt: inout MergeReceipt
-  ) throws {
+    _ file: OutputFile, with plan: ShardPlan, isProved: Bool,
+    _ report: @escaping @Sendable (Int) -> Void, _ receipt: inout MergeReceipt
+  ) throws -> ShardProof {
     let blocks = try BlockOutput(file, byteCount: plan.byteCount)
-    let survival = try ShardWriter(view, plan, output: blocks, report: report).run()
+    let writer = ShardWriter(view, plan, output: blocks, isProved: isProved, report: report)
+    let written = try writer.run()
     try checkSources(of: plan)
-    receipt.add(plan, survival)
+    receipt.add(plan, written.survival)
+    return written.proof
   }
 
   /// Half of one base and half of another would be none: what was read must be what was opened.
@@ -203,5 +217,15 @@ extension Merge {
       }
     }
     return zip(recorded, isProven).filter(\.1).map(\.0.info.name)
+  }
+}
+
+extension Merge.Scope {
+  fileprivate func lifetime(of job: MergeJob) -> OutputFolder.Lifetime {
+    switch self {
+    case .all: .job(job.tag)
+    case .part: .shared(job.tag)
+    case .finish: .end(job.tag)
+    }
   }
 }

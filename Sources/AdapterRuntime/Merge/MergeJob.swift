@@ -4,8 +4,8 @@ internal import Checkpoints
 internal import Storage
 internal import StrictJSON
 
-/// What tells the processes that write one merge from those of any other: the base's files with their sizes and
-/// times, the adapters with their weights and how they were bound, and the files to write.
+/// What tells the processes that write one merge from those of any other: the base's files with their sizes and times
+/// and samples of all its tensors, the adapters with their weights and how they were bound, and the files to write.
 ///
 /// A process that was killed is gone on with, and several share the work, by this alone: the folder that they fill has
 /// it in its name.
@@ -19,6 +19,10 @@ struct MergeJob {
     add("merge \(toolVersion)")
     for shard in view.checkpoint.shards {
       add("\(shard.name) \(shard.file.file.count) \(shard.file.file.status.modified)")
+    }
+    // Archives and images give all files one time, and models of one architecture have equal sizes.
+    for sample in try view.checkpoint.tensors.concurrentMap(view.checkpoint.sampleDigest) {
+      hasher.update(sample)
     }
     for applied in view.adapters {
       add("\(applied.weight)")

@@ -130,6 +130,16 @@ struct ShardPlan: Sendable {
     for content in contents { append(content.contents, UInt64(content.info.byteCount)) }
   }
 
+  /// The first run that ends after a place.
+  func firstRun(after place: UInt64) -> Int {
+    var (low, high) = (0, runs.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if runs[middle].range.upperBound <= place { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
   /// Adds bytes; what follows in the base's file what came before is one run with it.
   private mutating func append(_ contents: Contents, _ count: UInt64) {
     guard count > 0 else { return }

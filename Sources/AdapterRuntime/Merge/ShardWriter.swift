@@ -1,3 +1,4 @@
+internal import AdapterFormat
 internal import AdapterInsight
 internal import Checkpoints
 internal import Operations
@@ -13,6 +14,7 @@ struct ShardWriter: Sendable {
   private let view: AdaptedCheckpoint
   private let plan: ShardPlan
   private let output: BlockOutput
+  private let isProved: Bool
   private let report: @Sendable (Int) -> Void
   /// For each run, its change where it has one.
   private let changes: [PendingTensor?]
@@ -22,13 +24,20 @@ struct ShardWriter: Sendable {
   /// Of how many parts of a changed tensor one is measured in passing.
   private static let survivalStride = 32
 
+  /// - Parameters:
+  ///   - view: what is merged.
+  ///   - plan: what the shard holds.
+  ///   - output: takes its blocks.
+  ///   - isProved: whether a later process may go on with it, and needs a proof of it.
+  ///   - report: takes the bytes written since the last call.
   init(
-    _ view: AdaptedCheckpoint, _ plan: ShardPlan, output: BlockOutput,
+    _ view: AdaptedCheckpoint, _ plan: ShardPlan, output: BlockOutput, isProved: Bool,
     report: @escaping @Sendable (Int) -> Void
   ) {
     self.view = view
     self.plan = plan
     self.output = output
+    self.isProved = isProved
     self.report = report
     let blockByteCount = UInt64(BlockOutput.blockByteCount)
     changes = plan.runs.map { run in
@@ -41,31 +50,36 @@ struct ShardWriter: Sendable {
 
   /// Does the work; the first error of any thread ends it.
   ///
-  /// - Returns: what rounding leaves of the change of each tensor, in samples.
-  func run() throws -> [Name: Survival] {
+  /// - Returns: what rounding leaves of the change of each tensor, in samples; and the proof of the file.
+  func run() throws -> (survival: [Name: Survival], proof: ShardProof) {
+    let checksums = Slots<UInt32?>(repeating: nil, count: output.blocks.count)
     let workers = Slots<BlockWorker?>(repeating: nil, count: Self.workerCount)
-    try ConcurrentWork.perform(output.blockCount, threads: Self.workerCount) {
+    try ConcurrentWork.perform(output.blocks.count, threads: Self.workerCount) {
       (index, number) in
       let worker = workers[number] ?? BlockWorker(measuringEvery: Self.survivalStride)
       workers[number] = worker
-      try write(index, worker)
+      checksums[index] = try write(index, worker)
     }
     var survival: [Name: Survival] = [:]
     for change in changes.compactMap(\.self) where change.tensor.isMeasurable {
       survival[change.tensor.info.name] = change.survival
     }
-    return survival
+    return (survival, ShardProof(checksums.elements))
   }
 
-  private func write(_ index: Int, _ worker: BlockWorker) throws {
-    let block = output.range(ofBlock: index)
-    let first = firstRun(after: block.lowerBound)
+  /// Writes a block.
+  ///
+  /// - Returns: its checksum; nil for one that was copied, or where none is asked for.
+  private func write(_ index: Int, _ worker: BlockWorker) throws -> UInt32? {
+    let block = output.blocks[index]
+    let first = plan.firstRun(after: block.lowerBound)
     defer { report(block.count) }
     if output.copiesInKernel, plan.runs[first].range.upperBound >= block.upperBound,
       case .stored(let bytes) = plan.runs[first].contents
     {
       let start = block.lowerBound - plan.runs[first].range.lowerBound
-      return try bytes.copy(at: start, to: output, block: index)
+      try bytes.copy(at: start, to: output, block: index)
+      return nil
     }
     var place = first
     while place < plan.runs.count, plan.runs[place].range.lowerBound < block.upperBound {
@@ -76,18 +90,9 @@ struct ShardWriter: Sendable {
       try unsafe fill(memory, from: place, at: range.lowerBound, worker)
       place += 1
     }
-    try unsafe output.write(
-      UnsafeRawBufferPointer(rebasing: worker.block[..<block.count]), block: index)
-  }
-
-  /// The first run that ends after a place.
-  private func firstRun(after place: UInt64) -> Int {
-    var (low, high) = (0, plan.runs.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if plan.runs[middle].range.upperBound <= place { low = middle + 1 } else { high = middle }
-    }
-    return low
+    let bytes = unsafe UnsafeRawBufferPointer(rebasing: worker.block[..<block.count])
+    try unsafe output.write(bytes, block: index)
+    return isProved ? unsafe CRC32.checksum(bytes) : nil
   }
 
   /// Fills memory with a part of a run, from a place of the file on.
