@@ -32,9 +32,7 @@ let package = Package(
     .systemLibrary(
       name: "CDeflate", pkgConfig: "libdeflate",
       providers: [.apt(["libdeflate-dev"]), .brew(["libdeflate"])]),
-    .systemLibrary(
-      name: "COpenBLAS", pkgConfig: "openblas",
-      providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+    .systemLibrary(name: "COpenBLAS"),
     .systemLibrary(name: "CPlatform"),
     .target(
       name: "Storage",
@@ -107,7 +105,8 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "AdapterFormat", "AdapterInterop", "Operations", "Checkpoints", "Storage", "StrictJSON",
+        "AdapterFormat", "AdapterInterop", "AdapterRuntime", "Operations", "Checkpoints", "Storage",
+        "StrictJSON",
         system,
       ], path: "Tests/TestSupport", swiftSettings: settings),
     .target(

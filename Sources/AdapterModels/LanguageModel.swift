@@ -25,8 +25,9 @@ public final class LanguageModel: Sendable {
   /// - Parameter view: weights beside a `config.json` of type gpt2, bloom, llama or qwen2; BF16, F16 or F32;
   ///   seen through adapters, whose changes become part of the weights.
   /// - Throws: `AdapterError` where the architecture is not one of these, or the weights are not those of
-  ///   the configuration.
+  ///   the configuration; an error that says why, where matrices cannot be multiplied here.
   public init(_ view: AdaptedCheckpoint) throws {
+    try LinearAlgebra.require()
     checkpoint = view.checkpoint
     let config = try DecoderConfig(checkpoint.configPath)
     let kind = try DecoderKind.of(config)

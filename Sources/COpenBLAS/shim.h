@@ -1,17 +1,81 @@
-#include <cblas.h>
+// The functions of OpenBLAS that are used: its CBLAS, with matrices by rows or by columns, and its LAPACK, by columns.
+//
+// The library is not linked but loaded when it is first needed: most of what the command does needs no product, and to
+// be loaded takes address space and time that cannot be had everywhere. A static binary cannot load it, and
+// has it linked (-DBLAS_IS_LINKED, -lopenblas).
+#include <stddef.h>
 
-// LAPACK, which OpenBLAS exports. Matrices lie by columns; `info` is 0 where all went well. A `lwork` of -1
-// asks for the best size of `work`, which is put into its first element.
+typedef struct {
+  void (*set_num_threads)(int count);
 
-/// A · X = B, X in place of B.
-void dgesv_(const int *n, const int *nrhs, double *a, const int *lda, int *ipiv, double *b,
-            const int *ldb, int *info);
+  // C = alpha · op(A) · op(B) + beta · C.
+  void (*sgemm)(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float *a, int lda,
+                const float *b, int ldb, float beta, float *c, int ldc);
+  void (*dgemm)(int order, int transpose_a, int transpose_b, int m, int n, int k, double alpha, const double *a,
+                int lda, const double *b, int ldb, double beta, double *c, int ldc);
+  // C = alpha · op(A) · op(A)ᵀ + beta · C, one triangle of it.
+  void (*dsyrk)(int order, int triangle, int transpose, int n, int k, double alpha, const double *a, int lda,
+                double beta, double *c, int ldc);
 
-/// A = Q · R, R in the upper triangle of A.
-void dgeqrf_(const int *m, const int *n, double *a, const int *lda, double *tau, double *work,
-             const int *lwork, int *info);
+  // `info` is 0 where all went well. A `lwork` of -1 asks for the best size of `work`, which is put into its first
+  // element.
 
-/// A = U · diag(s) · Vᵀ by divide and conquer.
-void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s,
-             double *u, const int *ldu, double *vt, const int *ldvt, double *work,
-             const int *lwork, int *iwork, int *info);
+  // A · X = B, X in place of B.
+  void (*dgesv)(const int *n, const int *nrhs, double *a, const int *lda, int *ipiv, double *b, const int *ldb,
+                int *info);
+  // A = Q · R, R in the upper triangle of A.
+  void (*dgeqrf)(const int *m, const int *n, double *a, const int *lda, double *tau, double *work, const int *lwork,
+                 int *info);
+  // A = U · diag(s) · Vᵀ by divide and conquer.
+  void (*dgesdd)(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s, double *u,
+                 const int *ldu, double *vt, const int *ldvt, double *work, const int *lwork, int *iwork, int *info);
+
+  // The memory that a thread works in, which it gives back to the library. Not documented; where they are not there
+  // they are null.
+  void *(*memory_alloc)(int place);
+  void (*memory_free)(void *memory);
+} blas_functions;
+
+
+#if !defined(BLAS_IS_LINKED)
+#include <dlfcn.h>
+
+// The library by its name, and its functions. Null where all are there, or why not.
+static inline const char *blas_load(const char *name, blas_functions *functions) {
+  void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  if (!library) return dlerror();
+  struct {
+    const char *name;
+    void *place;
+  } needed[] = {
+      {"openblas_set_num_threads", &functions->set_num_threads},
+      {"cblas_sgemm", &functions->sgemm},
+      {"cblas_dgemm", &functions->dgemm},
+      {"cblas_dsyrk", &functions->dsyrk},
+      {"dgesv_", &functions->dgesv},
+      {"dgeqrf_", &functions->dgeqrf},
+      {"dgesdd_", &functions->dgesdd},
+      {"blas_memory_alloc", &functions->memory_alloc},
+      {"blas_memory_free", &functions->memory_free},
+  };
+  for (size_t index = 0; index < sizeof needed / sizeof needed[0]; index++) {
+    *(void **)needed[index].place = dlsym(library, needed[index].name);
+  }
+  return NULL;
+}
+#else
+void openblas_set_num_threads(int);
+void cblas_sgemm(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
+void cblas_dgemm(int, int, int, int, int, int, double, const double *, int, const double *, int, double, double *, int);
+void cblas_dsyrk(int, int, int, int, int, double, const double *, int, double, double *, int);
+void dgesv_(const int *, const int *, double *, const int *, int *, double *, const int *, int *);
+void dgeqrf_(const int *, const int *, double *, const int *, double *, double *, const int *, int *);
+void dgesdd_(const char *, const int *, const int *, double *, const int *, double *, double *, const int *, double *,
+             const int *, double *, const int *, int *, int *);
+
+static inline const char *blas_load(const char *name, blas_functions *functions) {
+  *functions = (blas_functions){openblas_set_num_threads, cblas_sgemm, cblas_dgemm, cblas_dsyrk,
+                                dgesv_, dgeqrf_, dgesdd_, NULL, NULL};
+  return NULL;
+}
+#endif

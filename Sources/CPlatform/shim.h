@@ -159,6 +159,7 @@ static inline unsigned long platform_file_system(int file) {
 
 ssize_t copy_file_range(int from, off_t *from_offset, int to, off_t *to_offset, size_t count,
                         unsigned flags);
+int syncfs(int file);
 int sync_file_range(int file, off_t offset, off_t count, unsigned flags);
 int fallocate(int file, int mode, off_t offset, off_t length);
 

@@ -97,7 +97,7 @@ extension FactorPair {
   ) throws -> LowRankFactors<Scalar> {
     let (left, right): ([Scalar], [Scalar]) = (try operands.values(a), try operands.values(b))
     guard let core else {
-      return LowRankFactors(a: right, b: left, rank: rank, inputCount: b.shape[1])
+      return try LowRankFactors(a: right, b: left, rank: rank, inputCount: b.shape[1])
     }
     // f[p, q, k] = Σᵢ a[i, p] · (Σⱼ core[i, j, k] · b[j, q])
     let (inner, outputs, inputs) = (a.shape[0], a.shape[1], b.shape[1])
@@ -116,7 +116,7 @@ extension FactorPair {
       }
     }
     let transposed = (0..<outputs * inner).map { left[$0 % inner * outputs + $0 / inner] }
-    return LowRankFactors(
+    return try LowRankFactors(
       a: product.map(Scalar.init), b: transposed, rank: inner, inputCount: inputs * positions)
   }
 }

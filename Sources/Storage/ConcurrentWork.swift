@@ -4,6 +4,8 @@ internal import Synchronization
 package enum ConcurrentWork {
   /// Threads that work at once.
   package static let workers = Platform.processorCount
+  /// How many threads may be at work in one call: those that are given, or one for each processor.
+  package static let threadLimit = max(16, workers)
 
   /// Calls `body` for every index below `count`, in order but several at once.
   ///

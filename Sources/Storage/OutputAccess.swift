@@ -66,6 +66,7 @@ extension OutputAccess {
   ///   - replaced: what it takes the place of.
   ///   - mode: what a new one would allow here, where this one allows less until now.
   ///   - path: how errors call it.
+  /// - Throws: `StorageError` where its mode cannot be set.
   func settle(
     _ descriptor: FileDescriptor, replacing replaced: FileStatus?, asNew mode: Mode? = nil,
     path: FilePath

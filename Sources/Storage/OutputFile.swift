@@ -13,6 +13,7 @@ public final class OutputFile: ByteSink, Sendable {
   package let temporary: FilePath
   package let replaces: Bool
   private let access: OutputAccess
+  package let isDurable: Bool
   /// What has its name so far, whose owner and mode it gets.
   private let replaced: FileStatus?
   package let descriptor: FileDescriptor
@@ -42,17 +43,20 @@ public final class OutputFile: ByteSink, Sendable {
       guard replacing else { throw .outputExists(target) }
     }
     try self.init(
-      target, replacing: replacing, standingFor: existing, OutputAccess(from: inputs))
+      target, replacing: replacing, standingFor: existing, OutputAccess(from: inputs),
+      isDurable: true)
   }
 
   /// The same with an access that is known, and what it stands for, which may be elsewhere.
   init(
-    _ target: FilePath, replacing: Bool, standingFor replaced: FileStatus?, _ access: OutputAccess
+    _ target: FilePath, replacing: Bool, standingFor replaced: FileStatus?,
+    _ access: OutputAccess, isDurable: Bool
   ) throws(StorageError) {
     self.target = target
     replaces = replacing
     self.replaced = replaced
     self.access = access
+    self.isDurable = isDurable
     let temporary = target.temporarySibling
     self.temporary = temporary
     let mode = replaced == nil ? access.newFile : 0o600
@@ -162,7 +166,7 @@ extension OutputFile: PendingOutput {
 
   package func prepare() throws(StorageError) {
     if replaced != nil { try access.settle(descriptor, replacing: replaced, path: target) }
-    try Platform.synchronise(descriptor, path: target)
+    if isDurable { try Platform.synchronise(descriptor, path: target) }
   }
 
   package func seal() {}

@@ -153,7 +153,7 @@ public final class OutputFolder {
     return try OutputFile(
       // An earlier process of the job may have written it; otherwise no two have one name.
       temporary.pushing(FilePath(name)), replacing: job != nil, standingFor: replaced,
-      access)
+      access, isDurable: false)
   }
 
   /// Gives a folder, and those in it, the modes of what they take the place of.
@@ -198,9 +198,15 @@ public final class OutputFolder {
 extension OutputFolder: PendingOutput {
   package var isFile: Bool { false }
 
+  package var isDurable: Bool { true }
+
   package func prepare() throws(StorageError) {
-    for folder in Self.folders(of: names) { try settle(folder) }
+    let folders = Self.folders(of: names)
+    for folder in folders { try settle(folder) }
     if job == nil { try settle(nil) }
+    try Platform.synchronise(
+      [temporary] + (folders.sorted() + names).map { temporary.pushing(FilePath($0)) },
+      for: target)
   }
 
   package func seal() throws(StorageError) {

@@ -10,6 +10,9 @@ package protocol PendingOutput: AnyObject {
   /// Whether it is a file, which takes another's place in one step.
   var isFile: Bool { get }
 
+  /// Whether its name is to last when the machine stops: not that of a file in a folder that is temporary itself.
+  var isDurable: Bool { get }
+
   /// Gives it its mode and has the disk take its bytes, so that nothing but a rename can fail any more.
   func prepare() throws(StorageError)
   /// Takes it from other processes that may write into it, and looks at what they have left: the last step before it
@@ -49,7 +52,9 @@ package enum Outputs {
         place.removeReplaced()
       }
     }
-    for output in outputs { OutputFile.synchroniseFolder(of: output.target) }
+    for output in outputs where output.isDurable {
+      OutputFile.synchroniseFolder(of: output.target)
+    }
   }
 
   /// An output that has its name, and how it came to it.
@@ -84,7 +89,7 @@ package enum Outputs {
         try Platform.rename(output.temporary, to: output.target, .exchange)
         return .exchanged
       } catch {
-        guard case .system(_, _, let code) = error, Platform.lacksCollisions(code) else {
+        guard case .system(_, _, let code) = error, Platform.lacksCall(code) else {
           throw error
         }
       }

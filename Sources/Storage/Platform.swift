@@ -36,6 +36,38 @@ package enum Platform {
     }
   }
 
+  /// The same for files and folders that nobody has open. Many of them take one call, where the system has one for all
+  /// that a file system holds.
+  static func synchronise(_ paths: [FilePath], for target: FilePath) throws(StorageError) {
+    #if !canImport(Darwin)
+      let isDone = paths.count > 32 ? try synchroniseFileSystem(of: paths[0], for: target) : false
+      if isDone { return }
+    #endif
+    for path in paths {
+      let file = try withErrno("write", target) { () throws in
+        try FileDescriptor.open(path, .readOnly, options: [.closeOnExec])
+      }
+      defer { try? file.close() }
+      try synchronise(file, path: target)
+    }
+  }
+
+  #if !canImport(Darwin)
+    private static func synchroniseFileSystem(
+      of path: FilePath, for target: FilePath
+    ) throws(StorageError) -> Bool {
+      let file = try withErrno("write", target) { () throws in
+        try FileDescriptor.open(path, .readOnly, options: [.closeOnExec])
+      }
+      defer { try? file.close() }
+      if retrying({ syncfs(file.rawValue) }) == 0 { return true }
+      guard lacksCall(lastError) else {
+        throw .system(operation: "write", path: target, code: lastError)
+      }
+      return false
+    }
+  #endif
+
   /// Begins to write dirty pages back without waiting for it, where the system can: Darwin cannot.
   package static func beginWriteback(_ descriptor: FileDescriptor, at offset: Int, count: Int) {
     #if !canImport(Darwin)
@@ -112,7 +144,7 @@ package enum Platform {
     guard status == 0 else {
       let code = lastError
       guard code != .fileExists else { throw .outputExists(new) }
-      guard collision == .refuse, lacksCollisions(code) else {
+      guard collision == .refuse, lacksCall(code) else {
         throw .system(operation: "write", path: new, code: code)
       }
       guard FileStatus(ofLink: new) == nil else { throw .outputExists(new) }
@@ -120,8 +152,9 @@ package enum Platform {
     }
   }
 
-  /// Whether a rename has failed because the file system can do nothing but replace: that of another machine mostly.
-  static func lacksCollisions(_ code: Errno) -> Bool {
+  /// Whether a call has failed because the file system does not have it: one of another machine mostly, of which a rename
+  /// replaces and does nothing else.
+  static func lacksCall(_ code: Errno) -> Bool {
     [.invalidArgument, .notSupported, .noFunction].contains(code)
   }
 
@@ -254,6 +287,28 @@ package enum Platform {
   /// Waits for a moment, in a loop that looks for what another thread does.
   @inline(__always)
   package static func pause() { platform_pause() }
+
+  /// Whether so much more memory could be had, which is given back at once: what a limit of the address space leaves.
+  package static func hasAddressSpace(_ byteCount: Int) -> Bool {
+    #if canImport(Darwin)
+      return true
+    #else
+      let flags = Int32(MAP_PRIVATE) | Int32(MAP_ANONYMOUS) | Int32(MAP_NORESERVE)
+      guard let memory = unsafe mmap(nil, byteCount, PROT_NONE, flags, -1, 0),
+        unsafe memory != MAP_FAILED
+      else { return false }
+      unsafe munmap(memory, byteCount)
+      return true
+    #endif
+  }
+
+  /// Calls `body` with another value of a variable of the environment; afterwards it has its own.
+  package static func withEnvironment(_ name: String, _ value: String, _ body: () -> Void) {
+    let before = unsafe getenv(name).map { unsafe String(cString: $0) }
+    unsafe setenv(name, value, 1)
+    body()
+    if let before { unsafe setenv(name, before, 1) } else { unsafe unsetenv(name) }
+  }
 
   /// Processors that are there.
   package static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }

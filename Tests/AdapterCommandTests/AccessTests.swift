@@ -32,6 +32,10 @@ import Testing
       ["base/model.safetensors"], ["out.safetensors", "undo.adp"]
     ),
     ("inspect lora.adp --html out.html", ["lora.adp"], ["out.html"]),
+    (
+      "run base lora.adp --logits out.safetensors --token-ids 1,2", ["base/model.safetensors"],
+      ["out.safetensors"]
+    ),
   ]
 
   private func run(_ line: String, umask: String) throws {

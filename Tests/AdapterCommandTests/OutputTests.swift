@@ -178,4 +178,26 @@ import Testing
       try? FileManager.default.removeItem(atPath: out)
     }
   }
+
+  /// A result is not there where what was to be said of it on standard output could not be said; a reader that has
+  /// stopped is no reason against it.
+  @Test(
+    .enabled(if: FilePath("/dev/full").exists),
+    arguments: [
+      ("merge base peft -o out --undo undo.adp --json", ["out", "undo.adp"]),
+      ("merge base/model.safetensors peft -o out --json", ["out"]),
+      ("inspect peft --html out.html --json", ["out.html"]),
+      ("diff peft peft --html out.html --json", ["out.html"]),
+      ("diff base base --html out.html --json", ["out.html"]),
+    ])
+  func aFileAndStandardOutputAreWrittenBothOrNeither(_ command: String, _ outputs: [String]) throws
+  {
+    let before = folder.names
+    let full = try Command.shell("adapter \(command) > /dev/full", in: folder.path)
+    #expect(full.status == 2 && full.errors.contains("cannot write to standard output"))
+    #expect(folder.names == before)
+    let closed = try Command.shell("set +o pipefail; adapter \(command) | true", in: folder.path)
+    #expect(closed.status == 0)
+    #expect(folder.names == (before + outputs).sorted())
+  }
 }

@@ -26,14 +26,15 @@ struct ReportOptions: ParsableArguments {
     if let base { _ = try openCheckpoint(base, notFor: html) }
   }
 
-  /// Writes the page, if one is wanted, and in its place nothing to standard output.
+  /// Writes the page, if one is wanted, and gives it its name when the answer on standard output is written too.
   ///
   /// - Parameters:
   ///   - sources: what it tells of: who may not read these may not read the page.
   ///   - page: the page.
+  ///   - json: the answer for programs, if that is wanted as well.
   /// - Throws: `Failure` where it cannot be written.
   func write(
-    from sources: [FilePath], _ page: @autoclosure () -> ReportPage
+    from sources: [FilePath], _ page: @autoclosure () -> ReportPage, json: String?
   ) throws(Failure) {
     guard let html else { return }
     let text = try rethrowing(as: { Failure($0.description) }) { () throws(ReportError) in
@@ -42,6 +43,7 @@ struct ReportOptions: ParsableArguments {
     try rethrowing(as: { Failure($0) }) { () throws(StorageError) in
       let file = try OutputFile(FilePath(html), replacing: force, inputs: sources)
       try file.write(Array(text.utf8))
+      if let json { Terminal.announce(json) }
       try file.commit()
     }
     Terminal.report("done", "\(html): \(ByteCount(text.utf8.count))")

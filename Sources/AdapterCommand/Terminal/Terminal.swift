@@ -17,10 +17,23 @@ internal import SystemPackage
 enum Terminal {
   /// Writes a result. Who reads it may stop reading at any time: that is no error.
   static func write(_ text: String) {
+    if !isTaken(text) { exit(0) }
+  }
+
+  /// Writes what is known of a file before the file has its name: a reader that has stopped does not keep it from that.
+  static func announce(_ text: String) {
+    _ = isTaken(text)
+  }
+
+  /// Writes to standard output, and ends the command where that fails.
+  ///
+  /// - Returns: whether somebody reads it.
+  private static func isTaken(_ text: String) -> Bool {
     do {
       _ = try FileDescriptor.standardOutput.writeAll(text.utf8)
+      return true
     } catch {
-      if error as? Errno == .brokenPipe { exit(0) }
+      if error as? Errno == .brokenPipe { return false }
       report("error", "cannot write to standard output")
       exit(2)
     }

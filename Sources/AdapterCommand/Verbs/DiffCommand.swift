@@ -91,12 +91,12 @@ struct DiffCommand: ParsableCommand {
       tolerance: tolerance ?? 1e-6, detail: angles ? .angles : .distances, base: base,
       binding: binding.choices, progress: progressOptions.progress)
     let answer = try SideDiff(mine, theirs, choices)
-    try report.write(
-      from: mine.reference.sources + theirs.reference.sources, DiffReport(answer).page)
-    if json {
-      Terminal.write(answer.json)
-    } else if !quiet, !report.isWanted {
-      Terminal.write(answer.text(isColoured: Terminal.showsColours))
+    if report.isWanted {
+      try report.write(
+        from: mine.reference.sources + theirs.reference.sources, DiffReport(answer).page,
+        json: json ? answer.json : nil)
+    } else if !quiet {
+      Terminal.write(json ? answer.json : answer.text(isColoured: Terminal.showsColours))
     }
     if [.differs, .undecided].contains(answer.verdict) { Terminal.exit(1) }
   }
@@ -113,11 +113,11 @@ struct DiffCommand: ParsableCommand {
     }
     let answer = CheckpointDiff(
       left: left, right: right, comparison: comparison, tolerance: tolerance ?? 0)
-    try report.write(from: mine.sources + theirs.sources, answer.page)
-    if json {
-      Terminal.write(answer.json)
-    } else if !quiet, !report.isWanted {
-      Terminal.write(answer.text(isColoured: Terminal.showsColours))
+    if report.isWanted {
+      try report.write(
+        from: mine.sources + theirs.sources, answer.page, json: json ? answer.json : nil)
+    } else if !quiet {
+      Terminal.write(json ? answer.json : answer.text(isColoured: Terminal.showsColours))
     }
     if !answer.isSame { Terminal.exit(1) }
   }

@@ -83,12 +83,11 @@ struct InspectCommand: ParsableCommand {
     let listing = AdapterListing(
       path: path, file: file, format: reference.contents.format, adapters: inspected,
       details: .init(tensors: tensors, spectra: spectrum))
-    try report.write(from: reference.sources, InspectReport(listing).page)
-    if json {
-      Terminal.write(listing.json)
-    } else if !report.isWanted {
-      Terminal.write(listing.text(isColoured: Terminal.showsColours))
+    guard !report.isWanted else {
+      return try report.write(
+        from: reference.sources, InspectReport(listing).page, json: json ? listing.json : nil)
     }
+    Terminal.write(json ? listing.json : listing.text(isColoured: Terminal.showsColours))
   }
 
   private func inspect(

@@ -129,14 +129,15 @@ struct MergeCommand: ParsableCommand {
   ) throws {
     let bar = ProgressBar("merging", progressOptions.progress)
     defer { bar.finish() }
+    func report(_ receipt: MergeReceipt) -> MergeReport {
+      let seconds = (ContinuousClock.now - start) / .seconds(1)
+      return MergeReport(receipt: receipt, part: part, undo: undo, seconds: seconds)
+    }
     let receipt = try Merge(view, shardByteCount: shardSize?.byteCount).write(
-      to: output, scope, replacing: force, inputs: sources, undo: undo.map { FilePath($0) }
-    ) { bar.advance($0, of: $1) }
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
-    let report = MergeReport(
-      receipt: receipt, part: part, undo: undo, seconds: seconds)
-    if json { Terminal.write(report.json) }
-    for line in report.lines { Terminal.report(line.kind, line.text) }
+      to: output, scope, replacing: force, inputs: sources, undo: undo.map { FilePath($0) },
+      progress: { bar.advance($0, of: $1) },
+      announcing: { receipt in if json { Terminal.announce(report(receipt).json) } })
+    for line in report(receipt).lines { Terminal.report(line.kind, line.text) }
   }
 
   private var scope: Merge.Scope {

@@ -2,6 +2,7 @@ internal import AdapterModels
 internal import AdapterRuntime
 internal import ArgumentParser
 internal import Storage
+internal import SystemPackage
 
 /// `adapter run`.
 struct RunCommand: ParsableCommand {
@@ -75,7 +76,10 @@ struct RunCommand: ParsableCommand {
     let start = ContinuousClock.now
     let references = try adapters.map { argument throws(Failure) in try WeightedReference(argument)
     }
-    let file = try logits.map { path throws(Failure) in try LogitsFile(path, replacing: force) }
+    let sources = FilePath(base).withFiles + references.flatMap(\.adapter.sources)
+    let file = try logits.map { path throws(Failure) in
+      try LogitsFile(path, replacing: force, from: sources)
+    }
     let model = try RunModel(base, references, allowOtherBase ? .allow : .refuse)
     let input = try prompt.input(for: model)
     if let file { return try write(file, model, input) }

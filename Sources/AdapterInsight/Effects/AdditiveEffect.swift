@@ -102,10 +102,11 @@ struct AdditiveEffect: Sendable {
 
   /// All of ΔW, where it is small.
   ///
-  /// - Throws: `FormatError` as `forEachTile` does.
+  /// - Throws: `FormatError` as `forEachTile` does, `LinearAlgebraError`.
   func dense() throws -> DenseMatrix? {
     let (rows, columns) = matrixShape
     guard shape.dimensions.count == 2, shape.count <= Self.maximumDenseCount else { return nil }
+    try LinearAlgebra.require()
     var values: [Double] = []
     try unsafe Self.forEachTile([self]) { unsafe values.append(contentsOf: $0[0]) }
     return DenseMatrix(rows: rows, columns: columns, byRows: values)

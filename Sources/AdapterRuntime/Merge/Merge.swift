@@ -46,14 +46,17 @@ public struct Merge: Sendable {
   ///   - replacing: whether what is there may be replaced; its owner and modes stay.
   ///   - inputs: what the adapters were read from: who may not read these, or the base, may not read the result.
   ///   - undo: where an adapter goes that takes the merge back, of a merge that one call does. Both appear, or neither.
-  ///   - progress: takes the bytes written since the last call and the total; called from any thread.
+  ///   - progress: takes the bytes since the last call that are written, or found as they shall be, and the total; called
+  ///     from any thread.
+  ///   - announce: takes the receipt when all is on the disk and nothing has its name yet. If it throws, nothing gets it.
   /// - Throws: `AdapterError`; then nothing is left behind, but for parts that are finished.
   /// - Returns: what was done.
   @discardableResult
   public func write(
     to target: FilePath, _ scope: Scope = .all, replacing: Bool, inputs: [FilePath] = [],
     undo: FilePath? = nil,
-    progress: @escaping @Sendable (_ written: Int, _ total: UInt64) -> Void = { _, _ in }
+    progress: @escaping @Sendable (_ written: Int, _ total: UInt64) -> Void = { _, _ in },
+    announcing announce: (MergeReceipt) throws -> Void = { _ in }
   ) throws -> MergeReceipt {
     try target.checkDistinct(from: view.checkpoint.inputs)
     precondition(undo == nil || scope == .all, "an undo of a part of a merge")
@@ -68,12 +71,19 @@ public struct Merge: Sendable {
       let file = try OutputFile(
         target, replacing: replacing, inputs: view.checkpoint.sources + inputs)
       _ = try fill(file, with: plans[0], isProved: false, { progress($0, total) }, &receipt)
-      receipt.undoByteCount = try commit(file, journal)
+      try commit(file, journal, &receipt, announce)
       return receipt
     }
     let output = try folder(target, scope, files, replacing, inputs)
     do {
-      try write(scope, to: output, files, journal, progress, &receipt)
+      try write(scope, to: output, progress, &receipt)
+      if case .part = scope {
+        try announce(receipt)
+      } else {
+        try files.write(into: output)
+        receipt.add(files)
+        try commit(output, journal, &receipt, announce)
+      }
     } catch {
       throw output.lossOfJob ?? error
     }
@@ -106,19 +116,18 @@ extension Merge {
 
   /// Gives the result its name; with a journal, this gets the adapter that takes the merge back, worked out from the
   /// result before that has its name, and both appear together.
-  ///
-  /// - Returns: the journal's bytes.
-  private func commit(_ output: any PendingOutput, _ journal: OutputFile?) throws -> UInt64? {
-    guard let journal else {
-      try Outputs.commit([output])
-      return nil
+  private func commit(
+    _ output: any PendingOutput, _ journal: OutputFile?, _ receipt: inout MergeReceipt,
+    _ announce: (MergeReceipt) throws -> Void
+  ) throws {
+    if let journal {
+      let undo = try MergeUndo(
+        of: view, in: Checkpoint(output.temporary), calledAs: output.target.lastComponent?.string)
+      try Adapter.write([undo.adapter], to: journal)
+      receipt.undoByteCount = try journal.written().count
     }
-    let undo = try MergeUndo(
-      of: view, in: Checkpoint(output.temporary), calledAs: output.target.lastComponent?.string)
-    try Adapter.write([undo.adapter], to: journal)
-    let count = try journal.written().count
-    try Outputs.commit([journal, output])
-    return count
+    try announce(receipt)
+    try Outputs.commit((journal.map { [$0] } ?? []) + [output])
   }
 }
 
@@ -126,7 +135,7 @@ extension Merge {
 
 extension Merge {
   private func write(
-    _ scope: Scope, to output: OutputFolder, _ files: MergeFiles, _ journal: OutputFile?,
+    _ scope: Scope, to output: OutputFolder,
     _ progress: @escaping @Sendable (Int, UInt64) -> Void, _ receipt: inout MergeReceipt
   ) throws {
     let share = share(of: scope)
@@ -137,14 +146,7 @@ extension Merge {
       throw AdapterError.partsMissing(missing.map { plans[$0].name })
     }
     receipt.proven = try proveResults(of: missing.map { plans[$0] })
-    // What was there and is written once more has been counted already.
     try write(missing, in: output, { progress($0, size) }, &receipt)
-    if case .part = scope { return }
-    try files.write(into: output)
-    receipt.undoByteCount = try commit(output, journal)
-    receipt.copiedFiles = files.copied
-    receipt.editedFiles = files.edited.map(\.name)
-    receipt.omittedFiles = files.omitted
   }
 
   /// The files that a scope is about.

@@ -20,11 +20,11 @@ public struct MergeReceipt: Sendable {
   /// What rounding to the stored type leaves of the change of each tensor, in samples.
   public private(set) var survival: [Name: Survival] = [:]
   /// Other files that were copied.
-  public internal(set) var copiedFiles: [String] = []
+  public private(set) var copiedFiles: [String] = []
   /// Other files that were changed where the weights had made them untrue.
-  public internal(set) var editedFiles: [String] = []
+  public private(set) var editedFiles: [String] = []
   /// Files of the base that the result does not have.
-  public internal(set) var omittedFiles: [String] = []
+  public private(set) var omittedFiles: [String] = []
   /// Bytes of the adapter that takes the merge back, where one was asked for.
   public internal(set) var undoByteCount: UInt64?
   /// Decisions about the files that a user should know of.
@@ -38,6 +38,12 @@ public struct MergeReceipt: Sendable {
     shards.append(plan.name)
     byteCount += plan.byteCount
     self.survival.merge(survival) { $1 }
+  }
+
+  mutating func add(_ files: MergeFiles) {
+    copiedFiles = files.copied
+    editedFiles = files.edited.map(\.name)
+    omittedFiles = files.omitted
   }
 
   /// The stored tensors that were changed.

@@ -67,6 +67,7 @@ extension ShardProof {
   ///   - plan: what it shall hold.
   ///   - folder: where it is.
   ///   - report: takes the bytes of a file that holds what it should.
+  /// - Returns: whether it does.
   /// - Throws: `StorageError` where something cannot be read; a file that is not there is none of that.
   static func holds(
     of plan: ShardPlan, in folder: OutputFolder, report: (Int) -> Void

@@ -20,7 +20,7 @@ struct ShardWriter: Sendable {
   private let changes: [PendingTensor?]
 
   /// Threads: two for each core, since half of them wait for the disk, and no more than memory is meant for.
-  private static let workerCount = min(2 * ConcurrentWork.workers, 16)
+  private static let workerCount = min(2 * ConcurrentWork.workers, ConcurrentWork.threadLimit)
   /// Of how many parts of a changed tensor one is measured in passing.
   private static let survivalStride = 32
 

@@ -1,9 +1,3 @@
-#if canImport(Darwin)
-  internal import Accelerate
-#else
-  internal import COpenBLAS
-#endif
-
 /// A matrix in F64, by columns as LAPACK wants it.
 package struct DenseMatrix: Sendable {
   package let rows: Int
@@ -81,8 +75,36 @@ extension [Double] {
 
 /// The root of the sum of squares, none of which overflows or vanishes.
 package func euclideanNorm(_ values: UnsafeBufferPointer<Double>) -> Double {
-  guard let count = Int32(exactly: values.count) else { return .nan }
-  return unsafe cblas_dnrm2(count, values.baseAddress, 1)
+  let sum = unsafe sumOfSquares(values, 1)
+  if sum > 0x1p-900, sum < 0x1p900 { return sum.squareRoot() }
+  var largest = 0.0
+  for place in values.indices {
+    let value = unsafe values[place]
+    guard value.isFinite else { return value.isNaN ? .nan : .infinity }
+    largest = max(largest, value.magnitude)
+  }
+  guard largest > 0 else { return 0 }
+  // A power of two, so that nothing is rounded.
+  let scale = largest.binade
+  return unsafe sumOfSquares(values, 1 / scale).squareRoot() * scale
+}
+
+/// Several sums at once, none of which waits for the one before.
+private func sumOfSquares(_ values: UnsafeBufferPointer<Double>, _ scale: Double) -> Double {
+  var sums = SIMD8<Double>()
+  let whole = values.count / 8 * 8
+  for start in stride(from: 0, to: whole, by: 8) {
+    for lane in 0..<8 {
+      let value = unsafe values[start + lane] * scale
+      sums[lane] += value * value
+    }
+  }
+  var sum = sums.sum()
+  for place in whole..<values.count {
+    let value = unsafe values[place] * scale
+    sum += value * value
+  }
+  return sum
 }
 
 // MARK: - Products
@@ -96,15 +118,15 @@ extension DenseMatrix {
     let n = otherTransposed ? other.rows : other.columns
     var result = DenseMatrix(rows: m, columns: n)
     guard m > 0, n > 0, inner > 0 else { return result }
-    limitThreads()
     unsafe values.withUnsafeBufferPointer { a in
       unsafe other.values.withUnsafeBufferPointer { b in
         unsafe result.values.withUnsafeMutableBufferPointer { c in
-          unsafe cblas_dgemm(
-            CblasColMajor, transposed ? CblasTrans : CblasNoTrans,
-            otherTransposed ? CblasTrans : CblasNoTrans, Int32(m), Int32(n), Int32(inner), 1,
-            a.baseAddress, Int32(rows), b.baseAddress, Int32(other.rows), 0, c.baseAddress,
-            Int32(m))
+          BLAS.use { library in
+            unsafe library.dgemm(
+              BLAS.byColumns, BLAS.operation(transposed), BLAS.operation(otherTransposed),
+              Int32(m), Int32(n), Int32(inner), 1, a.baseAddress, Int32(rows), b.baseAddress,
+              Int32(other.rows), 0, c.baseAddress, Int32(m))
+          }
         }
       }
     }
@@ -117,12 +139,13 @@ extension DenseMatrix {
   package var gram: DenseMatrix {
     var result = DenseMatrix(rows: columns, columns: columns)
     guard rows > 0, columns > 0 else { return result }
-    limitThreads()
     unsafe values.withUnsafeBufferPointer { a in
       unsafe result.values.withUnsafeMutableBufferPointer { c in
-        unsafe cblas_dsyrk(
-          CblasColMajor, CblasUpper, CblasTrans, Int32(columns), Int32(rows), 1, a.baseAddress,
-          Int32(rows), 0, c.baseAddress, Int32(columns))
+        BLAS.use { library in
+          unsafe library.dsyrk(
+            BLAS.byColumns, BLAS.upper, BLAS.transposed, Int32(columns), Int32(rows), 1,
+            a.baseAddress, Int32(rows), 0, c.baseAddress, Int32(columns))
+        }
       }
     }
     return result
@@ -139,8 +162,8 @@ extension DenseMatrix {
     var (m, n, info) = (Int32(rows), Int32(columns), 0 as Int32)
     var factored = values
     var tau = [Double](repeating: 0, count: count)
-    unsafe withWorkspace { work, length in
-      unsafe dgeqrf_(&m, &n, &factored, &m, &tau, work, &length, &info)
+    unsafe withWorkspace { library, work, length in
+      unsafe library.dgeqrf(&m, &n, &factored, &m, &tau, work, &length, &info)
     }
     var result = DenseMatrix(rows: count, columns: columns)
     for column in 0..<columns {
@@ -169,8 +192,8 @@ extension DenseMatrix {
     var (m, n, k, info) = (Int32(rows), Int32(columns), Int32(count), 0 as Int32)
     var (copy, integers) = (values, [Int32](repeating: 0, count: 8 * count))
     var job = CChar(bitPattern: vectors ? UInt8(ascii: "S") : UInt8(ascii: "N"))
-    unsafe withWorkspace { work, length in
-      unsafe dgesdd_(
+    unsafe withWorkspace { library, work, length in
+      unsafe library.dgesdd(
         &job, &m, &n, &copy, &m, &sigma, &u.values, &m, &vt.values, &k, work, &length, &integers,
         &info)
     }
@@ -179,13 +202,14 @@ extension DenseMatrix {
 }
 
 /// Runs a function of LAPACK twice: to ask how much memory works best, and with that memory.
-private func withWorkspace(_ body: (UnsafeMutablePointer<Double>, inout Int32) -> Void) {
-  limitThreads()
-  var (best, query) = (0.0, -1 as Int32)
-  unsafe body(&best, &query)
-  var length = Int32(max(1, best))
-  var work = [Double](repeating: 0, count: Int(length))
-  unsafe work.withUnsafeMutableBufferPointer { work in
-    if let start = work.baseAddress { unsafe body(start, &length) }
+private func withWorkspace(_ body: (BLAS, UnsafeMutablePointer<Double>, inout Int32) -> Void) {
+  BLAS.use { library in
+    var (best, query) = (0.0, -1 as Int32)
+    unsafe body(library, &best, &query)
+    var length = Int32(max(1, best))
+    var work = [Double](repeating: 0, count: Int(length))
+    unsafe work.withUnsafeMutableBufferPointer { work in
+      if let start = work.baseAddress { unsafe body(library, start, &length) }
+    }
   }
 }

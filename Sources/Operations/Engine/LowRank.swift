@@ -59,7 +59,13 @@ package struct LowRankFactors<Scalar: ComputeScalar>: Sendable {
   /// What the product is multiplied with.
   package var scale = 1.0
 
-  package init(a: [Scalar], b: [Scalar], rank: Int, inputCount: Int, scale: Double = 1) {
+  /// Takes both.
+  ///
+  /// - Throws: `LinearAlgebraError` where they could not be multiplied.
+  package init(
+    a: [Scalar], b: [Scalar], rank: Int, inputCount: Int, scale: Double = 1
+  ) throws(LinearAlgebraError) {
+    try LinearAlgebra.require()
     self.a = a
     self.b = b
     self.rank = rank
@@ -103,9 +109,9 @@ package struct LowRankFactors<Scalar: ComputeScalar>: Sendable {
 
   /// Element by element the product with another: the rows of A, and the columns of B, become all products of pairs
   /// (Khatri and Rao).
-  func hadamard(_ other: LowRankFactors) -> LowRankFactors {
+  func hadamard(_ other: LowRankFactors) throws(LinearAlgebraError) -> LowRankFactors {
     let (outputs, inner) = (outputCount, rank * other.rank)
-    var result = LowRankFactors(
+    var result = try LowRankFactors(
       a: Array(repeating: 0, count: inner * inputCount),
       b: Array(repeating: 0, count: outputs * inner), rank: inner, inputCount: inputCount,
       scale: scale * other.scale)

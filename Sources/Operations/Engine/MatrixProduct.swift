@@ -1,9 +1,3 @@
-#if canImport(Darwin)
-  internal import Accelerate
-#else
-  internal import COpenBLAS
-#endif
-
 /// The shapes of C ← scale · op(A) · op(B) + C, all row-major.
 package struct MatrixProduct: Sendable {
   /// Rows of C and of op(A).
@@ -32,40 +26,32 @@ package struct MatrixProduct: Sendable {
   }
 }
 
-/// BLAS uses the calling thread only: the parallelism is ours, over tiles.
-#if canImport(Darwin)
-  private let oneThread: Void = { _ = BLASSetThreading(BLAS_THREADING_SINGLE_THREADED) }()
-#else
-  private let oneThread: Void = openblas_set_num_threads(1)
-#endif
-
-/// Before the first call of BLAS.
-func limitThreads() { _ = oneThread }
-
 extension Float {
   package static func multiplyAdd(
     _ product: MatrixProduct, _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, scale: Float,
     into c: UnsafeMutablePointer<Float>
   ) {
-    limitThreads()
-    unsafe cblas_sgemm(
-      CblasRowMajor, product.a.isTransposed ? CblasTrans : CblasNoTrans,
-      product.b.isTransposed ? CblasTrans : CblasNoTrans, Int32(product.rows),
-      Int32(product.columns), Int32(product.inner), scale, a, Int32(product.a.stride), b,
-      Int32(product.b.stride), 1, c, Int32(product.resultStride ?? product.columns))
+    BLAS.use { library in
+      unsafe library.sgemm(
+        BLAS.byRows, BLAS.operation(product.a.isTransposed),
+        BLAS.operation(product.b.isTransposed), Int32(product.rows), Int32(product.columns),
+        Int32(product.inner), scale, a, Int32(product.a.stride), b, Int32(product.b.stride), 1, c,
+        Int32(product.resultStride ?? product.columns))
+    }
   }
 }
 
 extension Double {
   package static func multiplyAdd(
-    _ product: MatrixProduct, _ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>,
-    scale: Double, into c: UnsafeMutablePointer<Double>
+    _ product: MatrixProduct, _ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>, scale: Double,
+    into c: UnsafeMutablePointer<Double>
   ) {
-    limitThreads()
-    unsafe cblas_dgemm(
-      CblasRowMajor, product.a.isTransposed ? CblasTrans : CblasNoTrans,
-      product.b.isTransposed ? CblasTrans : CblasNoTrans, Int32(product.rows),
-      Int32(product.columns), Int32(product.inner), scale, a, Int32(product.a.stride), b,
-      Int32(product.b.stride), 1, c, Int32(product.resultStride ?? product.columns))
+    BLAS.use { library in
+      unsafe library.dgemm(
+        BLAS.byRows, BLAS.operation(product.a.isTransposed),
+        BLAS.operation(product.b.isTransposed), Int32(product.rows), Int32(product.columns),
+        Int32(product.inner), scale, a, Int32(product.a.stride), b, Int32(product.b.stride), 1, c,
+        Int32(product.resultStride ?? product.columns))
+    }
   }
 }

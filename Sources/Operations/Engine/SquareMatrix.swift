@@ -1,22 +1,24 @@
-#if canImport(Darwin)
-  internal import Accelerate
-#else
-  internal import COpenBLAS
-#endif
-
 /// A small square matrix in F64: the generator of a rotation.
 struct SquareMatrix {
   let size: Int
   /// Row-major.
   private(set) var values: [Double]
 
-  init(size: Int) {
+  /// Zeros.
+  ///
+  /// - Throws: `LinearAlgebraError` where it could not be multiplied.
+  init(size: Int) throws(LinearAlgebraError) {
+    try LinearAlgebra.require()
+    self.init(zeros: size)
+  }
+
+  private init(zeros size: Int) {
     self.size = size
     values = Array(repeating: 0, count: size * size)
   }
 
   static func identity(_ size: Int) -> SquareMatrix {
-    var result = SquareMatrix(size: size)
+    var result = SquareMatrix(zeros: size)
     for index in 0..<size { result[index, index] = 1 }
     return result
   }
@@ -42,7 +44,7 @@ struct SquareMatrix {
   }
 
   static func * (left: SquareMatrix, right: SquareMatrix) -> SquareMatrix {
-    var result = SquareMatrix(size: left.size)
+    var result = SquareMatrix(zeros: left.size)
     let size = left.size
     let product = MatrixProduct(
       rows: size, columns: size, inner: size, a: (false, size), b: (false, size))
@@ -74,8 +76,10 @@ struct SquareMatrix {
     unsafe values.withUnsafeMutableBufferPointer { a in
       unsafe right.values.withUnsafeMutableBufferPointer { b in
         unsafe pivots.withUnsafeMutableBufferPointer { pivots in
-          unsafe dgesv_(
-            order, order, a.baseAddress, order, pivots.baseAddress, b.baseAddress, order, &info)
+          BLAS.use { library in
+            unsafe library.dgesv(
+              order, order, a.baseAddress, order, pivots.baseAddress, b.baseAddress, order, &info)
+          }
         }
       }
     }

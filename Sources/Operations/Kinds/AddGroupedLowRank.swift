@@ -102,7 +102,7 @@ extension AddGroupedLowRank: LowRankKind {
     let inner = groups * rank
     try checkFactors(
       target, rank: inner, groups * (width + height), of: groups * width * groups * height)
-    var factors = LowRankFactors<Scalar>(
+    var factors = try LowRankFactors<Scalar>(
       a: Array(repeating: 0, count: inner * groups * width),
       b: Array(repeating: 0, count: groups * height * inner), rank: inner,
       inputCount: groups * width, scale: scale)

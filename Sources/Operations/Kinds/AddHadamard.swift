@@ -106,7 +106,7 @@ extension AddHadamard: LowRankKind {
     let (left, right): (LowRankFactors<Scalar>, LowRankFactors<Scalar>) = (
       try first.factors(&operands), try second.factors(&operands)
     )
-    var result = left.hadamard(right)
+    var result = try left.hadamard(right)
     result.scale = scale
     return [result]
   }

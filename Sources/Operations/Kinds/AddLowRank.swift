@@ -164,16 +164,16 @@ extension AddLowRank: TargetedKind {
     case .region(let rows):
       return [.adds(LowRankChange(factors: factors, layout: layout, region: rows))]
     case .expert(let index, let rows):
-      let own = expert(index, of: factors, count: experts ?? 1)
+      let own = try expert(index, of: factors, count: experts ?? 1)
       let part = layout == .outIn ? own.rows(rows) : own.columns(rows)
       return [.adds(LowRankChange(factors: part, layout: layout))]
     case .whole:
       guard let experts else { return [.adds(LowRankChange(factors: factors, layout: layout))] }
       let rows = layout == .outIn ? outputCount : inputCount
-      return (0..<experts).map { index in
+      return try (0..<experts).map { index in
         .adds(
           LowRankChange(
-            factors: expert(index, of: factors, count: experts), layout: layout,
+            factors: try expert(index, of: factors, count: experts), layout: layout,
             region: index * rows..<(index + 1) * rows))
       }
     }
@@ -193,7 +193,7 @@ extension AddLowRank: LowRankKind {
   ) throws -> [LowRankFactors<Scalar>] {
     let factors: LowRankFactors<Scalar> = try combined(&operands, shape)
     guard let experts else { return [factors] }
-    return (0..<experts).map { expert($0, of: factors, count: experts) }
+    return try (0..<experts).map { try expert($0, of: factors, count: experts) }
   }
 
   /// The factors of all experts as they are stored, with what stands between and before them multiplied in.
@@ -203,7 +203,7 @@ extension AddLowRank: LowRankKind {
     if let shape {
       try checkFactors(target, rank: a.shape[0], inputCount + outputCount, of: shape.count)
     }
-    var factors = LowRankFactors<Scalar>(
+    var factors = try LowRankFactors<Scalar>(
       a: try operands.values(a), b: try operands.values(b), rank: a.shape[0],
       inputCount: inputCount, scale: scale)
     if aBlocks > 1 { factors.a = Self.blockDiagonal(factors.a, a.shape[0], aBlocks) }
@@ -233,12 +233,12 @@ extension AddLowRank: LowRankKind {
   /// One expert's factors: A_e = A[e · r …], B_e = B[:, i · E + e].
   private func expert<Scalar: ComputeScalar>(
     _ index: Int, of factors: LowRankFactors<Scalar>, count: Int
-  ) -> LowRankFactors<Scalar> {
+  ) throws -> LowRankFactors<Scalar> {
     let a = factors.a[index * rank * inputCount..<(index + 1) * rank * inputCount]
     let b = (0..<outputCount * rank).map { place in
       factors.b[place / rank * rank * count + place % rank * count + index]
     }
-    return LowRankFactors(
+    return try LowRankFactors(
       a: Array(a), b: b, rank: rank, inputCount: inputCount, scale: factors.scale)
   }
 }

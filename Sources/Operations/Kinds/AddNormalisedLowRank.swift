@@ -103,7 +103,7 @@ extension AddNormalisedLowRank: LowRankKind {
     _ operands: inout OperandLoader, _ shape: Shape?
   ) throws -> [LowRankFactors<Scalar>] {
     let (rank, width, height) = (a.shape[0], a.shape[1], b.shape[0])
-    var factors = LowRankFactors<Scalar>(
+    var factors = try LowRankFactors<Scalar>(
       a: try operands.values(a), b: try operands.values(b), rank: rank, inputCount: width)
     let strength: [Double] = try operands.values(strength)
     let columnNorm: [Scalar] = try operands.values(columnNorm)

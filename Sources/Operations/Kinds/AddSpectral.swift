@@ -103,7 +103,7 @@ extension AddSpectral: LowRankKind {
     let (rows, columns) = try frequencies(&operands, out, input)
     let rank = 2 * spectrum.count
     try checkFactors(target, rank: rank, out + input, of: out * input)
-    var factors = LowRankFactors<Scalar>(
+    var factors = try LowRankFactors<Scalar>(
       a: Array(repeating: 0, count: rank * input), b: Array(repeating: 0, count: out * rank),
       rank: rank, inputCount: input, scale: scale / Double(out * input))
     let (rowTurns, columnTurns) = (Self.turns(out), Self.turns(input))

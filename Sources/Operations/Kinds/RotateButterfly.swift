@@ -85,7 +85,7 @@ extension RotateButterfly: TargetedKind {
       var blocks: [Scalar] = []
       for block in 0..<count {
         let start = (factor * count + block) * size * size
-        var skew = SquareMatrix(size: size)
+        var skew = try SquareMatrix(size: size)
         for row in 0..<size {
           for column in 0..<size {
             skew[row, column] =

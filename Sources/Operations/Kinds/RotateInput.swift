@@ -109,7 +109,7 @@ extension RotateInput: TargetedKind {
     let width = generator.shape[1]
     var blocks: [Scalar] = []
     for block in 0..<generator.shape[0] {
-      var skew = SquareMatrix(size: size)
+      var skew = try SquareMatrix(size: size)
       var place = block * width
       for row in 0..<size {
         for column in row + 1..<max(row + 1, size) {

@@ -83,7 +83,7 @@ extension ScaleLowRank: LowRankKind {
     _ operands: inout OperandLoader, _ shape: Shape?
   ) throws -> [LowRankFactors<Scalar>] {
     [
-      LowRankFactors(
+      try LowRankFactors(
         a: try operands.values(a), b: try operands.values(b), rank: product.rank,
         inputCount: product.inputCount)
     ]

@@ -9,10 +9,16 @@ struct LogitsFile {
   private let output: OutputFile
 
   /// Opens it, so that a place that cannot be written is known before the model runs.
-  init(_ path: String, replacing: Bool) throws(Failure) {
+  ///
+  /// - Parameters:
+  ///   - path: where it will be.
+  ///   - replacing: whether a file that is there may be replaced.
+  ///   - sources: what the model is read from: who may not read these may not read its logits.
+  /// - Throws: `Failure` where it cannot be written.
+  init(_ path: String, replacing: Bool, from sources: [FilePath]) throws(Failure) {
     self.path = path
     output = try rethrowing(as: { Failure($0) }) { () throws(StorageError) in
-      try OutputFile(FilePath(path), replacing: replacing)
+      try OutputFile(FilePath(path), replacing: replacing, inputs: sources)
     }
   }
 

@@ -73,6 +73,7 @@ struct EncoderMatrix {
     guard size <= max(1 << 22, 16 * (values.count + weight.values.count)) else {
       throw InteropError.tensors("the prompt encoder makes \(rows) × \(weight.rows) numbers of few")
     }
+    try LinearAlgebra.require()
     let product = MatrixProduct(
       rows: rows, columns: weight.rows, inner: columns, a: (false, columns), b: (true, columns))
     var result = (0..<rows).flatMap { _ in bias.values }
