@@ -58,4 +58,35 @@ import Testing
         "\(command): \(result.errors)")
     }
   }
+
+  /// Most of the base is a hole; of what is merged all is read and written.
+  @Test(.enabled(if: Command.python != nil)) func aMergeTakesTheSameMemoryWhateverTheBase() throws {
+    let python = try #require(Command.python)
+    let measure = Repository.root.appending("Tests/Hostile/measure.py")
+    let result = try run(
+      """
+      set -e
+      '\(python)' - <<'end'
+      import json, os, struct
+      def write(path, tensors, size):
+          text = json.dumps(tensors).encode()
+          with open(path, "wb") as file:
+              file.write(struct.pack("<Q", len(text)) + text)
+              file.truncate(8 + len(text) + size)
+      n = 1 << 14
+      write("base.safetensors", {"w": {"dtype": "BF16", "shape": [n, n], "data_offsets": [0, 2 * n * n]}}, 2 * n * n)
+      os.mkdir("f")
+      write("f/tensors.safetensors", {"a": {"dtype": "F32", "shape": [8, n], "data_offsets": [0, 32 * n]},
+            "b": {"dtype": "F32", "shape": [n, 8], "data_offsets": [32 * n, 64 * n]}}, 64 * n)
+      add = {"op": "add_low_rank", "target": "w", "tensors": {"a": "a", "b": "b"}, "scale": 1, "layout": "out_in"}
+      json.dump({"adapters": [{"name": "a", "method": "test", "operations": [add]}]}, open("f/manifest.json", "w"))
+      end
+      adapter pack f -o x.adp
+      echo '["adapter", "merge", "base.safetensors", "x.adp", "-o", "out.safetensors"]' |
+        '\(python)' -B '\(measure)' 600
+      """)
+    let megabytes = result.output.firstMatch(of: #/"megabytes": ([\d.]+)/#).flatMap { Double($0.1) }
+    #expect(result.output.contains("\"status\": 0"), "\(result.output) \(result.errors)")
+    #expect(try #require(megabytes) < 256)
+  }
 }

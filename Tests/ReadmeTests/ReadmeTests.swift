@@ -43,6 +43,22 @@ func fencedBlocks(_ language: String, of path: FilePath) throws -> [String] {
     #expect(folder.appending("path").appending("to").appending("merged-model").exists)
   }
 
+  /// The tests that hold the promises are there, by their names.
+  @Test func everyPromiseHasItsTest() throws {
+    let readme = String(
+      decoding: try Repository.root.appending("README.md").contents, as: UTF8.self)
+    let promises = readme.split(separator: "\n").compactMap { line in
+      line.firstMatch(of: #/^\| .+ \| `(\w+Tests)\.(\w+)` \|$/#)
+    }
+    #expect(promises.count == 10)
+    let files = Repository.files(below: Repository.root.appending("Tests"), suffix: "Tests.swift")
+    for promise in promises {
+      let path = try #require(files.first { $0.stem == String(promise.1) }, "\(promise.1)")
+      let text = String(decoding: try path.contents, as: UTF8.self)
+      #expect(text.contains("func \(promise.2)("), "\(promise.1).\(promise.2)")
+    }
+  }
+
   /// What GNU parallel and Slurm are told to run, as they run it.
   @Test func theSchedulersLinesWork() throws {
     let folder = try TemporaryFolder()
