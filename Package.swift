@@ -112,7 +112,8 @@ let package = Package(
     .target(
       name: "Fuzzing",
       dependencies: [
-        "AdapterFormat", "AdapterInterop", "Operations", "Checkpoints", "Storage", "StrictJSON",
+        "AdapterFormat", "AdapterInterop", "AdapterRuntime", "Operations", "Checkpoints", "Storage",
+        "StrictJSON",
         "TestSupport", system,
       ], path: "Tests/Fuzz/Bodies", swiftSettings: settings),
     .testTarget(

@@ -51,6 +51,7 @@ import Testing
   /// Damages a file that is finished, or what proves it.
   enum Damage: CaseIterable {
     case zeros, flippedBit, flippedLastBit, cut, lengthened, gone, noProof, proofCut, otherProof
+    case otherShard
 
     func happen(in folder: FilePath, to shard: String, instead other: String) throws {
       let path = folder.appending(shard)
@@ -67,6 +68,9 @@ import Testing
       case .proofCut: return try proof.write(try proof.contents.dropLast())
       case .otherProof:
         return try proof.write(folder.appending(OutputFolder.companion(of: other)).contents)
+      case .otherShard:
+        try proof.write(folder.appending(OutputFolder.companion(of: other)).contents)
+        bytes = try folder.appending(other).contents
       }
       try path.write(bytes)
     }

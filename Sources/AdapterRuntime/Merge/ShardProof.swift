@@ -7,7 +7,8 @@ internal import SystemPackage
 /// What a finished file of a merge holds, written beside it until the folder has its name: so that a later process of
 /// the job goes on with what it can prove, and not with what lies there.
 ///
-/// It is one checksum for each block. A block that the file system has copied by itself has none: it is the base's.
+/// It is the file's name, and one checksum for each block. A block that the file system has copied by itself has none: it
+/// is the base's.
 struct ShardProof: Equatable {
   /// CRC-32 of every block; nil for one that is the base's.
   private let checksums: [UInt32?]
@@ -20,22 +21,28 @@ struct ShardProof: Equatable {
     self.checksums = checksums
   }
 
-  /// The text of its file.
-  var text: [UInt8] {
-    checksums.flatMap { checksum in
-      let line = checksum.map { value in
-        let bytes = (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
-        return bytes.hexadecimal + "\n"
+  /// The text of its file, beside one of this name.
+  func text(of name: String) -> [UInt8] {
+    Self.title(name)
+      + checksums.flatMap { checksum in
+        let line = checksum.map { value in
+          let bytes = (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
+          return bytes.hexadecimal + "\n"
+        }
+        return Array((line ?? Self.copiedLine).utf8)
       }
-      return Array((line ?? Self.copiedLine).utf8)
-    }
   }
 
-  /// Reads the text of a file of so many blocks; nil for any other.
-  init?(_ text: [UInt8], blockCount: Int) {
-    guard text.count == blockCount * Self.lineByteCount else { return nil }
+  private static func title(_ name: String) -> [UInt8] { Array((name + "\n").utf8) }
+
+  /// Reads the text of a file of this name and so many blocks; nil for any other.
+  init?(_ text: [UInt8], of name: String, blockCount: Int) {
+    let title = Self.title(name)
+    guard text.starts(with: title),
+      text.count == title.count + blockCount * Self.lineByteCount
+    else { return nil }
     var checksums: [UInt32?] = []
-    for start in stride(from: 0, to: text.count, by: Self.lineByteCount) {
+    for start in stride(from: title.count, to: text.count, by: Self.lineByteCount) {
       let line = Array(text[start..<start + Self.lineByteCount])
       guard line != Array(Self.copiedLine.utf8) else {
         checksums.append(nil)
@@ -57,7 +64,7 @@ extension ShardProof {
   /// Writes it beside a file of the folder, before that has its name.
   func write(of plan: ShardPlan, into folder: OutputFolder) throws {
     let file = try folder.file(OutputFolder.companion(of: plan.name))
-    try file.write(text)
+    try file.write(text(of: plan.name))
     try file.commit()
   }
 
@@ -76,8 +83,9 @@ extension ShardProof {
     let companion = folder.temporary.appending(OutputFolder.companion(of: plan.name))
     let blocks = BlockRanges(byteCount: plan.byteCount)
     guard let file = try File.ifThere(path), file.count == plan.byteCount,
-      let text = try File.ifThere(companion)?.contents(limit: blocks.count * lineByteCount),
-      let proof = ShardProof(text, blockCount: blocks.count)
+      let text = try File.ifThere(companion)?.contents(
+        limit: title(plan.name).count + blocks.count * lineByteCount),
+      let proof = ShardProof(text, of: plan.name, blockCount: blocks.count)
     else { return false }
     do {
       try ConcurrentWork.perform(blocks.count) { (index, _) in

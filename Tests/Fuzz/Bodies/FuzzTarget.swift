@@ -12,6 +12,10 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case peft
   /// Shard indexes and model configurations.
   case index
+  /// `.adp` files, each with the header of a base.
+  case pair
+  /// What is done to the folder of a merge that was begun.
+  case job
 
   /// Reads the bytes and does with them whatever a program could.
   ///
@@ -25,6 +29,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .safetensors: try SafetensorsBody.run(bytes)
     case .peft: try PEFTBody.run(bytes)
     case .index: try IndexBody.run(bytes)
+    case .pair: try PairBody.run(bytes)
+    case .job: try JobBody.run(bytes)
     }
   }
 
@@ -39,6 +45,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
       case .json, .index: JSONMutation.mutate(bytes, &random)
       case .safetensors: SafetensorsMutation.mutate(bytes, limit: limit, &random)
       case .peft: PEFTMutation.mutate(bytes, &random)
+      case .pair: PairMutation.mutate(bytes, &random)
+      case .job: JobMutation.mutate(bytes, &random)
       }
     return result.flatMap { $0.count <= limit ? $0 : nil }
   }

@@ -19,6 +19,20 @@ private let target: FuzzTarget = {
   return target
 }()
 
+/// Writes the target's seeds into a folder that the environment names, and ends.
+@_cdecl("LLVMFuzzerInitialize")
+public func fuzzInitialize(_ count: UnsafeMutableRawPointer?, _ words: UnsafeMutableRawPointer?)
+  -> CInt
+{
+  guard let folder = unsafe getenv("ADAPTER_FUZZ_SEEDS") else { return 0 }
+  do {
+    try unsafe target.writeSeeds(to: String(cString: folder))
+  } catch {
+    fatalError("\(target.rawValue): \(error)")
+  }
+  exit(0)
+}
+
 /// Runs one input; a broken property ends the program, as any trap does.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzTestOneInput(_ data: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
