@@ -11,6 +11,9 @@ enum PairBody {
   /// Bytes of the base, and of an adapter's tensors: what is larger takes the time of many.
   private static let maximumByteCount: UInt64 = 1 << 18
 
+  private static let policy = AdaptedCheckpoint.Policy(
+    nonFiniteValues: .allow, otherBase: .allow, missingFingerprint: .allow)
+
   static func run(_ bytes: [UInt8]) throws(BrokenProperty) -> Bool {
     let input = PairInput(bytes)
     guard let contents = input.base(limit: maximumByteCount),
@@ -24,8 +27,6 @@ enum PairBody {
       try folder.write(contents, to: "base")
     }
     guard let base = try? Checkpoint(folder.appending("base")) else { return false }
-    let policy = AdaptedCheckpoint.Policy(
-      nonFiniteValues: .allow, otherBase: .allow, missingFingerprint: .allow)
     let stack = adapters.map { WeightedAdapter($0) }
     guard let view = try? AdaptedCheckpoint(base, applying: stack, policy: policy) else {
       return false
@@ -60,7 +61,8 @@ enum PairBody {
       let sink = MemorySink()
       try Adapter.write([undo], to: sink)
       let opened = try Adapter(AdapterFile(MemoryBytes(sink.bytes)), index: 0)
-      let restored = try AdaptedCheckpoint(merged, applying: [WeightedAdapter(opened)])
+      let restored = try AdaptedCheckpoint(
+        merged, applying: [WeightedAdapter(opened)], policy: policy)
       for tensor in view.checkpoint.tensors {
         guard try restored.contents(of: tensor.info.name) == tensor.contents() else {
           throw BrokenProperty("\(tensor.info.name) is another one")
