@@ -111,6 +111,16 @@ private struct HostileInputs: Sendable {
         commands.append(["extract", path, path, "-o", output(), "--method", "bitfit"])
         commands.append(["run", path, "--token-ids", "1", "--max-new-tokens", "1"])
       }
+      for path in try paths("pairs") {
+        let (base, adapter) = ("\(path)/base", "\(path)/adapter.adp")
+        commands += [
+          ["check", base, adapter], ["inspect", adapter, "--base", base],
+          ["merge", base, adapter, "--dry-run"], ["diff", adapter, adapter, "--base", base],
+          ["verify", "--merge", base, adapter, base], ["convert", adapter, "-o", output()],
+        ]
+        commands.append(["merge", base, adapter, "-o", output(), "--undo", output() + ".adp"])
+        commands.append(["merge", base, adapter, "\(adapter):0.5", "-o", output()])
+      }
       for path in try paths("folders") { commands.append(["pack", path, "-o", output()]) }
       for path in try paths("models") {
         commands.append(["run", path, "--token-ids", "1", "--max-new-tokens", "2"])

@@ -2,7 +2,8 @@
 """Makes inputs below 1 MB that ask for far more than they hold: make_hostile.py FOLDER
 
 In FOLDER/adp are `.adp` files, in FOLDER/peft folders of PEFT, in FOLDER/bases checkpoints, in FOLDER/folders
-unpacked adapters, in FOLDER/models bases for `run`. Needs zstandard, for manifests that must compress well.
+unpacked adapters, in FOLDER/models bases for `run`, and in FOLDER/pairs adapters with a base that they fit. Needs
+zstandard, for manifests that must compress well.
 """
 
 import hashlib
@@ -85,7 +86,7 @@ def write(path, data):
         print(f"{path}: {len(data)} bytes", file=sys.stderr)
 
 
-def adp(name, operations=(), streams=(), text=None, adapters=None, **keys):
+def adp(name, operations=(), streams=(), text=None, adapters=None, path="adp/{}.adp", **keys):
     """A file; the tensors that no operation names are inert."""
     operations = list(operations)
     payload = b"".join(part for _, part in streams)
@@ -101,8 +102,7 @@ def adp(name, operations=(), streams=(), text=None, adapters=None, **keys):
     allowed = min(128 << 20, (1 << 20) + 8 * len(data))
     if len(text) > allowed:
         print(f"{name}: a manifest of {len(text)} bytes where {allowed} may be", file=sys.stderr)
-    write(f"adp/{name}.adp", data)
-
+    write(path.format(name), data)
 
 
 def low(a="a", b="b", target="layer.weight", scale=1, layout="out_in", **keys):
@@ -388,6 +388,46 @@ def checkpoints():
     write("bases/index_files/model.safetensors.index.json", json.dumps(index, separators=(",", ":")).encode())
 
 
+# Adapters with a base that they fit: many targets, each of which has to be found
+
+
+def fitting():
+    count = 6_000
+    targets = [f"l.{i}.weight" for i in range(count)]
+
+    def pair(name, operations, tensors, names=targets, shape=(2, 2), config=None):
+        adp(name, operations, [stream("F32", tensors)], path="pairs/{}/adapter.adp")
+        safetensors(f"pairs/{name}/base/model.safetensors", *laid_out({name: list(shape) for name in names}))
+        if config is not None:
+            write(f"pairs/{name}/base/config.json", json.dumps(config).encode())
+
+    factors = [("a", [1, 2]), ("b", [2, 1])]
+    pair("low_rank", [low(target=name) for name in targets], factors)
+    pair("others", [low(target=name) for name in targets[:3_000]], factors)
+    pair("magnitudes", [op("add_low_rank", name, {"a": "a", "b": "b", "magnitude": "m"}, scale=1, layout="out_in")
+                        for name in targets], [*factors, ("m", [2])])
+    pair("scaled", [op("multiply", name, {"v": "v"}, side="output", layout="out_in") for name in targets], [("v", [2])])
+    pair("added", [op("add", name, {"delta": "d"}, scale=1) for name in targets], [("d", [2, 2])])
+    pair("replaced", [op("replace", name, {"value": "d"}, absent="refuse") for name in targets], [("d", [2, 2])])
+    # The bases' names have a prefix, or the adapter's; a family decides; targets end alike.
+    pair("prefix_of_the_base", [low(target=name) for name in targets], factors, [f"model.{name}" for name in targets])
+    pair("prefix_of_the_adapter", [low(target=f"model.{name}") for name in targets], factors)
+    pair("prefix_unknown", [low(target=f"x.{name}") for name in targets], factors, [f"y.z.{name}" for name in targets])
+    endings = [f"{'a.' * (i % 40)}{name}" for i, name in enumerate(targets[:4_000])]
+    pair("endings", [low(target=name) for name in endings], factors, [f"x.{name}" for name in endings])
+    layers = [f"model.layers.{i}.self_attn.q_proj.weight" for i in range(4_000)]
+    llama = {"model_type": "llama", "tie_word_embeddings": True}
+    pair("family", [low(target=name) for name in layers], factors, layers, config=llama)
+    experts = [f"model.layers.0.block_sparse_moe.experts.{i}.w1.weight" for i in range(4_000)]
+    pair("experts", [low(target=name) for name in experts], factors, experts, config={"model_type": "mixtral"})
+    # Square weights, each of which asks its siblings how it lies.
+    pair("layouts", [low(target=name, layout="unresolved") for name in targets], factors)
+    # Several operations on one tensor.
+    pair("one_tensor", [low(target="w") for _ in range(3_000)], [("a", [1, 64]), ("b", [64, 1])], ["w"], (64, 64))
+    pair("chained", [op("multiply", "w", {"v": "v"}, side="output", layout="out_in") for _ in range(3_000)],
+         [("v", [64])], ["w"], (64, 64))
+
+
 # Folders of PEFT
 
 
@@ -521,4 +561,4 @@ def make(step):
 
 if __name__ == "__main__":
     with ProcessPoolExecutor() as pool:
-        list(pool.map(make, [manifests, tensors, back, operations, checkpoints, folders, unpacked, models]))
+        list(pool.map(make, [manifests, tensors, back, operations, checkpoints, fitting, folders, unpacked, models]))
