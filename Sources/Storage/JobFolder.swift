@@ -31,6 +31,7 @@ final class JobFolder {
     for target: FilePath, tag: String, names: [String], isShared: Bool, mode: CInterop.Mode
   ) throws(StorageError) {
     let path = target.temporarySibling(tag: tag)
+    newMode = try Self.modeOfNewFolder(beside: target, mode)
     let opened = try Self.open(path, for: target, isShared)
     self.path = path
     sharedPath = path
@@ -39,7 +40,6 @@ final class JobFolder {
     descriptor = opened.descriptor
     isContinued = !opened.isNew
     do throws(StorageError) {
-      newMode = try Self.modeOfNewFolder(beside: target, mode)
       try checkOwner()
       try checkContents()
     } catch {
@@ -143,8 +143,10 @@ final class JobFolder {
     }
   }
 
-  /// Whether another process has given the folder the result's name, or removed it.
-  var isGone: Bool {
+  /// Whether another process has ended the job: the folder has the result's name.
+  var isFinished: Bool { isGone && FileStatus(ofLink: target) != nil }
+
+  private var isGone: Bool {
     guard let status = try? FileStatus(of: descriptor, path: path) else { return false }
     return FileStatus(ofLink: path)?.isSameFile(as: status) != true
   }
@@ -160,7 +162,7 @@ final class JobFolder {
     do throws(StorageError) {
       try Platform.rename(path, to: own, .refuse)
     } catch {
-      throw isGone ? .outputFinished(target) : error
+      throw isFinished ? .outputFinished(target) : error
     }
     path = own
     do throws(StorageError) {

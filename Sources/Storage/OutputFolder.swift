@@ -106,7 +106,7 @@ public final class OutputFolder {
 
   /// What an error of a file in the folder comes from, where another process has ended the job meanwhile.
   package var lossOfJob: StorageError? {
-    job?.isGone == true ? .outputFinished(target) : nil
+    job?.isFinished == true ? .outputFinished(target) : nil
   }
 
   /// The name of a file that says something of another one, and is none of the result's.
