@@ -18,6 +18,9 @@
     static let loaded = Result { () throws(LinearAlgebraError) in try BLAS() }
 
     private init() throws(LinearAlgebraError) {
+      guard
+        Platform.hasAddressSpace(Self.libraryByteCount + Self.memoryByteCount + Self.spareByteCount)
+      else { throw Self.tooLittleSpace }
       var functions = blas_functions()
       try Self.load(&functions)
       guard let sgemm = unsafe functions.sgemm, let dgemm = unsafe functions.dgemm,
@@ -71,14 +74,16 @@
         count += 1
       }
       for place in 0..<count { unsafe free(memory[place]) }
-      guard count > 0 else {
-        throw LinearAlgebraError(
-          description: "matrices cannot be multiplied: that takes 192 MiB more of address space "
-            + "than this process may have: allow it more (ulimit -v)")
-      }
+      guard count > 0 else { throw tooLittleSpace }
       return count == wanted ? nil : Room(count)
     }
 
+    private static let tooLittleSpace = LinearAlgebraError(
+      description:
+        "matrices cannot be multiplied: that takes 240 MiB more of address space than this process may "
+        + "have: allow it more (ulimit -v)")
+
+    private static let libraryByteCount = 48 << 20
     private static let memoryByteCount = 128 << 20
     /// What is left for all else.
     private static let spareByteCount = 64 << 20
