@@ -60,7 +60,7 @@ final class JobFolder {
       let isNew = try make(path, for: target)
       guard let descriptor = try openIfThere(path, isNew: isNew) else { continue }
       do throws(StorageError) {
-        guard Platform.lock(descriptor, isShared: isShared) else { throw .outputBusy(target) }
+        guard lockSoon(descriptor, isShared) else { throw .outputBusy(target) }
         let status = try FileStatus(of: descriptor, path: target)
         if FileStatus(ofLink: path)?.isSameFile(as: status) == true { return (descriptor, isNew) }
         guard FileStatus(ofLink: target) == nil else { throw .outputFinished(target) }
@@ -73,6 +73,15 @@ final class JobFolder {
       leave(path, isNew: false)
     }
     throw .outputBusy(target)
+  }
+
+  /// Another process that leaves an empty folder has it to itself while it is removed.
+  private static func lockSoon(_ descriptor: FileDescriptor, _ isShared: Bool) -> Bool {
+    for _ in 0..<50 {
+      if Platform.lock(descriptor, isShared: isShared) { return true }
+      Platform.sleep(milliseconds: 10)
+    }
+    return false
   }
 
   /// Gives the folder up before there is anything in it.
@@ -196,6 +205,7 @@ final class JobFolder {
 
   /// Leaves the folder to the job's other processes, and removes it where nothing is in it and nobody else at work.
   func leave() {
+    guard (try? Platform.list(path))?.isEmpty ?? true else { return }
     if Platform.lock(descriptor, isShared: false), !isGone { Platform.removeEmptyFolder(path) }
   }
 

@@ -251,8 +251,6 @@ package enum Platform {
     return unsafe FilePath(platformString: folder)
   }
 
-  package static var processIdentifier: Int32 { getpid() }
-
   /// The user with whose rights this process makes files.
   static var user: UInt32 { geteuid() }
 
@@ -266,52 +264,6 @@ package enum Platform {
     retrying { flock(descriptor.rawValue, (isShared ? LOCK_SH : LOCK_EX) | LOCK_NB) } == 0
       || lastError != .wouldBlock
   }
-
-  package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
-
-  /// Asks for large pages for memory that is read again and again from end to end, where the system has them and
-  /// does not choose by itself, as Darwin does.
-  static func preferLargePages(_ memory: UnsafeMutableRawBufferPointer) {
-    #if !canImport(Darwin)
-      // No more than a wish: without them everything works, a little slower.
-      _ = unsafe madvise(memory.baseAddress, memory.count, 14 /* MADV_HUGEPAGE */)
-    #endif
-  }
-
-  /// Has the C library keep little of the memory that is freed: with a pool for every thread, each keeps its largest
-  /// need, and memory grows with the number of adapters.
-  package static func keepLittleFreedMemory() {
-    platform_keep_little_freed_memory()
-  }
-
-  /// Waits for a moment, in a loop that looks for what another thread does.
-  @inline(__always)
-  package static func pause() { platform_pause() }
-
-  /// Whether so much more memory could be had, which is given back at once: what a limit of the address space leaves.
-  package static func hasAddressSpace(_ byteCount: Int) -> Bool {
-    #if canImport(Darwin)
-      return true
-    #else
-      let flags = Int32(MAP_PRIVATE) | Int32(MAP_ANONYMOUS) | Int32(MAP_NORESERVE)
-      guard let memory = unsafe mmap(nil, byteCount, PROT_NONE, flags, -1, 0),
-        unsafe memory != MAP_FAILED
-      else { return false }
-      unsafe munmap(memory, byteCount)
-      return true
-    #endif
-  }
-
-  /// Calls `body` with another value of a variable of the environment; afterwards it has its own.
-  package static func withEnvironment(_ name: String, _ value: String, _ body: () -> Void) {
-    let before = unsafe getenv(name).map { unsafe String(cString: $0) }
-    unsafe setenv(name, value, 1)
-    body()
-    if let before { unsafe setenv(name, before, 1) } else { unsafe unsetenv(name) }
-  }
-
-  /// Processors that are there.
-  package static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
   private static func renameCall(
     _ old: UnsafePointer<CChar>, _ new: UnsafePointer<CChar>, _ collision: Collision
