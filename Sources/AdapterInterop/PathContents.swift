@@ -1,6 +1,7 @@
 internal import AdapterFormat
 internal import Checkpoints
 internal import Storage
+internal import StrictJSON
 public import SystemPackage
 
 /// What a path holds. Every command decides by this, and by nothing else, what it was given.
@@ -38,12 +39,24 @@ public enum PathContents: Sendable {
     case absent
     /// A folder without anything that is known.
     case folder
+    /// A folder in whose sub-folders adapters of PEFT are: their names, the last ones first.
+    case folderOfAdapters([String])
     /// The text that git has in place of a large file.
     case largeFilePointer
     /// A page of the web, saved instead of the file that was meant.
     case webPage
     /// A zip archive, which is what PyTorch's pickles are in.
     case archive
+    /// A model or an adapter of llama.cpp.
+    case gguf
+    /// A LoRA in the format of kohya's scripts.
+    case kohya
+    /// A LoRA of diffusers, without the configuration of PEFT.
+    case diffusers
+    /// An adapter of MLX.
+    case mlx
+    /// The tensors of a LoRA as PEFT names them, without its configuration.
+    case factors
     /// Nothing that is known.
     case unknown
   }
@@ -64,10 +77,12 @@ public enum PathContents: Sendable {
     } else if AdapterFolder.holdsTensors(path) {
       self = .unpackedTensors
     } else if Self.isCheckpoint(source) {
-      let format = Formats.recognising(try source.openingTensors())
-      self =
-        format.map { $0.isCheckpoint ? .checkpoint(standsFor: $0) : .foreign($0) }
-        ?? .checkpoint(standsFor: nil)
+      let opened = try source.openingTensors()
+      if let format = Formats.recognising(opened) {
+        self = format.isCheckpoint ? .checkpoint(standsFor: format) : .foreign(format)
+      } else {
+        self = Stranger(tensorsOf: opened).map { .stranger($0) } ?? .checkpoint(standsFor: nil)
+      }
     } else {
       self = .stranger(Stranger(source))
     }
@@ -95,22 +110,55 @@ extension ForeignSource {
 }
 
 extension PathContents.Stranger {
+  /// Looks at a path again that was taken for something, and is not that.
+  ///
+  /// - Throws: `InteropError` where it cannot be read.
+  public init(lookingAt path: FilePath) throws {
+    try self.init(ForeignSource(path))
+  }
+
   fileprivate init(_ source: ForeignSource) {
-    let text = String(decoding: source.head, as: UTF8.self).lowercased()
     self =
       switch source.kind {
       case nil: .absent
-      case .folder: .folder
-      case .file, .stream:
-        if text.hasPrefix("version https://git-lfs") {
-          .largeFilePointer
-        } else if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") {
-          .webPage
-        } else if source.head.starts(with: [0x50, 0x4B, 3, 4]) {
-          .archive
-        } else {
-          .unknown
-        }
+      case .folder: Self.folder(source)
+      case .file, .stream: Self.file(source.head)
       }
+  }
+
+  private static func folder(_ source: ForeignSource) -> Self {
+    let adapters = source.names.filter { name in
+      FileStatus(of: source.path.appending(name).appending(PEFTFolder.configName)) != nil
+    }
+    guard !adapters.isEmpty else { return .folder }
+    return .folderOfAdapters(adapters.sorted { ($0.utf8.count, $0) > ($1.utf8.count, $1) })
+  }
+
+  private static func file(_ head: [UInt8]) -> Self {
+    let text = String(decoding: head, as: UTF8.self).lowercased()
+    if text.hasPrefix("version https://git-lfs") { return .largeFilePointer }
+    if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") { return .webPage }
+    if text.hasPrefix("gguf") { return .gguf }
+    return head.starts(with: [0x50, 0x4B, 3, 4]) || head.starts(with: [0x80, 2])
+      ? .archive : .unknown
+  }
+
+  /// An adapter of another program, by the names of the tensors in a safetensors file; nil for anything else.
+  fileprivate init?(tensorsOf source: ForeignSource) {
+    guard let tensors = source.tensors?.header.tensors.map(\.info.name), !tensors.isEmpty else {
+      return nil
+    }
+    func some(_ isOne: (Name) -> Bool) -> Bool { tensors.contains(where: isOne) }
+    if some({ $0.hasSuffix(".lora_down.weight") || $0.hasPrefix("lora_unet_") }) {
+      self = .kohya
+    } else if some({ $0.hasSuffix(".lora_a") || $0.hasSuffix(".lora_b") }) {
+      self = .mlx
+    } else if some({ $0.hasPrefix("base_model.") && $0.text.contains(".lora_") }) {
+      self = .factors
+    } else if some({ $0.hasSuffix(".lora_A.weight") || $0.hasSuffix(".lora.down.weight") }) {
+      self = .diffusers
+    } else {
+      return nil
+    }
   }
 }

@@ -143,18 +143,20 @@ extension Checkpoint {
         : Layout(parent: parent, folder: nil, index: nil, single: name)
     }
     let names = try storing { () throws(StorageError) in try Platform.list(path) }
-    let hasIndex = names.contains(ShardIndex.fileName)
     let weights = names.filter { $0.hasSuffix(".safetensors") }
-    switch (hasIndex, weights.contains("model.safetensors")) {
-    case (true, true):
-      throw .index(
-        path, "holds both model.safetensors and \(ShardIndex.fileName): name the one you mean")
-    case (true, false):
-      let index = path.appending(ShardIndex.fileName)
-      return Layout(parent: path, folder: path, index: index, single: "")
-    case (false, true):
-      return Layout(parent: path, folder: path, index: nil, single: "model.safetensors")
-    case (false, false):
+    // transformers and diffusers call it by different names; a second one is of another precision.
+    let indexes = names.filter { $0.hasSuffix(".safetensors.index.json") }
+    let index =
+      indexes.contains(ShardIndex.fileName)
+      ? ShardIndex.fileName : indexes.count == 1 ? indexes[0] : nil
+    let single = "model.safetensors"
+    switch (index, weights.contains(single)) {
+    case (let index?, true):
+      throw .index(path, "holds both \(single) and \(index): name the one you mean")
+    case (let index?, false):
+      return Layout(parent: path, folder: path, index: path.appending(index), single: "")
+    case (nil, true): return Layout(parent: path, folder: path, index: nil, single: single)
+    case (nil, false):
       guard weights.count == 1 else { throw .noWeights(path, reason(names, weights)) }
       return Layout(parent: path, folder: path, index: nil, single: weights[0])
     }

@@ -84,7 +84,7 @@ public struct NameBinding: Sendable, Hashable {
     } else if let stored = map({ Self.stored($0, in: checkpoint, ties) }) {
       self.init(.tie, stored)
     } else {
-      self = try Self.byPrefix(targets.filter { given[$0] == nil }, checkpoint, ties, map)
+      self = try Self.byPrefix(targets.filter { given[$0] == nil }, given, checkpoint, ties, map)
     }
     var owners: [Name: Name] = [:]
     for target in targets {
@@ -135,7 +135,7 @@ public struct NameBinding: Sendable, Hashable {
 
 extension NameBinding {
   private static func byPrefix(
-    _ targets: [Name], _ checkpoint: Checkpoint, _ ties: TiedParameters,
+    _ targets: [Name], _ given: [Name: Name], _ checkpoint: Checkpoint, _ ties: TiedParameters,
     _ map: ((Name) -> Name?) -> [Name: Name]?
   ) throws(Failure) -> NameBinding {
     var found: [NameBinding] = []
@@ -144,26 +144,35 @@ extension NameBinding {
         // An alias of a tied parameter may stand outside of the part that was moved.
         guard target.hasPrefix(from) else { return ties.stored(for: target) }
         let name = Name(to.text + target.dropFirst(from.text.utf8.count).text)
-        return Self.stored(name, in: checkpoint, ties)
+        // A stack of experts is stored under no name of its own.
+        return Self.stored(name, in: checkpoint, ties) ?? name
       }
       if let stored, !found.contains(where: { $0.stored == stored }) {
         found.append(NameBinding(.prefix(from: from, to: to), stored))
       }
     }
     for rules in found.isEmpty ? NameRules.candidates(for: checkpoint) : [] {
-      let stored = map { self.stored(rules.inFiles($0), in: checkpoint, ties) }
+      let stored = map {
+        let name = rules.inFiles($0)
+        return self.stored(name, in: checkpoint, ties) ?? name
+      }
       guard let stored else { continue }
       return NameBinding(.table(family: rules.label.text), stored, rules: rules)
     }
     guard let first = found.first else { throw .unbound(candidates(targets, checkpoint)) }
-    guard found.count == 1 else { throw .ambiguous(found.map(\.rule)) }
-    return first
+    guard found.count > 1 else { return first }
+    // The name that the user gives for one target tells which of them is meant for all.
+    let meant = found.filter { binding in given.allSatisfy { binding.renamed($0) == $1 } }
+    guard let only = meant.first, meant.count == 1, !given.isEmpty else {
+      throw .ambiguous(found.map(\.rule))
+    }
+    return only
   }
 
   /// Prefix pairs that bind the first target. A prefix ends at a dot and holds no layer number, what
   /// is left of the name is at least a module and its parameter, and components are added, removed
   /// or put in another order, not replaced: a rewrite may say where a model sits in another, never
-  /// which layer, which half of a model or which matrix is meant.
+  /// which layer or which matrix is meant. Of several that bind everything none is taken.
   private static func rewrites(
     of targets: [Name], _ checkpoint: Checkpoint
   ) -> [(from: Name, to: Name)] {
@@ -174,7 +183,9 @@ extension NameBinding {
       for stored in checkpoint.names where stored.hasSuffix(rest) {
         let to = stored.dropLast(rest.text.utf8.count)
         guard to != from, to.text.isEmpty || to.text.utf8.last == UInt8(ascii: "."),
-          !holdsNumber(to), from.text.isEmpty || to.text.isEmpty || isReordered(from, to)
+          !holdsNumber(to),
+          from.text.isEmpty || to.text.isEmpty || isReordered(from, to) || isWithin(from, to)
+            || isWithin(to, from)
         else { continue }
         pairs.append((from, to))
       }
@@ -198,6 +209,16 @@ extension NameBinding {
 
   private static func isReordered(_ from: Name, _ to: Name) -> Bool {
     from.text.split(separator: ".").sorted() == to.text.split(separator: ".").sorted()
+  }
+
+  /// The outer name has all components of the inner one, in their order, and one more: `model.` and
+  /// `model.language_model.`.
+  private static func isWithin(_ inner: Name, _ outer: Name) -> Bool {
+    var rest = inner.text.split(separator: ".")[...]
+    let components = outer.text.split(separator: ".")
+    guard components.count == rest.count + 1 else { return false }
+    for component in components where component == rest.first { rest.removeFirst() }
+    return rest.isEmpty
   }
 
   private static func holdsNumber(_ prefix: Name) -> Bool {

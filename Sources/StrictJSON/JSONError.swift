@@ -7,8 +7,10 @@ public struct JSONError: Error, Hashable, Sendable {
     case unexpectedEnd
     /// A byte that the grammar does not allow at this place.
     case unexpectedByte(UInt8)
-    /// Bytes that are not UTF-8, or a byte order mark.
+    /// Bytes that are not UTF-8.
     case invalidUTF8
+    /// A byte order mark before the text.
+    case byteOrderMark
     /// An escape of half a surrogate pair.
     case unpairedSurrogate
     /// A backslash that begins no escape.
@@ -55,6 +57,7 @@ extension JSONError.Fault: CustomStringConvertible {
     case .unexpectedEnd: "the text ends inside a value"
     case .unexpectedByte(let byte): "unexpected byte 0x" + String(byte, radix: 16)
     case .invalidUTF8: "invalid UTF-8"
+    case .byteOrderMark: "a byte order mark: save the text as UTF-8 without one"
     case .unpairedSurrogate: "unpaired surrogate"
     case .invalidEscape: "invalid escape"
     case .controlCharacter: "control character in a string"

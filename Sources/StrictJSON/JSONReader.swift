@@ -33,9 +33,9 @@ public struct JSONReader {
   /// - Parameters:
   ///   - bytes: the whole document.
   ///   - maximumDepth: how deep objects and arrays may nest.
-  /// - Throws: `invalidUTF8` where the document begins with a byte order mark.
+  /// - Throws: `byteOrderMark` where the document begins with one.
   public init(_ bytes: [UInt8], maximumDepth: Int) throws(JSONError) {
-    guard !bytes.starts(with: [0xEF, 0xBB, 0xBF]) else { throw JSONError(.invalidUTF8, at: 0) }
+    guard !bytes.starts(with: [0xEF, 0xBB, 0xBF]) else { throw JSONError(.byteOrderMark, at: 0) }
     self.bytes = bytes
     self.maximumDepth = maximumDepth
     skipSpace()

@@ -245,7 +245,7 @@ import Testing
     let tokens = Array(#"{"<a>": 40}"#.utf8)
     try folder.write(tokens, to: "peft/added_tokens.json")
     try folder.write([], to: "peft/README.md")
-    try folder.write([UInt8](repeating: 32, count: 1 << 20 + 1), to: "peft/tokenizer.json")
+    try folder.write([UInt8](repeating: 32, count: 64 << 20 + 1), to: "peft/tokenizer.json")
     try folder.write([1], to: "peft/optimizer.pt")
     let imported = try PEFTImport(PEFTFolder(source))
     #expect(imported.adapter.files.map(\.path) == ["README.md", "added_tokens.json"])

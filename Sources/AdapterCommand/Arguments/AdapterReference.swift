@@ -48,7 +48,7 @@ struct AdapterReference {
   var isAdapterFile: Bool {
     switch contents {
     case .adapterFile: true
-    case .stranger(let stranger): stranger != .folder
+    case .stranger: FileStatus(of: path)?.isFolder != true
     case .unpackedAdapter, .unpackedTensors, .foreign, .checkpoint: false
     }
   }
@@ -118,7 +118,8 @@ extension AdapterReference {
     case .unpackedAdapter, .unpackedTensors:
       throw Failure(
         "\(path) is of an unpacked adapter", hint: "first: adapter pack FOLDER -o FILE.adp")
-    case .adapterFile, .stranger: throw Failure("\(path) holds no adapter of a known format")
+    case .adapterFile, .stranger:
+      throw Failure("\(path) holds no adapter of a known format", hint: contents.hint)
     }
   }
 
@@ -132,11 +133,15 @@ extension AdapterReference {
     guard checkpoint.shards.count == 1 else {
       throw Failure(
         "\(path) is a checkpoint, not an adapter",
-        hint: "to compare it with its base: adapter extract BASE \(path)")
+        hint:
+          "the base comes first, then its adapters; what it changed of a base: adapter extract BASE \(path)"
+      )
     }
     guard let format else {
       let titles = Formats.all.filter(\.isCheckpoint).map(\.title).joined(separator: " nor ")
-      throw Failure("\(path): holds neither \(titles)")
+      throw Failure(
+        "\(path) is a checkpoint, not an adapter: it holds neither \(titles)",
+        hint: "the base comes first, then its adapters")
     }
     guard let base, format.holdsTunedValues else { return try read(format, choices) }
     do {
@@ -163,8 +168,8 @@ extension PathContents {
   var isCheckpoint: Bool {
     switch self {
     case .checkpoint, .unpackedAdapter, .unpackedTensors: true
-    case .stranger(let stranger): stranger == .folder
-    case .adapterFile, .foreign: false
+    case .stranger(.folder): true
+    case .adapterFile, .foreign, .stranger: false
     }
   }
 

@@ -1,4 +1,5 @@
 internal import AdapterFormat
+internal import AdapterInterop
 internal import Checkpoints
 internal import Storage
 internal import SystemPackage
@@ -19,11 +20,29 @@ extension FilePath {
 
 /// Opens a base, no file of which may be the output, where there is one.
 func openCheckpoint(_ path: String, notFor output: String? = nil) throws(Failure) -> Checkpoint {
-  let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
-    try Checkpoint(FilePath(path))
+  let checkpoint: Checkpoint
+  do throws(CheckpointError) {
+    checkpoint = try Checkpoint(FilePath(path))
+  } catch {
+    try refuseAdapter(path)
+    throw Failure(error)
   }
+  // A trainer's folder may hold both, and is a base then.
+  if checkpoint.shards.map(\.name) == ["adapter_model.safetensors"] { try refuseAdapter(path) }
   if let output { try checkDistinct(output, from: checkpoint.inputs) }
   return checkpoint
+}
+
+/// Refuses an adapter in a base's place.
+private func refuseAdapter(_ path: String) throws(Failure) {
+  let title: String
+  switch try failing(FilePath(path), { try PathContents(of: FilePath(path)) }) {
+  case .adapterFile: title = "an .adp file"
+  case .foreign(let format): title = format.title
+  case .checkpoint, .unpackedAdapter, .unpackedTensors, .stranger: return
+  }
+  throw Failure(
+    "\(path) is \(title), not a base", hint: "the base comes first, then its adapters")
 }
 
 /// Refuses to wait for a person to type an `.adp` file.

@@ -32,6 +32,7 @@ struct AdapterOutput {
       place = .stream(StandardOutput())
       return
     }
+    try OutputSuffix.check(argument, for: ".adp")
     let path = FilePath(argument)
     self.path = path
     place = .file(

@@ -29,6 +29,8 @@ extension Failure {
     let hint: String? =
       switch error {
       case .outputExists: "to replace it: --force"
+      case .system("read", let path, .noSuchFileOrDirectory) where path.looksLikeHubName:
+        "paths are read, not names of the Hub: download it first, as with hf download \(path)"
       default: nil
       }
     self.init(error.description, hint: hint)
@@ -66,7 +68,13 @@ extension Failure {
   }
 
   init(_ error: CheckpointError) {
-    if case .storage(let error) = error { self.init(error) } else { self.init(error.description) }
+    switch error {
+    case .storage(let error): self.init(error)
+    case .safetensors(let path, _):
+      let stranger = try? PathContents.Stranger(lookingAt: path)
+      self.init(error.description, hint: stranger?.hint)
+    default: self.init(error.description)
+    }
   }
 }
 
@@ -89,31 +97,64 @@ extension InteropError {
       "in Python: safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"adapter_model.safetensors\")"
     case (.unsupported, .field("init_lora_weights", _, _)):
       "in PEFT, save_pretrained(…, path_initial_model_for_weight_conversion=…) makes a plain LoRA of it"
+    case (.malformed, .field("alpha_pattern", _, _)), (.malformed, .field("rank_pattern", _, _)):
+      "name the modules that the pattern is for, one by one: they are matched from their ends"
     case (.undecided(.prefixOrder), _):
       "trained with transformers 4.44 or later: --prefix-order interleaved; before: --prefix-order split"
     case (.undecided(.base), _):
       "give the base it was trained on: --base"
     case (.unknown, .field(let field, _, _)):
       "if it does not change what the adapter computes: adapter convert --ignore-field \(field)"
+    case (.unknown, .tensor(let name)):
+      "where it belongs to a trainer and not to the model, save the adapter without \(name)"
     case (.conflict, _): "unpack them one by one: FILE#NAME"
     default: nil
     }
   }
 }
 
+extension FilePath {
+  /// It has the form `ORGANISATION/NAME`.
+  fileprivate var looksLikeHubName: Bool {
+    !isAbsolute && components.count == 2
+      && components.allSatisfy { $0.kind == .regular && !$0.string.hasPrefix(".") }
+  }
+}
+
+extension PathContents.Stranger {
+  /// What to do about it.
+  fileprivate var hint: String? {
+    func other(_ format: String) -> String { "this is \(format), which is not read yet" }
+    return switch self {
+    case .largeFilePointer: "this is a git-lfs pointer: run git lfs pull"
+    case .webPage: "this is a web page: download the file itself"
+    case .archive: "this is a zip or a PyTorch pickle, which is never read"
+    case .gguf: other("GGUF, of llama.cpp")
+    case .kohya: other("a LoRA in kohya's format")
+    case .diffusers: other("a LoRA of diffusers")
+    case .mlx: other("an adapter of MLX")
+    case .factors:
+      "these are a LoRA's tensors, whose scale is in adapter_config.json: put both into one folder, this one as "
+        + "adapter_model.safetensors"
+    case .folderOfAdapters(let names):
+      "adapters are in " + names.prefix(5).joined(separator: ", ")
+        + (names.count > 5 ? " and \(names.count - 5) more" : "")
+    case .absent, .folder, .unknown: nil
+    }
+  }
+}
+
 extension PathContents {
   /// What to do about a path that was taken for an `.adp` file, and holds something else.
-  fileprivate var hint: String? {
+  var hint: String? {
     switch self {
-    case .stranger(.largeFilePointer): "this is a git-lfs pointer: run git lfs pull"
-    case .stranger(.webPage): "this is a web page: download the file itself"
-    case .stranger(.archive): "this is a zip or a PyTorch pickle, which is never read"
+    case .stranger(let stranger): stranger.hint
     case .checkpoint:
       "this looks like safetensors: give the folder that also holds adapter_config.json"
     case .foreign(let format): "this is \(format.title): adapter convert makes an .adp file of it"
     case .unpackedAdapter, .unpackedTensors:
       "this is of an unpacked adapter: adapter pack makes an .adp file of its folder"
-    case .stranger, .adapterFile: nil
+    case .adapterFile: nil
     }
   }
 }

@@ -60,9 +60,13 @@ extension AdapterError {
       "each --part with the same base, adapters and options writes its share; without --part or --finish all are "
         + "written"
     case .othersDiffer, .targetsNotSampled: "to use it all the same: --allow-other-base"
+    case .targetsDiffer where adapter != nil:
+      "where it was trained on the result of the adapters before it: merge these first, and it into their result"
     case .noFingerprint:
       "to record one: adapter convert ADAPTER -o NEW.adp --base BASE, with the base it was trained on"
     case .otherChanges: "to leave them behind: --only-bias"
+    case .ambiguous where place == nil:
+      "name one target as the base has it, and the others follow: --map TARGET=STORED"
     case .tied: "to give each a tensor of its own: --untie"
     case .unbound where place?.hasSuffix(".bias") == true:
       "where the base's layers have no bias: --add-missing-bias"

@@ -133,6 +133,7 @@ struct ConvertCommand: ParsableCommand {
   private func convert(
     _ adapter: Adapter, to format: any ForeignFormat, _ reference: AdapterReference
   ) throws(Failure) {
+    try OutputSuffix.check(output, for: nil)
     let export = try failing(reference.path) {
       let export = try format.export(adapter)
       try export?.write(to: FilePath(output), replacing: force, inputs: reference.sources)

@@ -113,6 +113,8 @@ struct MergeCommand: ParsableCommand {
       let view = try AdaptedCheckpoint(
         checkpoint, applying: stack, as: dtype?.type, policy: options.policy)
       if let output {
+        let result = Merge(view, shardByteCount: shardSize?.byteCount)
+        try OutputSuffix.check(output, for: result.writesFolder ? nil : ".safetensors")
         let sources = references.flatMap(\.adapter.sources)
         try merge(view, to: FilePath(output), from: sources, start)
       } else {

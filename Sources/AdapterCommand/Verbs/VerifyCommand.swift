@@ -1,4 +1,5 @@
 internal import AdapterFormat
+internal import AdapterInterop
 internal import Operations
 internal import ArgumentParser
 internal import Storage
@@ -66,6 +67,7 @@ struct VerifyCommand: ParsableCommand {
     let isStandardInput = argument == "-"
     if isStandardInput { try checkStandardInput() }
     let path = isStandardInput ? StandardInput.name : FilePath(argument)
+    if !isStandardInput { try checkHasDigests(path) }
     do throws(FormatError) {
       let file = try isStandardInput ? AdapterFile.standardInput() : AdapterFile.open(path)
       _ = try Adapter.adapters(of: file)
@@ -75,6 +77,22 @@ struct VerifyCommand: ParsableCommand {
       let failure = Failure(error, in: path)
       throw Failure(failure.message, hint: failure.hint, status: error.isDamage ? 1 : 2)
     }
+  }
+}
+
+/// Refuses what has no digests: it can only be read from end to end, which a conversion does.
+private func checkHasDigests(_ path: FilePath) throws(Failure) {
+  switch try failing(path, { try PathContents(of: path) }) {
+  case .foreign(let format):
+    throw Failure(
+      "\(path) is \(format.title), which has no digests to verify",
+      hint:
+        "adapter convert reads all of it, and records digests: adapter convert \(path) -o FILE.adp")
+  case .checkpoint:
+    throw Failure(
+      "\(path) is a checkpoint, which has no digests to verify",
+      hint: "whether it is a base with adapters: adapter verify --merge BASE ADAPTER … \(path)")
+  case .adapterFile, .unpackedAdapter, .unpackedTensors, .stranger: return
   }
 }
 

@@ -3,7 +3,7 @@ internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// Small files beside an adapter that change how it is used: they travel with it, as tensors of bytes.
+/// Files beside an adapter that change how it is used: they travel with it, as tensors of bytes.
 struct CarriedFiles {
   private(set) var records: [FileRecord] = []
   private(set) var tensors: [TensorContents] = []
@@ -11,10 +11,12 @@ struct CarriedFiles {
 
   /// The names that PEFT and transformers give them. None is of a program, or of a format that can hold one.
   static let names: Set<String> = [
-    "README.md", "added_tokens.json", "chat_template.jinja", "generation_config.json", "merges.txt",
-    "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt",
+    "README.md", "added_tokens.json", "chat_template.jinja", "chat_template.json",
+    "generation_config.json", "merges.txt", "special_tokens_map.json", "spiece.model",
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
   ]
-  private static let maximumByteCount: UInt64 = 1 << 20
+  /// The tokenizer of a vocabulary of 256,000 tokens has 33 MB.
+  private static let maximumByteCount: UInt64 = 64 << 20
 
   /// None.
   init() {}

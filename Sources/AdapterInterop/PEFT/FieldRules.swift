@@ -9,8 +9,9 @@ struct FieldRules: Sendable {
     /// It has no effect once the adapter is trained, or only repeats what the tensors show.
     case noEffect
     /// It changes the mathematics in a way that is not supported: only these values, or an empty
-    /// one, are accepted.
-    case only([JSONValue], reason: String)
+    /// one, are accepted. Where the texts that are refused for the reason are listed, by their beginnings, all
+    /// others are unknown.
+    case only([JSONValue], refusing: [String]? = nil, reason: String)
   }
 
   private var rules: [Name: Rule] = [:]
@@ -71,10 +72,15 @@ struct FieldRules: Sendable {
   ) throws {
     switch rule {
     case .honoured, .noEffect: return
-    case .only(let values, let reason):
-      guard value.isEmpty || values.contains(value) else {
-        throw InteropError.unsupportedField(field, value: value.shortText, reason)
-      }
+    case .only(let values, let refused, let reason):
+      guard !value.isEmpty, !values.contains(value) else { return }
+      let isKnown =
+        if let refused, case .string(let text) = value {
+          refused.contains(where: text.hasPrefix)
+        } else { refused == nil }
+      throw InteropError.unsupportedField(
+        field, value: value.shortText,
+        isKnown ? reason : "a value that no version of PEFT known here has")
     case nil:
       guard value.isEmpty else { throw InteropError.unknownField(field) }
     }

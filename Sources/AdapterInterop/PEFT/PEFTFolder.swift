@@ -34,7 +34,11 @@ public struct PEFTFolder: Sendable {
       guard FileStatus(of: pickle) == nil else {
         throw InteropError(.pickle, at: .file(pickle), "is a pickle, which is never read")
       }
-      throw InteropError(.notAnAdapter, at: .file(folder), "no \(Self.weightsName)")
+      let other = try Platform.list(folder).first { $0.hasSuffix(".safetensors") }
+      let reason = other.map { "\($0) would have to be called so" }
+      throw InteropError(
+        .notAnAdapter, at: .file(folder),
+        "no \(Self.weightsName)" + (reason.map { ": \($0)" } ?? ""))
     }
     let configPath = folder.appending(Self.configName)
     guard FileStatus(of: configPath) != nil else {

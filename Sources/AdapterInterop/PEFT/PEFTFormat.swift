@@ -14,6 +14,8 @@ struct PEFTFormat: ForeignFormat {
   /// By its two files: one of them is named, or the folder holds one, or the pickle of older versions.
   func recognises(_ source: ForeignSource) -> Bool {
     switch source.kind {
+    // MLX has a configuration of the same name.
+    case .folder where source.names.contains("adapters.safetensors"): false
     case .folder:
       !Set(source.names).isDisjoint(with: [
         PEFTFolder.configName, PEFTFolder.weightsName, PEFTFolder.pickleName,

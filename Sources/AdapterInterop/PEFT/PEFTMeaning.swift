@@ -30,6 +30,11 @@ struct PEFTMeaning {
       throw InteropError.unknownTensor(
         info.name, "names that begin so are for tensors that are worked out")
     }
+    if let info = infos.first(where: { $0.type.rawValue.hasPrefix("F8_") }) {
+      throw InteropError(
+        .unsupported, at: .tensor(info.name),
+        "of eight-bit floats (\(info.type.rawValue)): load the adapter with PEFT and save it again")
+    }
     self.config = config
     // Any method may have trained tokens beside it.
     tensors = try PEFTTensors(infos, parts: method.parts.union(["trainable_tokens_delta"]))

@@ -9,6 +9,7 @@ internal import StrictJSON
 /// | `base_model.model.M.weight`, `M.base_layer.weight`, `M.modules_to_save[.default].weight` | | the parameter `M.weight` in full |
 /// | `M.original_module.weight` | | `M.weight` before the training |
 /// | `base_model.M.…` (one `model.` less), `M.…` (no prefix), either of them repeated | `M` | |
+/// | `module.base_model.model.M.…`, `model.base_model.model.M.…`: a trainer's wrapper in front | `M` | |
 ///
 /// Wrappers inside M are dropped: those of compilers and distributed training (`_orig_mod`,
 /// `_fsdp_wrapped_module`, `_checkpoint_wrapped_module`, a leading `module`), and PEFT's own
@@ -36,14 +37,21 @@ struct PEFTName {
   /// - Parameters:
   ///   - name: the tensor's name.
   ///   - parts: the words that name parts of the method.
-  init(_ name: Name, parts: Set<String>) {
+  ///   - adapter: the adapter's name, which is left out; `default` always is.
+  init(_ name: Name, parts: Set<String>, adapter: String? = nil) {
     var path = name.text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     path.removeAll(where: Self.wrappers.contains)
+    if let start = path.firstIndex(of: "base_model"),
+      path[..<start].allSatisfy(Self.trainers.contains)
+    {
+      path.removeSubrange(..<start)
+    }
     path.removeFirstRepeatedly(["base_model", "model"])
     path.removeFirstRepeatedly(["base_model"])
     path.removeFirstRepeatedly(["module"])
     if let place = path.lastIndex(where: parts.contains) {
-      let leaf = path[(place + 1)...].filter { $0 != "default" }.joined(separator: ".")
+      let leaf = path[(place + 1)...].filter { $0 != "default" && $0 != adapter }
+        .joined(separator: ".")
       kind = .part(path[place], leaf: leaf)
       path.removeSubrange(place...)
       depth = path.reversed().prefix { $0 == "base_layer" }.count
@@ -55,7 +63,7 @@ struct PEFTName {
         ? .original
         : .parameter(
           isBaseLayer: path.dropLast().last == "base_layer", isModuleToSave: isModuleToSave)
-      if isModuleToSave { path.removeAll { $0 == "default" } }
+      if isModuleToSave { path.removeAll { $0 == "default" || $0 == adapter } }
       depth = 0
       if path.dropLast().last == "base_layer" { path.remove(at: path.count - 2) }
     }
@@ -68,6 +76,8 @@ struct PEFTName {
   private static let wrappers: Set<String> = [
     "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module",
   ]
+  /// Wrappers of a whole model: `module` of distributed training, `model` of Lightning.
+  private static let trainers: Set<String> = ["module", "model"]
   private static let infixes: Set<String> = ["base_layer", "token_adapter", "modules_to_save"]
 }
 
@@ -75,4 +85,34 @@ extension [String] {
   fileprivate mutating func removeFirstRepeatedly(_ prefix: [String]) {
     while starts(with: prefix) { removeFirst(prefix.count) }
   }
+}
+
+extension PEFTName {
+  /// The name of the adapter that tensors are of, where they have it in their own: `lora_A.NAME.weight`.
+  ///
+  /// - Parameters:
+  ///   - names: the names of tensors.
+  ///   - parts: the parts of the method that a module has once.
+  /// - Returns: the name; nil where it is `default`, or not there.
+  /// - Throws: `InteropError` where tensors of several adapters are together.
+  static func adapter(in names: [Name], parts: Set<String>) throws -> String? {
+    var found: Set<String> = []
+    var isEverywhere = true
+    for name in names {
+      let path = name.text.split(separator: ".", omittingEmptySubsequences: false)
+      guard let place = path.lastIndex(where: { parts.contains(String($0)) }) else { continue }
+      let words = path[(place + 1)...].filter { !leaves.contains($0) }
+      if words.count == 1 { found.insert(String(words[0])) } else { isEverywhere = false }
+    }
+    // A word that only some have is none of an adapter's.
+    guard isEverywhere else { return nil }
+    guard found.count < 2 else {
+      let list = found.sorted().prefix(4).joined(separator: ", ")
+      throw InteropError.tensors(
+        "the file holds the adapters \(list): save each into a folder of its own")
+    }
+    return found.first.flatMap { $0 == "default" ? nil : $0 }
+  }
+
+  private static let leaves: Set<Substring> = ["weight", "bias"]
 }

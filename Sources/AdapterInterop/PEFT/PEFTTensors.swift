@@ -34,8 +34,10 @@ struct PEFTTensors {
   init(_ infos: [TensorInfo], parts: Set<String>) throws {
     byteCount = infos.reduce(0) { $0 + UInt64($1.byteCount) }
     var places: [Place: Int] = [:]
+    let adapter = try PEFTName.adapter(
+      in: infos.map(\.name), parts: parts.intersection(["lora_A", "lora_B"]))
     for info in infos {
-      let name = PEFTName(info.name, parts: parts)
+      let name = PEFTName(info.name, parts: parts, adapter: adapter)
       guard case .part(let part, let leaf) = name.kind else {
         parameters.append((name, info))
         continue

@@ -7,13 +7,13 @@ internal import StrictJSON
 ///
 /// | PEFT | here |
 /// |---|---|
-/// | a module of `modules_to_save`, its buffers too | `replace`; made where the base lacks it |
+/// | a module of `modules_to_save`, or the head of its `task_type`, its buffers too | `replace`; made where the base lacks it |
 /// | `M.bias` with `bias` other than "none" | `replace` on `M.bias` |
 /// | `M.base_layer.weight`, `lm_head.weight` and the like: embeddings saved along | `replace`, which may resize |
 /// | `M.trainable_tokens_delta` [k, dim] and the list of tokens | `replace_rows` on `M.weight` |
 extension PEFTMeaning {
   mutating func addReplacements() throws {
-    let saved = try config.texts("modules_to_save")
+    let saved = try config.texts("modules_to_save") + config.headsOfTask
     let bias = config.text("bias") ?? "none"
     // PEFT may save a module twice, under its own name and under its wrapper's: they are one.
     let wrapped = Set(
@@ -82,5 +82,17 @@ extension PEFTMeaning {
     let entry = members.first { module.hasSuffix($0.key) }
     guard let entry else { throw InteropError.field(field, "does not name \(module)") }
     return try config.integers(entry.value, field)
+  }
+}
+
+extension PEFTConfig {
+  /// Modules that PEFT trains and saves with a task, whatever the configuration says: until 0.10 it did not write them
+  /// there.
+  fileprivate var headsOfTask: [String] {
+    switch text("task_type") {
+    case "SEQ_CLS", "TOKEN_CLS": ["classifier", "score"]
+    case "QUESTION_ANS": ["qa_outputs"]
+    default: []
+    }
   }
 }

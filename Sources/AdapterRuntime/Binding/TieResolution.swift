@@ -77,7 +77,7 @@ struct TieResolution {
       let stored = checkpoint.tensor(each)
       // A name that is stored, and that nothing changes, stays as it is.
       guard slot != nil || stored == nil, let origin = stored ?? first.stored else { continue }
-      let own = slot ?? BindingSlot(each, origin)
+      let own = try slot ?? BindingSlot(each, origin).sized(as: first)
       tensors.append(own.tensor(named: each, origin, of: adapter, isNew: stored == nil))
     }
   }
@@ -108,6 +108,28 @@ extension BindingSlot {
   /// Whether what it does to one of the names of a tensor is meant for the others too.
   fileprivate var isForAllNames: Bool {
     operations.allSatisfy { $0.operation.kind?.laws.manner.isForAllNames ?? false }
+  }
+
+  /// Itself, with the rows that the other end of its tie gets where the vocabulary grew. A base of that size is
+  /// what was trained on: the replacement of a base layer is its values, and that of a saved module is not.
+  ///
+  /// - Throws: `AdapterError` where the new rows of this end are nowhere.
+  fileprivate func sized(as other: BindingSlot) throws -> BindingSlot {
+    guard other.shape != shape,
+      let resizing = other.operations.first(where: {
+        $0.operation.kind?.laws.manner.value != nil
+      })
+    else { return self }
+    guard resizing.operation.kind?.laws.absence == .refuse else {
+      throw AdapterError(
+        .inseparable, on: name,
+        "shares its tensor with \(other.name), which gets \(other.shape); what it had in the new rows is not in "
+          + "the adapter")
+    }
+    var sized = self
+    sized.operations = [resizing]
+    sized.shape = other.shape
+    return sized
   }
 
   fileprivate func tensor(

@@ -16,6 +16,7 @@ struct MergeFiles {
   let omitted: [String]
   /// Files that are written with other contents.
   private(set) var edited: [(name: String, contents: [UInt8])] = []
+  private var tokenizerNote: String?
 
   /// Weights in other formats would contradict the result.
   private static let weightSuffixes = [
@@ -42,6 +43,9 @@ struct MergeFiles {
         edited.append((name, contents))
       }
     }
+    let tokenizer = try MergedTokenizer(view, folder, isResized: !resizedVocabularies.isEmpty)
+    edited += tokenizer.files
+    tokenizerNote = tokenizer.note
     if isResharded, plans.count > 1 { edited.append((ShardIndex.fileName, try newIndex())) }
     let names = Set(edited.map(\.name))
     copied.removeAll(where: names.contains)
@@ -59,7 +63,9 @@ struct MergeFiles {
     for name in names where !shards.contains(name) && (keepingIndex || name != index) {
       let isWeights = name != index && weightSuffixes.contains { name.hasSuffix($0) }
       let isFile = FileStatus(of: folder.appending(name))?.isRegular == true
-      if isFile, !isWeights, !name.hasPrefix(".") {
+      // transformers would load the adapter's base, and not what is merged.
+      let isAdapter = name == "adapter_config.json" || name.hasPrefix("adapter_model.")
+      if isFile, !isWeights, !isAdapter, !name.hasPrefix(".") {
         copied.append(name)
       } else {
         omitted.append(name)
@@ -147,6 +153,20 @@ struct MergeFiles {
     return Array(config.text.utf8) == bytes ? nil : Array(config.text.utf8)
   }
 
+  /// Vocabularies that keep the rows of the base where others get more: transformers does not load such a model.
+  private var shortHeads: [String] {
+    guard let resized = resizedVocabularies.first,
+      let before = view.checkpoint.tensor(resized.info.name)?.info.shape.dimensions.first,
+      let after = resized.info.shape.dimensions.first
+    else { return [] }
+    return view.checkpoint.tensors.filter { stored in
+      view.adapted(stored.info.name) == nil && AnyFamily.isVocabulary(stored.info.name)
+        && stored.info.shape.dimensions.count == 2 && stored.info.shape.dimensions[0] == before
+    }.map {
+      "\($0.info.name) keeps \(before) rows where \(resized.info.name) has \(after): transformers will not load the result"
+    }
+  }
+
   /// What one should know of the files.
   var notes: [String] {
     var notes: [String] = []
@@ -159,6 +179,8 @@ struct MergeFiles {
           + "(\(head.info.name) has \(head.info.shape.dimensions.first ?? 0) rows), id2label and another class"
       )
     }
+    notes += shortHeads
+    if let tokenizerNote { notes.append(tokenizerNote) }
     let needsConfig = isUntied || !resizedVocabularies.isEmpty
     if needsConfig, folder == nil {
       notes.append(

@@ -78,8 +78,12 @@ struct MergeAnswer {
 }
 
 extension MergeAnswer {
-  /// Up to which relative distance other last bits of sums are the likely reason.
-  private static let likelyRounding = 1e-4
+  /// Up to which relative distance other roundings on the way are the likely reason, in each element type: of sums in F32;
+  /// in others of the change, which PEFT's `safe_merge` and adapters in 16 bits round before it is added.
+  private static let likelyRoundings: [(type: ElementType, limit: String, what: String)] = [
+    (.f32, "1e-4", "sums were rounded"), (.f16, "1e-3", "the change was rounded"),
+    (.bf16, "1e-2", "the change was rounded"),
+  ]
 
   /// What there is to know besides.
   var notes: [String] {
@@ -87,14 +91,15 @@ extension MergeAnswer {
     var notes = entries.map { entry in
       (entries.count == 1 ? "" : "\(entry.label): ") + "base: \(entry.verdict.sentence)"
     }
-    let near = verification.tensors.filter { tensor in
-      tensor.kind == .differs && tensor.found?.type == .f32
-        && tensor.difference?.change.map { $0.relativeDistance <= Self.likelyRounding } ?? false
-    }
-    if !near.isEmpty {
+    for (type, limit, what) in Self.likelyRoundings {
+      let near = verification.tensors.filter { tensor in
+        tensor.kind == .differs && tensor.found?.type == type
+          && tensor.difference?.change.map { $0.relativeDistance <= Double(limit) ?? 0 } ?? false
+      }
+      guard !near.isEmpty else { continue }
       notes.append(
-        "\(near.count.of("F32 tensor")) may differ only in how sums were rounded, as another program "
-          + "or processor does: --tolerance 1e-4 accepts that")
+        "\(near.count.of("\(type.rawValue) tensor")) may differ only in how \(what), as another program "
+          + "or processor does: --tolerance \(limit) accepts that")
     }
     return notes
   }

@@ -42,7 +42,7 @@ extension PEFTMethod {
     only: [
       "init_lora_weights": .only(
         [.boolean(true)] + ["gaussian", "eva", "orthogonal", "mica"].map(JSONValue.string),
-        reason: mutatedBase),
+        refusing: ["pissa", "olora", "corda", "loftq", "lora_ga"], reason: mutatedBase),
       "corda_config": .only([], reason: mutatedBase),
       "lora_ga_config": .only([], reason: mutatedBase),
       "loftq_config": .only([], reason: mutatedBase),
@@ -94,12 +94,15 @@ extension PEFTMeaning {
       }
       try addBlocks(&low, rank)
       low.magnitude = try tensors.takeIfThere("lora_magnitude_vector", of: module)
+      try check("use_dora", of: module, isKept: low.magnitude != nil, "lora_magnitude_vector")
       if module.parts.keys.contains("lora_diag") {
         throw InteropError.unsupportedField(
           "kasa_config", value: "set", "it needs a decomposition of the base's weights")
       }
       try append(low)
-      if let bias = try tensors.takeIfThere("lora_B.bias", of: module) {
+      let bias = try tensors.takeIfThere("lora_B.bias", of: module)
+      try check("lora_bias", of: module, isKept: bias != nil, "lora_B.bias")
+      if let bias {
         try append(Add(target: Target(Name("\(module.name).bias")), delta: bias, scale: scale))
       }
     }
@@ -107,6 +110,20 @@ extension PEFTMeaning {
       try tensors.modules.map { module in
         try places.place(of: module).patternName
       })
+  }
+
+  /// A part that a field promises is there, and one that it does not promise is not: PEFT would train without the one,
+  /// and drop the other.
+  private func check(
+    _ field: Name, of module: PEFTTensors.Module, isKept: Bool, _ part: String
+  ) throws {
+    let isPromised = try config.flag(field)
+    guard isPromised != isKept else { return }
+    throw InteropError.field(
+      field,
+      isPromised
+        ? "is true, and \(module.name) has no \(part): the file is not all of the adapter"
+        : "is false, and \(module.name) has a \(part), which PEFT would not use")
   }
 
   /// Tensors of a distributed run that was not gathered are flat or empty.

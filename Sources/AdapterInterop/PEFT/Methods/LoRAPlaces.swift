@@ -24,6 +24,8 @@ struct PEFTPlaces {
   private let parameters: [(parent: Name, leaf: String)]
   /// How deep the wrappers of each module are, the outermost first.
   private let depths: [Name: [Int]]
+  /// Which modules are ordinary layers.
+  private let layers: PEFTCoverage
 
   init(_ config: PEFTConfig, _ modules: [PEFTTensors.Module]) throws {
     parents = Set(modules.compactMap(\.parent))
@@ -31,6 +33,7 @@ struct PEFTPlaces {
       let parts = entry.split(separator: ".").map(String.init)
       return parts.last.map { (Name(parts.dropLast().joined(separator: ".")), $0) }
     }
+    layers = config.coverage("target_modules")
     depths = Dictionary(grouping: modules, by: \.name).mapValues {
       $0.map(\.depth).sorted(by: >)
     }
@@ -66,10 +69,14 @@ struct PEFTPlaces {
 
   /// The parameter that `target_parameters` means for a wrapper: the tensors' names do not say it.
   private func parameter(of module: PEFTTensors.Module) throws -> Name? {
-    let leaves = parameters.filter { parent, _ in
-      parent.text.isEmpty || module.name == parent || module.name.hasSuffix(Name(".\(parent)"))
+    let named = parameters.filter { parent, _ in
+      !parent.text.isEmpty && (module.name == parent || module.name.hasSuffix(Name(".\(parent)")))
     }.map(\.leaf)
+    // What names the module says more than a bare name, which every module could have.
+    let leaves = named.isEmpty ? parameters.filter { $0.parent.text.isEmpty }.map(\.leaf) : named
     guard !leaves.isEmpty else { return nil }
+    // And where it is one of the layers, it is that.
+    if named.isEmpty, layers.covers(module.name) == true { return nil }
     let depths = depths[module.name] ?? []
     let known = Self.declarationOrder.filter(leaves.contains)
     let ordered = leaves.count == 1 ? leaves : known
