@@ -1,142 +1,55 @@
 /// A regular expression of Python's `re`, matched in time linear in the text: all ways to match are
 /// followed at once, none is tried again (K. Thompson, CACM 11(6), 1968).
 ///
-/// Patterns come from untrusted files, where a backtracking matcher can be made to run for ever.
-/// What needs backtracking (back references, look-around) is refused.
+/// Patterns come from untrusted files, where a backtracking matcher can be made to run for ever. A look-around is
+/// followed from all places of the text together, backwards where it looks ahead, before what it stands in. Only back
+/// references need more than that, and are refused.
 struct LinearRegex {
-  /// A step of the program.
-  enum Step {
-    case consume(ScalarSet)
-    case split(Int, Int)
-    case jump(Int)
-    case assertStart
-    case assertEnd
-  }
-
   /// The pattern is malformed, or uses what a linear matcher cannot do.
   struct Unsupported: Error, Equatable {
     let what: String
   }
 
-  /// Steps a program may have; counted repetitions are written out.
-  static let maximumSteps = 10_000
+  private let program: RegexProgram
+  private let looks: [RegexProgram.Look]
 
-  private let program: [Step]
+  /// Steps of its programs.
+  var stepCount: Int { looks.reduce(program.steps.count) { $0 + $1.program.steps.count } }
 
-  /// Steps of its program.
-  var stepCount: Int { program.count }
+  /// Whether it looks around.
+  var looksAround: Bool { !looks.isEmpty }
 
-  init(_ pattern: String) throws(Unsupported) {
-    var parser = RegexParser(pattern)
-    let node = try parser.parse()
-    var program: [Step] = []
-    try Self.compile(node, into: &program)
-    guard program.count <= Self.maximumSteps else {
-      throw Unsupported(what: "more than \(Self.maximumSteps) steps")
-    }
-    self.program = program
+  /// - Parameters:
+  ///   - pattern: the expression.
+  ///   - ignoresLooks: whether look-arounds are taken to match everywhere.
+  /// - Throws: `Unsupported`.
+  init(_ pattern: String, ignoringLooks ignoresLooks: Bool = false) throws(Unsupported) {
+    var parser = RegexParser(pattern, ignoringLooks: ignoresLooks)
+    var looks = RegexProgram.Looks()
+    program = try RegexProgram(try parser.parse(), &looks)
+    self.looks = looks.all
   }
 
   /// Whether the pattern matches from the start of the text, as `re.match` does; nil where that is more
   /// work than is left.
   func matchesPrefix(of text: String, _ work: MatchingWork) -> Bool? {
     // Two sets of steps are laid out, a bit or so for each.
-    var cost = program.count / 16
-    let isMatch = matchesPrefix(of: text, &cost)
+    var cost = stepCount / 16
+    var text = RegexText(text)
+    for look in looks {
+      var places = [Bool](repeating: false, count: text.scalars.count + 1)
+      text.follow(look.program, .fromAnywhere(backwards: look.isAhead), &cost) {
+        places[$0] = true
+        return true
+      }
+      text.looks.append(places)
+    }
+    var isMatch = false
+    text.follow(program, .fromStart, &cost) { _ in
+      isMatch = true
+      return false
+    }
     return work.spend(cost) ? isMatch : nil
-  }
-
-  private func matchesPrefix(of text: String, _ cost: inout Int) -> Bool {
-    let scalars = Array(text.unicodeScalars)
-    var current = StepSet(count: program.count + 1)
-    var next = StepSet(count: program.count + 1)
-    follow(0, at: 0, of: scalars.count, into: &current)
-    for (position, scalar) in scalars.enumerated() {
-      // None is left: it matched before, or does not.
-      if current.steps.isEmpty { return false }
-      if current.contains(program.count) { return true }
-      cost += current.steps.count + 1
-      next.removeAll()
-      for step in current.steps where step < program.count {
-        if case .consume(let set) = program[step], set.contains(scalar) {
-          follow(step + 1, at: position + 1, of: scalars.count, into: &next)
-        }
-      }
-      swap(&current, &next)
-    }
-    return current.contains(program.count)
-  }
-
-  /// Adds a step and all that follow it without consuming text.
-  private func follow(_ start: Int, at position: Int, of count: Int, into set: inout StepSet) {
-    var pending = [start]
-    while let step = pending.popLast() {
-      guard set.insert(step), step < program.count else { continue }
-      switch program[step] {
-      case .consume: break
-      case .split(let first, let second): pending += [second, first]
-      case .jump(let target): pending.append(target)
-      case .assertStart: if position == 0 { pending.append(step + 1) }
-      case .assertEnd: if position == count { pending.append(step + 1) }
-      }
-    }
-  }
-
-  private static func compile(
-    _ node: RegexNode, into program: inout [Step]
-  ) throws(Unsupported) {
-    guard program.count < maximumSteps else {
-      throw Unsupported(what: "more than \(maximumSteps) steps")
-    }
-    switch node {
-    case .set(let set): program.append(.consume(set))
-    case .start: program.append(.assertStart)
-    case .end: program.append(.assertEnd)
-    case .sequence(let nodes): for node in nodes { try compile(node, into: &program) }
-    case .alternatives(let nodes): try compileAlternatives(nodes[...], into: &program)
-    case .repetition(let node, let minimum, let maximum):
-      for _ in 0..<minimum {
-        let before = program.count
-        try compile(node, into: &program)
-        // Nothing, many times over, is still nothing.
-        if program.count == before { break }
-      }
-      guard let maximum else { return try compileLoop(node, into: &program) }
-      var splits: [Int] = []
-      for _ in minimum..<max(minimum, maximum) {
-        splits.append(program.count)
-        program.append(.jump(0))
-        try compile(node, into: &program)
-      }
-      for split in splits { program[split] = .split(split + 1, program.count) }
-    }
-  }
-
-  private static func compileLoop(
-    _ node: RegexNode, into program: inout [Step]
-  ) throws(Unsupported) {
-    let split = program.count
-    program.append(.jump(0))
-    try compile(node, into: &program)
-    program.append(.jump(split))
-    program[split] = .split(split + 1, program.count)
-  }
-
-  private static func compileAlternatives(
-    _ nodes: ArraySlice<RegexNode>, into program: inout [Step]
-  ) throws(Unsupported) {
-    var exits: [Int] = []
-    for (index, node) in nodes.enumerated() {
-      let split = program.count
-      let isLast = index == nodes.count - 1
-      if !isLast { program.append(.jump(0)) }
-      try compile(node, into: &program)
-      guard !isLast else { break }
-      exits.append(program.count)
-      program.append(.jump(0))
-      program[split] = .split(split + 1, program.count)
-    }
-    for exit in exits { program[exit] = .jump(program.count) }
   }
 }
 
@@ -150,6 +63,91 @@ final class MatchingWork {
   func spend(_ steps: Int) -> Bool {
     rest -= steps
     return rest >= 0
+  }
+}
+
+/// A text, and where in it look-arounds match.
+private struct RegexText {
+  let scalars: [Unicode.Scalar]
+  /// For each look-around, the places where its expression begins, or ends where it looks behind.
+  var looks: [[Bool]] = []
+
+  enum Way {
+    case fromStart
+    case fromAnywhere(backwards: Bool)
+  }
+
+  init(_ text: String) {
+    scalars = Array(text.unicodeScalars)
+  }
+
+  /// Follows a program through the text.
+  ///
+  /// - Parameters:
+  ///   - program: its steps; compiled in reverse, where the way is backwards.
+  ///   - way: where it begins.
+  ///   - cost: grows with the work.
+  ///   - found: told the places where the expression has matched, and whether to go on.
+  func follow(
+    _ program: RegexProgram, _ way: Way, _ cost: inout Int, _ found: (Int) -> Bool
+  ) {
+    let end = program.steps.count
+    var current = StepSet(count: end + 1)
+    var next = StepSet(count: end + 1)
+    for turn in 0...scalars.count {
+      let place: Int
+      switch way {
+      case .fromStart:
+        place = turn
+        if turn == 0 { enter(0, of: program, at: place, into: &current) }
+      case .fromAnywhere(let backwards):
+        place = backwards ? scalars.count - turn : turn
+        enter(0, of: program, at: place, into: &current)
+      }
+      if current.contains(end), !found(place) { return }
+      // None is left: no match can come any more.
+      if case .fromStart = way, current.steps.isEmpty { return }
+      guard turn < scalars.count else { return }
+      cost += current.steps.count + 1
+      next.removeAll()
+      let isBackwards = if case .fromAnywhere(true) = way { true } else { false }
+      let (scalar, nextPlace) =
+        isBackwards ? (scalars[place - 1], place - 1) : (scalars[place], place + 1)
+      for step in current.steps where step < end {
+        if case .consume(let set) = program.steps[step], set.contains(scalar) {
+          enter(step + 1, of: program, at: nextPlace, into: &next)
+        }
+      }
+      swap(&current, &next)
+    }
+  }
+
+  /// Adds a step and all that follow it without consuming text.
+  private func enter(
+    _ start: Int, of program: RegexProgram, at place: Int, into set: inout StepSet
+  ) {
+    var pending = [start]
+    while let step = pending.popLast() {
+      guard set.insert(step), step < program.steps.count else { continue }
+      switch program.steps[step] {
+      case .consume: break
+      case .split(let first, let second): pending += [second, first]
+      case .jump(let target): pending.append(target)
+      case .assert(let assertion): if holds(assertion, at: place) { pending.append(step + 1) }
+      }
+    }
+  }
+
+  private func holds(_ assertion: RegexProgram.Assertion, at place: Int) -> Bool {
+    switch assertion {
+    case .start: return place == 0
+    case .end: return place == scalars.count
+    case .boundary(let wanted):
+      let before = place > 0 && scalars[place - 1].isWord
+      let after = place < scalars.count && scalars[place].isWord
+      return (before != after) == wanted
+    case .look(let number, let wanted): return looks[number][place] == wanted
+    }
   }
 }
 

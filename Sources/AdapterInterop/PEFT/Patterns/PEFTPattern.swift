@@ -7,16 +7,12 @@ package import StrictJSON
 /// `re.match(rf"(.*\.)?({key})$", module)` does; where none does, a key that equals the module's
 /// name counts.
 package struct PEFTPattern {
-  private var entries: [(key: String, matcher: Matcher, value: Double)] = []
+  private var entries: [(key: String, value: Double)] = []
+  private var plain = PlainKeys()
+  /// Those that are not, by their numbers.
+  private var expressions: [(number: Int, regex: LinearRegex, doubt: LookDoubt?)] = []
 
-  private enum Matcher {
-    /// Letters, digits and dots alone, nil for a dot that stands for any character: most tables list modules by
-    /// their names, which needs no machine.
-    case plain([Unicode.Scalar?])
-    case regex(LinearRegex)
-  }
-
-  /// Bytes that all patterns of a table may have: matching them is work for every module.
+  /// Bytes that all expressions of a table may have: matching them is work for every module.
   private static let maximumByteCount = 1 << 17
   /// Steps that their programs may have: a repetition is short, and stands for thousands.
   private static let maximumSteps = 1 << 19
@@ -33,23 +29,23 @@ package struct PEFTPattern {
     _ members: [JSONValue.Member], field: Name, _ work: MatchingWork
   ) throws {
     (self.field, self.work) = (field, work)
-    var steps = 0
-    let length = members.reduce(0) { $0 + $1.key.text.utf8.count }
-    guard length <= Self.maximumByteCount else {
-      throw InteropError.field(field, "has patterns of \(length) bytes in all")
-    }
+    var (length, steps) = (0, 0)
     for member in members {
       guard let value = member.value.double else {
         throw InteropError.field(field, "the value of \"\(member.key)\" is no number")
       }
+      entries.append((member.key.text, value))
+      if plain.add(member.key.text, number: entries.count - 1) { continue }
+      length += member.key.text.utf8.count
+      guard length <= Self.maximumByteCount else {
+        throw InteropError.field(
+          field, "has expressions of more than \(Self.maximumByteCount) bytes")
+      }
       do throws(LinearRegex.Unsupported) {
-        if let plain = Self.plain(member.key.text) {
-          entries.append((member.key.text, .plain(plain), value))
-          continue
-        }
         let regex = try LinearRegex("(.*\\.)?(\(member.key.text))$")
-        entries.append((member.key.text, .regex(regex), value))
-        steps += regex.stepCount
+        let doubt = regex.looksAround ? try LookDoubt(member.key.text) : nil
+        expressions.append((entries.count - 1, regex, doubt))
+        steps += regex.stepCount + (doubt?.stepCount ?? 0)
       } catch {
         throw InteropError.field(field, "pattern \"\(member.key)\" has \(error.what)")
       }
@@ -64,51 +60,31 @@ package struct PEFTPattern {
   ///
   /// - Throws: `InteropError.config` where all names so far took too long.
   package func match(_ module: Name) throws -> (key: String, value: Double)? {
-    let scalars = Array(module.text.unicodeScalars)
-    for entry in entries {
-      let isMatch: Bool? =
-        switch entry.matcher {
-        case .plain(let plain): work.spend(1) ? Self.matches(plain, scalars) : nil
-        case .regex(let regex): regex.matchesPrefix(of: module.text, work)
-        }
-      guard let isMatch else {
-        throw InteropError.field(field, "has patterns that take too long to match")
+    var cost = 1
+    let first = plain.first(for: Array(module.text.unicodeScalars), &cost)
+    guard work.spend(cost) else { throw tooMuchWork }
+    for (number, regex, doubt) in expressions where number < first ?? .max {
+      guard let isMatch = regex.matchesPrefix(of: module.text, work) else { throw tooMuchWork }
+      guard isMatch else { continue }
+      if let doubt {
+        guard let isDoubtful = doubt.applies(to: module, work) else { throw tooMuchWork }
+        guard !isDoubtful else { throw evaded(entries[number].key, module) }
       }
-      if isMatch { return (entry.key, entry.value) }
+      return entries[number]
     }
-    return entries.first { Name($0.key) == module }.map { ($0.key, $0.value) }
+    let same = expressions.first { Name(entries[$0.number].key) == module }?.number
+    return (first ?? same).map { entries[$0] }
   }
 
-  /// A key without anything that a regular expression gives a meaning, but for dots, escaped or not.
-  private static func plain(_ key: String) -> [Unicode.Scalar?]? {
-    var plain: [Unicode.Scalar?] = []
-    var isEscaped = false
-    for scalar in key.unicodeScalars {
-      switch (scalar, isEscaped) {
-      case ("\\", false):
-        isEscaped = true
-        continue
-      case (".", true): plain.append(scalar)
-      case (".", false): plain.append(nil)
-      case ("a"..."z", false), ("A"..."Z", false), ("0"..."9", false), ("_", false), ("-", false):
-        plain.append(scalar)
-      default: return nil
-      }
-      isEscaped = false
-    }
-    return isEscaped || plain.isEmpty ? nil : plain
+  private func evaded(_ key: String, _ module: Name) -> InteropError {
+    .field(
+      field,
+      "PEFT tries pattern \"\(key)\" behind every dot, and so applies it to \(module), which its look-around leaves out"
+    )
   }
 
-  /// Whether a name is the key, or ends with a dot and it; a dot of the key that is not escaped stands for any
-  /// character but the end of a line.
-  private static func matches(_ plain: [Unicode.Scalar?], _ name: [Unicode.Scalar]) -> Bool {
-    let start = name.count - plain.count
-    guard start >= 0 else { return false }
-    for (index, scalar) in plain.enumerated().reversed() {
-      let other = name[start + index]
-      guard scalar == other || (scalar == nil && other != "\n") else { return false }
-    }
-    return start == 0 || name[start - 1] == "."
+  private var tooMuchWork: InteropError {
+    .field(field, "has patterns that take too long to match")
   }
 
   /// A name as a key that matches it: what a regular expression would read as something else is escaped.
@@ -128,5 +104,27 @@ package struct PEFTPattern {
       if let key = try match(module)?.key { used.insert(key) }
     }
     return entries.map(\.key).filter { !used.contains($0) }
+  }
+}
+
+/// Where PEFT's matching evades a look-around: `(?!.*layers\.3).*q_proj` leaves layer 3 out as it is written, and PEFT tries
+/// it behind the dot before `q_proj` too, where no layer is to be seen.
+private struct LookDoubt {
+  private let written: LinearRegex
+  private let blind: LinearRegex
+
+  init(_ key: String) throws(LinearRegex.Unsupported) {
+    written = try LinearRegex("(\(key))$")
+    blind = try LinearRegex("(\(key))$", ignoringLooks: true)
+  }
+
+  var stepCount: Int { written.stepCount + blind.stepCount }
+
+  /// Whether a name that PEFT matches is one that the expression leaves out by looking around; nil where that is more
+  /// work than is left.
+  func applies(to module: Name, _ work: MatchingWork) -> Bool? {
+    guard let isWritten = written.matchesPrefix(of: module.text, work) else { return nil }
+    guard !isWritten else { return false }
+    return blind.matchesPrefix(of: module.text, work)
   }
 }

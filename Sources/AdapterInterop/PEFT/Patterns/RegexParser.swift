@@ -3,6 +3,8 @@ indirect enum RegexNode {
   case set(ScalarSet)
   case start
   case end
+  case boundary(Bool)
+  case look(RegexNode, isAhead: Bool, isWanted: Bool)
   case sequence([RegexNode])
   case alternatives([RegexNode])
   case repetition(RegexNode, minimum: Int, maximum: Int?)
@@ -36,19 +38,23 @@ struct ScalarSet {
 extension Unicode.Scalar {
   fileprivate var isDecimalDigit: Bool { properties.generalCategory == .decimalNumber }
 
-  fileprivate var isWord: Bool {
+  /// A letter, a digit or an underscore, as `\w` has it.
+  var isWord: Bool {
     self == "_" || properties.isAlphabetic || properties.numericType != nil
   }
 }
 
-/// Reads the syntax of Python's `re` that needs no backtracking.
+/// Reads the syntax of Python's `re`, but for back references, flags, and what gives back nothing.
 struct RegexParser {
   private let scalars: [Unicode.Scalar]
   private var position = 0
   private var depth = 0
 
-  init(_ pattern: String) {
+  private let ignoresLooks: Bool
+
+  init(_ pattern: String, ignoringLooks ignoresLooks: Bool) {
     scalars = Array(pattern.unicodeScalars)
+    self.ignoresLooks = ignoresLooks
   }
 
   mutating func parse() throws(LinearRegex.Unsupported) -> RegexNode {
@@ -89,7 +95,9 @@ struct RegexParser {
     case "^": return .start
     case "$": return .end
     case "*", "+", "?": throw .init(what: "\"\(scalar)\" with nothing to repeat")
-    case "\\": return .set(ScalarSet(members: [try escape()]))
+    case "\\":
+      if let place = place() { return place }
+      return .set(ScalarSet(members: [try escape()]))
     default: return .set(ScalarSet(members: [.range(scalar...scalar)]))
     }
   }
@@ -98,12 +106,39 @@ struct RegexParser {
     guard depth < 32 else { throw .init(what: "groups nested deeper than 32") }
     depth += 1
     defer { depth -= 1 }
-    if accept("?") {
-      guard accept(":") else { throw .init(what: "a \"(?\" group") }
-    }
+    let look = accept("?") ? try groupKind() : nil
     let node = try alternatives()
     guard accept(")") else { throw .init(what: "an unmatched \"(\"") }
-    return node
+    guard let (isAhead, isWanted) = look else { return node }
+    return ignoresLooks ? .sequence([]) : .look(node, isAhead: isAhead, isWanted: isWanted)
+  }
+
+  /// What follows `(?`; nil for a group, with a name or without.
+  private mutating func groupKind() throws(LinearRegex.Unsupported) -> (Bool, Bool)? {
+    if accept(":") { return nil }
+    if accept("=") { return (true, true) }
+    if accept("!") { return (true, false) }
+    if accept("P"), accept("<") {
+      while let scalar = next, scalar != ">" {
+        guard scalar.isWord else { break }
+        position += 1
+      }
+      guard accept(">") else { throw .init(what: "a group with a bad name") }
+      return nil
+    }
+    if accept("<") {
+      if accept("=") { return (false, true) }
+      if accept("!") { return (false, false) }
+    }
+    throw .init(what: "a \"(?\" group")
+  }
+
+  /// An escape that stands for a place, not for a character.
+  private mutating func place() -> RegexNode? {
+    if accept("b") { return .boundary(true) }
+    if accept("B") { return .boundary(false) }
+    if accept("A") { return .start }
+    return accept("Z") ? .end : nil
   }
 
   private mutating func escape() throws(LinearRegex.Unsupported) -> ScalarSet.Member {
@@ -194,7 +229,7 @@ struct RegexParser {
     while let scalar = next, ("0"..."9").contains(scalar) { position += 1 }
     // More than the program may have steps is refused there.
     return Int(String(String.UnicodeScalarView(scalars[start..<position]))).map {
-      min($0, LinearRegex.maximumSteps + 1)
-    } ?? (position > start ? LinearRegex.maximumSteps + 1 : nil)
+      min($0, RegexProgram.maximumSteps + 1)
+    } ?? (position > start ? RegexProgram.maximumSteps + 1 : nil)
   }
 }
