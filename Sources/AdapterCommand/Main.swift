@@ -26,7 +26,8 @@ enum Main {
     Interruption.install()
     Platform.keepLittleFreedMemory()
     do {
-      var command = try AdapterTool.parseAsRoot()
+      var command = try AdapterTool.parseAsRoot(
+        CommandLine.arguments.dropFirst().map(OtherBaseOptions.spelled))
       try command.run()
     } catch let failure as Failure {
       failure.report()

@@ -1,3 +1,4 @@
+public import Checkpoints
 public import Operations
 
 /// A format that adapters are shipped in, other than ours: everything that is known of it is in one folder,
@@ -35,6 +36,9 @@ public protocol ForeignFormat: Sendable {
   /// - Throws: `InteropError` where the adapter cannot be read.
   func export(_ adapter: Adapter) throws -> ForeignExport?
 
+  /// What an adapter that came from the format was trained for, where it says so.
+  func task(of adapter: Adapter) -> ModelTask?
+
   /// What an adapter that came from the format may lack, or do otherwise than its maker thinks.
   func doubts(about adapter: Adapter) -> [SourceDoubt]
 }
@@ -48,6 +52,8 @@ extension ForeignFormat {
   /// It is only read.
   public func export(_ adapter: Adapter) throws -> ForeignExport? { nil }
 
+  /// It does not say so.
+  public func task(of adapter: Adapter) -> ModelTask? { nil }
   /// None.
   public func doubts(about adapter: Adapter) -> [SourceDoubt] { [] }
 }

@@ -1,4 +1,5 @@
 internal import AdapterFormat
+public import Checkpoints
 public import Operations
 
 /// The foreign formats that are known.
@@ -13,8 +14,16 @@ public enum Formats {
 
   /// What may be wrong with an adapter by what is known of the format it came from.
   public static func doubts(about adapter: Adapter) -> [SourceDoubt] {
-    guard let name = adapter.source?.format else { return [] }
-    return all.filter { $0.name == name }.flatMap { $0.doubts(about: adapter) }
+    formats(of: adapter).flatMap { $0.doubts(about: adapter) }
+  }
+
+  /// What an adapter was trained for, where the format says so that it came from.
+  public static func task(of adapter: Adapter) -> ModelTask? {
+    formats(of: adapter).compactMap { $0.task(of: adapter) }.first
+  }
+
+  private static func formats(of adapter: Adapter) -> [any ForeignFormat] {
+    all.filter { $0.name == adapter.source?.format }
   }
 
   /// The format that recognises a path; nil where none does.

@@ -1,3 +1,4 @@
+public import Checkpoints
 public import Operations
 public import StrictJSON
 
@@ -7,6 +8,12 @@ public struct ImportChoices: Sendable {
   public var ignoredFields: [Name] = []
   /// How a prefix is laid out whose file cannot say.
   public var prefixOrder: PrefixOrder?
+  /// Which adapter of a file that holds several.
+  public var adapter: Name?
+  /// Tensors of the file that are left out, as if they were not there.
+  public var dropped: [NamePattern] = []
+  /// The base, where it is at hand: what the file holds of it beside the adapter is left out.
+  public var base: Checkpoint?
   /// Gives targets the shapes and layouts that the base has for them, in the same order; nil where no base is at hand.
   /// `Checkpoint.resolved` in AdapterRuntime is one.
   public var resolve: (@Sendable ([Target]) throws -> [Target])?
@@ -18,6 +25,8 @@ public struct ImportChoices: Sendable {
     case prefixOrder
     /// Which shapes the base's weights have.
     case base
+    /// Which of several adapters is meant.
+    case adapter
   }
 
   /// Leaves everything to the file, but for what is given.

@@ -26,6 +26,8 @@ public struct InteropError: Error, Sendable {
     case malformed
     /// Something that no version of the format known here has, and that may mean something.
     case unknown
+    /// The file holds no adapter of this name.
+    case unknownAdapter
     /// Something that is understood, and cannot be expressed or is not supported.
     case unsupported
     /// The file leaves a question open, which `ImportChoices` can answer.

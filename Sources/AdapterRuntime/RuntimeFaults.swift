@@ -19,6 +19,12 @@ extension AdapterError {
     return AdapterError(.unusedName, at: [name.text], "\(name): \(whom) it")
   }
 
+  /// Rows are for tokens of which adapters say different things.
+  static var severalTokenizers: Self {
+    AdapterError(
+      .tokenizers, "the vocabulary grows, and the adapters bring different tokenizers for it")
+  }
+
   /// The adapter's targets cannot be found in the base.
   static func binding(_ failure: NameBinding.Failure) -> Self {
     switch failure {
@@ -27,6 +33,8 @@ extension AdapterError {
       let first = targets.keys.filter { $0.hasSuffix(".bias") }.min() ?? targets.keys.min()
       return AdapterError(.unbound, at: first.map { [$0.text] } ?? [], failure.description)
     case .ambiguous: return AdapterError(.ambiguous, failure.description)
+    case .misfit(let target, _):
+      return AdapterError(.unbound, at: [target.text], failure.description)
     case .collision(let first, _, _):
       return AdapterError(.collision, at: [first.text], failure.description)
     }
@@ -88,8 +96,8 @@ extension AdapterError {
   }
 
   /// Two checkpoints that should be a base and its fine-tuned copy are not of one model.
-  static func notSameModel(_ what: String) -> Self {
-    AdapterError(.notSameModel, "not a base and its fine-tuned copy: \(what)")
+  static func notSameModel(_ what: String, kind: Kind = .notSameModel) -> Self {
+    AdapterError(kind, "not a base and its fine-tuned copy: \(what)")
   }
 
   /// A fine-tuned model differs from its base in tensors that the method does not hold.
@@ -172,6 +180,8 @@ extension NameBinding.Failure: CustomStringConvertible {
       }.joined()
     case .ambiguous(let rules):
       "several prefixes fit the base: " + rules.map(\.description).joined(separator: ", ")
+    case .misfit(let target, let stored):
+      "\(stored), given for \(target), is not in the base, or does not fit it"
     case .collision(let first, let second, let stored):
       "\(first) and \(second) are one tensor of the base, \(stored)"
     }

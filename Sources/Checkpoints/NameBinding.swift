@@ -45,6 +45,8 @@ public struct NameBinding: Sendable, Hashable {
     case ambiguous([Rule])
     /// Two targets are one stored tensor.
     case collision(Name, Name, stored: Name)
+    /// The user gives a target a stored tensor that does not fit it, or is not there.
+    case misfit(Name, given: Name)
   }
 
   /// Binds targets.
@@ -69,6 +71,9 @@ public struct NameBinding: Sendable, Hashable {
     _ targets: [Name], hints: [Name: Name], given: [Name: Name], in checkpoint: Checkpoint,
     _ ties: TiedParameters, fits: (_ target: Name, _ stored: Name) -> Bool
   ) throws(Failure) {
+    for (target, stored) in given.sorted(by: { $0.key < $1.key }) where !fits(target, stored) {
+      throw .misfit(target, given: stored)
+    }
     func map(_ rename: (Name) -> Name?) -> [Name: Name]? {
       var map: [Name: Name] = [:]
       for target in targets {

@@ -21,6 +21,8 @@ public struct Adapter: Sendable {
   public let files: [FileRecord]
   /// What it was made for.
   public package(set) var base: BaseRecord?
+  /// Tensors of its source that the user has left out.
+  public package(set) var leftOut: [Name] = []
   /// Its tensors that this version can decode.
   public let tensors: [TensorInfo]
   private let origin: Origin
@@ -191,8 +193,11 @@ extension Adapter {
     for adapter in adapters {
       try writer.append(adapter.record, tensors: try adapter.allContents())
     }
+    let leftOut = adapters.flatMap(\.leftOut).map(\.text)
+    let note =
+      leftOut.isEmpty ? [] : [Manifest.MetadataEntry("left_out", leftOut.joined(separator: ", "))]
     return try writer.finish(
-      generator: "adapter \(toolVersion)", metadata: metadata, base: adapters.first?.base)
+      generator: "adapter \(toolVersion)", metadata: metadata + note, base: adapters.first?.base)
   }
 
   /// Refuses now what a file could not hold: names with control characters, shapes of more than eight

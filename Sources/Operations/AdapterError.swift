@@ -115,6 +115,8 @@ extension AdapterError {
     case factor
     /// Two adapters cannot both change a parameter.
     case conflict
+    /// Adapters bring different tokenizers, and new rows need one.
+    case tokenizers
     /// A tensor of the adapter holds a NaN or an infinity.
     case nonfinite
     /// A merged value is not finite in its element type.

@@ -11,6 +11,8 @@ public enum Warning: Sendable, Hashable {
   case zeroChange(targets: [Name])
   /// Low-rank changes of rank 0: they do nothing.
   case rankZero(targets: [Name])
+  /// Low-rank changes whose scale no training would give them.
+  case absurdScale(targets: [Name], scale: Double)
   /// Tensors that hold a NaN or an infinity.
   case nonfinite(tensors: [Name])
   /// Targets whose layout only a base can decide.
@@ -26,6 +28,7 @@ public enum Warning: Sendable, Hashable {
     case .empty: "empty"
     case .zeroChange: "zero_change"
     case .rankZero: "rank_zero"
+    case .absurdScale: "absurd_scale"
     case .nonfinite: "nonfinite"
     case .unresolvedLayout: "unresolved_layout"
     case .source(let doubt): doubt.code
@@ -38,7 +41,7 @@ public enum Warning: Sendable, Hashable {
     switch self {
     case .empty: []
     case .zeroChange(let names), .rankZero(let names), .nonfinite(let names),
-      .unresolvedLayout(let names):
+      .unresolvedLayout(let names), .absurdScale(let names, _):
       names.map(\.text)
     case .source(let doubt): doubt.subjects
     case .unsupported(let reasons): reasons
@@ -73,12 +76,27 @@ public enum Warning: Sendable, Hashable {
     let unresolved = adapter.operations.compactMap(\.target).filter { $0.layout == .unresolved }
     let candidates: [Warning] =
       [
-        .zeroChange(targets: zero), .rankZero(targets: rankZero),
+        .zeroChange(targets: zero), .rankZero(targets: rankZero), absurdScale(adapter),
         .nonfinite(tensors: try nonfinite(adapter)),
         .unresolvedLayout(targets: unresolved.map(\.name)), .unsupported(reasons: reasons),
       ] + doubts.map(Warning.source)
     let found = candidates.filter { !$0.subjects.isEmpty }
     return adapter.operations.isEmpty ? [.empty] + found : found
+  }
+
+  /// alpha / r of LoRA: what is beyond these is a mistake more often than a choice.
+  private static let plausibleScales = 1.0 / 256...64
+
+  private static func absurdScale(_ adapter: Adapter) -> Warning {
+    var worst = 1.0
+    let targets = adapter.operations.filter { operation in
+      guard operation.kind?.lowRank != nil, let scale = operation.summary.scale.map(abs),
+        scale != 0, !plausibleScales.contains(scale)
+      else { return false }
+      if max(scale, 1 / scale) > max(worst, 1 / worst) { worst = scale }
+      return true
+    }
+    return .absurdScale(targets: targets.compactMap(\.target?.name), scale: worst)
   }
 
   /// What the manifest says; of an adapter that is in no file yet, what the values say.
@@ -90,6 +108,22 @@ public enum Warning: Sendable, Hashable {
       if NonFinite.isPresent(in: contents, of: tensor.type) { names.append(tensor.name) }
     }
     return names
+  }
+}
+
+extension Adapter {
+  /// Whether no operation changes anything, whatever the base.
+  ///
+  /// - Throws: `FormatError` as `Warning.all` does.
+  package func isNeutral() throws(FormatError) -> Bool {
+    var count = 0
+    for warning in try Warning.all(of: self) {
+      switch warning {
+      case .zeroChange(let targets), .rankZero(let targets): count += targets.count
+      default: continue
+      }
+    }
+    return count == operations.count
   }
 }
 

@@ -251,6 +251,13 @@ package enum Platform {
     return unsafe FilePath(platformString: folder)
   }
 
+  /// The folder that relative paths are relative to; nil where it is gone.
+  package static var workingFolder: FilePath? {
+    guard let path = unsafe getcwd(nil, 0) else { return nil }
+    defer { unsafe free(path) }
+    return unsafe FilePath(platformString: path)
+  }
+
   /// The user with whose rights this process makes files.
   static var user: UInt32 { geteuid() }
 

@@ -57,6 +57,8 @@ public enum StorageError: Error, Hashable, Sendable {
   case outputBusy(FilePath)
   /// Another process has made the same output meanwhile.
   case outputFinished(FilePath)
+  /// The file system has no room for the output.
+  case noRoom(FilePath, needed: UInt64, free: UInt64)
   /// More comes from a pipe than anything that is read from one is long.
   case streamTooLong(FilePath, limit: UInt64)
 }
@@ -83,6 +85,8 @@ extension StorageError: CustomStringConvertible {
       "\(path) \(fault.rawValue), so nothing in it can be trusted: remove it, or choose another output"
     case .holdsForeign(let path, let name):
       "\(path) holds \(name), which this command does not write: move it away, or remove the folder"
+    case .noRoom(let path, let needed, let free):
+      "\(path) takes \(needed.megabytes) MB, and its file system has \(free / 1_000_000) MB free"
     case .outputBusy(let path): "another process is writing \(path): wait until it has ended"
     case .outputFinished(let path): "another process has finished \(path) meanwhile"
     case .streamTooLong(let path, let limit):
@@ -94,4 +98,9 @@ extension StorageError: CustomStringConvertible {
 
 extension String {
   fileprivate var lowercasedFirst: String { prefix(1).lowercased() + dropFirst() }
+}
+
+extension UInt64 {
+  /// In millions of bytes, rounded up.
+  fileprivate var megabytes: UInt64 { self / 1_000_000 + (self % 1_000_000 > 0 ? 1 : 0) }
 }

@@ -31,14 +31,6 @@ import Testing
     }
   }
 
-  private func files(_ name: String) throws -> [String: [UInt8]] {
-    var files: [String: [UInt8]] = [:]
-    for path in Repository.files(below: folder.appending(name), suffix: "") {
-      files[path.lastComponent?.string ?? ""] = try path.contents
-    }
-    return files
-  }
-
   private func remove(_ names: String...) throws {
     for name in names where folder.appending(name).exists {
       try FileManager.default.removeItem(atPath: folder.appending(name).string)
@@ -55,11 +47,13 @@ import Testing
   func ofTheSameMergeOneMakesTheResult(_ options: String) throws {
     let merge = "merge base peft -o out --undo undo.adp\(options)"
     #expect(try Command.shell("adapter \(merge)", in: folder.path).status == 0)
-    let (wanted, undo) = (try files("out"), try folder.appending("undo.adp").contents)
+    let (wanted, undo) = (
+      try folder.appending("out").files, try folder.appending("undo.adp").contents
+    )
     for _ in 0..<8 {
       if options.isEmpty { try remove("out", "undo.adp") }
       let results = try race(Array(repeating: merge, count: 3))
-      #expect(try files("out") == wanted)
+      #expect(try folder.appending("out").files == wanted)
       #expect(try folder.appending("undo.adp").contents == undo)
       #expect(results.contains { $0.status == 0 })
       for (status, errors) in results where status != 0 {
@@ -79,13 +73,13 @@ import Testing
     var wanted: [[String: [UInt8]]] = []
     for merge in merges {
       #expect(try Command.shell("adapter \(merge)", in: folder.path).status == 0)
-      wanted.append(try files("out"))
+      wanted.append(try folder.appending("out").files)
       try remove("out")
     }
     for _ in 0..<8 {
       try remove("out")
       let results = try race(merges)
-      let result = try files("out")
+      let result = try folder.appending("out").files
       #expect(results.map(\.status).sorted() == [0, 2])
       let winner = try #require(results.firstIndex { $0.status == 0 })
       #expect(result == wanted[winner])
@@ -98,14 +92,14 @@ import Testing
   /// Parts that are written at once, one of them by two processes.
   @Test func partsMayBeWrittenAtOnce() throws {
     #expect(try Command.shell("adapter merge base peft -o out", in: folder.path).status == 0)
-    let wanted = try files("out")
+    let wanted = try folder.appending("out").files
     for _ in 0..<4 {
       try remove("out")
       let results = try race([1, 2, 3, 3].map { "merge base peft -o out --part \($0)/3" })
       for (status, errors) in results { #expect(status == 0, "\(errors)") }
       let end = try Command.shell("adapter merge base peft -o out --finish", in: folder.path)
       #expect(end.status == 0, "\(end.errors)")
-      #expect(try files("out") == wanted)
+      #expect(try folder.appending("out").files == wanted)
       expectNothingElse("out")
     }
   }

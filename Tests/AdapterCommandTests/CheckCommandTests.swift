@@ -74,7 +74,10 @@ import Testing
     let answer = try JSONFields(Array(result.output.utf8))
     #expect(
       answer.keys
-        == ["schema", "base", "accepted", "adapters", "changed", "created", "resized"])
+        == [
+          "schema", "base", "accepted", "changes_nothing", "adapters", "changed", "created",
+          "resized",
+        ])
     #expect(answer["accepted"] == .boolean(false))
     let entry = try JSONFields(try #require(try answer.array("adapters").first))
     #expect(entry["verdict"] == .string("targets_differ"))

@@ -72,7 +72,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ["inspect"], ["merge", "a"], ["frobnicate"], ["convert", "x"], ["inspect", "--x"],
+    ["inspect"], ["merge", "a"], ["frobnicate"], ["convert", "x", "--force"], ["inspect", "--x"],
   ])
   func wrongUsageEndsWith64(_ arguments: [String]) throws {
     let result = try Command.run(Command.adapter, arguments)

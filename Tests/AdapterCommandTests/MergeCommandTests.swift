@@ -70,7 +70,7 @@ import Testing
 
   @Test(arguments: [
     "-o out --part 0/2", "-o out --part 3/2", "-o out --part 1", "-o out --part 1/2 --finish",
-    "-o out --dry-run", "", "--dry-run --part 1/2", "-o out --shard-size 0GB",
+    "-o out --dry-run", "--force", "--dry-run --part 1/2", "-o out --shard-size 0GB",
     "-o out --shard-size five",
     "-o out --dtype f8", "-o out --part 1/2 --undo u.adp",
   ])

@@ -45,6 +45,23 @@ import Testing
     #expect(short.finish(at: .milliseconds(20)) == nil)
   }
 
+  /// Each kind of work has its name, and none is shown as if it had come to its end.
+  @Test func otherWorkHasAnotherName() {
+    var bar = ProgressMeter("merging", as: .bar)
+    #expect(bar.begin("merging", at: .seconds(2)) == nil)
+    _ = bar.advance(4000, of: 4000, at: .seconds(2))
+    #expect(bar.begin("flushing", at: .seconds(3)) == "\rflushing …\u{1B}[K")
+    #expect(bar.finish(at: .seconds(4)) == "\r\u{1B}[K")
+    var short = ProgressMeter("merging", as: .bar)
+    #expect(short.begin("flushing", at: .milliseconds(10)) == nil)
+    var lines = ProgressMeter("merging", as: .lines)
+    _ = lines.advance(30, of: 30, at: .milliseconds(1))
+    #expect(
+      lines.begin("flushing", at: .seconds(1))
+        == "adapter: progress: merging: 100 %, 30 bytes of 30 bytes, 30 bytes/s, 0 s left\n")
+    #expect(lines.finish(at: .seconds(2)) == nil)
+  }
+
   /// Numbers of any size are shown, and none traps.
   @Test func nothingIsTooSmallOrTooLarge() {
     for (count, total) in [(0, 0), (0, UInt64.max), (Int.max, 1), (1, UInt64.max), (-1, 5)] {

@@ -3,6 +3,7 @@ import AdapterRuntime
 import Checkpoints
 import Operations
 import StrictJSON
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -93,11 +94,51 @@ import Testing
     #expect(doubles(bytes, .f32) == (0..<8).map { Double(10 + $0) })
   }
 
-  /// Where more than two share a tensor, parting them makes another model, which is not advised.
-  @Test(arguments: [
-    ("bart", "model.shared.weight"), ("t5", "shared.weight"),
-  ])
-  func moreThanTwoAreNotParted(_ type: String, _ embedding: String) throws {
+  /// Where more than two share a tensor, and one is changed, each of the others is what all were.
+  @Test func moreThanTwoAreParted() throws {
+    let config = #"{"model_type":"bart","tie_word_embeddings":true}"#
+    let embedding: Name = "model.shared.weight"
+    #expect(try refusal(embedding, config: config)?.kind == .tied)
+    let view = try view(embedding, config: config, replacing: embedding, ties: .untie)
+    let others: [Name] = [
+      "lm_head.weight", "model.decoder.embed_tokens.weight", "model.encoder.embed_tokens.weight",
+    ]
+    #expect(view.changedNames == others + [embedding])
+    for name in others {
+      let bytes = try #require(try view.contents(of: name))
+      #expect(doubles(bytes, .f32) == (0..<8).map(Double.init))
+    }
+  }
+
+  /// The end that is stored gets the rows of the other where the vocabulary grows: its configuration has one size.
+  @Test func bothEndsGetTheRowsOfAGrownVocabulary() throws {
+    var base = HandMadeCheckpoint()
+    base.add("model.embed_tokens.weight", [4, 2], (0..<8).map { Float($0) })
+    let checkpoint = try base.write(
+      to: folder, config: #"{"model_type":"llama","tie_word_embeddings":true,"vocab_size":4}"#)
+    var made = HandMadeAdapter()
+    let value = made.operand("value", [6, 2], (0..<12).map { Float($0) })
+    let (a, b) = (
+      made.operand("a", [1, 2], [1, 1]), made.operand("b", [6, 1], [Float](repeating: 1, count: 6))
+    )
+    let target = Target("lm_head.weight", layout: .outIn)
+    try made.append(Replace(target: target, value: value, absent: .refuse, canResize: true))
+    try made.append(AddLowRank(target: target, a: a, b: b, scale: 1))
+    let view = try AdaptedCheckpoint(
+      checkpoint, applying: made.adapter, policy: .init(choices: BindingChoices(ties: .untie)))
+    for (name, plus) in [("model.embed_tokens.weight", 0.0), ("lm_head.weight", 1)] {
+      let bytes = try #require(try view.contents(of: Name(name)))
+      #expect(doubles(bytes, .f32) == (0..<12).map { Double($0) + plus })
+    }
+    try Merge(view).write(to: folder.appending("out"), replacing: false)
+    let config = try folder.appending("out").appending("config.json").contents
+    #expect(String(decoding: config, as: UTF8.self).contains("\"vocab_size\":6"))
+  }
+
+  /// One that scales what its decoder gives by its tie is another model without it, which is not advised.
+  @Test(arguments: ["t5", "mt5", "umt5", "longt5", "switch_transformers"])
+  func whatNeedsItsTiesKeepsThem(_ type: String) throws {
+    let embedding = "shared.weight"
     let config = #"{"model_type":"\#(type)","tie_word_embeddings":true}"#
     for ties in [BindingChoices.Ties.refuse, .untie] {
       let error = try #require(try refusal(Name(embedding), config: config, ties: ties))

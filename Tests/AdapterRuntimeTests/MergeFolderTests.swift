@@ -22,19 +22,11 @@ import Testing
     target = folder.appending("out")
     let merge = Merge(try AdaptedCheckpoint(base, applying: [WeightedAdapter(adapter)]))
     try merge.write(to: folder.appending("whole"), replacing: false)
-    whole = try Self.files(folder.appending("whole"))
+    whole = try folder.appending("whole").files
   }
 
   private var merge: Merge {
     get throws { Merge(try AdaptedCheckpoint(base, applying: [WeightedAdapter(adapter)])) }
-  }
-
-  private static func files(_ path: FilePath) throws -> [String: [UInt8]] {
-    var files: [String: [UInt8]] = [:]
-    for name in try FileManager.default.contentsOfDirectory(atPath: path.string) {
-      files[name] = try path.appending(name).contents
-    }
-    return files
   }
 
   /// Where the merge waits for its end; at most one does.
@@ -91,7 +83,7 @@ import Testing
     let receipt = try merge.write(to: target, replacing: false)
     #expect(receipt.shards == [shards[1]])
     #expect(receipt.resumedShards == shards.filter { $0 != shards[1] })
-    #expect(try Self.files(target) == whole)
+    #expect(try target.files == whole)
     #expect(self.folder.names == ["out", "whole"])
   }
 
@@ -202,7 +194,7 @@ import Testing
     try FileManager.default.removeItem(atPath: folder.string)
     try FileManager.default.moveItem(atPath: kept, toPath: folder.string)
     try merge.write(to: target, replacing: false)
-    #expect(try Self.files(target) == whole)
+    #expect(try target.files == whole)
   }
 
   /// While it is being filled nobody else can look into it, whatever the result will allow.
@@ -242,7 +234,7 @@ import Testing
     try merge(first).write(to: target, .part(1, of: 2), replacing: false)
     let receipt = try merge(second).write(to: target, replacing: false)
     #expect(receipt.resumedShards.isEmpty)
-    #expect(try Self.files(target) == Self.files(folder.appending("wanted")))
+    #expect(try target.files == folder.appending("wanted").files)
   }
 
   // MARK: - Several at once
@@ -268,18 +260,7 @@ import Testing
     #expect(errors.withLock { $0 } == [.outputBusy(target), .outputBusy(target), nil])
     try merge.write(to: target, .part(3, of: 3), replacing: false)
     try merge.write(to: target, .finish, replacing: false)
-    #expect(try Self.files(target) == whole)
+    #expect(try target.files == whole)
     #expect(folder.names == ["out", "whole"])
-  }
-}
-
-extension FilePath {
-  fileprivate func write(_ bytes: some Sequence<UInt8>) throws {
-    try Data(bytes).write(to: URL(fileURLWithPath: string))
-  }
-
-  /// The names in a folder, sorted.
-  fileprivate var names: [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: string)) ?? []).sorted()
   }
 }

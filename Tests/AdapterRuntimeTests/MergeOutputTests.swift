@@ -29,15 +29,6 @@ import Testing
     try tensor.contents()
   }
 
-  private func files(_ name: String) throws -> [String: [UInt8]] {
-    let path = folder.appending(name)
-    var files: [String: [UInt8]] = [:]
-    for name in try FileManager.default.contentsOfDirectory(atPath: path.string) {
-      files[name] = try path.appending(name).contents
-    }
-    return files
-  }
-
   /// Every float tensor is of the type, rounded once: within half of its last bit from the values in F64, the ones
   /// that no adapter changes too.
   @Test(arguments: [ElementType.f32, .bf16, .f16])
@@ -60,9 +51,10 @@ import Testing
     let own = try #require(base.tensors.first).info.type
     if type == own {
       try Merge(plain).write(to: folder.appending("plain"), replacing: false)
-      #expect(try files("plain") == files("out"))
+      #expect(try folder.appending("plain").files == folder.appending("out").files)
     } else {
-      let config = String(decoding: try #require(try files("out")["config.json"]), as: UTF8.self)
+      let config = String(
+        decoding: try #require(try folder.appending("out").files["config.json"]), as: UTF8.self)
       let word = [.f32: "float32", .bf16: "bfloat16", .f16: "float16"][type] ?? ""
       #expect(config.contains("dtype\": \"\(word)\""), "\(config)")
     }
@@ -87,7 +79,8 @@ import Testing
       let count = tensors.reduce(0) { $0 + UInt64($1.info.byteCount) }
       #expect(count <= size || tensors.count == 1)
     }
-    let names = try files("out").keys.filter { $0.hasSuffix(".safetensors") }.sorted()
+    let names = try folder.appending("out").files.keys.filter { $0.hasSuffix(".safetensors") }
+      .sorted()
     if size == 1_000_000 {
       #expect(names == ["model.safetensors"] && merged.indexPath == nil)
     } else {
@@ -117,7 +110,7 @@ import Testing
     #expect(written.sorted() == base.shards.map(\.name))
     let receipt = try merge.write(to: target, .finish, replacing: false)
     #expect(receipt.shards.isEmpty && receipt.resumedShards == base.shards.map(\.name))
-    #expect(try files("parts") == files("whole"))
+    #expect(try folder.appending("parts").files == folder.appending("whole").files)
     #expect(folder.names == ["parts", "whole"])
   }
 
@@ -133,7 +126,7 @@ import Testing
     let receipt = try merge.write(to: target, replacing: false)
     #expect(receipt.resumedShards == part.shards && !part.shards.isEmpty)
     #expect(Set(receipt.shards).isDisjoint(with: part.shards))
-    #expect(try files("out") == files("whole"))
+    #expect(try folder.appending("out").files == folder.appending("whole").files)
     #expect(folder.names == ["out", "whole"])
   }
 

@@ -120,7 +120,7 @@ import Testing
     base.add("b.weight", [4, 2], (0..<8).map(Float.init))
     let checkpoint = try base.write(to: folder)
     let (first, second) = (try ones(["x.weight"], 1), try ones(["b.weight"], 1))
-    func view(_ names: [Name: Name]) throws -> AdaptedCheckpoint {
+    func view(_ names: NameMap) throws -> AdaptedCheckpoint {
       try AdaptedCheckpoint(
         checkpoint, applying: [WeightedAdapter(first), WeightedAdapter(second)],
         policy: .init(choices: BindingChoices(layout: .inOut, names: names)))

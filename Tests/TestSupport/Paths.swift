@@ -71,7 +71,7 @@ package final class TemporaryFolder: Sendable {
 
   /// The names in it, sorted.
   package var names: [String] {
-    ((try? FileManager.default.contentsOfDirectory(atPath: path.string)) ?? []).sorted()
+    path.names
   }
 }
 
@@ -79,6 +79,23 @@ extension FilePath {
   /// The file's bytes.
   package var contents: [UInt8] {
     get throws { Array(try Data(contentsOf: URL(fileURLWithPath: string))) }
+  }
+
+  /// Writes a file, over what is there.
+  package func write(_ bytes: some Sequence<UInt8>) throws {
+    try Data(bytes).write(to: URL(fileURLWithPath: string))
+  }
+
+  /// The names in the folder, sorted.
+  package var names: [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: string)) ?? []).sorted()
+  }
+
+  /// The files in the folder, by their names.
+  package var files: [String: [UInt8]] {
+    get throws {
+      try Dictionary(uniqueKeysWithValues: names.map { ($0, try appending($0).contents) })
+    }
   }
 
   /// Whether something is there.

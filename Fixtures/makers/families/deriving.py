@@ -6,7 +6,7 @@ from transformers.conversion_mapping import _MODEL_TO_CONVERSION_PATTERN
 from transformers.models.auto import modeling_auto
 
 import rules
-from settings import BARE_TIES, LEGACY_RULES, OTHER_VOCABULARY
+from settings import BARE_TIES, LEGACY_RULES, OTHER_VOCABULARY, SCALED_BY_TIE
 
 # Every class that transformers offers for some task.
 TASKS = [value for name, value in vars(modeling_auto).items() if name.startswith("MODEL_FOR_") and name.endswith("_NAMES")]
@@ -61,6 +61,8 @@ class Family:
             row["ties"] = [list(group) for group in ties] + BARE_TIES.get(self.type, [])
         if any(record.ties_by_default for record in self.records.values()):
             row["tied"] = True
+        if self.type in SCALED_BY_TIE:
+            row["fixed"] = True
         prefixes = Counter(record.prefix for record in self.whole() if record.prefix)
         if (ties or self.rules) and prefixes:
             row["prefix"] = common(prefixes)[0]

@@ -41,6 +41,10 @@ BARE_TIES = {
     "gpt2": [["wte.weight", "lm_head.weight"]],
 }
 
+# Models that scale what their decoder gives where the output layer is the embedding, and so compute something else
+# without the tie; T5Gemma 2 ties its embeddings whatever the configuration says.
+SCALED_BY_TIE = {"longt5", "mt5", "pop2piano", "switch_transformers", "t5", "t5gemma", "t5gemma2", "udop", "umt5"}
+
 # Names of files that are older than transformers' classes; it takes them and never writes them.
 LEGACY_RULES = {
     "gamma_beta": ["LayerNorm.bias>LayerNorm.beta", "LayerNorm.weight>LayerNorm.gamma"],

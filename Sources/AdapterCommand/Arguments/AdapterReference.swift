@@ -38,9 +38,6 @@ struct AdapterReference {
     contents = try failing(path) {
       try PathContents(of: path)
     }
-    if !isAdapterFile, let name {
-      throw Failure("\(path) holds one adapter, and none called \(name)")
-    }
   }
 
   /// Whether it is read as an `.adp` file: it is one, or a file that is nothing else, whose reader says why it is
@@ -155,7 +152,12 @@ extension AdapterReference {
     _ format: any ForeignFormat, _ choices: ImportChoices
   ) throws(Failure) -> Adapter {
     let imported = try failing(path) {
-      try format.read(ForeignSource(path), choices)
+      var choices = choices
+      choices.adapter = name
+      return try format.read(ForeignSource(path), choices)
+    }
+    if let name, imported.adapter.name != name {
+      throw Failure("\(path) holds one adapter, and none called \(name)")
     }
     for note in imported.notes { Terminal.report("note", note) }
     return imported.adapter

@@ -3,6 +3,7 @@ internal import AdapterInterop
 internal import AdapterRuntime
 internal import Operations
 internal import ArgumentParser
+internal import Checkpoints
 internal import StrictJSON
 
 /// A layout that a user may name.
@@ -21,6 +22,15 @@ enum PrefixOrderChoice: String, CaseIterable, ExpressibleByArgument {
   var order: PrefixOrder { self == .interleaved ? .interleaved : .split }
 }
 
+/// A format that adapters are written in, as an option.
+enum FormatChoice: String, CaseIterable, ExpressibleByArgument {
+  case adp
+  case peft
+
+  /// The suffix of its files; empty where it is a folder.
+  var suffix: String { self == .adp ? ".adp" : "" }
+}
+
 /// How hard to compress, as an option.
 enum LevelChoice: String, CaseIterable, ExpressibleByArgument {
   case fast
@@ -36,21 +46,40 @@ enum LevelChoice: String, CaseIterable, ExpressibleByArgument {
   }
 }
 
-/// Two names with `=` between them, as an option.
+/// Two names with `=` between them, as an option; the first may be empty, which is a prefix of all.
 struct NamePair: ExpressibleByArgument {
   let target: Name
   let stored: Name
 
   init?(argument: String) {
-    let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
-    guard parts.count == 2 else { return nil }
-    (target, stored) = (Name(parts[0]), Name(parts[1]))
+    let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+    guard parts.count == 2, argument != "=",
+      parts[0].count(where: { $0 == "*" }) == parts[1].count(where: { $0 == "*" })
+    else { return nil }
+    (target, stored) = (Name(String(parts[0])), Name(String(parts[1])))
   }
+
+  static let help = ArgumentHelp(
+    "The base's tensor that a target of an adapter means; or a prefix, or a pattern with *, and what takes its place.",
+    valueName: "target=stored")
+}
+
+/// A pattern for names, as an option.
+struct PatternChoice: ExpressibleByArgument {
+  let pattern: NamePattern
+
+  init?(argument: String) { pattern = NamePattern(argument) }
+
+  static let help = ArgumentHelp(
+    "Tensors of a foreign adapter that are left out: a name, or a pattern with *.",
+    valueName: "pattern")
 }
 
 extension [NamePair] {
-  var names: [Name: Name] {
-    Dictionary(map { ($0.target, $0.stored) }, uniquingKeysWith: { $1 })
+  var names: NameMap {
+    var names = NameMap()
+    for pair in self { names.add(pair.target, pair.stored) }
+    return names
   }
 }
 
@@ -59,9 +88,7 @@ struct BindingOptions: ParsableArguments {
   @Option(help: "How square weights are stored that nothing else decides.")
   var layout: LayoutChoice?
 
-  @Option(
-    help: ArgumentHelp(
-      "The base's tensor that a target of the adapter means.", valueName: "target=stored"))
+  @Option(help: NamePair.help)
   var map: [NamePair] = []
 
   var isUsed: Bool { layout != nil || !map.isEmpty }

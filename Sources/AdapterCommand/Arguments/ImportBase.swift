@@ -8,6 +8,8 @@ internal import SystemPackage
 struct ImportBase {
   let checkpoint: Checkpoint
   var binding = BindingChoices()
+  /// Tensors of foreign adapters that are left out.
+  var dropped: [NamePattern] = []
 
   /// The base at a path, where a foreign adapter may need it; nil for the others, which are opened without.
   static func needed(
@@ -20,12 +22,15 @@ struct ImportBase {
   /// What answers the questions of the files at a path.
   func choices(_ path: FilePath) -> ImportChoices {
     let (checkpoint, binding) = (checkpoint, binding)
-    return ImportChoices(resolve: { targets in
+    var choices = ImportChoices(resolve: { targets in
       do {
         return try checkpoint.resolved(targets, choices: binding)
       } catch {
         throw AdapterError(of: path.string, error)
       }
     })
+    choices.base = checkpoint
+    choices.dropped = dropped
+    return choices
   }
 }

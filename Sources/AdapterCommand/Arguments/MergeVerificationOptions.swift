@@ -38,7 +38,7 @@ struct MergeVerificationOptions: ParsableArguments {
     let references = try WeightedReference.all(adapters)
     let (checkpoint, result) = (try openCheckpoint(base), try openCheckpoint(merged))
     let stack = try references.open(
-      for: ImportBase(checkpoint: checkpoint, binding: policyOptions.policy.choices))
+      for: policyOptions.importBase(checkpoint))
     let verification: MergeVerification
     do {
       let view = try AdaptedCheckpoint(

@@ -1,6 +1,7 @@
 internal import AdapterFormat
 internal import AdapterInterop
 internal import AdapterRuntime
+internal import Checkpoints
 internal import Operations
 internal import Storage
 
@@ -16,6 +17,16 @@ extension WeightedReference {
   }
 }
 
+extension [NamePattern] {
+  /// Refuses a pattern that no adapter has had a tensor for.
+  func check(_ adapters: [Adapter]) throws(Failure) {
+    for pattern in self
+    where !adapters.contains(where: { $0.leftOut.contains(where: pattern.matches) }) {
+      throw Failure("--drop \(pattern): no tensor of a foreign adapter is called so")
+    }
+  }
+}
+
 extension [WeightedReference] {
   /// Opens all of them for a base, and reports what is worth a word before the work.
   func open(for base: ImportBase) throws(Failure) -> [WeightedAdapter] {
@@ -26,6 +37,7 @@ extension [WeightedReference] {
       stack.append(
         WeightedAdapter(adapter, weight: reference.weight, label: reference.label))
     }
+    try base.dropped.check(stack.map(\.adapter))
     return stack
   }
 

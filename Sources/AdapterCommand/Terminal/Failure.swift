@@ -29,6 +29,7 @@ extension Failure {
     let hint: String? =
       switch error {
       case .outputExists: "to replace it: --force"
+      case .noRoom: "make room, or write it to another disk"
       case .system("read", let path, .noSuchFileOrDirectory) where path.looksLikeHubName:
         "paths are read, not names of the Hub: download it first, as with hf download \(path)"
       default: nil
@@ -106,7 +107,10 @@ extension InteropError {
     case (.unknown, .field(let field, _, _)):
       "if it does not change what the adapter computes: adapter convert --ignore-field \(field)"
     case (.unknown, .tensor(let name)):
-      "where it belongs to a trainer and not to the model, save the adapter without \(name)"
+      "where it belongs to a trainer and not to the model: convert, check and merge leave it out with --drop \(name); "
+        + "* stands for any part of a name"
+    case (.undecided(.adapter), _):
+      "name one: PATH#NAME"
     case (.conflict, _): "unpack them one by one: FILE#NAME"
     default: nil
     }

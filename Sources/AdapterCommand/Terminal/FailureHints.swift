@@ -61,12 +61,16 @@ extension AdapterError {
         + "written"
     case .othersDiffer, .targetsNotSampled: "to use it all the same: --allow-other-base"
     case .targetsDiffer where adapter != nil:
-      "where it was trained on the result of the adapters before it: merge these first, and it into their result"
+      "where it was trained on the result of the adapters before it: merge these first, and it into their result; "
+        + "to use it all the same: --allow-other-base=targets"
+    case .targetsDiffer:
+      "to use it all the same, on a base that it was not made for: --allow-other-base=targets"
     case .noFingerprint:
       "to record one: adapter convert ADAPTER -o NEW.adp --base BASE, with the base it was trained on"
     case .otherChanges: "to leave them behind: --only-bias"
     case .ambiguous where place == nil:
       "name one target as the base has it, and the others follow: --map TARGET=STORED"
+    case .tokenizers: "the folder whose tokenizer has the tokens of all: --tokenizer FOLDER"
     case .tied: "to give each a tensor of its own: --untie"
     case .unbound where place?.hasSuffix(".bias") == true:
       "where the base's layers have no bias: --add-missing-bias"

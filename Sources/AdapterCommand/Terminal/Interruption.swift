@@ -18,7 +18,16 @@ enum Interruption {
     _ = signal(SIGXFSZ, SIG_IGN)
     _ = Platform.startThread {
       guard let number = Platform.waitForSignal([SIGINT, SIGTERM, SIGHUP]) else { return }
-      TemporaryPaths.removeAll { _exit(128 + number) }
+      TemporaryPaths.removeAll {
+        // A bar, or the echo of the key, is in the line.
+        if Terminal.showsProgress { Terminal.writeError("\r\u{1B}[K") }
+        Terminal.report(
+          "error", "interrupted: " + (kept.withLock(\.self) ?? "nothing is left behind"))
+        _exit(128 + number)
+      }
     }
   }
+
+  /// What stays, and how to go on; nil where nothing does.
+  static let kept = Guarded<String?>(nil)
 }

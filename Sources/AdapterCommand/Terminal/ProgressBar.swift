@@ -22,6 +22,15 @@ final class ProgressBar: Sendable {
     }
   }
 
+  /// Comes to another kind of work.
+  func begin(_ label: String) {
+    meter.withLock { meter in
+      if let text = meter?.begin(label, at: ContinuousClock.now - start) {
+        Terminal.writeError(text)
+      }
+    }
+  }
+
   /// Removes the bar, or writes the last line.
   func finish() {
     meter.withLock { meter in

@@ -14,7 +14,7 @@ package struct ProgressMeter: Sendable {
     case lines
   }
 
-  private let label: String
+  private var label: String
   private let unit: Unit
   private let form: Form
   private var done: UInt64 = 0
@@ -45,16 +45,36 @@ package struct ProgressMeter: Sendable {
     return text(total, elapsed)
   }
 
+  /// Comes to another kind of work, of which nothing is done yet.
+  ///
+  /// - Parameters:
+  ///   - label: what it is called.
+  ///   - elapsed: how long all has taken so far.
+  /// - Returns: what is to be written, if anything.
+  package mutating func begin(_ label: String, at elapsed: Duration) -> String? {
+    guard label != self.label else { return nil }
+    let last = total.map { text($0, elapsed) }
+    self.label = label
+    (done, total) = (0, nil)
+    switch form {
+    case .lines: return last
+    case .bar:
+      guard elapsed > .seconds(1) else { return nil }
+      shown = elapsed
+      return "\r\(label) …\u{1B}[K"
+    }
+  }
+
   /// Ends it.
   ///
   /// - Parameter elapsed: how long it has taken.
   /// - Returns: what is to be written: of a bar what removes it, else the last line, however short the work was.
   package mutating func finish(at elapsed: Duration) -> String? {
-    guard !isFinished, let total else { return nil }
+    guard !isFinished else { return nil }
     isFinished = true
     switch form {
     case .bar: return shown == nil ? nil : "\r\u{1B}[K"
-    case .lines: return text(total, elapsed)
+    case .lines: return total.map { text($0, elapsed) }
     }
   }
 

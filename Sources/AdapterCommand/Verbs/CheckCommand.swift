@@ -13,7 +13,8 @@ struct CheckCommand: ParsableCommand {
     discussion: """
       Everything that a merge decides before it writes, and nothing is written: how the base's samples \
       compare with those that an adapter recorded, how its names were found, how many tensors would \
-      change. Exit status 0 where a merge would go, 1 where the base is refused, 2 for trouble.
+      change. Exit status 0 where a merge would go, 1 where the base is refused or nothing would change, 2 for \
+      trouble.
 
       Examples:
         adapter check base.safetensors lora.adp
@@ -42,7 +43,7 @@ struct CheckCommand: ParsableCommand {
     let references = try WeightedReference.all(adapters)
     let checkpoint = try openCheckpoint(base)
     let stack = try references.open(
-      for: ImportBase(checkpoint: checkpoint, binding: options.policy.choices))
+      for: options.importBase(checkpoint))
     let check: BaseCheck
     do {
       check = try BaseCheck(checkpoint, applying: stack, policy: options.policy)
@@ -51,6 +52,6 @@ struct CheckCommand: ParsableCommand {
     }
     let answer = CheckAnswer(base: base, check: check)
     Terminal.write(json ? answer.json : answer.text)
-    if !check.isAccepted { Terminal.exit(1) }
+    if !check.isAffirmed { Terminal.exit(1) }
   }
 }

@@ -13,9 +13,12 @@ struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
     abstract: "Converts a PEFT adapter to .adp, and back.",
-    usage: "adapter convert <source> -o <output> [--base <base>] [<options>]",
+    usage: "adapter convert <source> [-o <output>] [--base <base>] [<options>]",
     discussion: """
-      The direction follows from what SOURCE is. From .adp to PEFT the two files come back byte for \
+      What SOURCE is decides the direction, unless --to does. Without -o the output is called after SOURCE, in the \
+      working folder: my-lora.adp of a folder my-lora. Nothing is replaced by that.
+
+      From .adp to PEFT the two files come back byte for \
       byte. Where there are none, they are written from the operations, as far as PEFT's LoRA, IA3, \
       prompt tuning and prefix tuning can say these.
 
@@ -26,7 +29,7 @@ struct ConvertCommand: ParsableCommand {
       encoder is run once.
 
       Examples:
-        adapter convert path/to/peft-adapter -o lora.adp
+        adapter convert path/to/peft-adapter
         adapter convert path/to/peft-adapter -o lora.adp --base path/to/model
         adapter convert path/to/peft-adapter -o small.adp --level max
         adapter convert lora.adp -o path/to/peft-adapter
@@ -43,7 +46,10 @@ struct ConvertCommand: ParsableCommand {
     name: .shortAndLong,
     help: "The .adp file or PEFT folder to write; - writes an .adp file to standard output.",
     completion: .file())
-  var output: String
+  var output: String?
+
+  @Option(help: "What to write.")
+  var to: FormatChoice?
 
   @Option(
     help: "The base model: a safetensors file, or a folder or index of shards.",
@@ -53,15 +59,16 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "How square weights are stored that nothing else decides.")
   var layout: LayoutChoice?
 
-  @Option(
-    help: ArgumentHelp(
-      "The base's tensor that a target of the adapter means.", valueName: "target=stored"))
+  @Option(help: NamePair.help)
   var map: [NamePair] = []
 
   @Option(
     help: ArgumentHelp(
       "A field of adapter_config.json that is not known, and means nothing.", valueName: "field"))
   var ignoreField: [String] = []
+
+  @Option(help: PatternChoice.help)
+  var drop: [PatternChoice] = []
 
   @Option(help: "How a prefix for BLOOM is laid out that cannot say.")
   var prefixOrder: PrefixOrderChoice?
@@ -76,22 +83,59 @@ struct ConvertCommand: ParsableCommand {
     guard base != nil || (layout == nil && map.isEmpty) else {
       throw ValidationError("--layout and --map have no effect without --base")
     }
+    guard output != nil || !force else {
+      throw ValidationError("--force replaces what --output names, and that is missing")
+    }
   }
 
   func run() throws {
     let reference = try AdapterReference(source)
-    try checkDistinct(output, from: reference.inputs)
-    guard reference.isAdapterFile else { return try convertToADP(reference) }
-    guard base == nil, ignoreField.isEmpty, prefixOrder == nil, level == nil else {
-      throw ValidationError(
-        "--base, --layout, --ignore-field, --prefix-order and --level have no effect on an .adp file"
-      )
+    if let output { try checkDistinct(output, from: reference.inputs) }
+    let format = to ?? (reference.isAdapterFile ? .peft : .adp)
+    let checkpoint: Checkpoint? =
+      if let base { try openCheckpoint(base, notFor: output) } else { nil }
+    let adapter = try open(reference, checkpoint)
+    try checkOptions(reference, format)
+    let output = try output ?? DefaultOutput.conversion(of: reference, suffix: format.suffix)
+    switch format {
+    case .adp:
+      if let name = adapter.base?.name, BaseRecord.isPath(name) {
+        Terminal.report(
+          "note",
+          "the base is recorded as \(name), a path on one machine: adapter pack --base-name sets a name"
+        )
+      }
+      try AdapterCommand.write(
+        try checkpoint.map { try bind(adapter, to: $0) } ?? adapter, to: output, replacing: force,
+        from: reference.sources, level: (level ?? .default).level)
+    case .peft: try export(adapter, to: Formats.peft, output, from: reference)
     }
-    let adapter = try reference.open()
-    guard !AdapterOutput.isStandardOutput(output) else {
-      throw ValidationError("a PEFT folder cannot go to standard output: name it")
+  }
+
+  private func open(
+    _ reference: AdapterReference, _ base: Checkpoint?
+  ) throws(Failure) -> Adapter {
+    guard !reference.isAdapterFile else { return try reference.open() }
+    let adapter = try reference.openForeign(importChoices(reference.path, base), base: base)
+    try drop.map(\.pattern).check([adapter])
+    return adapter
+  }
+
+  private func checkOptions(_ reference: AdapterReference, _ format: FormatChoice) throws {
+    if reference.isAdapterFile {
+      guard base == nil, ignoreField.isEmpty, drop.isEmpty, prefixOrder == nil else {
+        throw ValidationError(
+          "--base, --layout, --ignore-field, --drop and --prefix-order have no effect on an .adp file"
+        )
+      }
+      guard format != .adp else {
+        throw ValidationError(
+          "\(reference.path) is an .adp file: adapter pack copies and edits it")
+      }
     }
-    try convert(adapter, to: Formats.peft, reference)
+    guard format == .adp || level == nil else {
+      throw ValidationError("--level has no effect on what is not written as .adp")
+    }
   }
 
   /// What only a merge has to decide is left open.
@@ -104,18 +148,8 @@ struct ConvertCommand: ParsableCommand {
     var choices = answers ?? ImportChoices()
     choices.ignoredFields = ignoreField.map { Name($0) }
     choices.prefixOrder = prefixOrder?.order
+    choices.dropped = drop.map(\.pattern)
     return choices
-  }
-
-  private func convertToADP(_ reference: AdapterReference) throws(Failure) {
-    let checkpoint: Checkpoint? =
-      if let base { try openCheckpoint(base, notFor: output) } else { nil }
-    var adapter = try reference.openForeign(
-      importChoices(reference.path, checkpoint), base: checkpoint)
-    if let checkpoint { adapter = try bind(adapter, to: checkpoint) }
-    try write(
-      adapter, to: output, replacing: force, from: reference.sources,
-      level: (level ?? .default).level)
   }
 
   /// Records what the base decides: names, layouts, and its fingerprint.
@@ -130,9 +164,13 @@ struct ConvertCommand: ParsableCommand {
     }
   }
 
-  private func convert(
-    _ adapter: Adapter, to format: any ForeignFormat, _ reference: AdapterReference
-  ) throws(Failure) {
+  private func export(
+    _ adapter: Adapter, to format: any ForeignFormat, _ output: String,
+    from reference: AdapterReference
+  ) throws {
+    guard !AdapterOutput.isStandardOutput(output) else {
+      throw ValidationError("a PEFT folder cannot go to standard output: name it")
+    }
     try OutputSuffix.check(output, for: nil)
     let export = try failing(reference.path) {
       let export = try format.export(adapter)

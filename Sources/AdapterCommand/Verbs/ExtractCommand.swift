@@ -78,10 +78,11 @@ struct ExtractCommand: ParsableCommand {
         Terminal.report("note", "\(count.of("bias", plural: "biases")) as \(form.rawValue)")
       }
     }
-    if !extraction.left.isEmpty {
-      let names = extraction.left.prefix(3).map(\.text).joined(separator: ", ")
-      Terminal.report(
-        "note", "left behind: \(extraction.left.count.of("changed tensor")), as \(names)")
+    for (words, names) in [
+      ("left behind", extraction.left), ("in the base only", extraction.missing),
+    ] where !names.isEmpty {
+      let shown = names.prefix(3).map(\.text).joined(separator: ", ")
+      Terminal.report("note", "\(words): \(names.count.of("tensor")), as \(shown)")
     }
   }
 }

@@ -1,4 +1,5 @@
 internal import AdapterFormat
+internal import AdapterInterop
 internal import AdapterRuntime
 internal import Operations
 internal import ArgumentParser
@@ -11,20 +12,24 @@ struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
     abstract: "Writes a base with an adapter's changes applied.",
-    usage: "adapter merge <base> <adapter>[:<weight>] ... -o <output> [<options>]",
+    usage: "adapter merge <base> <adapter>[:<weight>] ... [-o <output>] [<options>]",
     discussion: """
       A file becomes a file, a folder of shards a folder of the same shards. The base is streamed: \
       memory does not grow with it. A base that is not the one an adapter was made for is refused.
 
+      Without -o the output is called after the inputs, in the working folder: base+lora.safetensors, or a \
+      folder model+lora. Nothing is replaced by that.
+
       Several adapters are applied from left to right, each with its weight: 1 unless one is given, 0 to \
       leave it out, below 0 to take it away. What would undo the change of another is refused.
 
-      A merge of shards that was killed goes on where it was, when the same command is given again. With \
+      A merge of shards that was killed goes on where it was, when the same command is given again; --discard \
+      removes what it has left. With \
       --part 1/8, 2/8, …, several processes on one file system share the shards, and --finish completes the \
       folder. What --undo writes is merged into the result to take the merge back.
 
       Examples:
-        adapter merge base.safetensors lora.adp -o merged.safetensors
+        adapter merge base.safetensors lora.adp
         adapter merge path/to/model lora.adp -o path/to/merged-model
         adapter merge path/to/model lora.adp:0.7 dora.adp:-0.3 -o path/to/mixed-model
         adapter merge path/to/model lora.adp --dry-run
@@ -65,11 +70,26 @@ struct MergeCommand: ParsableCommand {
   @Flag(help: "Completes a folder whose parts are all written.")
   var finish = false
 
+  @Flag(help: "Removes what merges into the output have left, unfinished, and merges nothing.")
+  var discard = false
+
   @Option(
     help: ArgumentHelp(
       "Also writes an adapter that takes the merge back, bit for bit.", valueName: "file"),
     completion: .file())
   var undo: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The config.json of the result, instead of the base's: for a new head, or names of labels.",
+      valueName: "file"), completion: .file(extensions: ["json"]))
+  var config: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The folder whose tokenizer the result gets, instead of the base's or the adapter's.",
+      valueName: "folder"), completion: .directory)
+  var tokenizer: String?
 
   @OptionGroup
   var options: PolicyOptions
@@ -84,11 +104,15 @@ struct MergeCommand: ParsableCommand {
   var force = false
 
   func validate() throws {
-    guard (output == nil) == dryRun else {
-      throw ValidationError(dryRun ? "a dry run has no --output" : "--output is missing")
+    guard output == nil || !dryRun else { throw ValidationError("a dry run has no --output") }
+    guard output != nil || !force else {
+      throw ValidationError("--force replaces what --output names, and that is missing")
     }
     if let output, AdapterOutput.isStandardOutput(output) {
       throw ValidationError("a merge is not written to standard output: name a file or a folder")
+    }
+    guard !discard || (output != nil && part == nil && !finish && undo == nil) else {
+      throw ValidationError("--discard goes with --output alone")
     }
     guard !finish || part == nil else {
       throw ValidationError("--finish completes what all --part have written")
@@ -101,6 +125,7 @@ struct MergeCommand: ParsableCommand {
   }
 
   func run() throws {
+    if discard, let output { return try removeUnfinished(FilePath(output)) }
     let references = try WeightedReference.all(adapters)
     for path in [output, undo].compactMap(\.self) {
       for reference in references { try checkDistinct(path, from: reference.adapter.inputs) }
@@ -108,38 +133,88 @@ struct MergeCommand: ParsableCommand {
     let start = ContinuousClock.now
     let checkpoint = try openCheckpoint(base, notFor: output)
     let stack = try references.open(
-      for: ImportBase(checkpoint: checkpoint, binding: options.policy.choices))
+      for: options.importBase(checkpoint))
     do {
       let view = try AdaptedCheckpoint(
         checkpoint, applying: stack, as: dtype?.type, policy: options.policy)
-      if let output {
-        let result = Merge(view, shardByteCount: shardSize?.byteCount)
-        try OutputSuffix.check(output, for: result.writesFolder ? nil : ".safetensors")
-        let sources = references.flatMap(\.adapter.sources)
-        try merge(view, to: FilePath(output), from: sources, start)
-      } else {
-        try survey(view, start)
+      guard !dryRun else { return try survey(view, start) }
+      let merge = Merge(
+        view, shardByteCount: shardSize?.byteCount, choices: folderChoices(for: stack))
+      guard merge.writesFolder || (config == nil && tokenizer == nil) else {
+        throw Failure("--config and --tokenizer go with a base that is a folder")
       }
+      let output = try output(of: merge, references.map(\.adapter))
+      try write(merge, to: FilePath(output), from: references.flatMap(\.adapter.sources), start)
     } catch {
       throw Failure(error, in: references[0].adapter.path)
     }
   }
 
-  private func merge(
-    _ view: AdaptedCheckpoint, to output: FilePath, from sources: [FilePath],
+  private func removeUnfinished(_ output: FilePath) throws(Failure) {
+    let gone = try failing(output) { try Merge.discard(beside: output, of: FilePath(base)) }
+    guard !gone.isEmpty else {
+      throw Failure("no merge into \(output) was begun and not ended")
+    }
+    Terminal.report("done", "\(output): \(gone.count.of("unfinished merge")) removed")
+  }
+
+  private func output(
+    of merge: Merge, _ adapters: [AdapterReference]
+  ) throws(Failure) -> String {
+    let isFolder = merge.writesFolder
+    guard let output else {
+      return try DefaultOutput.merge(of: base, with: adapters, isFolder: isFolder)
+    }
+    try OutputSuffix.check(output, for: isFolder ? nil : ".safetensors")
+    return output
+  }
+
+  private func write(
+    _ merge: Merge, to output: FilePath, from sources: [FilePath],
     _ start: ContinuousClock.Instant
   ) throws {
+    for path in try merge.abandoned(beside: output) {
+      Terminal.report(
+        "note",
+        "another merge into \(output) was begun and not ended: \(path); --discard removes it")
+    }
     let bar = ProgressBar("merging", progressOptions.progress)
     defer { bar.finish() }
     func report(_ receipt: MergeReceipt) -> MergeReport {
       let seconds = (ContinuousClock.now - start) / .seconds(1)
       return MergeReport(receipt: receipt, part: part, undo: undo, seconds: seconds)
     }
-    let receipt = try Merge(view, shardByteCount: shardSize?.byteCount).write(
+    let receipt = try merge.write(
       to: output, scope, replacing: force, inputs: sources, undo: undo.map { FilePath($0) },
-      progress: { bar.advance($0, of: $1) },
-      announcing: { receipt in if json { Terminal.announce(report(receipt).json) } })
+      progress: { bar.advance($0, of: $1) }, event: { show($0, of: output, in: bar) },
+      announcing: { receipt in
+        bar.begin("flushing")
+        if json { Terminal.announce(report(receipt).json) }
+      })
+    bar.finish()
     for line in report(receipt).lines { Terminal.report(line.kind, line.text) }
+  }
+
+  private func show(_ event: Merge.Event, of output: FilePath, in bar: ProgressBar) {
+    switch event {
+    case .checking: bar.begin("checking what is there")
+    case .writing: bar.begin("merging")
+    case .undo: bar.begin("working out the undo")
+    case .flushing: bar.begin("flushing")
+    case .kept(let files, let count):
+      Interruption.kept.withLock {
+        $0 =
+          "\(files) of \(count) files of \(output) are kept: the same command goes on from there, --discard removes them"
+      }
+    @unknown default: break
+    }
+  }
+
+  private func folderChoices(for stack: [WeightedAdapter]) -> FolderChoices {
+    let tasks = Set(stack.compactMap { $0.weight == 0 ? nil : Formats.task(of: $0.adapter) })
+    return FolderChoices(
+      task: tasks.count == 1 ? tasks.first : nil, config: config.map { FilePath($0) },
+      tokenizer: tokenizer.map { FilePath($0) })
   }
 
   private var scope: Merge.Scope {

@@ -54,8 +54,8 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "Says on standard error how long it took.")
   var stats = false
 
-  @Flag(help: "Runs on a base that differs where an adapter does not change it.")
-  var allowOtherBase = false
+  @OptionGroup
+  var otherBase: OtherBaseOptions
 
   @Flag(help: "Replaces the file of logits that is there.")
   var force = false
@@ -80,7 +80,7 @@ struct RunCommand: ParsableCommand {
     let file = try logits.map { path throws(Failure) in
       try LogitsFile(path, replacing: force, from: sources)
     }
-    let model = try RunModel(base, references, allowOtherBase ? .allow : .refuse)
+    let model = try RunModel(base, references, otherBase.policy)
     let input = try prompt.input(for: model)
     if let file { return try write(file, model, input) }
     let options = sampling.generation(endTokens: input.endTokens)

@@ -59,13 +59,15 @@ package struct AdapterBundle {
     }
     let (named, note) = try Self.named(members)
     self.members = named
-    base = try Self.commonBase(members)
+    let common = try CommonBase(members)
+    base = common.record
     let labels = members.map(\.label)
     let manifests = members.map(\.file.manifest)
     metadata = Self.commonMetadata(manifests)
     self.edit = edit
     let settled = (metadata + edit.metadata).map(\.key) + edit.removed
-    notes = [note].compactMap { $0 } + Self.lostMetadata(manifests, labels, Set(settled))
+    notes =
+      [note].compactMap { $0 } + common.notes + Self.lostMetadata(manifests, labels, Set(settled))
   }
 
   /// Writes the file, in one pass.

@@ -1,58 +1,7 @@
 internal import Storage
 internal import StrictJSON
 
-// What several files say of their base and of themselves, with one voice.
-
-extension AdapterBundle {
-  /// The base of all: what one does not say, another may.
-  static func commonBase(_ members: [Member]) throws(BundleError) -> BaseRecord? {
-    var common: BaseRecord?
-    // Which file said it first, for the error.
-    var labels: [String: String] = [:]
-    for member in members {
-      guard let base = member.file.manifest.base else { continue }
-      let known =
-        common
-        ?? BaseRecord(
-          name: nil, revision: nil, architecture: nil, fingerprint: nil)
-      let facts = [
-        ("name", known.name, base.name), ("revision", known.revision, base.revision),
-        ("architecture", known.architecture, base.architecture),
-        (
-          "fingerprint", known.fingerprint?.digest.description, base.fingerprint?.digest.description
-        ),
-      ]
-      for (what, old, new) in facts {
-        guard let new else { continue }
-        guard old ?? new == new else {
-          throw BundleError(
-            .otherBase,
-            "\(labels[what] ?? "another") and \(member.label) are for different bases: "
-              + "\(what) \(old ?? "") and \(new)")
-        }
-        labels[what] = labels[what] ?? member.label
-      }
-      common = BaseRecord(
-        name: known.name ?? base.name, revision: known.revision ?? base.revision,
-        architecture: known.architecture ?? base.architecture,
-        fingerprint: joined(known.fingerprint, base.fingerprint))
-    }
-    return common
-  }
-
-  /// Two fingerprints of the same tensors; their sketches are of the tensors that each adapter changes.
-  private static func joined(
-    _ first: FingerprintRecord?, _ second: FingerprintRecord?
-  ) -> FingerprintRecord? {
-    guard let first, let second else { return first ?? second }
-    let known = Set(first.sketch.map(\.name))
-    let more = second.sketch.filter { !known.contains($0.name) }
-    let room = max(0, FingerprintRecord.maximumSketchCount - first.sketch.count)
-    return FingerprintRecord(tensors: first.tensors, sketch: first.sketch + more.prefix(room))
-  }
-}
-
-// MARK: - Metadata
+// What several files say of themselves, with one voice.
 
 extension AdapterBundle {
   /// What every file says, in the same words: a text of one file need not be true of the others.

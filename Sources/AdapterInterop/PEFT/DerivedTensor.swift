@@ -34,7 +34,8 @@ struct DerivedTensor: Sendable {
 
 /// The values of a PEFT file, or of what an adapter holds of one.
 struct PEFTValues: Sendable {
-  private let bytes: @Sendable (TensorInfo) throws -> [UInt8]
+  /// The bytes of a tensor.
+  let bytes: @Sendable (TensorInfo) throws -> [UInt8]
 
   init(_ file: SafetensorsContents) {
     let places = Dictionary(

@@ -136,7 +136,12 @@ struct PEFTConfig {
 }
 
 extension JSONValue {
-  fileprivate var elementCount: Int {
-    if case .array(let values) = self { values.count } else { 1 }
+  /// Entries of a list or an object; 1 of any other value.
+  var elementCount: Int {
+    switch self {
+    case .array(let values): values.count
+    case .object(let members): members.count
+    default: 1
+    }
   }
 }

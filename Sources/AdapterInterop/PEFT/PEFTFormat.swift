@@ -1,4 +1,5 @@
 internal import AdapterFormat
+internal import Checkpoints
 internal import Operations
 internal import Storage
 internal import StrictJSON
@@ -36,13 +37,29 @@ struct PEFTFormat: ForeignFormat {
     try PEFTExport.export(adapter)
   }
 
+  /// `task_type`, where it is one of a head.
+  func task(of adapter: Adapter) -> ModelTask? {
+    switch text("task_type", of: adapter) {
+    case "SEQ_CLS": .sequenceClassification
+    case "TOKEN_CLS": .tokenClassification
+    case "QUESTION_ANS": .questionAnswering
+    default: nil
+    }
+  }
+
+  /// A text of the recorded configuration.
+  private func text(_ field: Name, of adapter: Adapter) -> String? {
+    guard let text = adapter.source?.config,
+      case .object(let fields) = try? JSONValue(document: Array(text.utf8), maximumDepth: 16),
+      case .string(let value) = fields.first(where: { $0.key == field })?.value
+    else { return nil }
+    return value
+  }
+
   /// Biases that were trained, and that the adapter does not hold: PEFT before 0.21 did not save them with
   /// `bias` "lora_only".
   func doubts(about adapter: Adapter) -> [SourceDoubt] {
-    guard let text = adapter.source?.config,
-      case .object(let fields) = try? JSONValue(document: Array(text.utf8), maximumDepth: 16),
-      case .string(let setting) = fields.first(where: { $0.key == "bias" })?.value,
-      setting.hasSuffix("_only"),
+    guard let setting = text("bias", of: adapter), setting.hasSuffix("_only"),
       !adapter.operations.contains(where: { $0.target?.name.hasSuffix(".bias") == true })
     else { return [] }
     return [

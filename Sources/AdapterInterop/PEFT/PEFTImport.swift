@@ -28,8 +28,13 @@ public struct PEFTImport: Sendable {
   public init(
     _ folder: PEFTFolder, choices: ImportChoices = ImportChoices()
   ) throws {
-    try self.init(
-      folder.configText, folder.config, folder.weights.contents, try CarriedFiles(folder), choices)
+    do {
+      try self.init(
+        folder.configText, folder.config, folder.weights.contents, try CarriedFiles(folder), choices
+      )
+    } catch let error as InteropError {
+      throw error.placed(in: folder.path)
+    }
   }
 
   /// Converts what the two files hold, without any beside them.
@@ -49,23 +54,52 @@ public struct PEFTImport: Sendable {
   }
 
   private init(
-    _ text: String, _ value: JSONValue, _ weights: SafetensorsContents, _ files: CarriedFiles,
+    _ text: String, _ value: JSONValue, _ whole: SafetensorsContents, _ files: CarriedFiles,
     _ choices: ImportChoices
   ) throws {
     let config = try PEFTConfig(value)
     try config.method.fields.check(value, ignoredFields: choices.ignoredFields)
-    let meaning = try PEFTMeaning(of: config, weights.header.tensors.map(\.info), choices)
+    let names = whole.header.tensors.map(\.info.name)
+    let isOfOther = try choices.adapter.map {
+      try PEFTAdapterNames(in: names, parts: config.method.parts).isOfOther(than: $0)
+    }
+    let dropped = Set(names.filter { name in choices.dropped.contains { $0.matches(name) } })
+    var weights = whole
+    if isOfOther != nil || !dropped.isEmpty {
+      weights = whole.keeping { !dropped.contains($0) && isOfOther?($0) != true }
+    }
+    let base = choices.base.map { NamedBase($0, comparedWith: weights) }
+    let meaning = try PEFTMeaning(of: config, weights.header.tensors.map(\.info), choices) {
+      try base?.holds($1, as: $0) ?? false
+    }
+    let ofBase = Set(meaning.tensors.leftOut)
+    guard !meaning.operations.isEmpty || dropped.isEmpty else {
+      throw InteropError.tensors(
+        "nothing of the adapter is left: every tensor that it uses is left out")
+    }
+    if !ofBase.isEmpty { weights = weights.keeping { !ofBase.contains($0) } }
     let values = PEFTValues(weights)
     let derived = try meaning.derived.map { try $0.contents(of: values) }
     let stored = weights.header.tensors.map { tensor in
       TensorContents(tensor.info, bytes: weights.bytes, offset: weights.offset(of: tensor))
     }
-    adapter = Adapter(
-      name: "default", method: config.method.name, operations: meaning.operations,
-      inert: meaning.inert, source: try Self.source(text, weights, stored + derived),
-      files: files.records, base: config.base, tensors: stored + derived + files.tensors)
-    notes = meaning.notes + files.notes
+    var adapter = Adapter(
+      name: choices.adapter ?? "default", method: config.method.name,
+      operations: meaning.operations, inert: meaning.inert,
+      source: try Self.source(text, weights, stored + derived), files: files.records,
+      base: config.base, tensors: stored + derived + files.tensors)
+    adapter.leftOut = (dropped.union(ofBase)).sorted()
+    self.adapter = adapter
+    notes = meaning.notes + Self.notes(of: dropped, ofBase) + files.notes
     try adapter.checkExpressible()
+  }
+
+  private static func notes(of dropped: Set<Name>, _ ofBase: Set<Name>) -> [String] {
+    [(dropped, "left out, as asked"), (ofBase, "left out, since the base has the same")]
+      .filter { !$0.0.isEmpty }.map { names, words in
+        let shown = names.sorted().prefix(3).map(\.text).joined(separator: ", ")
+        return "\(words): \(shown)" + (names.count > 3 ? " and \(names.count - 3) more" : "")
+      }
   }
 
   /// Fields of a method's configuration that its lists do not have; nil for a method that is refused.

@@ -50,7 +50,8 @@ struct PEFTName {
     path.removeFirstRepeatedly(["base_model"])
     path.removeFirstRepeatedly(["module"])
     if let place = path.lastIndex(where: parts.contains) {
-      let leaf = path[(place + 1)...].filter { $0 != "default" && $0 != adapter }
+      let words = path[(place + 1)...]
+      let leaf = (words.first == adapter ? words.dropFirst() : words).filter { $0 != "default" }
         .joined(separator: ".")
       kind = .part(path[place], leaf: leaf)
       path.removeSubrange(place...)
@@ -63,7 +64,12 @@ struct PEFTName {
         ? .original
         : .parameter(
           isBaseLayer: path.dropLast().last == "base_layer", isModuleToSave: isModuleToSave)
-      if isModuleToSave { path.removeAll { $0 == "default" || $0 == adapter } }
+      if let place = path.lastIndex(of: "modules_to_save"), path[(place + 1)...].first == adapter,
+        adapter != nil
+      {
+        path.remove(at: place + 1)
+      }
+      if isModuleToSave { path.removeAll { $0 == "default" } }
       depth = 0
       if path.dropLast().last == "base_layer" { path.remove(at: path.count - 2) }
     }
@@ -85,34 +91,4 @@ extension [String] {
   fileprivate mutating func removeFirstRepeatedly(_ prefix: [String]) {
     while starts(with: prefix) { removeFirst(prefix.count) }
   }
-}
-
-extension PEFTName {
-  /// The name of the adapter that tensors are of, where they have it in their own: `lora_A.NAME.weight`.
-  ///
-  /// - Parameters:
-  ///   - names: the names of tensors.
-  ///   - parts: the parts of the method that a module has once.
-  /// - Returns: the name; nil where it is `default`, or not there.
-  /// - Throws: `InteropError` where tensors of several adapters are together.
-  static func adapter(in names: [Name], parts: Set<String>) throws -> String? {
-    var found: Set<String> = []
-    var isEverywhere = true
-    for name in names {
-      let path = name.text.split(separator: ".", omittingEmptySubsequences: false)
-      guard let place = path.lastIndex(where: { parts.contains(String($0)) }) else { continue }
-      let words = path[(place + 1)...].filter { !leaves.contains($0) }
-      if words.count == 1 { found.insert(String(words[0])) } else { isEverywhere = false }
-    }
-    // A word that only some have is none of an adapter's.
-    guard isEverywhere else { return nil }
-    guard found.count < 2 else {
-      let list = found.sorted().prefix(4).joined(separator: ", ")
-      throw InteropError.tensors(
-        "the file holds the adapters \(list): save each into a folder of its own")
-    }
-    return found.first.flatMap { $0 == "default" ? nil : $0 }
-  }
-
-  private static let leaves: Set<Substring> = ["weight", "bias"]
 }

@@ -18,6 +18,10 @@ struct PEFTTensors {
   /// Parameters of the model in full.
   private(set) var parameters: [(name: PEFTName, info: TensorInfo)] = []
   private(set) var inert: [AdapterRecord.InertTensor] = []
+  /// What the adapter is without.
+  private(set) var leftOut: [Name] = []
+  /// Tensors that stand for those of the file, of which they are copies in a type that operations take.
+  private(set) var widened: [WidenedTensor] = []
   /// Bytes of all tensors.
   let byteCount: UInt64
   private var taken: Set<Name> = []
@@ -34,8 +38,7 @@ struct PEFTTensors {
   init(_ infos: [TensorInfo], parts: Set<String>) throws {
     byteCount = infos.reduce(0) { $0 + UInt64($1.byteCount) }
     var places: [Place: Int] = [:]
-    let adapter = try PEFTName.adapter(
-      in: infos.map(\.name), parts: parts.intersection(["lora_A", "lora_B"]))
+    let adapter = try PEFTAdapterNames(in: infos.map(\.name), parts: parts).only()
     for info in infos {
       let name = PEFTName(info.name, parts: parts, adapter: adapter)
       guard case .part(let part, let leaf) = name.kind else {
@@ -75,13 +78,24 @@ struct PEFTTensors {
   /// A tensor of the file by its own name, where it is there, for any number of uses.
   mutating func shared(_ name: Name) throws -> TensorInfo? {
     guard let info = parameters.first(where: { $0.name.module == name })?.info else { return nil }
+    guard WidenedTensor(of: info) == nil else { throw InteropError.eightBit(info) }
     taken.insert(info.name)
     return info
   }
 
   mutating func take(_ info: TensorInfo) throws -> TypedOperand {
-    taken.insert(info.name)
-    return TypedOperand(info)
+    TypedOperand(usable(info))
+  }
+
+  /// The tensor, or what stands for it where operations do not take its type.
+  private mutating func usable(_ info: TensorInfo) -> TensorInfo {
+    let isNew = taken.insert(info.name).inserted
+    guard let copy = WidenedTensor(of: info) else { return info }
+    if isNew {
+      widened.append(copy)
+      inert.append(.init(tensor: info.name, reason: copy.reason))
+    }
+    return copy.info
   }
 
   /// A tensor that nothing uses once the adapter is trained.
@@ -104,6 +118,12 @@ struct PEFTTensors {
     }
   }
 
+  /// Leaves a tensor out, as if it were not there.
+  mutating func leaveOut(_ info: TensorInfo) {
+    taken.insert(info.name)
+    leftOut.append(info.name)
+  }
+
   /// - Throws: `unknownTensor` for the first that nobody has taken.
   func checkAllTaken() throws {
     for module in modules {
@@ -116,16 +136,21 @@ struct PEFTTensors {
     try checkParametersTaken()
   }
 
+  /// The parameters that are no part of the method, and that nobody has taken.
+  ///
   /// - Parameter shared: matrices that all modules share, which have no module and are taken where their
   ///   method is read.
-  /// - Throws: `unknownTensor` for the first that is no part of the method, and that nobody has taken.
+  /// - Returns: what the file calls them, and what they are.
+  func parametersLeft(except shared: Set<Name> = []) -> [(name: PEFTName, info: TensorInfo)] {
+    parameters.filter { !taken.contains($0.info.name) && !shared.contains($0.name.module) }
+  }
+
+  /// - Throws: `unknownTensor` for the first of them.
   func checkParametersTaken(except shared: Set<Name> = []) throws {
-    for (name, info) in parameters
-    where !taken.contains(info.name) && !shared.contains(name.module) {
-      throw InteropError.unknownTensor(
-        info.name,
-        "not understood: no part of the method, and no parameter that the configuration names")
-    }
+    guard let (_, info) = parametersLeft(except: shared).first else { return }
+    throw InteropError.unknownTensor(
+      info.name,
+      "not understood: no part of the method, and no parameter that the configuration names")
   }
 }
 

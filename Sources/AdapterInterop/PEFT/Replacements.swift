@@ -12,8 +12,9 @@ internal import StrictJSON
 /// | `M.base_layer.weight`, `lm_head.weight` and the like: embeddings saved along | `replace`, which may resize |
 /// | `M.trainable_tokens_delta` [k, dim] and the list of tokens | `replace_rows` on `M.weight` |
 extension PEFTMeaning {
-  mutating func addReplacements() throws {
-    let saved = try config.texts("modules_to_save") + config.headsOfTask
+  mutating func addReplacements(areWhole: Bool) throws {
+    let named = try config.texts("modules_to_save")
+    let saved = named + config.headsOfTask
     let bias = config.text("bias") ?? "none"
     // PEFT may save a module twice, under its own name and under its wrapper's: they are one.
     let wrapped = Set(
@@ -45,6 +46,20 @@ extension PEFTMeaning {
           absent: isSaved ? .create : .refuse,
           canResize: path.last == "weight" && info.shape.dimensions.count == 2 && isVocabulary))
     }
+    if areWhole { try checkSaved(named) }
+  }
+
+  /// PEFT adds the usual names of a task's head itself, whatever the model calls it; what a user names is there.
+  private func checkSaved(_ named: [String]) throws {
+    let isSaved = tensors.parameters.contains { name, _ in
+      if case .parameter(_, isModuleToSave: true) = name.kind { return true }
+      return Self.holds(
+        named, Name(name.module.text.split(separator: ".").dropLast().joined(separator: ".")))
+    }
+    let chosen = named.filter { !config.headsOfTask.contains($0) }
+    guard !isSaved, !chosen.isEmpty else { return }
+    throw InteropError.field(
+      "modules_to_save", "names \(chosen.joined(separator: ", ")), and the file has nothing of it")
   }
 
   /// PEFT compares endings, without a dot before them; a module's own modules are a part of it.
@@ -59,7 +74,12 @@ extension PEFTMeaning {
   }
 
   /// Adds rows of embeddings, of the tokens that a field lists.
-  mutating func addTrainableTokens(_ field: Name) throws {
+  mutating func addTrainableTokens(_ field: Name, areWhole: Bool) throws {
+    let isPromised = areWhole && config[field].map { $0.elementCount > 0 } ?? false
+    guard
+      !isPromised
+        || tensors.modules.contains(where: { $0.parts.keys.contains("trainable_tokens_delta") })
+    else { throw InteropError.field(field, "names tokens, and the file has no rows for them") }
     for module in tensors.modules {
       guard let values = try tensors.takeIfThere("trainable_tokens_delta", of: module) else {
         continue

@@ -1,5 +1,6 @@
 public import Operations
 public import Checkpoints
+internal import Storage
 internal import StrictJSON
 
 /// What a merge of a stack of adapters would decide, adapter by adapter: nothing is written for it.
@@ -8,6 +9,8 @@ public struct BaseCheck: Sendable {
   public let adapters: [Entry]
   /// What would be applied; nil where a merge would be refused.
   public let receipt: Receipt?
+  /// Whether a merge would leave every value as it is.
+  public let changesNothing: Bool
 
   /// One adapter of the stack.
   public struct Entry: Sendable {
@@ -17,10 +20,18 @@ public struct BaseCheck: Sendable {
     public let applied: AppliedAdapter?
     /// Why the base is none for it; nil where it is one.
     public let refusal: AdapterError?
+    /// Whether no operation of it changes anything, on whatever base: it was never trained.
+    public let isNeutral: Bool
   }
 
   /// Whether a merge would go.
   public var isAccepted: Bool { receipt != nil }
+
+  /// Whether a merge would go, and each adapter would change something.
+  public var isAffirmed: Bool {
+    isAccepted && !changesNothing
+      && !adapters.contains { $0.isNeutral && $0.adapter.weight != 0 }
+  }
 
   /// Holds a base against a stack of adapters.
   ///
@@ -38,21 +49,32 @@ public struct BaseCheck: Sendable {
     adapters = try stack.map { weighted in
       do {
         let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices, &sizes)
-        return Entry(adapter: weighted, applied: applied, refusal: applied.refusal(policy))
+        return Entry(
+          adapter: weighted, applied: applied, refusal: applied.refusal(policy),
+          isNeutral: try weighted.adapter.isNeutral())
       } catch let error as AdapterError where error.isOfBase {
-        return Entry(adapter: weighted, applied: nil, refusal: error)
+        return Entry(
+          adapter: weighted, applied: nil, refusal: error,
+          isNeutral: try weighted.adapter.isNeutral())
       } catch {
         throw stack.count > 1 ? AdapterError(of: weighted.label, error) : error
       }
     }
     guard adapters.allSatisfy({ $0.refusal == nil }) else {
-      receipt = nil
+      (receipt, changesNothing) = (nil, false)
       return
     }
     let applied = adapters.compactMap(\.applied)
     let view = try AdaptedCheckpoint(checkpoint, applying: applied, policy: policy)
     for tensor in view.tensors { _ = try view.program(of: tensor) }
     receipt = view.receipt
+    let isLeftOut = stack.allSatisfy { $0.weight == 0 }
+    changesNothing =
+      try !isLeftOut
+      && view.tensors.allSatisfy { tensor in
+        guard tensor.isMeasurable else { return false }
+        return try view.reader(of: tensor.info.name)?.changes() == false
+      }
   }
 }
 

@@ -111,14 +111,13 @@ extension BaseVerdict {
     }
   }
 
-  /// Whether the user may insist.
-  var isOverridable: Bool {
+  /// Whether a merge goes on where the user insists.
+  func isAccepted(by policy: AdaptedCheckpoint.Policy.OtherBase) -> Bool {
     switch self {
-    case .othersDiffer, .targetsNotSampled: true
-    case .exact, .sameValues, .padded, .unknown, .leftOut, .targetsPadded, .targetsDiffer,
-      .alreadyMerged,
-      .structureDiffers, .quantised:
-      false
+    case .othersDiffer, .targetsNotSampled: policy != .refuse
+    case .targetsDiffer: policy == .allowTargets
+    case .exact, .sameValues, .padded, .unknown, .leftOut: true
+    case .targetsPadded, .alreadyMerged, .structureDiffers, .quantised: false
     }
   }
 

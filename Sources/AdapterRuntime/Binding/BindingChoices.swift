@@ -1,12 +1,13 @@
+public import Checkpoints
 public import Operations
-public import StrictJSON
+internal import StrictJSON
 
 /// What the user decides where a base leaves a question open.
 public struct BindingChoices: Sendable, Hashable {
   /// How square weights are stored that nothing else decides.
   public var layout: Layout?
   /// For targets that are not found, or not where they should be, the stored tensor that is meant.
-  public var names: [Name: Name]
+  public var names: NameMap
   /// What happens to a change of a bias that the base does not have.
   public var missingBias: MissingBias
   /// What happens where parameters that share a tensor get different changes.
@@ -30,7 +31,7 @@ public struct BindingChoices: Sendable, Hashable {
 
   /// Leaves everything to the base.
   public init(
-    layout: Layout? = nil, names: [Name: Name] = [:], missingBias: MissingBias = .refuse,
+    layout: Layout? = nil, names: NameMap = [:], missingBias: MissingBias = .refuse,
     ties: Ties = .refuse
   ) {
     self.layout = layout
@@ -43,7 +44,7 @@ public struct BindingChoices: Sendable, Hashable {
   func checkNames(_ adapters: [Adapter]) throws {
     guard !names.isEmpty else { return }
     let targets = Set(adapters.flatMap { $0.operations.compactMap(\.target?.name) })
-    for name in names.keys.sorted() where !targets.contains(name) {
+    if let name = names.unused(among: targets) {
       throw AdapterError.unusedName(name, ofSeveral: adapters.count > 1)
     }
   }

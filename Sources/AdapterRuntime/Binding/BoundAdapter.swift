@@ -33,6 +33,7 @@ public struct BoundAdapter: Sendable {
   public init(
     _ adapter: Adapter, to checkpoint: Checkpoint, choices: BindingChoices = BindingChoices()
   ) throws {
+    try choices.checkNames([adapter])
     try self.init(adapter, to: checkpoint, choices: choices, sizes: StackSizes())
   }
 

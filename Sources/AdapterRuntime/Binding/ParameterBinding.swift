@@ -62,6 +62,7 @@ struct ParameterBinding {
   private struct Base {
     let checkpoint: Checkpoint
     let ties: TiedParameters
+    let familyNames: FamilyNames
     let stacks: [ExpertStack]
     let sizes: StackSizes
 
@@ -78,13 +79,11 @@ struct ParameterBinding {
     sizes: StackSizes
   ) throws {
     let base = Base(
-      checkpoint: checkpoint, ties: TiedParameters(checkpoint), stacks: checkpoint.expertStacks,
-      sizes: sizes)
+      checkpoint: checkpoint, ties: TiedParameters(checkpoint),
+      familyNames: FamilyNames(checkpoint), stacks: checkpoint.expertStacks, sizes: sizes)
     let byName = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0) })
-    for name in choices.names.keys.sorted() where byName[name] == nil {
-      throw AdapterError.unusedName(name)
-    }
     try Self.checkShapes(parameters.filter { choices.names[$0.name] == nil }, base)
+    try Self.checkGiven(parameters, base, choices)
     let required = parameters.filter { !$0.canBeAbsent(choices) }
     let binding: NameBinding
     do throws(NameBinding.Failure) {
@@ -111,7 +110,7 @@ struct ParameterBinding {
   }
 
   /// Two targets are not one parameter of the base ([BND-1]), unless the user says so.
-  private func checkCollisions(but given: [Name: Name]) throws {
+  private func checkCollisions(but given: NameMap) throws {
     var owners: [Name: Name] = [:]
     for target in places.keys.sorted() where given[target] == nil {
       guard case .stored(let stored, let name)? = places[target],
@@ -132,7 +131,8 @@ struct ParameterBinding {
         parameter.hint.map { (parameter.name, $0) }
       })
     return try NameBinding(
-      parameters.map(\.name).sorted(), hints: hints, given: choices.names, in: base.checkpoint,
+      parameters.map(\.name).sorted(), hints: hints,
+      given: choices.names.given(for: parameters.map(\.name)), in: base.checkpoint,
       base.ties
     ) { target, name in
       guard let parameter = byName[target] else { return false }
@@ -140,6 +140,18 @@ struct ParameterBinding {
         return base.fits(parameter, stored)
       }
       return view(of: parameter, name, base, choices) != nil
+    }
+  }
+
+  /// What the user gives a parameter is that, or nothing: where the base has it, it must fit.
+  private static func checkGiven(
+    _ parameters: [Parameter], _ base: Base, _ choices: BindingChoices
+  ) throws {
+    for parameter in parameters {
+      guard let given = choices.names[parameter.name],
+        let stored = base.checkpoint.tensor(given), !base.fits(parameter, stored)
+      else { continue }
+      throw AdapterError.binding(.misfit(parameter.name, given: given))
     }
   }
 
@@ -171,18 +183,24 @@ struct ParameterBinding {
       binding.stored[parameter.name].map { name in
         name != own && tied != name
       } ?? false
+    // What may be absent was not looked for by the others' rung, which may be a prefix that it does not have.
+    let inFamily = base.familyNames.stored(for: parameter.name)
+    let given = choices.names[parameter.name]
     let candidates = [
-      binding.stored[parameter.name], own, parameter.hint, tied, parameter.name,
+      given, binding.stored[parameter.name], own, parameter.hint, tied, parameter.name, inFamily,
     ]
     for name in candidates.compactMap(\.self) {
       if let stored = base.checkpoint.tensor(name), base.fits(parameter, stored) {
         // A name of the base, unless it is that of what the parameter is tied to: then the tie must be seen.
         let isHint = (binding.rule == .bound || name == parameter.hint) && name != tied
-        let isOwn = isGiven || isHint || name == parameter.name
+        let isOwn =
+          name == given || isGiven || isHint || name == parameter.name
+          || (name == inFamily && name != tied)
         return .stored(stored, name: isOwn ? name : base.ties.spelled(own))
       }
     }
-    return view(of: parameter, own, base, choices) ?? .absent(newName(parameter, binding))
+    return view(of: parameter, own, base, choices)
+      ?? .absent(given ?? newName(parameter, binding))
   }
 
   /// What a parameter is called that is made. A prefix that the base has more says where a model lies in

@@ -28,7 +28,8 @@ extension Checkpoint {
       name: "probe", method: "probe", operations: operations, inert: [], source: nil, files: [],
       base: nil,
       tensors: [spectrum, places].map { TensorContents($0, bytes: MemoryBytes([]), offset: 0) })
-    return try BoundAdapter(probe, to: self, choices: choices).adapter.operations
+    return try BoundAdapter(probe, to: self, choices: choices, sizes: StackSizes()).adapter
+      .operations
       .compactMap(\.target)
   }
 }

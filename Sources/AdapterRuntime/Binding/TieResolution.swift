@@ -16,6 +16,8 @@ struct TieResolution {
   private(set) var shared: [[Name]] = []
 
   private var done: Set<Name> = []
+  /// Changes that are for all names of a tensor, and those of its names that are not stored.
+  private var common: [(slot: BindingSlot, absent: [Name])] = []
 
   init(
     _ slots: [BindingSlot], of adapter: Adapter, in checkpoint: Checkpoint,
@@ -34,10 +36,32 @@ struct TieResolution {
         !ends.contains { $0.name == end.name }
       }
       done.formUnion(ends.map(\.name))
+      done.insert(name)
       let names = Set(ends.map(\.name)).union(partners).union([name])
       try append(name, ends, names, adapter, checkpoint, choices)
     }
+    if isUntied { partAll(ties, of: adapter, in: checkpoint) }
     tensors.sort { $0.info.name < $1.info.name }
+  }
+
+  /// A configuration says of all ties at once that they are none: whatever shares a tensor besides gets one of its own too, as
+  /// transformers writes it.
+  private mutating func partAll(
+    _ ties: TiedParameters, of adapter: Adapter, in checkpoint: Checkpoint
+  ) {
+    for (slot, absent) in common {
+      for name in absent where slot.stored != nil {
+        tensors.append(slot.tensor(named: name, slot.stored, of: adapter, isNew: true))
+      }
+    }
+    var made = Set(tensors.map(\.info.name))
+    for stored in checkpoint.tensors where !done.contains(stored.info.name) {
+      for name in ties.partners(of: stored.info.name)
+      where checkpoint.tensor(name) == nil && made.insert(name).inserted {
+        let copy = BindingSlot(name, stored)
+        tensors.append(copy.tensor(named: name, stored, of: adapter, isNew: true))
+      }
+    }
   }
 
   /// Resolves one stored tensor: `ends` change it, each under one of the `names` that share it.
@@ -57,6 +81,7 @@ struct TieResolution {
       for copy in [name] + copies.sorted() {
         tensors.append(first.tensor(named: copy, checkpoint.tensor(copy), of: adapter))
       }
+      common.append((first, names.subtracting(copies).subtracting([name]).sorted()))
       if ends.count > 1 {
         let list = names.sorted().map(\.text).joined(separator: " and ")
         notes.append("\(list) share a tensor and get the same change, once")
@@ -64,20 +89,23 @@ struct TieResolution {
       }
       return
     }
-    guard choices.ties == .untie, names.count == 2 else {
+    let canPart = checkpoint.family.map { !$0.needsTies } ?? (names.count == 2)
+    guard choices.ties == .untie, canPart else {
       let end = ends.first { $0.name != name }?.name ?? name
       throw AdapterError.tied(
-        end, with: names.sorted().first { $0 != end } ?? name, canPart: names.count == 2)
+        end, with: names.sorted().first { $0 != end } ?? name, canPart: canPart)
     }
     isUntied = true
     notes.append(
       names.sorted().map(\.text).joined(separator: " and ") + " no longer share a tensor")
+    let sizing = ends.first(where: \.isSizing) ?? first
     for each in names {
       let slot = ends.first { $0.name == each }
       let stored = checkpoint.tensor(each)
+      guard let origin = stored ?? first.stored else { continue }
+      let own = try slot ?? BindingSlot(each, origin).sized(as: sizing)
       // A name that is stored, and that nothing changes, stays as it is.
-      guard slot != nil || stored == nil, let origin = stored ?? first.stored else { continue }
-      let own = try slot ?? BindingSlot(each, origin).sized(as: first)
+      guard slot != nil || stored?.info.shape != own.shape else { continue }
       tensors.append(own.tensor(named: each, origin, of: adapter, isNew: stored == nil))
     }
   }
@@ -104,6 +132,9 @@ struct TieResolution {
 extension BindingSlot {
   /// The name under which it is stored; its own for one that is made.
   fileprivate var storedName: Name { stored?.info.name ?? name }
+
+  /// Whether it gives its tensor another size.
+  fileprivate var isSizing: Bool { stored.map { $0.info.shape != shape } ?? false }
 
   /// Whether what it does to one of the names of a tensor is meant for the others too.
   fileprivate var isForAllNames: Bool {

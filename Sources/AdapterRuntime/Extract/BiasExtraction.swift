@@ -17,6 +17,8 @@ public struct BiasExtraction: Sendable {
   public let adapter: Adapter
   /// Changed tensors that are no biases, which the adapter does not hold.
   public let left: [Name]
+  /// Tensors that the base alone has.
+  public let missing: [Name]
   /// How each bias is held.
   public let forms: [(name: Name, form: Form)]
 
@@ -54,26 +56,27 @@ public struct BiasExtraction: Sendable {
   public init(
     from base: Checkpoint, to tuned: Checkpoint, options: Options = Options()
   ) throws {
-    try Self.checkPair(base, tuned)
-    var left: [Name] = []
+    let pairs = try TunedPairs(base, tuned)
+    let isBiasesAlone = tuned.tensors.allSatisfy { Self.isBias($0.info) }
+    var left = pairs.tunedOnly
+    guard !pairs.pairs.isEmpty else { throw AdapterError.notSameModel("no tensor is in both") }
+    if !options.leavesOthers { try Self.checkWhole(pairs, isBiasesAlone: isBiasesAlone) }
     var forms: [(name: Name, form: Form)] = []
     var operations: [Operation] = []
     var tensors: [TensorContents] = []
-    for tensor in tuned.tensors.sorted(by: { $0.info.name < $1.info.name }) {
-      guard let before = base.tensor(tensor.info.name), try Self.differ(before, tensor) else {
+    for pair in pairs.pairs where try pair.base.differs(from: pair.tuned) {
+      guard Self.isBias(pair.tuned.info) else {
+        left.append(pair.tuned.info.name)
         continue
       }
-      guard Self.isBias(tensor.info) else {
-        left.append(tensor.info.name)
-        continue
-      }
-      let change = try ExtractedBias(before, tensor, holdsValue: options.holdsValues)
-      operations.append(try change.operation())
+      let change = try ExtractedBias(pair.base, pair.tuned, holdsValue: options.holdsValues)
+      for name in pairs.names(of: pair) { operations.append(try change.operation(on: name)) }
       tensors.append(change.tensor)
-      forms.append((tensor.info.name, change.form))
+      forms.append((pair.base.info.name, change.form))
     }
     guard left.isEmpty || options.leavesOthers else { throw AdapterError.otherChanges(left) }
     self.left = left
+    missing = isBiasesAlone ? [] : pairs.baseOnly
     self.forms = forms
     let plain = Adapter(
       name: "default", method: "bitfit", operations: operations, inert: [], source: nil, files: [],
@@ -85,38 +88,19 @@ public struct BiasExtraction: Sendable {
 
   /// A bias is a vector; GPT-2's causal masks, which are called so too, are not.
   private static func isBias(_ info: TensorInfo) -> Bool {
-    (info.name == "bias" || info.name.hasSuffix(".bias") || info.name.hasSuffix("_bias"))
+    !info.isBuffer
+      && (info.name == "bias" || info.name.hasSuffix(".bias") || info.name.hasSuffix("_bias"))
       && info.type.isFloat && info.shape.dimensions.count <= 1
   }
 
   /// Both have the same tensors; of a model's biases alone, none that the base lacks.
-  private static func checkPair(
-    _ base: Checkpoint, _ tuned: Checkpoint
-  ) throws {
-    for tensor in tuned.tensors {
-      guard let before = base.tensor(tensor.info.name) else {
-        throw AdapterError.notSameModel("\(tensor.info.name) is not in the base")
-      }
-      guard before.info == tensor.info else {
-        throw AdapterError.notSameModel(
-          "\(tensor.info.name) is \(before.info.type.rawValue) \(before.info.shape) in the base, "
-            + "\(tensor.info.type.rawValue) \(tensor.info.shape) in the other")
-      }
+  private static func checkWhole(_ pairs: TunedPairs, isBiasesAlone: Bool) throws {
+    if let name = pairs.tunedOnly.first {
+      throw AdapterError.notSameModel("\(name) is not in the base", kind: .otherChanges)
     }
-    guard !tuned.tensors.allSatisfy({ isBias($0.info) }) else { return }
-    for name in base.names where tuned.tensor(name) == nil {
-      throw AdapterError.notSameModel("\(name) is in the base only")
+    if let name = pairs.baseOnly.first, !isBiasesAlone {
+      throw AdapterError.notSameModel("\(name) is in the base only", kind: .otherChanges)
     }
-  }
-
-  private static func differ(
-    _ left: StoredTensor, _ right: StoredTensor
-  ) throws -> Bool {
-    for elements in left.runs(of: 1 << 20) {
-      let isEqual = try left.contents(of: elements) == right.contents(of: elements)
-      if !isEqual { return true }
-    }
-    return false
   }
 }
 
@@ -148,7 +132,7 @@ private struct ExtractedBias {
     tensor = TensorContents(info, bytes: MemoryBytes(new), offset: 0)
   }
 
-  func operation() throws -> Operation {
+  func operation(on name: Name) throws -> Operation {
     let operand = TypedOperand(tensor.info)
     if form == .value {
       return try Operation(

@@ -13,6 +13,7 @@ public struct Merge: Sendable {
   private let view: AdaptedCheckpoint
   private let plans: [ShardPlan]
   private let isResharded: Bool
+  private let choices: FolderChoices
 
   /// How much of a merge one call does.
   public enum Scope: Sendable, Hashable {
@@ -24,13 +25,33 @@ public struct Merge: Sendable {
     case finish
   }
 
+  /// What the work comes to.
+  @nonexhaustive
+  public enum Event: Sendable, Hashable {
+    /// What an earlier process has written is held against its proof.
+    case checking
+    /// Files with weights are written.
+    case writing
+    /// What takes the merge back is worked out.
+    case undo
+    /// The disk is waited for.
+    case flushing
+    /// So many files stay for the next process, should this one be ended now.
+    case kept(files: Int, of: Int)
+  }
+
   /// Prepares to write a view.
   ///
   /// - Parameters:
   ///   - view: what is written.
   ///   - shardByteCount: the size up to which tensors share a file; nil for the base's files.
-  public init(_ view: AdaptedCheckpoint, shardByteCount: UInt64? = nil) {
+  ///   - choices: what is decided of the files beside the weights of a folder.
+  public init(
+    _ view: AdaptedCheckpoint, shardByteCount: UInt64? = nil,
+    choices: FolderChoices = FolderChoices()
+  ) {
     self.view = view
+    self.choices = choices
     isResharded = shardByteCount != nil
     plans = ShardPlan.all(of: view, shardByteCount: shardByteCount)
   }
@@ -48,6 +69,7 @@ public struct Merge: Sendable {
   ///   - undo: where an adapter goes that takes the merge back, of a merge that one call does. Both appear, or neither.
   ///   - progress: takes the bytes since the last call that are written, or found as they shall be, and the total; called
   ///     from any thread.
+  ///   - event: told what the work comes to; called from the calling thread.
   ///   - announce: takes the receipt when all is on the disk and nothing has its name yet. If it throws, nothing gets it.
   /// - Throws: `AdapterError`; then nothing is left behind, but for parts that are finished.
   /// - Returns: what was done.
@@ -56,33 +78,36 @@ public struct Merge: Sendable {
     to target: FilePath, _ scope: Scope = .all, replacing: Bool, inputs: [FilePath] = [],
     undo: FilePath? = nil,
     progress: @escaping @Sendable (_ written: Int, _ total: UInt64) -> Void = { _, _ in },
+    event: (Event) -> Void = { _ in },
     announcing announce: (MergeReceipt) throws -> Void = { _ in }
   ) throws -> MergeReceipt {
     try target.checkDistinct(from: view.checkpoint.inputs)
     precondition(undo == nil || scope == .all, "an undo of a part of a merge")
     // Opened before the work, so that a place that cannot be written is known by then.
     let journal = try undo.map { try openUndo($0, replacing, inputs) }
-    let files = try MergeFiles(view, plans, isResharded: isResharded)
+    let files = try MergeFiles(view, plans, isResharded: isResharded, choices)
     var receipt = MergeReceipt(output: target, applied: view.receipt, notes: files.notes)
     guard writesFolder else {
       guard scope == .all else { throw AdapterError.notSharded }
       receipt.proven = try proveResults(of: plans)
       let total = plans[0].byteCount
+      try target.checkRoom(for: total, copiedFrom: view.checkpoint.path)
+      event(.writing)
       let file = try OutputFile(
         target, replacing: replacing, inputs: view.checkpoint.sources + inputs)
       _ = try fill(file, with: plans[0], isProved: false, { progress($0, total) }, &receipt)
-      try commit(file, journal, &receipt, announce)
+      try commit(file, journal, &receipt, event, announce)
       return receipt
     }
     let output = try folder(target, scope, files, replacing, inputs)
     do {
-      try write(scope, to: output, progress, &receipt)
+      try write(scope, to: output, progress, event, &receipt)
       if case .part = scope {
         try announce(receipt)
       } else {
         try files.write(into: output)
         receipt.add(files)
-        try commit(output, journal, &receipt, announce)
+        try commit(output, journal, &receipt, event, announce)
       }
     } catch {
       throw output.lossOfJob ?? error
@@ -118,15 +143,17 @@ extension Merge {
   /// result before that has its name, and both appear together.
   private func commit(
     _ output: any PendingOutput, _ journal: OutputFile?, _ receipt: inout MergeReceipt,
-    _ announce: (MergeReceipt) throws -> Void
+    _ event: (Event) -> Void, _ announce: (MergeReceipt) throws -> Void
   ) throws {
     if let journal {
+      event(.undo)
       let undo = try MergeUndo(
         of: view, in: Checkpoint(output.temporary), calledAs: output.target.lastComponent?.string)
       try Adapter.write([undo.adapter], to: journal)
       receipt.undoByteCount = try journal.written().count
     }
     try announce(receipt)
+    event(.flushing)
     try Outputs.commit((journal.map { [$0] } ?? []) + [output])
   }
 }
@@ -136,17 +163,22 @@ extension Merge {
 extension Merge {
   private func write(
     _ scope: Scope, to output: OutputFolder,
-    _ progress: @escaping @Sendable (Int, UInt64) -> Void, _ receipt: inout MergeReceipt
+    _ progress: @escaping @Sendable (Int, UInt64) -> Void, _ event: (Event) -> Void,
+    _ receipt: inout MergeReceipt
   ) throws {
     let share = share(of: scope)
     let size = share.reduce(0) { $0 + plans[$1].byteCount }
+    event(.checking)
     let missing = try missing(of: share, in: output) { progress($0, size) }
     receipt.resumedShards = share.filter { !missing.contains($0) }.map { plans[$0].name }
     if scope == .finish, !missing.isEmpty {
       throw AdapterError.partsMissing(missing.map { plans[$0].name })
     }
     receipt.proven = try proveResults(of: missing.map { plans[$0] })
-    try write(missing, in: output, { progress($0, size) }, &receipt)
+    try output.target.checkRoom(
+      for: missing.reduce(0) { $0 + plans[$1].byteCount }, copiedFrom: view.checkpoint.path)
+    event(.writing)
+    try write(missing, in: output, { progress($0, size) }, event, &receipt)
   }
 
   /// The files that a scope is about.
@@ -165,15 +197,21 @@ extension Merge {
 
   private func write(
     _ indices: [Int], in output: OutputFolder, _ report: @escaping @Sendable (Int) -> Void,
-    _ receipt: inout MergeReceipt
+    _ event: (Event) -> Void, _ receipt: inout MergeReceipt
   ) throws {
+    var kept = receipt.resumedShards.count
+    if kept > 0 { event(.kept(files: kept, of: kept + indices.count)) }
     for index in indices {
       let file = try output.file(plans[index].name)
       let proof = try fill(file, with: plans[index], isProved: true, report, &receipt)
       try proof.write(of: plans[index], into: output)
       try file.commit()
       // One more to come, so that going on is worth more than beginning anew.
-      if index != indices.last { output.keepWhenInterrupted() }
+      kept += 1
+      if index != indices.last {
+        output.keepWhenInterrupted()
+        event(.kept(files: kept, of: receipt.resumedShards.count + indices.count))
+      }
     }
   }
 
@@ -228,6 +266,39 @@ extension Merge.Scope {
     case .all: .job(job.tag)
     case .part: .shared(job.tag)
     case .finish: .end(job.tag)
+    }
+  }
+}
+
+// MARK: - Jobs that were not ended
+
+extension Merge {
+  /// The folders that other merges into an output have left, unfinished: of another version, or with other inputs or
+  /// options.
+  ///
+  /// - Throws: `AdapterError` where the base cannot be read.
+  public func abandoned(beside target: FilePath) throws -> [FilePath] {
+    guard writesFolder else { return [] }
+    let found = AbandonedFolders.all(ofKind: MergeJob.kind, beside: target)
+    guard !found.isEmpty else { return [] }
+    let tag = try MergeJob(view, plans).tag
+    return AbandonedFolders.all(ofKind: MergeJob.kind, beside: target, but: tag)
+  }
+
+  /// Removes what merges of a base into an output have left, unfinished.
+  ///
+  /// - Parameters:
+  ///   - target: the output.
+  ///   - base: the base; what lies in its folder may lie in the result's.
+  /// - Throws: `StorageError` where a process is at work on it, or it holds what no merge writes.
+  /// - Returns: the folders that are gone.
+  public static func discard(beside target: FilePath, of base: FilePath) throws -> [FilePath] {
+    let folder = FileStatus(of: base)?.isFolder == true ? base : base.parent
+    let names = Set((try? Platform.list(folder)) ?? [])
+    return try AbandonedFolders.discard(ofKind: MergeJob.kind, beside: target) { name in
+      names.contains(name) || MergedTokenizer.names.contains(Name(name))
+        || name == MergedConfig.fileName || name.hasSuffix(".safetensors")
+        || name == ShardIndex.fileName
     }
   }
 }

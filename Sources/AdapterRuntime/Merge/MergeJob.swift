@@ -13,6 +13,8 @@ struct MergeJob {
   /// The name of the folder's kind and the job.
   let tag: String
 
+  static let kind = "merge-"
+
   init(_ view: AdaptedCheckpoint, _ plans: [ShardPlan]) throws {
     var hasher = DigestHasher()
     func add(_ text: String) { hasher.update(Array(text.utf8) + [0]) }
@@ -35,7 +37,7 @@ struct MergeJob {
       add("\(plan.name) \(plan.byteCount)")
       for tensor in plan.tensors { add("\(tensor.name) \(tensor.type.rawValue)") }
     }
-    tag = "merge-" + hasher.finish().bytes.prefix(8).hexadecimalText
+    tag = Self.kind + hasher.finish().bytes.prefix(8).hexadecimalText
   }
 
   /// Which of the files is whose, where `count` processes share them: the largest first, each to whom has the

@@ -46,12 +46,37 @@ public struct MergeReceipt: Sendable {
     omittedFiles = files.omitted
   }
 
+  /// The stored tensors that were to be changed, and came out as they were: what changes them is nothing, or too small for
+  /// their type. Those of shards that another process has written are not among them.
+  public var unchanged: [Name] { survival.unchanged }
   /// The stored tensors that were changed.
-  public var changed: [Name] { applied.changed }
+  public var changed: [Name] { applied.changed(but: survival) }
+  /// Elements of the changed tensors.
+  public var changedParameters: Int { applied.changedParameters(but: survival) }
   /// Those of them that the base does not have.
   public var created: [Name] { applied.created }
   /// Those of them that have another first dimension than in the base.
   public var resized: [Name] { applied.resized }
   /// How many tensors are the base's, byte for byte.
-  public var untouchedCount: Int { applied.untouchedCount }
+  public var untouchedCount: Int { applied.untouchedCount + unchanged.count }
+}
+
+extension [Name: Survival] {
+  /// Tensors of which no value that was looked at is another, by name: then all were looked at.
+  var unchanged: [Name] {
+    filter { $0.value.elementCount > 0 && $0.value.changedCount == 0 }.map(\.key).sorted()
+  }
+}
+
+extension Receipt {
+  /// The changed tensors without those that came out as they were.
+  func changed(but survival: [Name: Survival]) -> [Name] {
+    let unchanged = Set(survival.unchanged)
+    return unchanged.isEmpty ? changed : changed.filter { !unchanged.contains($0) }
+  }
+
+  /// Elements of the changed tensors without those that came out as they were, all of which were looked at.
+  func changedParameters(but survival: [Name: Survival]) -> Int {
+    survival.unchanged.reduce(changedParameters) { $0 - (survival[$1]?.elementCount ?? 0) }
+  }
 }

@@ -11,6 +11,14 @@ public struct MergeSurvey: Sendable {
   /// What rounding to the stored type leaves of the change of each tensor; not of what is replaced or made.
   public let survival: [Name: Survival]
 
+  /// The tensors that would come out as they are: what changes them is nothing, or too small for their type.
+  public var unchanged: [Name] { survival.unchanged }
+  /// The stored tensors that would change.
+  public var changed: [Name] { applied.changed(but: survival) }
+
+  /// Elements of these.
+  public var changedParameters: Int { applied.changedParameters(but: survival) }
+
   /// Works out all changed tensors.
   ///
   /// - Parameters:

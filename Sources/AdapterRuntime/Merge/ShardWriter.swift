@@ -21,7 +21,7 @@ struct ShardWriter: Sendable {
 
   /// Threads: two for each core, since half of them wait for the disk, and no more than memory is meant for.
   private static let workerCount = min(2 * ConcurrentWork.workers, ConcurrentWork.threadLimit)
-  /// Of how many parts of a changed tensor one is measured in passing.
+  /// Of how many parts of a changed tensor one is measured in passing; before one is found that changes, all are.
   private static let survivalStride = 32
 
   /// - Parameters:
@@ -112,6 +112,7 @@ struct ShardWriter: Sendable {
       guard let change = changes[place] else { return }
       let rows = try change.rows(in: view)
       worker.tiles.survival = Survival()
+      worker.tiles.looksForChange = change.survival.changedCount == 0
       let first = Int(offset)
       let count = memory.count
       try unsafe rows.read(first..<first + count, into: memory, worker.tiles)

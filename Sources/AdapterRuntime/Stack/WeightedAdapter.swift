@@ -59,10 +59,6 @@ public struct AppliedAdapter: Sendable {
     for operation in adapter.operations where operation.kind?.laws.manner.prompt != nil {
       throw AdapterError.notMergeable("\(operation.name) acts at run time only")
     }
-    // What is said of names is said to all adapters, and is for those that have them.
-    var choices = choices
-    let targets = Set(adapter.operations.compactMap(\.target?.name))
-    choices.names = choices.names.filter { targets.contains($0.key) }
     let fingerprint = adapter.base?.fingerprint
     let bound: BoundAdapter
     do {
@@ -80,7 +76,7 @@ public struct AppliedAdapter: Sendable {
     let isAccepted =
       switch verdict {
       case .unknown: policy.missingFingerprint == .allow
-      default: verdict.isAccepted || (verdict.isOverridable && policy.otherBase == .allow)
+      default: verdict.isAccepted(by: policy.otherBase)
       }
     return isAccepted ? nil : AdapterError.otherBase(verdict)
   }

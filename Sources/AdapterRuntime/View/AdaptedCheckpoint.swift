@@ -37,8 +37,10 @@ public struct AdaptedCheckpoint: Sendable {
     public enum OtherBase: Sendable {
       /// It ends the work with an error.
       case refuse
-      /// It is used.
+      /// It is used where it differs in what the adapter leaves alone, or has no sample of what that changes.
       case allow
+      /// It is used though it differs in what the adapter changes.
+      case allowTargets
     }
 
     /// An adapter that records no samples of its base.

@@ -68,8 +68,7 @@ struct AdaptedRows: Sendable {
     for part in grid.parts(holding: rows, tilesOf: Self.elementCount(of: tensor.info.type)) {
       let range = grid.byteRange(of: part, tensor.info.type)
       // Of a part that two readers make, the first one measures.
-      let isMeasured =
-        range.lowerBound >= bytes.lowerBound && isSampled(part, every: worker.survivalStride)
+      let isMeasured = range.lowerBound >= bytes.lowerBound && isMeasured(part, by: worker)
       let wanted = range.clamped(to: bytes)
       guard !wanted.isEmpty else { continue }
       let place = unsafe UnsafeMutableRawBufferPointer(
@@ -110,9 +109,10 @@ struct AdaptedRows: Sendable {
   }
 
   /// Whether what rounding leaves of the change is measured in a part. Of a tensor that is replaced it says nothing.
-  private func isSampled(_ part: Range<Int>, every stride: Int?) -> Bool {
-    guard let stride, tensor.isMeasurable else { return false }
+  private func isMeasured(_ part: Range<Int>, by worker: TileMemory) -> Bool {
+    guard let stride = worker.survivalStride, tensor.isMeasurable else { return false }
     return part.lowerBound / max(1, part.count) % stride == 0
+      || (worker.looksForChange && worker.survival.changedCount == 0)
   }
 
   private func checkFinite(
@@ -145,6 +145,8 @@ final class TileMemory {
   let tiles = TileScratch()
   /// Of how many parts one is measured; nil for none.
   let survivalStride: Int?
+  /// Whether every part is measured until one is found that changes.
+  var looksForChange = false
   /// What rounding leaves of the changes in the parts that were measured.
   var survival = Survival()
 

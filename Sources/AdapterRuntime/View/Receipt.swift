@@ -45,6 +45,8 @@ public struct Receipt: Sendable {
     public let renamed: [(target: Name, stored: [Name])]
     /// Names of one tensor that get the same change, once.
     public let tied: [[Name]]
+    /// Tensors of its source that the user has left out, or that are the base's.
+    public let leftOut: [Name]
     /// Decisions and doubts that a user should know of.
     public let notes: [String]
   }
@@ -82,7 +84,7 @@ extension AdaptedCheckpoint {
           return nil
         }
         return (target.name, target.bound)
-      }, tied: bound.shared, notes: bound.notes)
+      }, tied: bound.shared, leftOut: adapter.leftOut, notes: bound.notes)
   }
 }
 

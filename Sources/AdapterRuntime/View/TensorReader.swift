@@ -95,6 +95,13 @@ public struct TensorReader: Sendable {
     return worker.survival
   }
 
+  /// Whether its change leaves any value another, as far as it must be worked out for that.
+  func changes() throws -> Bool {
+    let worker = TileMemory(measuringEvery: 1)
+    try unsafe readTiles(worker) { _, _ in worker.survival.changedCount == 0 }
+    return worker.survival.changedCount > 0
+  }
+
   /// Calls `body` with one run of rows after the other, as long as it returns true.
   func readTiles(
     _ worker: TileMemory = TileMemory(),

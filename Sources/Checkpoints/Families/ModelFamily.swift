@@ -9,6 +9,8 @@ package struct ModelFamily: Sendable {
   package let ties: [[Name]]
   /// Whether it ties them where its configuration says nothing.
   let tiesByDefault: Bool
+  /// Whether it computes something else where its weights are not tied.
+  package let needsTies: Bool
   /// What the bare model is called in a model with a head.
   let prefix: Name?
   /// The modules whose weights are the input embeddings and the output layer. In memory.
@@ -26,16 +28,6 @@ package struct ModelFamily: Sendable {
   private let classes: [Name: [Int]?]
   private let heads: [Name: [Name]]
 
-  /// A task that a head is trained for.
-  package enum Task: String, CaseIterable, Sendable {
-    /// A class for a text.
-    case sequenceClassification = "sequence"
-    /// A class for each token.
-    case tokenClassification = "token"
-    /// Where in a text an answer begins and ends.
-    case questionAnswering = "answer"
-  }
-
   /// The family of a model type; nil where it is not known.
   package init?(type: Name) {
     guard let row = FamilyTable.line(type, of: FamilyTable.families) else { return nil }
@@ -52,6 +44,7 @@ package struct ModelFamily: Sendable {
     type = Name(row.text("type") ?? "")
     ties = row.lists("ties")
     tiesByDefault = row["tied"] == .boolean(true)
+    needsTies = row["fixed"] == .boolean(true)
     prefix = row.text("prefix").map { Name($0) }
     vocabulary = Set(row.names("input") + row.names("output"))
     rulesLabel = row.text("names").map { Name($0) }
@@ -82,7 +75,13 @@ package struct ModelFamily: Sendable {
   }()
 
   /// The modules that a model has for a task beside what all models of the family have.
-  package func heads(for task: Task) -> [Name] { heads[Name(task.rawValue)] ?? [] }
+  package func heads(for task: ModelTask) -> [Name] { heads[Name(task.rawValue)] ?? [] }
+
+  /// Whether the table knows the heads of its models.
+  var hasHeads: Bool { !heads.isEmpty }
+
+  /// The classes of its models.
+  var classNames: [Name] { Array(classes.keys) }
 
   /// The ties of a class; nil where the class is not known, or is that of the bare model: then it may be
   /// used as any other.

@@ -1,4 +1,4 @@
-internal import StrictJSON
+package import StrictJSON
 
 /// How a family's parameters are called in files, where transformers has given their modules other names in
 /// memory since, where adapters are trained.
@@ -103,5 +103,21 @@ extension Name {
 
   fileprivate var isNumber: Bool {
     !text.isEmpty && text.utf8.allSatisfy { $0 &- UInt8(ascii: "0") < 10 }
+  }
+}
+
+/// What the family of a checkpoint calls its parameters in files; nothing where it is not known.
+package struct FamilyNames: Sendable {
+  private let rules: [NameRules]
+  private let checkpoint: Checkpoint
+
+  package init(_ checkpoint: Checkpoint) {
+    self.checkpoint = checkpoint
+    rules = checkpoint.family == nil ? [] : NameRules.candidates(for: checkpoint)
+  }
+
+  /// The stored name of a parameter that has another in memory; nil where the checkpoint has none.
+  package func stored(for name: Name) -> Name? {
+    rules.lazy.map { $0.inFiles(name) }.first { $0 != name && checkpoint.tensor($0) != nil }
   }
 }

@@ -94,10 +94,10 @@ package struct TiedParameters: Sendable {
       // Without a word: tied, where no other of them is stored.
       return isTied ?? !others.contains(where: isStored) ? Array(others) : []
     }
-    guard isTied == true, let first = found.first?.group[0] else { return [] }
-    // Of all families together the first source says nothing, unless it is there.
-    let source = found.map { $0.group[0] }.first(where: isStored) ?? (hasRow ? first : nil)
-    return [source].compactMap(\.self)
+    guard isTied == true, let first = found.first?.group else { return [] }
+    if let source = found.map({ $0.group[0] }).first(where: isStored) { return [source] }
+    // It is stored in the place of the source. Of all families together the first group says nothing.
+    return hasRow ? first.filter { $0 != stored } : []
   }
 
   /// What the checkpoint calls a parameter, or would call it, where its family has several spellings.

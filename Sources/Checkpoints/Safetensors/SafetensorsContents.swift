@@ -1,4 +1,5 @@
 package import Storage
+package import StrictJSON
 package import SystemPackage
 
 /// A safetensors file, wherever its bytes are.
@@ -33,6 +34,25 @@ package struct SafetensorsContents: Sendable {
     dataOffset = 8 + length
     header = try SafetensorsHeader(
       parsing: text, dataByteCount: bytes.count - 8 - length, path: path)
+  }
+
+  /// The file that it would be with some of its tensors only, in their order.
+  package func keeping(_ isKept: (Name) -> Bool) -> SafetensorsContents {
+    let kept = header.tensors.filter { isKept($0.info.name) }.sorted { $0.offset < $1.offset }
+    let header = SafetensorsHeader(inOrder: kept.map(\.info), metadata: header.metadata)
+    let head = MemoryBytes(header.encoded)
+    var joined = JoinedBytes()
+    joined.append(head, at: 0, count: head.count)
+    for tensor in kept {
+      joined.append(bytes, at: offset(of: tensor), count: UInt64(tensor.info.byteCount))
+    }
+    return SafetensorsContents(bytes: joined, header: header, dataOffset: head.count)
+  }
+
+  private init(bytes: JoinedBytes, header: SafetensorsHeader, dataOffset: UInt64) {
+    self.bytes = bytes
+    self.header = header
+    self.dataOffset = dataOffset
   }
 
   /// Where a tensor's bytes begin.

@@ -151,9 +151,3 @@ enum JobMutation {
     return bytes
   }
 }
-
-extension FilePath {
-  fileprivate func write(_ bytes: [UInt8]) throws {
-    try Data(bytes).write(to: URL(fileURLWithPath: string))
-  }
-}

@@ -189,6 +189,7 @@ extension Warning {
     case .empty: "no operation: it does nothing"
     case .zeroChange: "no change (zeros, or factors of one): \(names)\(rest)"
     case .rankZero: "rank 0, no change: \(names)\(rest)"
+    case .absurdScale(_, let scale): "a scale of \(scale.short) on \(names)\(rest): was it meant?"
     case .nonfinite: "NaN or infinity in \(names)\(rest)"
     case .unresolvedLayout: "stored transposed or not, decided at the base: \(names)\(rest)"
     case .source(let doubt): doubt.sentence

@@ -19,6 +19,7 @@ struct CheckAnswer {
 
   private var conclusion: String {
     guard let receipt = check.receipt else { return "a merge would be refused" }
+    guard !check.changesNothing else { return "a merge would go, and change nothing" }
     return "a merge would go: \(receipt.changed.count.of("tensor")) changed "
       + "(\(receipt.changedParameters.grouped) parameters), \(receipt.untouchedCount.grouped) untouched"
   }
@@ -37,6 +38,7 @@ struct CheckAnswer {
       facts.append(
         ("changes", changed.of("tensor") + (created > 0 ? ", \(created.grouped) of them new" : "")))
     }
+    if entry.isNeutral { facts.append(("warning", "changes nothing on any base: was it trained?")) }
     facts += entry.differing.prefix(shownNames).map { ("differs", $0) }
     let more = entry.differing.count - shownNames
     if more > 0 { facts.append(("", "and \(more.grouped) more, which --json lists")) }
@@ -53,6 +55,8 @@ struct CheckAnswer {
       writer.member("base", base)
       writer.key("accepted")
       writer.boolean(check.isAccepted)
+      writer.key("changes_nothing")
+      writer.boolean(check.changesNothing)
       writer.key("adapters")
       writer.array { writer in
         for entry in check.adapters { writer.object { entry.write(to: &$0) } }
@@ -78,6 +82,8 @@ extension BaseCheck.Entry {
     writer.member("verdict", verdictCode)
     writer.member("differing", differing)
     writer.member("binding", applied?.bound.rule.description)
+    writer.key("changes_nothing")
+    writer.boolean(isNeutral)
     write(changedCount, as: "changed", to: &writer)
     write(createdCount, as: "created", to: &writer)
     writer.member("refusal", refusal?.description)

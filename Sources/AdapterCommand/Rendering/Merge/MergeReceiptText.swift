@@ -14,6 +14,7 @@ struct MergeReport {
   /// The receipt for people, line by line.
   var lines: [(kind: String, text: String)] {
     var lines = [("done", summary)]
+    if let line = unchangedLine(receipt.unchanged, of: receipt.applied) { lines.append(line) }
     if let share = receipt.survival.total { lines += share.lines }
     for entry in receipt.applied.adapters { lines += entry.lines(in: receipt.applied) }
     if let undo, let byteCount = receipt.undoByteCount {
@@ -31,7 +32,7 @@ struct MergeReport {
       return "\(receipt.output): part \(part): \(receipt.shards.count.of("file")), \(size)"
     }
     return "\(receipt.output): \(receipt.changed.count.of("tensor")) changed "
-      + "(\(receipt.applied.changedParameters.grouped) parameters), "
+      + "(\(receipt.changedParameters.grouped) parameters), "
       + "\(receipt.untouchedCount.grouped) untouched, \(size)"
   }
 }
@@ -43,7 +44,7 @@ extension MergeReceipt {
     if !created.isEmpty { lines.append(("note", "new: \(Self.list(created))")) }
     if !resized.isEmpty { lines.append(("note", "resized: \(Self.list(resized))")) }
     if !editedFiles.isEmpty {
-      lines.append(("note", "changed with the weights: " + editedFiles.joined(separator: ", ")))
+      lines.append(("note", "written anew: " + editedFiles.joined(separator: ", ")))
     }
     if !proven.isEmpty {
       lines.append(("note", "\(proven.count.of("tensor")) bit for bit as recorded"))
@@ -80,10 +81,11 @@ extension MergeReceipt {
       for entry in applied.adapters { writer.object { entry.write(to: &$0) } }
     }
     writer.member("changed", changed.map(\.text))
+    writer.member("unchanged", unchanged.map(\.text))
     writer.member("created", created.map(\.text))
     writer.member("resized", resized.map(\.text))
     writer.member("proven", proven.map(\.text))
-    writer.member("changed_parameters", UInt64(applied.changedParameters))
+    writer.member("changed_parameters", UInt64(changedParameters))
     writer.member("untouched", UInt64(untouchedCount))
     writer.member("bytes", byteCount)
     writer.member("files", shards)
@@ -128,11 +130,12 @@ extension Receipt.Entry {
         "weight \(weight.exact): \(changedCount.of("tensor")), "
           + operations.map { "\($0.count.grouped) \($0.name)" }.joined(separator: ", "))
     }
-    lines.append("base: \(verdict.sentence)")
+    if verdict.isAccepted { lines.append("base: \(verdict.sentence)") }
     if rule != .exact { lines.append("names: \(rule)") }
-    return (lines + notes).map { line in
-      ("note", receipt.adapters.count == 1 ? line : "\(label): \(line)")
-    }
+    let prefix = receipt.adapters.count == 1 ? "" : "\(label): "
+    let warning = "\(prefix)merged into another base, as asked: \(verdict.sentence)"
+    return (verdict.isAccepted ? [] : [("warning", warning)])
+      + (lines + notes).map { ("note", prefix + $0) }
   }
 
   /// An entry of `adapters`.
@@ -156,6 +159,7 @@ extension Receipt.Entry {
         }
       }
     }
+    writer.member("left_out", leftOut.map(\.text))
     writer.member("notes", notes)
   }
 }

@@ -51,6 +51,18 @@ struct TotalSurvival {
   }
 }
 
+/// What there is to say of tensors that come out as they were; nil where there are none.
+func unchangedLine(
+  _ unchanged: [Name], of applied: Receipt
+) -> (kind: String, text: String)? {
+  guard let first = unchanged.first else { return nil }
+  guard unchanged.count < applied.changed.count else {
+    return ("warning", "nothing is changed: every value comes out as it was")
+  }
+  let names = unchanged.count == 1 ? "\(first)" : "\(first) and \(unchanged.count - 1) more"
+  return ("warning", "not changed, though the adapter is for them: \(names)")
+}
+
 /// What a merge would do, for people and for programs.
 struct SurveyReport {
   let survey: MergeSurvey
@@ -62,9 +74,9 @@ struct SurveyReport {
   var text: String {
     let applied = survey.applied
     var lines = [
-      "\(applied.changed.count.of("tensor")) would change "
-        + "(\(applied.changedParameters.grouped) parameters), "
-        + "\(applied.untouchedCount.grouped) would not"
+      "\(survey.changed.count.of("tensor")) would change "
+        + "(\(survey.changedParameters.grouped) parameters), "
+        + "\((applied.untouchedCount + survey.unchanged.count).grouped) would not"
     ]
     let sorted = survey.survival.sorted {
       ($0.value.keptEnergy, $0.key) < ($1.value.keptEnergy, $1.key)
@@ -86,8 +98,9 @@ struct SurveyReport {
   }
 
   var lines: [(kind: String, text: String)] {
+    let unchanged = [unchangedLine(survey.unchanged, of: survey.applied)].compactMap(\.self)
     let total = survey.survival.total?.lines ?? []
-    return total + survey.applied.adapters.flatMap { $0.lines(in: survey.applied) }
+    return unchanged + total + survey.applied.adapters.flatMap { $0.lines(in: survey.applied) }
   }
 
   /// The document `adapter.merge-survey/1` of Spec/cli.md.
@@ -99,7 +112,8 @@ struct SurveyReport {
       writer.array { writer in
         for entry in survey.applied.adapters { writer.object { entry.write(to: &$0) } }
       }
-      writer.member("changed", survey.applied.changed.map(\.text))
+      writer.member("changed", survey.changed.map(\.text))
+      writer.member("unchanged", survey.unchanged.map(\.text))
       writer.member("created", survey.applied.created.map(\.text))
       writer.member("resized", survey.applied.resized.map(\.text))
       writer.member("untouched", UInt64(survey.applied.untouchedCount))

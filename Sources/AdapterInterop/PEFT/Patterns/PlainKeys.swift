@@ -34,6 +34,7 @@ struct PlainKeys {
   /// - Parameters:
   ///   - name: a module's name.
   ///   - cost: grows with the work.
+  /// - Returns: the number; nil where there is none.
   func first(for name: [Unicode.Scalar], _ cost: inout Int) -> Int? {
     var first: Int?
     for (shape, keys) in keys {

@@ -1,0 +1,82 @@
+internal import Storage
+
+/// The base of several files: what one does not say, another may. Where their samples are the same, it is one base, whatever
+/// they call it.
+struct CommonBase {
+  /// The base; nil where no file says anything of one.
+  private(set) var record: BaseRecord?
+  /// Names of it that are not kept.
+  private(set) var notes: [String] = []
+  /// Which file said something first, for the error.
+  private var labels: [String: String] = [:]
+
+  init(_ members: [AdapterBundle.Member]) throws(BundleError) {
+    for member in members {
+      guard let base = member.file.manifest.base else { continue }
+      try add(base, of: member.label)
+    }
+  }
+
+  private mutating func add(_ base: BaseRecord, of label: String) throws(BundleError) {
+    guard let known = record else {
+      record = base
+      for (what, value) in Self.facts(base) where value != nil { labels[what] = label }
+      return
+    }
+    let isSame = known.fingerprint.map { $0.digest == base.fingerprint?.digest } ?? false
+    let isRenamed = isSame && Self.isBetter(base.name, than: known.name)
+    let (first, second) = isRenamed ? (base, known) : (known, base)
+    for ((what, old), (_, new)) in zip(Self.facts(known), Self.facts(base)) {
+      guard let new else { continue }
+      if let old, old != new, !isSame {
+        throw BundleError(
+          .otherBase,
+          "\(labels[what] ?? "another") and \(label) are for different bases: "
+            + "\(what) \(old) and \(new)")
+      }
+      labels[what] = labels[what] ?? label
+    }
+    if isSame, let kept = first.name, let other = second.name, kept != other {
+      notes.append("the base of all is called \(kept), and not \(other): its samples are the same")
+    }
+    // A revision is one of the name that it stands beside.
+    let areAlike = first.name == nil || second.name == nil || first.name == second.name
+    record = BaseRecord(
+      name: first.name ?? second.name,
+      revision: first.revision ?? (areAlike ? second.revision : nil),
+      architecture: first.architecture ?? second.architecture,
+      fingerprint: Self.joined(known.fingerprint, base.fingerprint))
+  }
+
+  /// Whether a name is one that others know, where the other is a path on somebody's machine.
+  private static func isBetter(_ name: String?, than other: String?) -> Bool {
+    guard let name, let other else { return false }
+    return BaseRecord.isPath(other) && !BaseRecord.isPath(name)
+  }
+
+  private static func facts(_ base: BaseRecord) -> [(what: String, value: String?)] {
+    [
+      ("name", base.name), ("revision", base.revision), ("architecture", base.architecture),
+      ("fingerprint", base.fingerprint?.digest.description),
+    ]
+  }
+
+  /// Two fingerprints of the same tensors; their sketches are of the tensors that each adapter changes.
+  private static func joined(
+    _ first: FingerprintRecord?, _ second: FingerprintRecord?
+  ) -> FingerprintRecord? {
+    guard let first, let second else { return first ?? second }
+    let known = Set(first.sketch.map(\.name))
+    let more = second.sketch.filter { !known.contains($0.name) }
+    let room = max(0, FingerprintRecord.maximumSketchCount - first.sketch.count)
+    return FingerprintRecord(tensors: first.tensors, sketch: first.sketch + more.prefix(room))
+  }
+}
+
+extension BaseRecord {
+  /// Whether a base's name is a path on a machine, not `ORGANISATION/NAME` or a name alone.
+  package static func isPath(_ name: String) -> Bool {
+    ["/", ".", "~"].contains { name.hasPrefix($0) } || name.contains("\\")
+      || name.split(separator: "/", omittingEmptySubsequences: false).count > 2
+  }
+}
