@@ -156,12 +156,16 @@ extension NameBinding {
         found.append(NameBinding(.prefix(from: from, to: to), stored))
       }
     }
-    for rules in found.isEmpty ? NameRules.candidates(for: checkpoint) : [] {
+    // Several prefixes that fit are decided between by what the base's own family is called in files.
+    let asksFamily = found.isEmpty || (found.count > 1 && checkpoint.family != nil)
+    for rules in asksFamily ? NameRules.candidates(for: checkpoint) : [] {
       let stored = map {
         let name = rules.inFiles($0)
         return self.stored(name, in: checkpoint, ties) ?? name
       }
-      guard let stored else { continue }
+      guard let stored, found.isEmpty || found.contains(where: { $0.stored == stored }) else {
+        continue
+      }
       return NameBinding(.table(family: rules.label.text), stored, rules: rules)
     }
     guard let first = found.first else { throw .unbound(candidates(targets, checkpoint)) }
