@@ -70,6 +70,7 @@ def make(model_type, cls, folder):
             target = folder / FOLDERS[kind]
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir(parents=True)
+            name_base(peft / "adapter_config.json", f"families/{model_type}")
             for name in ("adapter_config.json", "adapter_model.safetensors"):
                 shutil.copy(peft / name, target / name)
             save_file(changed, target / "merged.safetensors")
@@ -80,6 +81,13 @@ def make(model_type, cls, folder):
             if path.name in ("config.json", "model.safetensors"):
                 shutil.copy(path, folder / "base" / path.name)
     return made
+
+
+def name_base(path, name):
+    """Replaces the temporary folder that PEFT has recorded as the base."""
+    fields = json.loads(path.read_text())
+    fields["base_model_name_or_path"] = name
+    path.write_text(json.dumps(fields, indent=2, sort_keys=True))
 
 
 def write(cls, model_type, base, values, target):
