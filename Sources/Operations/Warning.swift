@@ -59,19 +59,7 @@ public enum Warning: Sendable, Hashable {
   public static func all(
     of adapter: Adapter, doubts: [SourceDoubt] = []
   ) throws(FormatError) -> [Warning] {
-    var (zero, rankZero): ([Name], [Name]) = ([], [])
-    var constants = ConstantDigests()
-    for operation in adapter.operations {
-      guard let neutral = operation.kind?.laws.neutral, let target = operation.target else {
-        continue
-      }
-      if operation.summary.rank == 0 {
-        rankZero.append(target.name)
-      } else {
-        let isNeutral = try constants.holds(neutral, of: adapter)
-        if neutral.scale == 0 || isNeutral { zero.append(target.name) }
-      }
-    }
+    let (zero, rankZero) = try adapter.neutralTargets()
     let reasons = adapter.operations.compactMap(\.reasonNotApplied)
     let unresolved = adapter.operations.compactMap(\.target).filter { $0.layout == .unresolved }
     let candidates: [Warning] =
@@ -114,16 +102,28 @@ public enum Warning: Sendable, Hashable {
 extension Adapter {
   /// Whether no operation changes anything, whatever the base.
   ///
-  /// - Throws: `FormatError` as `Warning.all` does.
+  /// - Throws: `FormatError` where tensors that must be looked at cannot be read.
   package func isNeutral() throws(FormatError) -> Bool {
-    var count = 0
-    for warning in try Warning.all(of: self) {
-      switch warning {
-      case .zeroChange(let targets), .rankZero(let targets): count += targets.count
-      default: continue
+    let (zero, rankZero) = try neutralTargets()
+    return zero.count + rankZero.count == operations.count
+  }
+
+  /// The targets of operations that change nothing: by their values or their scale, and by their rank.
+  fileprivate func neutralTargets() throws(FormatError) -> (zero: [Name], rankZero: [Name]) {
+    var (zero, rankZero): ([Name], [Name]) = ([], [])
+    var constants = ConstantDigests()
+    for operation in operations {
+      guard let neutral = operation.kind?.laws.neutral, let target = operation.target else {
+        continue
+      }
+      if operation.summary.rank == 0 {
+        rankZero.append(target.name)
+      } else {
+        let isNeutral = try constants.holds(neutral, of: self)
+        if neutral.scale == 0 || isNeutral { zero.append(target.name) }
       }
     }
-    return count == operations.count
+    return (zero, rankZero)
   }
 }
 

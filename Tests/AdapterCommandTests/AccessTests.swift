@@ -11,6 +11,10 @@ import Testing
     folder = try TemporaryFolder()
     try folder.copy(Repository.base("tiny-gpt2"), to: "base")
     try folder.copy(Repository.peft("gpt2_default"), to: "peft")
+    try folder.copy(Repository.base("tiny-gpt2").pushing("config.json"), to: "other.json")
+    try FileManager.default.createDirectory(
+      atPath: folder.appending("tokenizer").string, withIntermediateDirectories: false)
+    try folder.write(Array(#"{"of": "another"}"#.utf8), to: "tokenizer/tokenizer.json")
   }
 
   /// The commands that write, what they read, and what they write.
@@ -27,6 +31,11 @@ import Testing
     ("merge base lora.adp -o out", ["base"], ["out", "out/model.safetensors"]),
     ("merge base lora.adp -o out", ["lora.adp"], ["out", "out/model.safetensors"]),
     ("merge base lora.adp -o out", ["base/config.json"], ["out/config.json"]),
+    ("merge base lora.adp -o out --config other.json", ["other.json"], ["out", "out/config.json"]),
+    (
+      "merge base lora.adp -o out --tokenizer tokenizer", ["tokenizer/tokenizer.json"],
+      ["out", "out/tokenizer.json"]
+    ),
     (
       "merge base/model.safetensors lora.adp -o out.safetensors --undo undo.adp",
       ["base/model.safetensors"], ["out.safetensors", "undo.adp"]

@@ -173,11 +173,6 @@ struct MergeCommand: ParsableCommand {
     _ merge: Merge, to output: FilePath, from sources: [FilePath],
     _ start: ContinuousClock.Instant
   ) throws {
-    for path in try merge.abandoned(beside: output) {
-      Terminal.report(
-        "note",
-        "another merge into \(output) was begun and not ended: \(path); --discard removes it")
-    }
     let bar = ProgressBar("merging", progressOptions.progress)
     defer { bar.finish() }
     func report(_ receipt: MergeReceipt) -> MergeReport {
@@ -188,7 +183,6 @@ struct MergeCommand: ParsableCommand {
       to: output, scope, replacing: force, inputs: sources, undo: undo.map { FilePath($0) },
       progress: { bar.advance($0, of: $1) }, event: { show($0, of: output, in: bar) },
       announcing: { receipt in
-        bar.begin("flushing")
         if json { Terminal.announce(report(receipt).json) }
       })
     bar.finish()
@@ -197,6 +191,10 @@ struct MergeCommand: ParsableCommand {
 
   private func show(_ event: Merge.Event, of output: FilePath, in bar: ProgressBar) {
     switch event {
+    case .abandoned(let path):
+      Terminal.report(
+        "note",
+        "another merge into \(output) was begun and not ended: \(path); --discard removes it")
     case .checking: bar.begin("checking what is there")
     case .writing: bar.begin("merging")
     case .undo: bar.begin("working out the undo")

@@ -1,4 +1,5 @@
 internal import AdapterFormat
+internal import Checkpoints
 internal import Storage
 internal import StrictJSON
 internal import SystemPackage
@@ -10,11 +11,7 @@ struct CarriedFiles {
   private(set) var notes: [String] = []
 
   /// The names that PEFT and transformers give them. None is of a program, or of a format that can hold one.
-  static let names: Set<String> = [
-    "README.md", "added_tokens.json", "chat_template.jinja", "chat_template.json",
-    "generation_config.json", "merges.txt", "special_tokens_map.json", "spiece.model",
-    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "vocab.txt",
-  ]
+  static let names = TokenizerFiles.names.union(["README.md", "generation_config.json"])
   /// The tokenizer of a vocabulary of 256,000 tokens has 33 MB.
   private static let maximumByteCount: UInt64 = 64 << 20
 

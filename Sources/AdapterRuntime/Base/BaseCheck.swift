@@ -22,6 +22,13 @@ public struct BaseCheck: Sendable {
     public let refusal: AdapterError?
     /// Whether no operation of it changes anything, on whatever base: it was never trained.
     public let isNeutral: Bool
+
+    init(_ adapter: WeightedAdapter, _ applied: AppliedAdapter?, refusal: AdapterError?) throws {
+      self.adapter = adapter
+      self.applied = applied
+      self.refusal = refusal
+      isNeutral = try adapter.adapter.isNeutral()
+    }
   }
 
   /// Whether a merge would go.
@@ -49,13 +56,9 @@ public struct BaseCheck: Sendable {
     adapters = try stack.map { weighted in
       do {
         let applied = try AppliedAdapter(weighted, to: checkpoint, policy.choices, &sizes)
-        return Entry(
-          adapter: weighted, applied: applied, refusal: applied.refusal(policy),
-          isNeutral: try weighted.adapter.isNeutral())
+        return try Entry(weighted, applied, refusal: applied.refusal(policy))
       } catch let error as AdapterError where error.isOfBase {
-        return Entry(
-          adapter: weighted, applied: nil, refusal: error,
-          isNeutral: try weighted.adapter.isNeutral())
+        return try Entry(weighted, nil, refusal: error)
       } catch {
         throw stack.count > 1 ? AdapterError(of: weighted.label, error) : error
       }

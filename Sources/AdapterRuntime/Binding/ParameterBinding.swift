@@ -178,11 +178,6 @@ struct ParameterBinding {
   ) -> Place {
     let own = binding.renamed(parameter.name)
     let tied = base.ties.stored(for: own)
-    // A name that the rung does not make is one that the user gave.
-    let isGiven =
-      binding.stored[parameter.name].map { name in
-        name != own && tied != name
-      } ?? false
     // What may be absent was not looked for by the others' rung, which may be a prefix that it does not have.
     let inFamily = base.familyNames.stored(for: parameter.name)
     let given = choices.names[parameter.name]
@@ -194,7 +189,7 @@ struct ParameterBinding {
         // A name of the base, unless it is that of what the parameter is tied to: then the tie must be seen.
         let isHint = (binding.rule == .bound || name == parameter.hint) && name != tied
         let isOwn =
-          name == given || isGiven || isHint || name == parameter.name
+          name == given || isHint || name == parameter.name
           || (name == inFamily && name != tied)
         return .stored(stored, name: isOwn ? name : base.ties.spelled(own))
       }

@@ -17,6 +17,11 @@ public struct FolderChoices: Sendable {
     self.tokenizer = tokenizer
   }
 
-  /// The files that it names.
-  var files: [FilePath] { [config, tokenizer].compactMap(\.self) }
+  /// The paths that the result is made of too.
+  var inputs: [FilePath] {
+    let tokenizerFiles = tokenizer.map { folder in
+      [folder] + TokenizerFiles.names.map { folder.appending($0) }
+    }
+    return [config].compactMap(\.self) + (tokenizerFiles ?? [])
+  }
 }

@@ -28,6 +28,8 @@ public struct Merge: Sendable {
   /// What the work comes to.
   @nonexhaustive
   public enum Event: Sendable, Hashable {
+    /// Another merge into the output was begun and not ended: of another version, or with other inputs or options.
+    case abandoned(FilePath)
     /// What an earlier process has written is held against its proof.
     case checking
     /// Files with weights are written.
@@ -81,7 +83,8 @@ public struct Merge: Sendable {
     event: (Event) -> Void = { _ in },
     announcing announce: (MergeReceipt) throws -> Void = { _ in }
   ) throws -> MergeReceipt {
-    try target.checkDistinct(from: view.checkpoint.inputs)
+    let inputs = inputs + choices.inputs
+    try target.checkDistinct(from: view.checkpoint.inputs + choices.inputs)
     precondition(undo == nil || scope == .all, "an undo of a part of a merge")
     // Opened before the work, so that a place that cannot be written is known by then.
     let journal = try undo.map { try openUndo($0, replacing, inputs) }
@@ -99,7 +102,7 @@ public struct Merge: Sendable {
       try commit(file, journal, &receipt, event, announce)
       return receipt
     }
-    let output = try folder(target, scope, files, replacing, inputs)
+    let output = try folder(target, scope, files, replacing, inputs, event)
     do {
       try write(scope, to: output, progress, event, &receipt)
       if case .part = scope {
@@ -117,9 +120,11 @@ public struct Merge: Sendable {
 
   private func folder(
     _ target: FilePath, _ scope: Scope, _ files: MergeFiles, _ replacing: Bool,
-    _ inputs: [FilePath]
+    _ inputs: [FilePath], _ event: (Event) -> Void
   ) throws -> OutputFolder {
     let job = try MergeJob(view, plans)
+    AbandonedFolders.all(ofKind: MergeJob.kind, beside: target, but: job.tag)
+      .forEach { event(.abandoned($0)) }
     let names = plans.map(\.name) + files.copied + files.edited.map(\.name)
     return try OutputFolder(
       target, names: names, replacing: replacing, inputs: view.checkpoint.sources + inputs,
@@ -273,18 +278,6 @@ extension Merge.Scope {
 // MARK: - Jobs that were not ended
 
 extension Merge {
-  /// The folders that other merges into an output have left, unfinished: of another version, or with other inputs or
-  /// options.
-  ///
-  /// - Throws: `AdapterError` where the base cannot be read.
-  public func abandoned(beside target: FilePath) throws -> [FilePath] {
-    guard writesFolder else { return [] }
-    let found = AbandonedFolders.all(ofKind: MergeJob.kind, beside: target)
-    guard !found.isEmpty else { return [] }
-    let tag = try MergeJob(view, plans).tag
-    return AbandonedFolders.all(ofKind: MergeJob.kind, beside: target, but: tag)
-  }
-
   /// Removes what merges of a base into an output have left, unfinished.
   ///
   /// - Parameters:
@@ -296,7 +289,7 @@ extension Merge {
     let folder = FileStatus(of: base)?.isFolder == true ? base : base.parent
     let names = Set((try? Platform.list(folder)) ?? [])
     return try AbandonedFolders.discard(ofKind: MergeJob.kind, beside: target) { name in
-      names.contains(name) || MergedTokenizer.names.contains(Name(name))
+      names.contains(name) || TokenizerFiles.names.contains(name)
         || name == MergedConfig.fileName || name.hasSuffix(".safetensors")
         || name == ShardIndex.fileName
     }

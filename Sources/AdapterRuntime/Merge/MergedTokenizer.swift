@@ -17,20 +17,7 @@ struct MergedTokenizer {
   /// What there is to say of them.
   private(set) var notes: [String] = []
 
-  /// Those that say which tokens there are.
-  private static let vocabularies: Set<Name> = [
-    "added_tokens.json", "merges.txt", "special_tokens_map.json", "spiece.model",
-    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt",
-  ]
-
   private static let maximumByteCount = 64 << 20
-
-  /// What transformers reads a tokenizer from.
-  static let names: Set<Name> = [
-    "added_tokens.json", "chat_template.jinja", "chat_template.json", "merges.txt",
-    "special_tokens_map.json", "spiece.model", "tokenizer.json", "tokenizer.model",
-    "tokenizer_config.json", "vocab.json", "vocab.txt",
-  ]
 
   /// - Parameters:
   ///   - view: what is merged.
@@ -48,16 +35,16 @@ struct MergedTokenizer {
     } else {
       try take(from: try Self.brought(by: view, folder), isResized: rows != nil)
     }
-    if files.contains(where: { Self.vocabularies.contains(Name($0.name)) }) {
+    if files.contains(where: { TokenizerFiles.vocabularies.contains($0.name) }) {
       let own = Set(files.map(\.name)).union(kept)
-      omitted = Self.vocabularies.map(\.text).filter { !own.contains($0) }.sorted()
+      omitted = TokenizerFiles.vocabularies.subtracting(own).sorted()
     }
     try checkSize(rows ?? view.vocabularySize, folder)
   }
 
   private mutating func take(from chosen: FilePath, insteadOf folder: FilePath) throws {
     var count = 0
-    for name in try Platform.list(chosen) where Self.names.contains(Name(name)) {
+    for name in try Platform.list(chosen) where TokenizerFiles.names.contains(name) {
       let file = try File(chosen.appending(name))
       guard let contents = try file.contents(limit: Self.maximumByteCount) else {
         throw AdapterError(.misuse, "\(name) of \(chosen) is too large for a tokenizer")
@@ -81,7 +68,9 @@ struct MergedTokenizer {
     try view.adapters.filter { $0.weight != 0 }.compactMap { applied in
       let adapter = applied.bound.adapter
       let files = try adapter.files.filter { file in
-        guard file.tensor != nil, names.contains(file.path) else { return false }
+        guard file.tensor != nil, TokenizerFiles.names.contains(file.path.text) else {
+          return false
+        }
         let own = try File.ifThere(folder.appending(file.path.text))
         return try own?.digest() != file.digest
       }
