@@ -6,6 +6,8 @@
 #include <stddef.h>
 
 typedef struct {
+  // The name of the kernels that it has chosen for this processor: Haswell. Null in one without a choice.
+  char *(*get_corename)(void);
   void (*set_num_threads)(int count);
 
   // C = alpha · op(A) · op(B) + beta · C.
@@ -41,13 +43,14 @@ typedef struct {
 #include <dlfcn.h>
 
 // The library by its name, and its functions. Null where all are there, or why not.
-static inline const char *blas_load(const char *name, blas_functions *functions) {
-  void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+static inline const char *blas_load(const char *name, void **handle, blas_functions *functions) {
+  void *library = *handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
   if (!library) return dlerror();
   struct {
     const char *name;
     void *place;
   } needed[] = {
+      {"openblas_get_corename", &functions->get_corename},
       {"openblas_set_num_threads", &functions->set_num_threads},
       {"cblas_sgemm", &functions->sgemm},
       {"cblas_dgemm", &functions->dgemm},
@@ -63,7 +66,11 @@ static inline const char *blas_load(const char *name, blas_functions *functions)
   }
   return NULL;
 }
+
+// Takes it out of memory. None of its functions may be called after that.
+static inline void blas_unload(void *handle) { dlclose(handle); }
 #else
+char *openblas_get_corename(void);
 void openblas_set_num_threads(int);
 void cblas_sgemm(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
 void cblas_dgemm(int, int, int, int, int, int, double, const double *, int, const double *, int, double, double *, int);
@@ -73,9 +80,12 @@ void dgeqrf_(const int *, const int *, double *, const int *, double *, double *
 void dgesdd_(const char *, const int *, const int *, double *, const int *, double *, double *, const int *, double *,
              const int *, double *, const int *, int *, int *);
 
-static inline const char *blas_load(const char *name, blas_functions *functions) {
-  *functions = (blas_functions){openblas_set_num_threads, cblas_sgemm, cblas_dgemm, cblas_dsyrk,
+static inline const char *blas_load(const char *name, void **handle, blas_functions *functions) {
+  *handle = NULL;
+  *functions = (blas_functions){openblas_get_corename, openblas_set_num_threads, cblas_sgemm, cblas_dgemm, cblas_dsyrk,
                                 dgesv_, dgeqrf_, dgesdd_, NULL, NULL};
   return NULL;
 }
+
+static inline void blas_unload(void *handle) {}
 #endif

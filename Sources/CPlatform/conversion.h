@@ -1,6 +1,8 @@
 // F32 from and to the 16-bit floats, eight at a time: once for any processor, and once for those with registers of
 // 256 bits, which are told of at run time. Both do the same integer arithmetic, so that every bit is the same on all
 // machines, those of a NaN too. Swift makes vectors of its own loops, but not wider than any processor has.
+#pragma once
+
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

@@ -15,7 +15,8 @@ package final class BlockOutput: Sendable {
 
   private let output: OutputFile
   private let pastCache: FileDescriptor?
-  private let copiesByItself: Bool
+  /// Whether the kernel is to copy a block of another file.
+  package let copiesInKernel: Bool
   /// The file's blocks.
   package let blocks: BlockRanges
 
@@ -26,8 +27,12 @@ package final class BlockOutput: Sendable {
     try output.resize(to: byteCount)
     self.output = output
     blocks = BlockRanges(byteCount: byteCount)
-    pastCache = byteCount >= Self.smallestPastCache ? output.openPastCache() : nil
-    copiesByItself = Platform.copiesByItself(output.descriptor)
+    let isInMemory = Platform.isInMemory(output.descriptor)
+    let isLarge = byteCount >= Self.smallestPastCache
+    pastCache = isLarge && !isInMemory ? output.openPastCache() : nil
+    // In memory a copy would wait for the file's lock by spinning.
+    copiesInKernel =
+      Platform.copiesByItself(output.descriptor) || (pastCache == nil && !isInMemory)
   }
 
   deinit {
@@ -65,9 +70,6 @@ package final class BlockOutput: Sendable {
     let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[done...])
     try unsafe output.write(rest, at: start + UInt64(done))
   }
-
-  /// Whether the kernel is to copy a block of another file.
-  package var copiesInKernel: Bool { copiesByItself || pastCache == nil }
 
   /// Copies a block of another file.
   ///

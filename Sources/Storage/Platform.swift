@@ -84,7 +84,8 @@ package enum Platform {
     guard let length = off_t(exactly: size) else {
       throw .system(operation: "write", path: path, code: .fileTooLarge)
     }
-    if length > 0, claimBlocks(descriptor, length) != 0 {
+    // Memory is claimed by the threads that write: one alone would take as long for it as for a copy.
+    if length > 0, !isInMemory(descriptor), claimBlocks(descriptor, length) != 0 {
       let code = lastError
       guard [.notSupportedOnSocket, .notSupported, .noFunction, .invalidArgument].contains(code)
       else { throw .system(operation: "write", path: path, code: code) }
@@ -201,6 +202,16 @@ package enum Platform {
         0xFE53_4D42,
       ]
       return kinds.contains(platform_file_system(descriptor.rawValue))
+    #endif
+  }
+
+  /// Whether the file system of an open file has its files in memory.
+  static func isInMemory(_ descriptor: FileDescriptor) -> Bool {
+    #if canImport(Darwin)
+      return false
+    #else
+      // tmpfs, ramfs.
+      return [0x0102_1994, 0x8584_58F6].contains(platform_file_system(descriptor.rawValue))
     #endif
   }
 

@@ -51,11 +51,23 @@ extension Platform {
   }
 
   /// Calls `body` with another value of a variable of the environment; afterwards it has its own.
-  package static func withEnvironment(_ name: String, _ value: String, _ body: () -> Void) {
+  package static func withEnvironment<Value>(
+    _ name: String, _ value: String, _ body: () -> Value
+  ) -> Value {
     let before = unsafe getenv(name).map { unsafe String(cString: $0) }
     unsafe setenv(name, value, 1)
-    body()
-    if let before { unsafe setenv(name, before, 1) } else { unsafe unsetenv(name) }
+    defer {
+      if let before { unsafe setenv(name, before, 1) } else { unsafe unsetenv(name) }
+    }
+    return body()
+  }
+
+  /// Whether a variable of the environment is set, be it to nothing.
+  package static func hasEnvironment(_ name: String) -> Bool { unsafe getenv(name) != nil }
+
+  /// Seconds of the processors' time that this process has taken: in its own code, and in the system's for it.
+  package static var processorSeconds: (own: Double, system: Double) {
+    (platform_processor_seconds(0), platform_processor_seconds(1))
   }
 
   /// Processors that are there.

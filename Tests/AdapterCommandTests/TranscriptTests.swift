@@ -9,7 +9,7 @@ import Testing
 ///     ADAPTER_RECORD=1 swift test -c release --filter TranscriptTests
 ///
 /// writes them again, and `git diff` shows what has changed. A new one needs only its `$ ` lines. The
-/// three rules about what is not exact are `TranscriptRule`'s.
+/// rules about what is not exact are `TranscriptRule`'s.
 @Suite struct TranscriptTests {
   private static let isRecording = ProcessInfo.processInfo.environment["ADAPTER_RECORD"] == "1"
 

@@ -5,6 +5,8 @@ import Foundation
 package enum TranscriptRule: CaseIterable {
   /// How long something took.
   case seconds
+  /// What the processor can do, and how many there are.
+  case machine
   /// Sizes and manifest digests of files that were compressed here: they depend on the version of
   /// libzstd. Those of a fixture, which is only read or copied, do not.
   case compressed
@@ -21,6 +23,10 @@ package enum TranscriptRule: CaseIterable {
         .replacing(#/\ in [0-9.e-]+ s, [0-9.]+ tokens\/s\n/#, with: " in … s, … tokens/s\n")
         .replacing(#/(progress: .*), [^,]+\/s, [0-9]+ s left\n/#) { "\($0.1), …/s, … s left\n" }
         .replacing(#/"([a-z_]*seconds)": [0-9.e-]+/#) { "\"\($0.1)\": …" }
+        .replacing(#/(stats: .*)\n/#) { "\($0.1.replacing(#/\b[0-9.e-]+ s\b/#, with: "… s"))\n" }
+    case .machine:
+      return text.replacing(#/stats: [0-9]+ threads?:/#, with: "stats: … threads:")
+        .replacing(#/(stats: (?:products|matrices) by) .*\n/#) { "\($0.1) …\n" }
     case .compressed:
       let isFixture = command.contains(#/\b(in)?valid\//#)
       return isFixture ? text : Self.withoutCompression(text)

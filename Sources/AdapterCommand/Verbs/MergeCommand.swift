@@ -100,6 +100,9 @@ struct MergeCommand: ParsableCommand {
   @Flag(help: "Writes a receipt as JSON to standard output (Spec/cli.md).")
   var json = false
 
+  @Flag(help: "Says on standard error how long it took for what.")
+  var stats = false
+
   @Flag(help: "Replaces what is there.")
   var force = false
 
@@ -187,6 +190,8 @@ struct MergeCommand: ParsableCommand {
       })
     bar.finish()
     for line in report(receipt).lines { Terminal.report(line.kind, line.text) }
+    guard stats else { return }
+    for line in try MergeStatistics(receipt.times).lines { Terminal.report("stats", line) }
   }
 
   private func show(_ event: Merge.Event, of output: FilePath, in bar: ProgressBar) {

@@ -228,7 +228,7 @@ extension Merge {
     let writer = ShardWriter(view, plan, output: blocks, isProved: isProved, report: report)
     let written = try writer.run()
     try checkSources(of: plan)
-    receipt.add(plan, written.survival)
+    receipt.add(plan, written.survival, written.times)
     return written.proof
   }
 

@@ -19,6 +19,8 @@ public struct MergeReceipt: Sendable {
   public internal(set) var resumedShards: [String] = []
   /// What rounding to the stored type leaves of the change of each tensor, in samples.
   public private(set) var survival: [Name: Survival] = [:]
+  /// How long its parts took.
+  public private(set) var times = MergeTimes()
   /// Other files that were copied.
   public private(set) var copiedFiles: [String] = []
   /// Other files that were changed where the weights had made them untrue.
@@ -34,10 +36,11 @@ public struct MergeReceipt: Sendable {
     (self.output, self.applied, self.notes) = (output, applied, notes)
   }
 
-  mutating func add(_ plan: ShardPlan, _ survival: [Name: Survival]) {
+  mutating func add(_ plan: ShardPlan, _ survival: [Name: Survival], _ times: MergeTimes) {
     shards.append(plan.name)
     byteCount += plan.byteCount
     self.survival.merge(survival) { $1 }
+    self.times += times
   }
 
   mutating func add(_ files: MergeFiles) {

@@ -50,8 +50,9 @@ struct ShardWriter: Sendable {
 
   /// Does the work; the first error of any thread ends it.
   ///
-  /// - Returns: what rounding leaves of the change of each tensor, in samples; and the proof of the file.
-  func run() throws -> (survival: [Name: Survival], proof: ShardProof) {
+  /// - Returns: what rounding leaves of the change of each tensor, in samples; the proof of the file; and how long it
+  ///   took.
+  func run() throws -> (survival: [Name: Survival], proof: ShardProof, times: MergeTimes) {
     let checksums = Slots<UInt32?>(repeating: nil, count: output.blocks.count)
     let workers = Slots<BlockWorker?>(repeating: nil, count: Self.workerCount)
     try ConcurrentWork.perform(output.blocks.count, threads: Self.workerCount) {
@@ -64,7 +65,12 @@ struct ShardWriter: Sendable {
     for change in changes.compactMap(\.self) where change.tensor.isMeasurable {
       survival[change.tensor.info.name] = change.survival
     }
-    return (survival, ShardProof(checksums.elements))
+    var times = MergeTimes()
+    for worker in workers.elements.compactMap(\.self) {
+      times += worker.times
+      times.threadCount += 1
+    }
+    return (survival, ShardProof(checksums.elements), times)
   }
 
   /// Writes a block.
@@ -78,7 +84,7 @@ struct ShardWriter: Sendable {
       case .stored(let bytes) = plan.runs[first].contents
     {
       let start = block.lowerBound - plan.runs[first].range.lowerBound
-      try bytes.copy(at: start, to: output, block: index)
+      try worker.time(\.writing) { try bytes.copy(at: start, to: output, block: index) }
       return nil
     }
     var place = first
@@ -91,7 +97,7 @@ struct ShardWriter: Sendable {
       place += 1
     }
     let bytes = unsafe UnsafeRawBufferPointer(rebasing: worker.block[..<block.count])
-    try unsafe output.write(bytes, block: index)
+    try worker.time(\.writing) { try unsafe output.write(bytes, block: index) }
     return isProved ? unsafe CRC32.checksum(bytes) : nil
   }
 
@@ -107,7 +113,7 @@ struct ShardWriter: Sendable {
       let count = memory.count
       unsafe memory.copyBytes(from: bytes[first..<first + count])
     case .stored(let bytes):
-      try unsafe bytes.read(at: offset, into: memory)
+      try worker.time(\.reading) { try unsafe bytes.read(at: offset, into: memory) }
     case .adapted:
       guard let change = changes[place] else { return }
       let rows = try change.rows(in: view)
@@ -115,7 +121,12 @@ struct ShardWriter: Sendable {
       worker.tiles.looksForChange = change.survival.changedCount == 0
       let first = Int(offset)
       let count = memory.count
-      try unsafe rows.read(first..<first + count, into: memory, worker.tiles)
+      worker.tiles.readingTime = .zero
+      try worker.time(\.arithmetic) {
+        try unsafe rows.read(first..<first + count, into: memory, worker.tiles)
+      }
+      worker.times.reading += worker.tiles.readingTime
+      worker.times.arithmetic -= worker.tiles.readingTime
       change.finishBlock(worker.tiles.survival)
     }
   }
@@ -165,6 +176,14 @@ private final class PendingTensor: Sendable {
 @safe private final class BlockWorker {
   let block = unsafe BlockOutput.makeBuffer()
   let tiles: TileMemory
+  /// What it has done so far.
+  var times = MergeTimes()
+
+  func time(_ part: WritableKeyPath<MergeTimes, Duration>, _ body: () throws -> Void) throws {
+    let start = ContinuousClock.now
+    try body()
+    times[keyPath: part] += ContinuousClock.now - start
+  }
 
   init(measuringEvery stride: Int) {
     tiles = TileMemory(measuringEvery: stride)

@@ -97,7 +97,9 @@ struct AdaptedRows: Sendable {
     let stored = unsafe isInPlace ? result : worker.stored.bytes(count: count)
     if let origin = tensor.origin {
       let elements = grid.elements(of: rows)
+      let start = ContinuousClock.now
       try unsafe origin.read(elements, into: stored)
+      worker.readingTime += ContinuousClock.now - start
     } else {
       unsafe stored.initializeMemory(as: UInt8.self, repeating: 0)
     }
@@ -147,6 +149,8 @@ final class TileMemory {
   let survivalStride: Int?
   /// Whether every part is measured until one is found that changes.
   var looksForChange = false
+  /// How long reading the base took.
+  var readingTime: Duration = .zero
   /// What rounding leaves of the changes in the parts that were measured.
   var survival = Survival()
 

@@ -13,6 +13,7 @@
       _ = BLASSetThreading(BLAS_THREADING_SINGLE_THREADED)
       return .success(
         BLAS(
+          name: "Accelerate",
           sgemm: {
             unsafe cblas_sgemm(
               order($0), operation($1), operation($2), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,

@@ -8,6 +8,30 @@ package enum LinearAlgebra {
   package static func require() throws(LinearAlgebraError) {
     _ = try BLAS.loaded.get()
   }
+
+  /// The library that multiplies and the kernels that it uses, as in `OpenBLAS for Haswell`, and before it the kernel for
+  /// stored rows where this processor has one. The library is loaded for that.
+  ///
+  /// - Throws: `LinearAlgebraError` as `require` does.
+  /// - Returns: their names.
+  package static func kernelNames() throws(LinearAlgebraError) -> [String] {
+    (PackedFactors.isSupported ? ["AVX2 with FMA"] : []) + [try BLAS.loaded.get().name]
+  }
+
+  /// The name of the library after it was loaded with a wish for kernels. For tests, in a process that does nothing else.
+  ///
+  /// - Parameter better: the kernels that it should use rather than those that it has chosen.
+  /// - Throws: `LinearAlgebraError` as `require` does.
+  /// - Returns: the kernels that it uses; nil where it has no choice.
+  package static func kernelsAfterLoading(
+    preferring better: (String) -> String?
+  ) throws(LinearAlgebraError) -> String? {
+    #if canImport(Darwin)
+      return nil
+    #else
+      return BLAS.kernel(of: try BLAS.load(preferring: better))
+    #endif
+  }
 }
 
 /// Why matrices cannot be multiplied here.
@@ -17,6 +41,8 @@ package struct LinearAlgebraError: Error, CustomStringConvertible {
 
 /// The library's functions, which work in the thread that calls them: the parallelism is ours, over tiles.
 @safe struct BLAS: Sendable {
+  /// Itself and its kernels.
+  let name: String
   let sgemm: SGEMM
   let dgemm: DGEMM
   let dsyrk: DSYRK

@@ -161,10 +161,27 @@ package struct LowRankFactors<Scalar: ComputeScalar>: Sendable {
 
 /// W ← W + scale · B · A, on all rows of the stored matrix or on a region of them.
 struct LowRankChange<Scalar: ComputeScalar>: TileAddition {
-  let factors: LowRankFactors<Scalar>
-  let layout: Layout
+  private let form: Form
+  private let scale: Double
   /// The rows of the stored matrix that are changed; nil for all.
-  var region: Range<Int>?
+  private let region: Range<Int>?
+
+  private enum Form: Sendable {
+    case packed(PackedFactors)
+    case plain(LowRankFactors<Scalar>, Layout)
+  }
+
+  init(factors: LowRankFactors<Scalar>, layout: Layout, region: Range<Int>? = nil) {
+    form = PackedFactors(factors, layout).map { .packed($0) } ?? .plain(factors, layout)
+    scale = factors.scale
+    self.region = region
+  }
+
+  var storedForm: StoredRowsAddition? {
+    guard case .packed(let factors) = form else { return nil }
+    return StoredRowsAddition(
+      factors: factors, rows: region ?? 0..<factors.rows, scale: scale)
+  }
 
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
@@ -172,10 +189,47 @@ struct LowRankChange<Scalar: ComputeScalar>: TileAddition {
     let rows = region.map { $0.clamped(to: tile.rows) } ?? tile.rows
     let first = (rows.lowerBound - tile.rows.lowerBound) * tile.columns
     let start = region?.lowerBound ?? 0
-    factors.add(
-      layout, times: factor * factors.scale,
-      rows: rows.lowerBound - start..<rows.upperBound - start,
-      columns: tile.columns, to: &tile.values, at: first)
+    let own = rows.lowerBound - start..<rows.upperBound - start
+    switch form {
+    case .plain(let factors, let layout):
+      factors.add(
+        layout, times: factor * scale, rows: own, columns: tile.columns, to: &tile.values,
+        at: first)
+    case .packed(let factors):
+      unsafe tile.values.withUnsafeMutableBytes { values in
+        guard let values = values.baseAddress else { return }
+        unsafe factors.add(
+          Float(factor * scale), rows: own, as: .f32,
+          to: values + first * MemoryLayout<Float>.size)
+      }
+    }
+  }
+}
+
+/// A product that is added to rows as they are stored.
+package struct StoredRowsAddition: Sendable {
+  let factors: PackedFactors
+  /// The rows of the stored matrix that it changes.
+  let rows: Range<Int>
+  /// What the product is multiplied with.
+  var scale: Double
+
+  /// Changes those of these rows that are its own.
+  ///
+  /// - Parameters:
+  ///   - stored: the rows, without gaps.
+  ///   - type: their element type.
+  ///   - range: which rows of the stored matrix they are.
+  func apply(
+    to stored: UnsafeMutableRawBufferPointer, as type: ElementType, rows range: Range<Int>
+  ) {
+    let own = rows.clamped(to: range)
+    guard !own.isEmpty, let start = stored.baseAddress else { return }
+    let width = factors.columns * type.bitWidth / 8
+    precondition(range.count * width == stored.count, "rows of another length")
+    unsafe factors.add(
+      Float(scale), rows: own.lowerBound - rows.lowerBound..<own.upperBound - rows.lowerBound,
+      as: type, to: start + (own.lowerBound - range.lowerBound) * width)
   }
 }
 

@@ -21,8 +21,11 @@
       guard
         Platform.hasAddressSpace(Self.libraryByteCount + Self.memoryByteCount + Self.spareByteCount)
       else { throw Self.tooLittleSpace }
-      var functions = blas_functions()
-      try Self.load(&functions)
+      let functions = try Self.load { chosen in
+        // Who has named one has a reason.
+        Platform.hasEnvironment(Self.kernelVariable)
+          ? nil : BLASKernel.better(than: chosen, on: .current)
+      }
       guard let sgemm = unsafe functions.sgemm, let dgemm = unsafe functions.dgemm,
         let dsyrk = unsafe functions.dsyrk, let dgesv = unsafe functions.dgesv,
         let dgeqrf = unsafe functions.dgeqrf, let dgesdd = unsafe functions.dgesdd,
@@ -31,6 +34,7 @@
       setThreadCount(1)
       let room = try Self.claimMemory(functions)
       unsafe self.init(
+        name: "OpenBLAS" + (Self.kernel(of: functions).map { " for \($0)" } ?? ""),
         sgemm: sgemm, dgemm: dgemm, dsyrk: dsyrk, dgesv: dgesv, dgeqrf: dgeqrf, dgesdd: dgesdd,
         room: room)
     }
@@ -42,17 +46,54 @@
           + why)
     }
 
-    private static func load(_ functions: inout blas_functions) throws(LinearAlgebraError) {
-      var reasons: [String] = []
+    /// Loads the library; it chooses its kernels meanwhile, so that another choice means to load it again.
+    ///
+    /// - Parameter better: kernels that it should use rather than those that it has chosen; nil for these.
+    /// - Throws: `LinearAlgebraError` where it cannot be loaded.
+    /// - Returns: its functions.
+    static func load(
+      preferring better: (String) -> String?
+    ) throws(LinearAlgebraError) -> blas_functions {
       // Threads of its own would wait for memory that there is not, and for work that there is not either.
-      Platform.withEnvironment("OPENBLAS_NUM_THREADS", "1") {
-        for name in ["libopenblas.so.0", "libopenblas.so"] {
-          guard let reason = unsafe blas_load(name, &functions) else { return reasons = [] }
-          unsafe reasons.append(String(cString: reason))
+      let result = Platform.withEnvironment("OPENBLAS_NUM_THREADS", "1") {
+        () -> Result<blas_functions, LinearAlgebraError> in
+        Result { () throws(LinearAlgebraError) in
+          let first = unsafe try loadOnce()
+          guard let chosen = unsafe kernel(of: first.functions), let better = better(chosen) else {
+            return unsafe first.functions
+          }
+          unsafe blas_unload(first.handle)
+          return try Platform.withEnvironment(kernelVariable, better) {
+            Result { () throws(LinearAlgebraError) in unsafe try loadOnce().functions }
+          }.get()
         }
       }
-      if let reason = reasons.first { throw missing(reason) }
+      return try result.get()
     }
+
+    private static func loadOnce() throws(LinearAlgebraError) -> (
+      handle: UnsafeMutableRawPointer?, functions: blas_functions
+    ) {
+      var functions = blas_functions()
+      var handle: UnsafeMutableRawPointer?
+      var firstReason: String?
+      for name in ["libopenblas.so.0", "libopenblas.so"] {
+        guard let reason = unsafe blas_load(name, &handle, &functions) else {
+          return unsafe (handle, functions)
+        }
+        if firstReason == nil { firstReason = unsafe String(cString: reason) }
+      }
+      throw missing(firstReason ?? "it has no name")
+    }
+
+    /// The name of the kernels that the library has chosen.
+    static func kernel(of functions: blas_functions) -> String? {
+      guard let name = functions.get_corename?() else { return nil }
+      return unsafe String(cString: name)
+    }
+
+    /// Names the kernels when the library is loaded.
+    private static let kernelVariable = "OPENBLAS_CORETYPE"
 
     /// Every thread that is in the library works in 128 MiB of address space, and waits for them for ever where they
     /// cannot be had. They are claimed here, for as many threads as there is room for.

@@ -48,7 +48,7 @@ public struct Survival: Sendable, Hashable {
       unsafe tile.original.withUnsafeBufferPointer { original in
         unsafe tile.product.withUnsafeBufferPointer { rounded in
           unsafe tile.secondProduct.withUnsafeMutableBufferPointer { room in
-            changedCount += unsafe differences(original, rounded, count)
+            changedCount += unsafe differences(original, rounded, room, count)
             energy += unsafe squaredDistance(values, original, room, count)
             lost += unsafe squaredDistance(rounded, values, room, count)
           }
@@ -64,14 +64,14 @@ public struct Survival: Sendable, Hashable {
 @specialized(where Scalar == Float)
 @specialized(where Scalar == Double)
 private func differences<Scalar: ComputeScalar>(
-  _ left: UnsafeBufferPointer<Scalar>, _ right: UnsafeBufferPointer<Scalar>, _ count: Int
+  _ left: UnsafeBufferPointer<Scalar>, _ right: UnsafeBufferPointer<Scalar>,
+  _ room: UnsafeMutableBufferPointer<Scalar>, _ count: Int
 ) -> Int {
-  var result = 0
-  for index in 0..<count { result &+= unsafe left[index] == right[index] ? 0 : 1 }
-  return result
+  for index in 0..<count { unsafe room[index] = left[index] == right[index] ? 0 : 1 }
+  return unsafe Int(sum(room, count))
 }
 
-/// Σ (left − right)²: each square in its place of `room`, then the upper half added to the lower until a few are left.
+/// Σ (left − right)².
 @specialized(where Scalar == Float)
 @specialized(where Scalar == Double)
 private func squaredDistance<Scalar: ComputeScalar>(
@@ -82,6 +82,15 @@ private func squaredDistance<Scalar: ComputeScalar>(
     let difference = unsafe left[index] - right[index]
     unsafe room[index] = difference * difference
   }
+  return unsafe sum(room, count)
+}
+
+/// The sum of values, which are lost: the upper half is added to the lower until a few are left.
+@specialized(where Scalar == Float)
+@specialized(where Scalar == Double)
+private func sum<Scalar: ComputeScalar>(
+  _ room: UnsafeMutableBufferPointer<Scalar>, _ count: Int
+) -> Double {
   var rest = count
   while rest > 16 {
     let half = rest / 2

@@ -7,6 +7,8 @@ internal import StrictJSON
 struct TileProgram<Scalar: ComputeScalar>: Sendable {
   private var replacements: [any TileChange<Scalar>] = []
   private var stages: [Stage] = []
+  /// All stages, where each changes rows of its own by a product: none of these needs a tile. Nil where any does.
+  private var storedForms: [StoredRowsAddition]?
   private(set) var nonfiniteOperands: [(operation: Int, operand: Name)] = []
 
   /// A step, and how much of it is made.
@@ -28,6 +30,27 @@ struct TileProgram<Scalar: ComputeScalar>: Sendable {
         throw TensorProgram.Failure(operation: place, error: error)
       }
     }
+    storedForms = Self.storedForms(of: stages, replacements)
+  }
+
+  private static func storedForms(
+    of stages: [Stage], _ replacements: [any TileChange<Scalar>]
+  ) -> [StoredRowsAddition]? {
+    guard replacements.isEmpty else { return nil }
+    var forms: [StoredRowsAddition] = []
+    for stage in stages {
+      guard case .adds(let addition) = stage.step, var form = addition.storedForm else {
+        return nil
+      }
+      form.scale *= stage.factor
+      forms.append(form)
+    }
+    forms.sort { $0.rows.lowerBound < $1.rows.lowerBound }
+    // A value that two change is rounded after the second.
+    let areApart = zip(forms, forms.dropFirst()).allSatisfy {
+      $0.rows.upperBound <= $1.rows.lowerBound
+    }
+    return areApart ? forms : nil
   }
 
   private mutating func append(_ operation: BoundOperation, _ place: Int, _ shape: Shape) throws {
@@ -55,6 +78,13 @@ struct TileProgram<Scalar: ComputeScalar>: Sendable {
     to result: UnsafeMutableRawBufferPointer, _ type: ElementType, _ grid: TileGrid,
     _ rows: Range<Int>, _ tile: inout Tile<Scalar>, _ survival: inout Survival?
   ) throws {
+    if survival == nil, let storedForms, storedType == type, PackedFactors.takes(type) {
+      if unsafe stored.baseAddress != UnsafeRawPointer(result.baseAddress) {
+        unsafe result.copyMemory(from: stored)
+      }
+      for form in storedForms { unsafe form.apply(to: result, as: type, rows: rows) }
+      return
+    }
     try unsafe widen(stored, storedType, grid, rows, &tile)
     if survival != nil || stages.contains(where: \.needsOriginal) { tile.keepOriginal() }
     for stage in stages { try stage.apply(to: &tile) }

@@ -47,6 +47,8 @@ package protocol TileAddition<Scalar>: Sendable {
   associatedtype Scalar: ComputeScalar
   /// Whether it reads the parameter as it was before all but replacements.
   var needsOriginal: Bool { get }
+  /// Itself, where it is one product that can be added to rows as they are stored; nil where it cannot.
+  var storedForm: StoredRowsAddition? { get }
   /// Adds a multiple of it to a tile.
   ///
   /// - Throws: `FormatError` where an operand that is not in memory cannot be read.
@@ -54,6 +56,7 @@ package protocol TileAddition<Scalar>: Sendable {
 }
 
 extension TileAddition {
+  package var storedForm: StoredRowsAddition? { nil }
   package var needsOriginal: Bool { false }
 }
 

@@ -1,4 +1,5 @@
 internal import AdapterModels
+internal import Operations
 internal import Storage
 internal import StrictJSON
 
@@ -41,6 +42,9 @@ struct RunReport {
       lines.append("\(name)decode \(decode)")
     }
     lines.append("all in \(seconds.short) s")
+    if let names = try? LinearAlgebra.kernelNames(), let library = names.last {
+      lines.append("matrices by \(library)")
+    }
     return lines
   }
 
