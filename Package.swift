@@ -12,6 +12,9 @@ let settings: [SwiftSetting] = [
 /// A file path that prints, appends and compares well, without Foundation.
 let system: Target.Dependency = .product(name: "SystemPackage", package: "swift-system")
 
+/// Functions of numbers, without Foundation, which would double the time that the command takes to start.
+let numbers: Target.Dependency = .product(name: "RealModule", package: "swift-numerics")
+
 let package = Package(
   name: "adapter",
   platforms: [.macOS(.v15)],
@@ -23,8 +26,8 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/apple/swift-numerics", from: "1.1.1"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
-    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
   ],
   targets: [
     .systemLibrary(
@@ -51,14 +54,14 @@ let package = Package(
     .target(
       name: "Operations",
       dependencies: [
-        "AdapterFormat", "Storage", "StrictJSON", "CPlatform", system,
+        "AdapterFormat", "Storage", "StrictJSON", "CPlatform", system, numbers,
         // Apple's systems have Accelerate.
         .target(name: "COpenBLAS", condition: .when(platforms: [.linux])),
       ],
       swiftSettings: settings),
     .target(
       name: "AdapterInsight",
-      dependencies: ["Operations", "AdapterFormat", "Storage", "StrictJSON"],
+      dependencies: ["Operations", "AdapterFormat", "Storage", "StrictJSON", numbers],
       swiftSettings: settings),
     .target(
       name: "AdapterRuntime",
@@ -70,7 +73,7 @@ let package = Package(
     .target(
       name: "AdapterInterop",
       dependencies: [
-        "Operations", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system,
+        "Operations", "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system, numbers,
       ],
       swiftSettings: settings),
     .target(
@@ -84,18 +87,17 @@ let package = Package(
       name: "AdapterModels",
       dependencies: [
         "CPlatform", "AdapterRuntime", "Operations", "AdapterFormat", "Checkpoints", "Storage",
-        "StrictJSON", system,
+        "StrictJSON", system, numbers,
       ], swiftSettings: settings),
     .executableTarget(
       name: "AdapterCommand",
       dependencies: [
         "AdapterModels", "AdapterRuntime", "AdapterInterop", "AdapterInsight", "Operations",
-        "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system,
+        "AdapterFormat", "Checkpoints", "Storage", "StrictJSON", system, numbers,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Mustache", package: "swift-mustache"),
       ],
-      // The templates of the report are a part of the program: it stays one file.
-      resources: [.embedInCode("Report/Templates")], swiftSettings: settings),
+      // The report's style is a part of the program: it stays one file.
+      resources: [.embedInCode("Report/style.css")], swiftSettings: settings),
     .executableTarget(
       name: "container-benchmark",
       dependencies: [

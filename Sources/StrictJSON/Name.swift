@@ -34,7 +34,15 @@ public struct Name: Sendable, Hashable, Comparable, ExpressibleByStringLiteral {
 
   /// Whether the left one's UTF-8 bytes sort before the right one's.
   public static func < (left: Name, right: Name) -> Bool {
-    left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
+    var (left, right) = (left.text, right.text)
+    return left.withUTF8 { left in
+      right.withUTF8 { right in
+        let count = min(left.count, right.count)
+        var index = 0
+        while index < count, unsafe left[index] == right[index] { index &+= 1 }
+        return unsafe index < count ? left[index] < right[index] : left.count < right.count
+      }
+    }
   }
 
   /// Feeds the UTF-8 bytes to the hasher.

@@ -21,7 +21,7 @@ struct ReportInBrowserTests {
   @Test(arguments: Browser.Scheme.allCases)
   func pagesHaveNoFaults(_ scheme: Browser.Scheme) throws {
     let paths = try ReportSamples.all.map { name, page in
-      try folder.write(Array(page.render().utf8), to: "\(name).html")
+      try folder.write(Array(page.html.utf8), to: "\(name).html")
     }
     let result = try browser(scheme).check(paths)
     #expect(result.status == 0 && !result.errors.contains("CONSOLE"), "\(result.errors)")
@@ -51,7 +51,7 @@ struct ReportInBrowserTests {
 
   /// The checker does see what it looks for.
   @Test func faultsAreSeen() throws {
-    let html = try ReportSamples.lora.render()
+    let html = ReportSamples.lora.html
     let paths = try faults.enumerated().map { index, fault in
       let broken = html.replacingOccurrences(of: fault.text, with: fault.replacement)
       #expect(broken != html)
@@ -77,7 +77,7 @@ struct ReportInBrowserTests {
   ]
 
   @Test func itLooksLikeSomethingInBothThemes() throws {
-    let path = try folder.write(Array(ReportSamples.lora.render().utf8), to: "report.html")
+    let path = try folder.write(Array(ReportSamples.lora.html.utf8), to: "report.html")
     for (width, height) in [(390, 1600), (1280, 1600)] {
       var pictures: [[UInt8]] = []
       for scheme in Browser.Scheme.allCases {

@@ -87,7 +87,7 @@ import Testing
         rows: [("0", values)],
         spacing: .linear)
     ]
-    let body = try #require(try page.render().components(separatedBy: "<tbody>").last)
+    let body = try #require(page.html.components(separatedBy: "<tbody>").last)
     return body.components(separatedBy: "</td>").dropLast().compactMap {
       $0.components(separatedBy: ">").last
     }
@@ -98,7 +98,7 @@ import Testing
     page.plotGrids = [
       PlotGrid(heading: "a", explanation: "b", valueName: "σ", scale: scale, plots: [("c", curves)])
     ]
-    return try page.render()
+    return page.html
   }
 
   /// The points of the bold lines.

@@ -37,9 +37,7 @@ struct ReportOptions: ParsableArguments {
     from sources: [FilePath], _ page: @autoclosure () -> ReportPage, json: String?
   ) throws(Failure) {
     guard let html else { return }
-    let text = try rethrowing(as: { Failure($0.description) }) { () throws(ReportError) in
-      try page().render()
-    }
+    let text = page().html
     try rethrowing(as: { Failure($0) }) { () throws(StorageError) in
       let file = try OutputFile(FilePath(html), replacing: force, inputs: sources)
       try file.write(Array(text.utf8))

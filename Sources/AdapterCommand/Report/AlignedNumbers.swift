@@ -1,4 +1,4 @@
-internal import Foundation
+internal import RealModule
 
 /// One way to write all numbers of a table, so that their points stand below each other: as many digits
 /// after the point as give the greatest three digits, or powers of ten where that would hide the least.
@@ -17,7 +17,7 @@ struct AlignedNumbers: Sendable {
       digits = nil
       return
     }
-    let before = Int(log10(greatest).rounded(.down))
+    let before = Int(Double.log10(greatest).rounded(.down))
     digits = isWhole ? 0 : max(0, 2 - before + (greatest / least >= 100 ? 1 : 0))
   }
 
@@ -30,16 +30,17 @@ struct AlignedNumbers: Sendable {
   }
 
   private func scientific(_ value: Double) -> String {
-    var exponent = Int(log10(value.magnitude).rounded(.down))
+    var exponent = Int(Double.log10(value.magnitude).rounded(.down))
     // In two steps: 10 to the power of 320 is no number.
-    var mantissa = value / pow(10, Double(exponent / 2)) / pow(10, Double(exponent - exponent / 2))
+    var mantissa =
+      value / Double.pow(10, Double(exponent / 2)) / Double.pow(10, Double(exponent - exponent / 2))
     if mantissa.magnitude >= 9.995 { (mantissa, exponent) = (mantissa / 10, exponent + 1) }
     if mantissa.magnitude < 0.9995 { (mantissa, exponent) = (mantissa * 10, exponent - 1) }
     return "\(fixed(mantissa, 2))e\(exponent)"
   }
 
   private func fixed(_ value: Double, _ digits: Int) -> String {
-    let scaled = (value.magnitude * pow(10, Double(digits))).rounded()
+    let scaled = (value.magnitude * Double.pow(10, Double(digits))).rounded()
     guard scaled < 1e15 else { return value.short }
     var text = "\(Int(scaled))"
     if digits > 0 {

@@ -103,3 +103,52 @@ package struct HeatMap: Sendable {
       legend: scale.legend)
   }
 }
+
+extension HeatMap {
+  var markup: HTML {
+    """
+    <div\(HTML.when(isBroad, #" class="broad""#))>
+    <h3>\(caption)</h3>
+    <p class="about">\(explanation)</p>
+    <div class="scroll\(HTML.when(isTall, " high"))" role="region" aria-label="\(caption)" tabindex="0">
+    <table class="heat\(HTML.when(hasLongHeads, " upright"))">
+    <caption>\(caption)</caption>
+    <thead>
+    <tr><th scope="col"><span>\(corner)</span></th>\
+    \(columns.map { #"<th scope="col"><span>\#($0)</span></th>"# })</tr>
+    </thead>
+    <tbody>
+    \(lines: rows.map(\.markup))
+    </tbody>
+    </table>
+    </div>
+    \(HTML.with(legend, \.markup))</div>
+    """
+  }
+}
+
+extension HeatMap.Row {
+  fileprivate var markup: HTML {
+    #"<tr><th scope="row"><span>\#(label)</span></th>\#(cells.map(\.markup))</tr>"#
+  }
+}
+
+extension HeatMap.Cell {
+  fileprivate var markup: HTML {
+    """
+    <td\(HTML.with(level) { #" class="l\#($0)""# })\(HTML.when(isAbsent, #" class="absent""#))\
+    \(HTML.when(isAlarming, #" class="alarming""#))\
+    \(HTML.with(detail) { #" title="\#($0)""# })>\(text)</td>
+    """
+  }
+}
+
+extension HeatScale.Legend {
+  fileprivate var markup: HTML {
+    """
+    <p class="legend"><span>From</span>\
+    \(steps.map { #"<b class="l\#($0.level)">\#($0.from)</b>"# })<span>to \(greatest)</span></p>
+
+    """
+  }
+}

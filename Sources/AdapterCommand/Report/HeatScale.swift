@@ -1,4 +1,4 @@
-internal import Foundation
+internal import RealModule
 
 /// Which of the ten colours a number has.
 package struct HeatScale: Sendable {
@@ -56,7 +56,7 @@ package struct HeatScale: Sendable {
     guard width > 0 else { return nil }
     let bounds = (0...10).map { step in
       let place = lower + width * Double(step) / 10
-      return spacing == .linear ? place : pow(10, place)
+      return spacing == .linear ? place : Double.pow(10, place)
     }
     let numbers = AlignedNumbers(bounds)
     let texts = bounds.map { Shown(numbers.text($0)) }
@@ -74,6 +74,6 @@ package struct HeatScale: Sendable {
   private static func place(of value: Double, _ spacing: Spacing) -> Double? {
     guard value.isFinite else { return nil }
     guard spacing == .logarithmic else { return value }
-    return value > 0 ? log10(value) : nil
+    return value > 0 ? Double.log10(value) : nil
   }
 }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import RealModule
 
 /// How the upright axis of a plot is divided.
 package enum PlotScale: Sendable {
@@ -26,8 +26,8 @@ struct PlotAxis: Sendable {
       lower = (least / step).rounded(.down) * step
       upper = max((greatest / step).rounded(.up) * step, lower + step)
     case .logarithmic:
-      lower = log10(Self.round(least, up: false))
-      upper = max(log10(Self.round(greatest, up: true)), lower + log10(2))
+      lower = Double.log10(Self.round(least, up: false))
+      upper = max(Double.log10(Self.round(greatest, up: true)), lower + Double.log10(2))
     }
     guard lower.isFinite, upper.isFinite, lower < upper else { return nil }
   }
@@ -35,7 +35,7 @@ struct PlotAxis: Sendable {
   /// Where a value is: 0 at the lower end, 1 at the upper; nil where it has no place.
   func position(of value: Double) -> Double? {
     guard value.isFinite, scale == .linear || value > 0 else { return nil }
-    let place = scale == .linear ? value : log10(value)
+    let place = scale == .linear ? value : Double.log10(value)
     return min(max((place - lower) / (upper - lower), 0), 1)
   }
 
@@ -48,11 +48,13 @@ struct PlotAxis: Sendable {
       return (0...6).map { (first + Double($0)) * step }.filter { $0 <= upper + step / 1000 }
     case .logarithmic:
       let exponents = Int(lower.rounded(.down))...Int(upper.rounded(.up))
-      let fine = exponents.flatMap { exponent in [1, 2, 5].map { $0 * pow(10, Double(exponent)) } }
+      let fine = exponents.flatMap { exponent in
+        [1, 2, 5].map { $0 * Double.pow(10, Double(exponent)) }
+      }
       let stride = (exponents.count + 5) / 6
-      let coarse = exponents.filter { $0 % stride == 0 }.map { pow(10, Double($0)) }
+      let coarse = exponents.filter { $0 % stride == 0 }.map { Double.pow(10, Double($0)) }
       let inside = { (value: Double) in
-        (self.lower - 1e-9...self.upper + 1e-9).contains(log10(value))
+        (self.lower - 1e-9...self.upper + 1e-9).contains(Double.log10(value))
       }
       let (all, few) = (fine.filter(inside), coarse.filter(inside))
       return all.count <= 6 || few.count < 2 ? Array(all.prefix(7)) : few
@@ -62,8 +64,8 @@ struct PlotAxis: Sendable {
   /// A round number, short: `0.5`, `2·10⁻⁴`.
   static func label(_ value: Double) -> Shown {
     guard value > 0, value.isFinite, value < 0.01 || value >= 1e4 else { return Shown(value.short) }
-    let exponent = Int((log10(value) + 1e-9).rounded(.down))
-    let factor = (value / pow(10, Double(exponent))).rounded()
+    let exponent = Int((Double.log10(value) + 1e-9).rounded(.down))
+    let factor = (value / Double.pow(10, Double(exponent))).rounded()
     let digits = "\(exponent)".map { superscripts[$0] ?? "" }.joined()
     return Shown((factor == 1 ? "" : "\(factor.short)·") + "10\(digits)")
   }
@@ -83,7 +85,7 @@ struct PlotAxis: Sendable {
   /// The next number of the form 1, 2 or 5 times a power of ten.
   private static func round(_ value: Double, up: Bool) -> Double {
     guard value >= 1e-300, value <= 1e300 else { return value }
-    let power = pow(10, log10(value).rounded(.down))
+    let power = Double.pow(10, Double.log10(value).rounded(.down))
     let factor = value / power
     let near = 1e-9
     if up {

@@ -131,3 +131,51 @@ struct Plot: Sendable {
       }, folds: true)
   }
 }
+
+extension PlotGrid {
+  var markup: HTML {
+    .section(
+      anchor, heading,
+      """
+      <p class="about">\(explanation)</p>
+      <div class="plots">
+      \(lines: plots.map(\.markup))
+      </div>
+      """)
+  }
+}
+
+extension Plot {
+  fileprivate var markup: HTML {
+    """
+    <div class="plot">
+    <h3>\(caption)</h3>
+    \(HTML.when(isDrawn, "\(drawing)\n"))<p class="about">\(outline)</p>
+    \(table.markup)
+    </div>
+    """
+  }
+
+  private var drawing: HTML {
+    """
+    <svg viewBox="0 0 280 160" role="img"\(HTML.when(isCrowded, #" class="crowded""#))>
+    <title>\(caption)</title>
+    <desc>\(outline)</desc>
+    \(ticks.map(\.markup))\(lines.map { #"<path class="line" d="\#($0)"/>"# })
+    <path class="median" d="\(median)"/>
+    <text x="46" y="153">1</text>\
+    \(HTML.with(lastIndex) { #"<text x="272" y="153" text-anchor="end">\#($0)</text>"# })
+    </svg>
+    """
+  }
+}
+
+extension Plot.Tick {
+  fileprivate var markup: HTML {
+    """
+    <path class="grid" d="M46 \(y)H272"/>\
+    <text x="40" y="\(y)" dy=".35em" text-anchor="end">\(label)</text>
+
+    """
+  }
+}

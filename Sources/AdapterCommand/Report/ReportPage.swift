@@ -1,10 +1,5 @@
-internal import Mustache
-
 /// A page about one adapter, or about two: one HTML file that needs no network, no script and no other
 /// file. Numbers are formatted by who fills it; sections without content do not appear.
-///
-/// The templates read the stored properties by name (Templates/page.mustache is the outline). A name
-/// that is nil where it is asked for is looked for further out, so optional ones are unique.
 package struct ReportPage: Sendable {
   /// A file's name, or `X against Y`.
   package var title: Shown
@@ -40,26 +35,79 @@ package struct ReportPage: Sendable {
   }
 
   /// The page as HTML.
-  ///
-  /// - Throws: `ReportError` if a template of this program is broken.
-  package func render() throws(ReportError) -> String {
-    let library = try ReportTemplates.library.get()
+  package var html: String {
     var page = self
     for index in page.plotGrids.indices { page.plotGrids[index].anchor = "curves-\(index + 1)" }
-    let outline = Outline(page: page, hasLongTitle: title.count > 80, sections: page.sections)
-    guard let text = library.render(outline, withTemplate: "page") else {
-      throw .noTemplate("page")
-    }
-    return text
+    return page.markup.text
   }
 }
 
 extension ReportPage {
-  /// What the outermost template is given.
-  private struct Outline {
-    let page: ReportPage
-    let hasLongTitle: Bool
-    let sections: [Section]
+  private var markup: HTML {
+    """
+    <!doctype html>
+    <html lang="en">
+    <head>
+    <meta charset="utf-8">
+    <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+    img-src data:; base-uri 'none'; form-action 'none'">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <meta name="color-scheme" content="light dark">
+    <title>\(title) · \(command)</title>
+    <style>
+    \(HTML(style: PackageResources.style_css))</style>
+    </head>
+    <body>
+    <a class="skip" href="#report">Skip to the report</a>
+    \(header)
+    <main id="report" tabindex="-1">
+    \(findingList)\(maps)\(plotGrids.map(\.markup))\(HTML.with(sizes, \.markup))\(lists)</main>
+    <footer>
+    \(HTML.section(
+        "provenance", "Provenance", if: !provenance.isEmpty, Fact.list(provenance)))</footer>
+    </body>
+    </html>
+
+    """
+  }
+
+  private var header: HTML {
+    """
+    <header>
+    <p class="command">\(command)</p>
+    <h1\(HTML.when(title.count > 80, #" class="long""#))>\(title)</h1>
+    <p class="summary">\(summary)</p>
+    \(HTML.when(!facts.isEmpty, "\(Fact.list(facts))\n"))<nav aria-label="Sections">
+    <ul>
+    \(lines: sections.map { ##"<li><a href="#\##($0.anchor)">\##($0.heading)</a></li>"## })
+    </ul>
+    </nav>
+    </header>
+    """
+  }
+
+  private var findingList: HTML {
+    .section(
+      "findings", "Findings", if: !findings.isEmpty,
+      """
+      <ul class="findings">
+      \(lines: findings.map(\.markup))
+      </ul>
+      """)
+  }
+
+  private var maps: HTML {
+    .section(
+      "maps", "By layer and module", if: !heatMaps.isEmpty,
+      """
+      <div class="maps">
+      \(lines: heatMaps.map(\.markup))
+      </div>
+      """)
+  }
+
+  private var lists: HTML {
+    .section("tables", "Tables", if: !tables.isEmpty, "\(lines: tables.map(\.withHeading))")
   }
 
   /// A section that is there, for the list of them.
@@ -103,6 +151,22 @@ package struct Fact: Sendable {
     isCode = style == .code
     isWide = value.count > (style == .code ? 28 : 44)
   }
+
+  private var markup: HTML {
+    """
+    <div\(HTML.when(isWide, #" class="wide""#))><dt>\(label)</dt>\
+    <dd\(HTML.when(isCode, #" class="code""#))>\(value)</dd></div>
+    """
+  }
+
+  /// Facts as a list of them.
+  static func list(_ facts: [Fact]) -> HTML {
+    """
+    <dl class="facts">
+    \(lines: facts.map(\.markup))
+    </dl>
+    """
+  }
 }
 
 /// Something that the reader should know.
@@ -124,5 +188,11 @@ package struct Finding: Sendable {
     self.severity = severity == .warning ? "Warning" : "Note"
     isWarning = severity == .warning
     self.message = message
+  }
+
+  var markup: HTML {
+    """
+    <li\(HTML.when(isWarning, #" class="warning""#))><strong>\(severity)</strong> <span>\(message)</span></li>
+    """
   }
 }

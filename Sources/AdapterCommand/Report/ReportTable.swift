@@ -69,3 +69,41 @@ package struct ReportTable: Sendable {
     rowCount = Shown(rows.count.of("row"))
   }
 }
+
+extension ReportTable {
+  /// The table without a heading, behind a fold where it is long.
+  var markup: HTML {
+    """
+    \(HTML.when(isFolded, fold))<div class="scroll" role="region" aria-label="\(caption)" tabindex="0">
+    <table class="list">
+    <caption>\(caption)</caption>
+    <thead><tr>\(columns.map { #"<th scope="col" class="\#($0.kind)">\#($0.title)</th>"# })</tr></thead>
+    <tbody>
+    \(lines: rows.map(\.markup))
+    </tbody>
+    </table>
+    </div>\(HTML.when(isFolded, "\n</details>"))
+    """
+  }
+
+  private var fold: HTML {
+    #"<details><summary>\#(rowCount)<span class="unseen"> of: \#(caption)</span></summary>\#n"#
+  }
+
+  /// The table under its heading.
+  var withHeading: HTML {
+    """
+    <h3>\(caption)</h3>
+    \(HTML.with(remark) { "<p class=\"about\">\($0)</p>\n" })\(markup)
+    """
+  }
+}
+
+extension ReportTable.Row {
+  fileprivate var markup: HTML {
+    """
+    <tr><th scope="row" class="\(head.kind)">\(head.text)</th>\
+    \(cells.map { #"<td class="\#($0.kind)">\#($0.text)</td>"# })</tr>
+    """
+  }
+}

@@ -31,4 +31,27 @@ package struct SizeBars: Sendable {
     self.caption = caption
     self.bars = bars
   }
+
+  var markup: HTML {
+    .section(
+      "sizes", "Size by part",
+      """
+      <table class="sizes">
+      <caption>\(caption)</caption>
+      <thead><tr><th scope="col">part</th><th scope="col" class="n">size</th><th scope="col" class="share">share</th></tr></thead>
+      <tbody>
+      \(lines: bars.map(\.markup))
+      </tbody>
+      </table>
+      """)
+  }
+}
+
+extension SizeBars.Bar {
+  fileprivate var markup: HTML {
+    """
+    <tr><th scope="row">\(part)</th><td class="n">\(amount)</td><td class="share"><span>\(share)</span>\
+    <i style="--share:\(ratio)"></i></td></tr>
+    """
+  }
 }

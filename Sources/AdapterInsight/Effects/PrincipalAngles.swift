@@ -1,5 +1,5 @@
 internal import Operations
-internal import Foundation
+internal import RealModule
 
 /// The angles between two subspaces (Björck and Golub, Math. Comp. 27, 1973).
 public struct PrincipalAngles: Sendable, Hashable {
@@ -10,7 +10,7 @@ public struct PrincipalAngles: Sendable, Hashable {
   /// arXiv:2106.09685, section 7.2, with all directions).
   public var overlap: Double {
     guard !values.isEmpty else { return 0 }
-    return values.reduce(0) { $0 + cos($1) * cos($1) } / Double(values.count)
+    return values.reduce(0) { $0 + Double.cos($1) * Double.cos($1) } / Double(values.count)
   }
 
   /// From orthonormal bases by columns.
@@ -21,17 +21,17 @@ public struct PrincipalAngles: Sendable, Hashable {
     let cosines = large.times(small, transposed: true)
     guard let far = cosines.singularValues else { return nil }
     let smallAngles = far.prefix { $0 * $0 > 0.5 }.count
-    values = far.map { acos(min(1, $0)) }
+    values = far.map { Double.acos(min(1, $0)) }
     guard smallAngles > 0 else { return }
     // A cosine near 1 says little of its angle: for small angles the sine decides, from what of the
     // smaller space is outside of the larger.
     guard let near = (small - large.times(cosines)).singularValues else { return nil }
     for (index, sine) in near.reversed().prefix(smallAngles).enumerated() {
-      values[index] = asin(min(1, sine))
+      values[index] = Double.asin(min(1, sine))
     }
   }
 }
 
-func naturalLogarithm(_ value: Double) -> Double { log(value) }
-func exponential(_ value: Double) -> Double { exp(value) }
-func hypotenuse(_ x: Double, _ y: Double) -> Double { hypot(x, y) }
+func naturalLogarithm(_ value: Double) -> Double { Double.log(value) }
+func exponential(_ value: Double) -> Double { Double.exp(value) }
+func hypotenuse(_ x: Double, _ y: Double) -> Double { Double.hypot(x, y) }

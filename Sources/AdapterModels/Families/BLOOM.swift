@@ -1,4 +1,4 @@
-internal import Foundation
+internal import RealModule
 internal import StrictJSON
 
 /// BLOOM (arXiv:2211.05100): no positions but ALiBi's slopes, a normalisation after the embedding, queries,
@@ -66,7 +66,7 @@ struct BLOOM: Decoder {
   static func slopes(_ headCount: Int) -> [Float] {
     let lower = 1 << (Int.bitWidth - 1 - headCount.leadingZeroBitCount)
     func powers(of count: Int) -> [Float] {
-      (1...count).map { Float(pow(2, -8 * Double($0) / Double(count))) }
+      (1...count).map { Float(Double.pow(2, -8 * Double($0) / Double(count))) }
     }
     let more = powers(of: 2 * lower).enumerated().filter { $0.offset.isMultiple(of: 2) }
     return powers(of: lower) + more.prefix(headCount - lower).map(\.element)

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import RealModule
 
 /// Functions on rows.
 enum Functions {
@@ -83,7 +83,7 @@ enum Functions {
       let x = unsafe x.elements
       for index in range {
         let value = unsafe x[index]
-        unsafe x[index] = 0.5 * value * (1 + erf(value * 0.707_106_781_186_547_6))
+        unsafe x[index] = 0.5 * value * (1 + Float.erf(value * 0.707_106_781_186_547_6))
       }
     }
   }

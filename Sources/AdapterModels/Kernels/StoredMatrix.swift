@@ -1,4 +1,3 @@
-internal import Foundation
 internal import Operations
 internal import Storage
 
@@ -35,13 +34,10 @@ internal import Storage
   /// Whether some of its rows are these bytes.
   func holds(_ bytes: [UInt8], in range: Range<Int>) -> Bool {
     let size = columns * type.bitWidth / 8
-    guard range.lowerBound >= 0, range.upperBound <= rows, bytes.count == range.count * size,
-      let start = unsafe memory.baseAddress
-    else { return false }
-    return unsafe bytes.withUnsafeBytes { bytes in
-      guard let other = bytes.baseAddress else { return true }
-      return unsafe memcmp(start + range.lowerBound * size, other, bytes.count) == 0
-    }
+    guard range.lowerBound >= 0, range.upperBound <= rows else { return false }
+    let own = unsafe UnsafeRawBufferPointer(
+      rebasing: memory[range.lowerBound * size..<range.upperBound * size])
+    return unsafe bytes.withUnsafeBytes { unsafe own.isEqual(to: $0) }
   }
 
   /// Widens rows.

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import RealModule
 
 /// Rotary position embeddings (arXiv:2104.09864) in the form of Llama: element i of a head is paired with
 /// element i + half.
@@ -18,7 +18,7 @@ struct RotaryEmbedding: Sendable {
 
   init(headDimension: Int, base: Double, scaling: Scaling) {
     frequencies = (0..<headDimension / 2).map { pair in
-      let frequency = pow(base, -Double(2 * pair) / Double(headDimension))
+      let frequency = Double.pow(base, -Double(2 * pair) / Double(headDimension))
       switch scaling {
       case .none: return frequency
       case .linear(let factor): return frequency / factor
@@ -37,8 +37,8 @@ struct RotaryEmbedding: Sendable {
     for (pair, frequency) in frequencies.enumerated() {
       // As everywhere, the frequency is F32 and so is its product with the position.
       let angle = Double(Float(frequency) * Float(position))
-      unsafe result[pair] = Float(cos(angle))
-      unsafe result[frequencies.count + pair] = Float(sin(angle))
+      unsafe result[pair] = Float(Double.cos(angle))
+      unsafe result[frequencies.count + pair] = Float(Double.sin(angle))
     }
   }
 

@@ -69,7 +69,7 @@ public struct BaseCheck: Sendable {
     }
     let applied = adapters.compactMap(\.applied)
     let view = try AdaptedCheckpoint(checkpoint, applying: applied, policy: policy)
-    for tensor in view.tensors { _ = try view.program(of: tensor) }
+    _ = try view.tensors.concurrentMap { _ = try view.program(of: $0) }
     receipt = view.receipt
     let isLeftOut = stack.allSatisfy { $0.weight == 0 }
     changesNothing =

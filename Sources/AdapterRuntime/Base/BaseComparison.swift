@@ -26,6 +26,13 @@ struct BaseComparison {
   ) throws {
     self.fingerprint = fingerprint
     self.checkpoint = checkpoint
+    // The checkpoint keeps them: most of the time is waiting for these reads, and hashing.
+    _ = try fingerprint.tensors.concurrentMap { recorded in
+      let tensor = checkpoint.tensor(names[recorded.name] ?? recorded.name)
+      if let tensor, tensor.info.shape == recorded.shape, tensor.info.type == recorded.type {
+        _ = try checkpoint.sampleDigest(of: tensor)
+      }
+    }
     for recorded in fingerprint.tensors {
       let name = names[recorded.name] ?? recorded.name
       let tensor = checkpoint.tensor(name)

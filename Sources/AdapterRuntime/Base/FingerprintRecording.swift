@@ -15,19 +15,16 @@ extension FingerprintRecord {
   /// - Throws: `CheckpointError` where the base cannot be read.
   public init(of checkpoint: Checkpoint, targets: [Name]) throws {
     let chosen = Self.choose(checkpoint, targets: Set(targets))
-    var tensors: [TensorFingerprint] = []
-    var sketches: [Sketch] = []
-    for tensor in chosen {
+    let samples = try chosen.concurrentMap { tensor in
       let sample = try TensorSample(tensor)
-      tensors.append(
-        TensorFingerprint(
-          name: tensor.info.name, type: tensor.info.type, shape: tensor.info.shape,
-          exact: sample.exact, value: sample.value))
-      if let sketch = sample.sketch, sketches.count < FingerprintRecord.maximumSketchCount {
-        sketches.append(Sketch(name: tensor.info.name, bytes: sketch))
-      }
+      let name = tensor.info.name
+      let record = TensorFingerprint(
+        name: name, type: tensor.info.type, shape: tensor.info.shape, exact: sample.exact,
+        value: sample.value)
+      return (record, sketch: sample.sketch.map { Sketch(name: name, bytes: $0) })
     }
-    self.init(tensors: tensors, sketch: sketches)
+    let sketches = samples.compactMap(\.sketch).prefix(FingerprintRecord.maximumSketchCount)
+    self.init(tensors: samples.map(\.0), sketch: Array(sketches))
   }
 
   /// All tensors that are no integers; of very many, the targets and 1,024 evenly chosen others.

@@ -51,10 +51,10 @@ struct RepeatedMerge {
     var (work, inputs) = (0.0, bound.adapter.storedByteCount)
     for tensor in tensors {
       let (count, name) = (tensor.info.shape.count, tensor.info.name.text)
-      guard (try? tensor.operations.checkMemory(elements: count, of: name)) != nil else {
+      guard let own = try? tensor.operations.checkedWork(elements: count, of: name) else {
         return false
       }
-      work += tensor.operations.reduce(0) { $0 + $1.effort(elements: count).work }
+      work += own
       inputs += UInt64(tensor.origin?.info.byteCount ?? 0)
     }
     return work <= Effort.limit(inputs: inputs)

@@ -145,11 +145,10 @@ public struct AdaptedCheckpoint: Sendable {
     for tensor in tensors {
       let count = tensor.info.shape.count
       do {
-        try tensor.operations.checkMemory(elements: count, of: tensor.info.name.text)
+        work += try tensor.operations.checkedWork(elements: count, of: tensor.info.name.text)
       } catch {
         throw named(error, tensor.operations.first)
       }
-      work += tensor.operations.reduce(0) { $0 + $1.effort(elements: count).work }
     }
     let inputs = adapters.reduce(checkpoint.byteCount) { $0 + $1.bound.adapter.storedByteCount }
     guard work <= Effort.limit(inputs: inputs) else {

@@ -53,10 +53,16 @@ public struct TensorSample: Sendable, Hashable {
 
   /// 16 bytes over the sampled values as BF16; nil where the type is not F16, BF16, F32 or F64.
   public var value: [UInt8]? {
-    info.type.isFloat
-      ? Self.digest(
-        Array("adp-value-1\0".utf8) + encodedShape
-          + doubles.flatMap { littleEndian($0.fingerprintBits) }) : nil
+    guard info.type.isFloat else { return nil }
+    let values = doubles
+    var bytes = Array("adp-value-1\0".utf8) + encodedShape
+    bytes.reserveCapacity(bytes.count + 2 * values.count)
+    for value in values {
+      let bits = value.fingerprintBits
+      bytes.append(UInt8(truncatingIfNeeded: bits))
+      bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
+    }
+    return Self.digest(bytes)
   }
 
   /// 32 values as F32, little-endian, 128 bytes; nil where `value` is.
@@ -100,8 +106,8 @@ public struct TensorSample: Sendable, Hashable {
   private var doubles: [Double] {
     let width = info.type.bitWidth / 8
     return stride(from: 0, to: sampled.count, by: width).map { start in
-      let bits = sampled[start..<start + width].reversed()
-        .reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+      var bits: UInt64 = 0
+      for place in (start..<start + width).reversed() { bits = bits << 8 | UInt64(sampled[place]) }
       return switch info.type {
       case .f16: Double(halfBits: UInt16(bits))
       case .bf16: Double(Float(bitPattern: UInt32(bits) << 16))

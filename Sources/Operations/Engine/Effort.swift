@@ -61,17 +61,22 @@ extension BoundOperation {
 }
 
 extension [BoundOperation] {
-  /// Refuses changes of one tensor that take more memory than the adapters' files and the tensor are worth.
+  /// The work of changing a tensor. Changes that take more memory than the adapters' files and the tensor are worth are
+  /// refused.
   ///
   /// - Parameters:
   ///   - elements: how many the tensor has.
   ///   - name: of the tensor.
   /// - Throws: `FormatError.excess`.
-  package func checkMemory(elements: Int, of name: String) throws(FormatError) {
-    let bytes = reduce(0) { $0 + $1.effort(elements: 0).bytes }
+  /// - Returns: the work, as `Effort` has it.
+  package func checkedWork(elements: Int, of name: String) throws(FormatError) -> Double {
+    let effort = reduce(Effort()) { $0 + $1.effort(elements: elements) }
+    // Nearly all: the sizes of adapters that are no files are sums over their tensors.
+    guard effort.bytes > Effort.freeMemory else { return effort.work }
     let files = reduce(0) { Swift.max($0, Double($1.adapter.storedByteCount)) }
-    guard bytes <= Effort.freeMemory + 8 * files + 112 * Double(elements) else {
-      throw .excess("what is done to \(name) needs \(Int(bytes.rounded())) bytes at once")
+    guard effort.bytes <= Effort.freeMemory + 8 * files + 112 * Double(elements) else {
+      throw .excess("what is done to \(name) needs \(Int(effort.bytes.rounded())) bytes at once")
     }
+    return effort.work
   }
 }

@@ -1,5 +1,5 @@
 package import AdapterFormat
-internal import Foundation
+internal import RealModule
 package import Storage
 package import StrictJSON
 
@@ -140,7 +140,7 @@ extension AddSpectral: LowRankKind {
   private static func turns(_ count: Int) -> [(cosine: Double, sine: Double)] {
     (0..<count).map { k in
       let angle = 2 * Double.pi * Double(k) / Double(count)
-      return (cos(angle), sin(angle))
+      return (Double.cos(angle), Double.sin(angle))
     }
   }
 }

@@ -1,5 +1,5 @@
 package import AdapterFormat
-internal import Foundation
+internal import RealModule
 package import Storage
 package import StrictJSON
 
@@ -112,11 +112,11 @@ extension RotateOutput: TargetedKind {
     let rows = 0..<outputCount
     let cosines = rows.map { row in
       let place = place(row, sine: false)
-      return Scalar(factors[place] * cos(angles[place]))
+      return Scalar(factors[place] * Double.cos(angles[place]))
     }
     let sines = rows.map { row in
       let place = place(row, sine: true)
-      return Scalar(factors[place] * sin(angles[place]))
+      return Scalar(factors[place] * Double.sin(angles[place]))
     }
     return [
       .transforms(RotateOutputChange(cosines: cosines, sines: sines, half: groupSize / 2))

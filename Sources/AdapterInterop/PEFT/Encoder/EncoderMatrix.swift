@@ -1,5 +1,5 @@
 internal import Checkpoints
-internal import Foundation
+internal import RealModule
 internal import Operations
 internal import Storage
 
@@ -38,7 +38,7 @@ struct EncoderMatrix {
   /// The values as F32, little-endian.
   var bytes: [UInt8] { values.rounded(to: .f32) }
 
-  static func tanh(_ value: Double) -> Double { Foundation.tanh(value) }
+  static func tanh(_ value: Double) -> Double { .tanh(value) }
 
   func map(_ body: (Double) -> Double) -> EncoderMatrix {
     EncoderMatrix(rows: rows, columns: columns, values: values.map(body))

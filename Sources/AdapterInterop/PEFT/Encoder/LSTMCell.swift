@@ -1,4 +1,4 @@
-internal import Foundation
+internal import RealModule
 
 /// One direction of one layer of `torch.nn.LSTM`: gates i, f, g, o; both biases; begins with zeros.
 struct LSTMCell {
@@ -39,5 +39,5 @@ struct LSTMCell {
     EncoderMatrix(rows: 1, columns: values.count, values: values)
   }
 
-  private static func sigmoid(_ value: Double) -> Double { 1 / (1 + exp(-value)) }
+  private static func sigmoid(_ value: Double) -> Double { 1 / (1 + Double.exp(-value)) }
 }

@@ -1,4 +1,4 @@
-internal import Foundation
+internal import RealModule
 internal import Operations
 internal import Storage
 internal import StrictJSON
@@ -186,7 +186,7 @@ private struct VectorMixture: Sendable {
     let order = logits.enumerated().sorted { ($1.element, $0.offset) < ($0.element, $1.offset) }
     let chosen = order.prefix(count)
     let largest = chosen.first?.element ?? 0
-    let powers = chosen.map { largest == -.infinity ? 1 : exp($0.element - largest) }
+    let powers = chosen.map { largest == -.infinity ? 1 : Double.exp($0.element - largest) }
     let sum = powers.reduce(0, +)
     return zip(chosen, powers).map { ($0.offset, $1 / sum) }
   }
