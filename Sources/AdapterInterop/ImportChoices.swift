@@ -12,6 +12,9 @@ public struct ImportChoices: Sendable {
   public var adapter: Name?
   /// Tensors of the file that are left out, as if they were not there.
   public var dropped: [NamePattern] = []
+  /// Whether the digest of the weights file is recorded, which takes a pass over all of it: for an adapter that is
+  /// written, so that it can go back.
+  public var recordsDigest = true
   /// The base, where it is at hand: what the file holds of it beside the adapter is left out.
   public var base: Checkpoint?
   /// Gives targets the shapes and layouts that the base has for them, in the same order; nil where no base is at hand.

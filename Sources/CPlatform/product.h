@@ -10,9 +10,11 @@
 #include "conversion.h"
 
 typedef struct {
-  void *stored;  // [rows, columns], changed in place
+  void *stored;   // [rows, columns], changed in place
+  size_t stride;  // elements from one of its rows to the next
   size_t rows, columns, rank;
-  const float *b;       // [rows, rank]
+  const float *b;  // [rows, rank]
+  size_t b_stride;
   const float *panels;  // of A
   float scale;
 } platform_product;
@@ -33,7 +35,7 @@ typedef struct {
 
 #define PLATFORM_BEGIN(r) \
   platform_floats low##r = {0}, high##r = {0}; \
-  const float *b##r = b + r * rank;
+  const float *b##r = b + r * b_stride;
 #define PLATFORM_STEP(r)                                          \
   {                                                               \
     platform_floats factor = (platform_floats)(b##r[k]);          \
@@ -47,8 +49,8 @@ typedef struct {
 // Some rows of sixteen columns, of which `width` are there.
 #define PLATFORM_TILE(kind, count)                                                                                     \
   PLATFORM_INLINE PLATFORM_TARGET void platform_tile_##kind##_##count(char *stored, size_t stride, const float *b,     \
-                                                                      const float *panel, size_t rank, float scale,    \
-                                                                      size_t width) {                                  \
+                                                                      size_t b_stride, const float *panel,             \
+                                                                      size_t rank, float scale, size_t width) {                                  \
     PLATFORM_ROWS_##count(PLATFORM_BEGIN)                                                                              \
     for (size_t k = 0; k < rank; k++) {                                                                                \
       platform_floats low, high;                                                                                       \
@@ -60,16 +62,16 @@ typedef struct {
   }                                                                                                                    \
   static inline PLATFORM_TARGET void platform_band_##kind##_##count(const platform_product *p, size_t row,             \
                                                                     size_t first, size_t end) {                        \
-    size_t size = platform_size_##kind, stride = p->columns * size;                                                    \
+    size_t size = platform_size_##kind, stride = p->stride * size;                                                     \
     char *stored = (char *)p->stored + row * stride;                                                                   \
-    const float *b = p->b + row * p->rank;                                                                             \
+    const float *b = p->b + row * p->b_stride;                                                                         \
     size_t column = first;                                                                                             \
     for (; column + 16 <= end; column += 16)                                                                           \
-      platform_tile_##kind##_##count(stored + column * size, stride, b, p->panels + column * p->rank, p->rank,         \
-                                     p->scale, 16);                                                                    \
+      platform_tile_##kind##_##count(stored + column * size, stride, b, p->b_stride, p->panels + column * p->rank,     \
+                                     p->rank, p->scale, 16);                                                                    \
     if (column < end)                                                                                                  \
-      platform_tile_##kind##_##count(stored + column * size, stride, b, p->panels + column * p->rank, p->rank,         \
-                                     p->scale, end - column);                                                          \
+      platform_tile_##kind##_##count(stored + column * size, stride, b, p->b_stride, p->panels + column * p->rank,     \
+                                     p->rank, p->scale, end - column);                                                          \
   }
 
 #define PLATFORM_PRODUCT(kind, units, from, to)                                                                        \

@@ -118,6 +118,33 @@ public struct Adapter: Sendable {
     return bytes
   }
 
+  /// Bytes of a tensor that are looked at together.
+  private static let pieceByteCount = 1 << 20
+
+  /// Calls `body` with one piece of a tensor after the other, as long as it returns true; digests are not checked.
+  ///
+  /// - Throws: `FormatError` where they cannot be read, or are damaged.
+  func forEachPiece(
+    of info: TensorInfo, _ body: ([UInt8]) -> Bool
+  ) throws(FormatError) {
+    for start in stride(from: 0, to: info.byteCount, by: Self.pieceByteCount) {
+      let end = min(info.byteCount, start + Self.pieceByteCount)
+      guard body(try contents(of: info.name, start..<end)) else { return }
+    }
+  }
+
+  /// The digest of what a tensor holds.
+  ///
+  /// - Throws: `FormatError` where it cannot be read, or is damaged.
+  package func contentsDigest(of info: TensorInfo) throws(FormatError) -> Digest {
+    var hasher = DigestHasher()
+    try forEachPiece(of: info) { piece in
+      hasher.update(piece)
+      return true
+    }
+    return hasher.finish()
+  }
+
   /// The recorded digest of a tensor; nil where the adapter is not from an `.adp` file.
   package func digest(of name: Name) -> Digest? {
     file.flatMap { $0.file.digest(of: name, adapter: $0.index) }

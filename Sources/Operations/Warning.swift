@@ -90,12 +90,15 @@ public enum Warning: Sendable, Hashable {
   /// What the manifest says; of an adapter that is in no file yet, what the values say.
   private static func nonfinite(_ adapter: Adapter) throws(FormatError) -> [Name] {
     if let (file, index) = adapter.file { return file.manifest.adapters[index].nonfinite ?? [] }
-    var names: [Name] = []
-    for tensor in adapter.tensors {
-      let contents = try adapter.contents(of: tensor.name)
-      if NonFinite.isPresent(in: contents, of: tensor.type) { names.append(tensor.name) }
+    let found = try adapter.tensors.concurrentMap { info throws(FormatError) -> Name? in
+      var isFound = false
+      try adapter.forEachPiece(of: info) { piece in
+        isFound = NonFinite.isPresent(in: piece, of: info.type)
+        return !isFound
+      }
+      return isFound ? info.name : nil
     }
-    return names
+    return found.compactMap(\.self)
   }
 }
 

@@ -10,6 +10,8 @@ struct ImportBase {
   var binding = BindingChoices()
   /// Tensors of foreign adapters that are left out.
   var dropped: [NamePattern] = []
+  /// Whether the adapters are applied, and no more is to be known of them than that takes.
+  var isApplied = false
 
   /// The base at a path, where a foreign adapter may need it; nil for the others, which are opened without.
   static func needed(
@@ -31,6 +33,7 @@ struct ImportBase {
     })
     choices.base = checkpoint
     choices.dropped = dropped
+    choices.recordsDigest = !isApplied
     return choices
   }
 }

@@ -49,7 +49,9 @@ struct PolicyOptions: ParsableArguments {
 
   /// What foreign adapters are read with.
   func importBase(_ checkpoint: Checkpoint) -> ImportBase {
-    ImportBase(checkpoint: checkpoint, binding: policy.choices, dropped: drop.map(\.pattern))
+    ImportBase(
+      checkpoint: checkpoint, binding: policy.choices, dropped: drop.map(\.pattern), isApplied: true
+    )
   }
 }
 

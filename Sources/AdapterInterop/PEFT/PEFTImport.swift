@@ -86,7 +86,7 @@ public struct PEFTImport: Sendable {
     var adapter = Adapter(
       name: choices.adapter ?? "default", method: config.method.name,
       operations: meaning.operations, inert: meaning.inert,
-      source: try Self.source(text, weights, stored + derived), files: files.records,
+      source: try Self.source(text, weights, stored + derived, choices), files: files.records,
       base: config.base, tensors: stored + derived + files.tensors)
     adapter.leftOut = (dropped.union(ofBase)).sorted()
     self.adapter = adapter
@@ -109,13 +109,14 @@ public struct PEFTImport: Sendable {
 
   /// The header is recorded where it is not the canonical one of the adapter's tensors.
   private static func source(
-    _ text: String, _ weights: SafetensorsContents, _ tensors: [TensorContents]
+    _ text: String, _ weights: SafetensorsContents, _ tensors: [TensorContents],
+    _ choices: ImportChoices
   ) throws -> SourceRecord {
     let canonical = SafetensorsHeader(
       canonical: tensors.map(\.info), metadata: PEFTFolder.metadata)
     return SourceRecord(
       format: PEFTFormat.name, config: text,
-      digest: try weights.bytes.digest(),
+      digest: choices.recordsDigest ? try weights.bytes.digest() : nil,
       header: canonical.text == weights.header.text ? nil : weights.header.text)
   }
 }

@@ -28,10 +28,15 @@ struct MergeJob {
     }
     for applied in view.adapters {
       add("\(applied.weight)")
-      let digest = applied.bound.adapter.file?.file.digest
-      add(digest?.description ?? "")
-      let manifest = try applied.bound.adapter.manifestText()
-      hasher.update(manifest)
+      let adapter = applied.bound.adapter
+      hasher.update(try adapter.manifestText())
+      if let file = adapter.file?.file {
+        add(file.digest.description)
+      } else {
+        for digest in try adapter.tensors.concurrentMap(adapter.contentsDigest) {
+          add(digest.description)
+        }
+      }
     }
     for plan in plans {
       add("\(plan.name) \(plan.byteCount)")

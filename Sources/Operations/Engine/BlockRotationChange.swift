@@ -1,12 +1,28 @@
 internal import StrictJSON
 /// Each row of W, block by block: x ← R · x, then, after all factors, times a factor of its own.
 struct BlockRotationChange<Scalar: ComputeScalar>: TileChange {
-  /// Rotations that follow each other.
+  /// Rotations that stand side by side.
   struct Factor: Sendable {
-    /// [n, b, b]; one block stands for all where there is one.
-    let blocks: [Scalar]
-    /// Which input stands at which place when the blocks are applied; nil for its own.
-    let order: [Int]?
+    /// Rᵀ of each block; one stands for all where there is one.
+    let blocks: [RightFactor<Scalar>]
+    /// In which order the inputs stand when the blocks are applied; nil for their own.
+    let order: RunOrder?
+
+    /// Takes rotations.
+    ///
+    /// - Parameters:
+    ///   - blocks: R of each block.
+    ///   - order: in which order the inputs stand.
+    /// - Throws: `LinearAlgebraError` where they could not be multiplied.
+    init(_ blocks: [SquareMatrix], order: RunOrder? = nil) throws(LinearAlgebraError) {
+      var factors: [RightFactor<Scalar>] = []
+      for block in blocks {
+        let size = block.size
+        let transposed = (0..<size * size).map { Scalar(block[$0 % size, $0 / size]) }
+        factors.append(try RightFactor(transposed, rows: size))
+      }
+      (self.blocks, self.order) = (factors, order)
+    }
   }
 
   let factors: [Factor]
@@ -17,9 +33,9 @@ struct BlockRotationChange<Scalar: ComputeScalar>: TileChange {
   @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
     for factor in factors {
-      if let order = factor.order { permute(&tile, order, isInverse: false) }
+      if let order = factor.order { order.apply(to: &tile, isInverse: false) }
       rotate(&tile, by: factor)
-      if let order = factor.order { permute(&tile, order, isInverse: true) }
+      if let order = factor.order { order.apply(to: &tile, isInverse: true) }
     }
     guard let rowScale else { return }
     for (index, row) in tile.rows.enumerated() {
@@ -31,35 +47,43 @@ struct BlockRotationChange<Scalar: ComputeScalar>: TileChange {
   /// X ← X · Rᵀ, a block of columns after the other.
   private func rotate(_ tile: inout Tile<Scalar>, by factor: Factor) {
     tile.clearProduct()
-    let isShared = factor.blocks.count == size * size
-    var product = MatrixProduct(
-      rows: tile.rows.count, columns: size, inner: size, a: (false, tile.columns),
-      b: (true, size))
-    let columns = tile.columns
-    product.resultStride = columns
+    let (rows, columns) = (tile.rows.count, tile.columns)
     unsafe tile.values.withUnsafeBufferPointer { values in
-      unsafe factor.blocks.withUnsafeBufferPointer { blocks in
-        unsafe tile.product.withUnsafeMutableBufferPointer { result in
-          guard let x = values.baseAddress, let r = blocks.baseAddress, let y = result.baseAddress
-          else { return }
-          for start in stride(from: 0, to: columns, by: size) {
-            let block = isShared ? 0 : start * size
-            unsafe Scalar.multiplyAdd(product, x + start, r + block, scale: 1, into: y + start)
-          }
+      unsafe tile.product.withUnsafeMutableBufferPointer { result in
+        guard let x = values.baseAddress, let y = result.baseAddress else { return }
+        for start in stride(from: 0, to: columns, by: size) {
+          let block = factor.blocks.count == 1 ? 0 : start / size
+          unsafe factor.blocks[block].multiplyAdd(
+            x + start, leftStride: columns, count: rows, into: y + start, stride: columns)
         }
       }
     }
     swap(&tile.values, &tile.product)
   }
+}
+
+/// An order of a row's elements that keeps runs of them together.
+struct RunOrder: Sendable {
+  /// Elements of a run.
+  let length: Int
+  /// Which run stands at each place.
+  let sources: [Int]
 
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  private func permute(_ tile: inout Tile<Scalar>, _ order: [Int], isInverse: Bool) {
-    tile.clearProduct()
-    for start in stride(from: 0, to: tile.count, by: tile.columns) {
-      for (column, place) in order.enumerated() {
-        let (from, to) = isInverse ? (place, column) : (column, place)
-        tile.product[start + to] = tile.values[start + from]
+  func apply<Scalar: ComputeScalar>(to tile: inout Tile<Scalar>, isInverse: Bool) {
+    tile.makeRoomForProducts()
+    let (count, columns) = (tile.count, tile.columns)
+    unsafe tile.values.withUnsafeBufferPointer { values in
+      unsafe tile.product.withUnsafeMutableBufferPointer { result in
+        guard let from = values.baseAddress, let to = result.baseAddress else { return }
+        for start in stride(from: 0, to: count, by: columns) {
+          for (place, source) in sources.enumerated() {
+            let (source, place) = isInverse ? (place, source) : (source, place)
+            unsafe (to + start + place * length).update(
+              from: from + start + source * length, count: length)
+          }
+        }
       }
     }
     swap(&tile.values, &tile.product)

@@ -15,7 +15,7 @@ package enum LinearAlgebra {
   /// - Throws: `LinearAlgebraError` as `require` does.
   /// - Returns: their names.
   package static func kernelNames() throws(LinearAlgebraError) -> [String] {
-    (PackedFactors.isSupported ? ["AVX2 with FMA"] : []) + [try BLAS.loaded.get().name]
+    (PackedMatrix.isSupported ? ["AVX2 with FMA"] : []) + [try BLAS.loaded.get().name]
   }
 
   /// The name of the library after it was loaded with a wish for kernels. For tests, in a process that does nothing else.

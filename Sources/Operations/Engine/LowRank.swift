@@ -159,50 +159,75 @@ package struct LowRankFactors<Scalar: ComputeScalar>: Sendable {
   }
 }
 
-/// W ← W + scale · B · A, on all rows of the stored matrix or on a region of them.
-struct LowRankChange<Scalar: ComputeScalar>: TileAddition {
+/// scale · B · A for tiles of the stored matrix, laid out once for all of them.
+struct LowRankTiles<Scalar: ComputeScalar>: Sendable {
+  let scale: Double
   private let form: Form
-  private let scale: Double
-  /// The rows of the stored matrix that are changed; nil for all.
-  private let region: Range<Int>?
 
   private enum Form: Sendable {
     case packed(PackedFactors)
     case plain(LowRankFactors<Scalar>, Layout)
   }
 
-  init(factors: LowRankFactors<Scalar>, layout: Layout, region: Range<Int>? = nil) {
+  init(_ factors: LowRankFactors<Scalar>, _ layout: Layout) {
     form = PackedFactors(factors, layout).map { .packed($0) } ?? .plain(factors, layout)
     scale = factors.scale
+  }
+
+  /// The factors, where they can be added to rows as they are stored.
+  var packed: PackedFactors? {
+    guard case .packed(let factors) = form else { return nil }
+    return factors
+  }
+
+  /// Adds a multiple of it for some rows to values, from `first` on.
+  func add(
+    times factor: Double, rows: Range<Int>, columns: Int, to values: inout [Scalar],
+    at first: Int = 0
+  ) {
+    switch form {
+    case .plain(let factors, let layout):
+      factors.add(
+        layout, times: factor * scale, rows: rows, columns: columns, to: &values, at: first)
+    case .packed(let factors):
+      precondition(first + rows.count * columns <= values.count && columns == factors.columns)
+      unsafe values.withUnsafeMutableBytes { values in
+        guard let values = values.baseAddress else { return }
+        unsafe factors.add(
+          Float(factor * scale), rows: rows, as: .f32,
+          to: values + first * MemoryLayout<Float>.size)
+      }
+    }
+  }
+}
+
+/// W ← W + scale · B · A, on all rows of the stored matrix or on a region of them.
+struct LowRankChange<Scalar: ComputeScalar>: TileAddition {
+  private let product: LowRankTiles<Scalar>
+  /// The rows of the stored matrix that are changed; nil for all.
+  private let region: Range<Int>?
+
+  init(factors: LowRankFactors<Scalar>, layout: Layout, region: Range<Int>? = nil) {
+    product = LowRankTiles(factors, layout)
     self.region = region
   }
 
   var storedForm: StoredRowsAddition? {
-    guard case .packed(let factors) = form else { return nil }
-    return StoredRowsAddition(
-      factors: factors, rows: region ?? 0..<factors.rows, scale: scale)
+    product.packed.map {
+      StoredRowsAddition(factors: $0, rows: region ?? 0..<$0.rows, scale: product.scale)
+    }
   }
 
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   func add(to tile: inout Tile<Scalar>, times factor: Double) {
     let rows = region.map { $0.clamped(to: tile.rows) } ?? tile.rows
-    let first = (rows.lowerBound - tile.rows.lowerBound) * tile.columns
+    guard !rows.isEmpty else { return }
     let start = region?.lowerBound ?? 0
-    let own = rows.lowerBound - start..<rows.upperBound - start
-    switch form {
-    case .plain(let factors, let layout):
-      factors.add(
-        layout, times: factor * scale, rows: own, columns: tile.columns, to: &tile.values,
-        at: first)
-    case .packed(let factors):
-      unsafe tile.values.withUnsafeMutableBytes { values in
-        guard let values = values.baseAddress else { return }
-        unsafe factors.add(
-          Float(factor * scale), rows: own, as: .f32,
-          to: values + first * MemoryLayout<Float>.size)
-      }
-    }
+    product.add(
+      times: factor, rows: rows.lowerBound - start..<rows.upperBound - start,
+      columns: tile.columns, to: &tile.values,
+      at: (rows.lowerBound - tile.rows.lowerBound) * tile.columns)
   }
 }
 

@@ -18,8 +18,6 @@ package struct OperandRun: Sendable {
 
   /// Operands up to this size are in memory.
   private static let heldByteCount = 1 << 22
-  /// Bytes that are looked at together.
-  private static let pieceByteCount = 1 << 20
 
   /// Loads an operand, or looks at all of it once.
   ///
@@ -40,17 +38,15 @@ package struct OperandRun: Sendable {
 
   /// Whether a large tensor is finite; its digest is checked on the way.
   private static func check(_ info: TensorInfo, of adapter: Adapter) throws(FormatError) -> Bool {
+    let recorded = adapter.digest(of: info.name)
     var hasher = DigestHasher()
     var isFinite = true
-    for start in stride(from: 0, to: info.byteCount, by: pieceByteCount) {
-      let piece = try adapter.contents(
-        of: info.name, start..<min(info.byteCount, start + pieceByteCount))
-      hasher.update(piece)
+    try adapter.forEachPiece(of: info) { piece in
+      if recorded != nil { hasher.update(piece) }
       if NonFinite.isPresent(in: piece, of: info.type) { isFinite = false }
+      return isFinite || recorded != nil
     }
-    if let digest = adapter.digest(of: info.name), digest != hasher.finish() {
-      throw .tensor(info.name)
-    }
+    guard recorded == nil || recorded == hasher.finish() else { throw .tensor(info.name) }
     return isFinite
   }
 

@@ -80,7 +80,7 @@ extension AddBlocks: TargetedKind {
   ) throws -> [TileStep<Scalar>] {
     let values: [Scalar] = try operands.values(blocks)
     return multiplies
-      ? [.transforms(BlockProductChange(blocks: values, size: blocks.shape[1]))]
+      ? [.transforms(try BlockProductChange(blocks: values, size: blocks.shape[1]))]
       : [.adds(RepeatedChange(values: values, height: blocks.shape[0], width: blocks.shape[1]))]
   }
 }
@@ -106,23 +106,46 @@ private struct RepeatedChange<Scalar: ComputeScalar>: TileAddition {
 
 /// Each r × r block: W ← W + W · m + m, one m for all blocks of the same outputs.
 private struct BlockProductChange<Scalar: ComputeScalar>: TileChange {
-  let blocks: [Scalar]
-  let size: Int
+  /// m of all blocks, one after the other.
+  private let blocks: [Scalar]
+  private let size: Int
+  private let factors: [RightFactor<Scalar>]
+
+  init(blocks: [Scalar], size: Int) throws(LinearAlgebraError) {
+    (self.blocks, self.size) = (blocks, size)
+    var factors: [RightFactor<Scalar>] = []
+    for start in stride(from: 0, to: blocks.count, by: size * size) {
+      factors.append(try RightFactor(Array(blocks[start..<start + size * size]), rows: size))
+    }
+    self.factors = factors
+  }
 
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
-    var row = [Scalar](repeating: 0, count: size)
+    tile.makeRoomForProducts()
+    let columns = tile.columns
     for (index, output) in tile.rows.enumerated() {
-      let block = output / size * size * size
-      for start in stride(from: index * tile.columns, to: (index + 1) * tile.columns, by: size) {
-        for column in 0..<size { row[column] = blocks[block + output % size * size + column] }
-        for inner in 0..<size {
-          let value = tile.values[start + inner]
-          for column in 0..<size { row[column] += value * blocks[block + inner * size + column] }
-        }
-        for column in 0..<size { tile.values[start + column] += row[column] }
+      for start in stride(from: index * columns, to: (index + 1) * columns, by: size) {
+        for column in 0..<size { tile.product[start + column] = blocks[output * size + column] }
       }
     }
+    unsafe tile.values.withUnsafeBufferPointer { values in
+      unsafe tile.product.withUnsafeMutableBufferPointer { product in
+        guard let x = values.baseAddress, let y = product.baseAddress else { return }
+        var row = tile.rows.lowerBound
+        while row < tile.rows.upperBound {
+          let block = row / size
+          let end = min(tile.rows.upperBound, (block + 1) * size)
+          let first = (row - tile.rows.lowerBound) * columns
+          for start in stride(from: first, to: first + columns, by: size) {
+            unsafe factors[block].multiplyAdd(
+              x + start, leftStride: columns, count: end - row, into: y + start, stride: columns)
+          }
+          row = end
+        }
+      }
+    }
+    for index in 0..<tile.count { tile.values[index] += tile.product[index] }
   }
 }

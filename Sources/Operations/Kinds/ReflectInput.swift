@@ -84,25 +84,56 @@ extension ReflectInput: TargetedKind {
       }
       done.append(vector.map { $0 / norm })
     }
-    return [.transforms(ReflectInputChange<Scalar>(vectors: done.map { $0.map(Scalar.init) }))]
+    return [.transforms(try ReflectInputChange<Scalar>(done))]
   }
 }
 
-/// Each row of W: x ← x − 2 (x · u) u, for one u after the other.
+/// Each row of W: x ← x − 2 (x · u) u, for one u after the other. All at once that is X ← X − (X · U) · T · Uᵀ with T the
+/// upper triangle of the compact form of the product (Schreiber and Van Loan, 1989).
 private struct ReflectInputChange<Scalar: ComputeScalar>: TileChange {
-  /// Vectors of norm 1, each as long as a row.
-  let vectors: [[Scalar]]
+  /// How many reflections.
+  private let count: Int
+  /// U, [in, r].
+  private let vectors: RightFactor<Scalar>
+  /// T · Uᵀ, [r, in].
+  private let directions: RightFactor<Scalar>
+
+  /// Takes vectors of norm 1, each as long as a row.
+  init(_ vectors: [[Double]]) throws(LinearAlgebraError) {
+    let (count, inputs) = (vectors.count, vectors.first?.count ?? 0)
+    self.count = count
+    var columns = [Scalar](repeating: 0, count: inputs * count)
+    var triangle = [Double](repeating: 0, count: count * count)
+    var products = [Double](repeating: 0, count: inputs * count)
+    for (k, vector) in vectors.enumerated() {
+      for index in 0..<inputs { columns[index * count + k] = Scalar(vector[index]) }
+      // T[:k, k] = −2 · T[:k, :k] · (Uᵀ u), T[k, k] = 2.
+      let overlaps = vectors[..<k].map { zip($0, vector).reduce(0) { $0 + $1.0 * $1.1 } }
+      for row in 0..<k {
+        triangle[row * count + k] =
+          -2 * (row..<k).reduce(0) { $0 + triangle[row * count + $1] * overlaps[$1] }
+      }
+      triangle[k * count + k] = 2
+      for row in 0...k {
+        let factor = triangle[row * count + k]
+        for index in 0..<inputs { products[row * inputs + index] += factor * vector[index] }
+      }
+    }
+    self.vectors = try RightFactor(columns, rows: inputs)
+    directions = try RightFactor(products.map(Scalar.init), rows: count)
+  }
 
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   func apply(to tile: inout Tile<Scalar>) {
-    for index in 0..<tile.rows.count {
-      let start = index * tile.columns
-      for vector in vectors {
-        var sum: Scalar = 0
-        for column in 0..<tile.columns { sum += tile.values[start + column] * vector[column] }
-        sum *= 2
-        for column in 0..<tile.columns { tile.values[start + column] -= sum * vector[column] }
+    let (rows, columns) = (tile.rows.count, tile.columns)
+    var parts = [Scalar](repeating: 0, count: rows * count)
+    unsafe parts.withUnsafeMutableBufferPointer { parts in
+      unsafe tile.values.withUnsafeMutableBufferPointer { values in
+        guard let y = parts.baseAddress, let x = values.baseAddress else { return }
+        unsafe vectors.multiplyAdd(x, leftStride: columns, count: rows, into: y, stride: count)
+        unsafe directions.multiplyAdd(
+          y, leftStride: count, scale: -1, count: rows, into: x, stride: columns)
       }
     }
   }

@@ -82,7 +82,7 @@ extension RotateButterfly: TargetedKind {
     let values: [Double] = try operands.values(generators)
     var factors: [BlockRotationChange<Scalar>.Factor] = []
     for factor in 0..<shape[0] {
-      var blocks: [Scalar] = []
+      var blocks: [SquareMatrix] = []
       for block in 0..<count {
         let start = (factor * count + block) * size * size
         var skew = try SquareMatrix(size: size)
@@ -92,10 +92,10 @@ extension RotateButterfly: TargetedKind {
               (values[start + row * size + column] - values[start + column * size + row]) / 2
           }
         }
-        blocks += try skew.cayley.existing(at: target).values.map(Scalar.init)
+        blocks.append(try skew.cayley.existing(at: target))
       }
       let order = factor == 0 ? nil : Self.order(factor, inputs: count * size, blockSize: size)
-      factors.append(.init(blocks: blocks, order: order))
+      factors.append(try .init(blocks, order: order))
     }
     return [
       .transforms(
@@ -104,15 +104,13 @@ extension RotateButterfly: TargetedKind {
     ]
   }
 
-  /// Inside every run of b · 2^i inputs, cut into parts of b / 2: the even parts first, then the odd
-  /// ones. Gives for each input the place where it is rotated.
-  private static func order(_ factor: Int, inputs: Int, blockSize: Int) -> [Int] {
+  /// Inside every run of b · 2^i inputs, cut into parts of b / 2: the even parts first, then the odd ones.
+  private static func order(_ factor: Int, inputs: Int, blockSize: Int) -> RunOrder {
     let (half, parts) = (blockSize / 2, 2 << factor)
-    return (0..<inputs).map { place in
-      let run = place / (half * parts) * (half * parts)
-      let part = (place - run) / half
-      let source = part < parts / 2 ? 2 * part : 2 * (part - parts / 2) + 1
-      return run + source * half + place % half
+    let sources = (0..<inputs / half).map { place in
+      let part = place % parts
+      return place - part + (part < parts / 2 ? 2 * part : 2 * (part - parts / 2) + 1)
     }
+    return RunOrder(length: half, sources: sources)
   }
 }

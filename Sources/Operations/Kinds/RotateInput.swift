@@ -107,7 +107,7 @@ extension RotateInput: TargetedKind {
     let size = blockSize ?? 1
     let values: [Double] = try operands.values(generator)
     let width = generator.shape[1]
-    var blocks: [Scalar] = []
+    var blocks: [SquareMatrix] = []
     for block in 0..<generator.shape[0] {
       var skew = try SquareMatrix(size: size)
       var place = block * width
@@ -120,12 +120,12 @@ extension RotateInput: TargetedKind {
       }
       if let radius, skew.norm > radius { skew = skew.scaled(by: radius / skew.norm) }
       let rotation = terms == 0 ? skew.cayley : skew.cayleySeries(terms: terms)
-      blocks += try rotation.existing(at: target).values.map(Scalar.init)
+      blocks.append(try rotation.existing(at: target))
     }
     return [
       .transforms(
         BlockRotationChange<Scalar>(
-          factors: [.init(blocks: blocks, order: nil)], size: size, rowScale: nil))
+          factors: [try .init(blocks)], size: size, rowScale: nil))
     ]
   }
 }

@@ -67,7 +67,7 @@ extension ScaleLowRank: TargetedKind {
   ) throws -> [TileStep<Scalar>] {
     let layout = try target.decidedLayout()
     let all: [LowRankFactors<Scalar>] = try factors(&operands, shape)
-    return all.map { .adds(ScaleLowRankChange(factors: $0, layout: layout)) }
+    return all.map { .adds(ScaleLowRankChange(product: LowRankTiles($0, layout))) }
   }
 }
 
@@ -92,8 +92,7 @@ extension ScaleLowRank: LowRankKind {
 
 /// W ← W + W° ⊙ (B · A).
 private struct ScaleLowRankChange<Scalar: ComputeScalar>: TileAddition {
-  let factors: LowRankFactors<Scalar>
-  let layout: Layout
+  let product: LowRankTiles<Scalar>
 
   var needsOriginal: Bool { true }
 
@@ -101,8 +100,7 @@ private struct ScaleLowRankChange<Scalar: ComputeScalar>: TileAddition {
   @specialized(where Scalar == Double)
   func add(to tile: inout Tile<Scalar>, times factor: Double) {
     tile.clearProduct()
-    factors.add(
-      layout, times: factor, rows: tile.rows, columns: tile.columns, to: &tile.product)
+    product.add(times: factor, rows: tile.rows, columns: tile.columns, to: &tile.product)
     for index in 0..<tile.count { tile.values[index] += tile.original[index] * tile.product[index] }
   }
 }

@@ -32,7 +32,8 @@ struct RunModel {
       stack.append(
         WeightedAdapter(
           try reference.adapter.open(
-            for: ImportBase(checkpoint: checkpoint, binding: policy.choices)),
+            for: ImportBase(
+              checkpoint: checkpoint, binding: policy.choices, isApplied: true)),
           weight: reference.weight,
           label: reference.label))
     }
