@@ -14,6 +14,8 @@ struct BlockRotationChange<Scalar: ComputeScalar>: TileChange {
     ///   - blocks: R of each block.
     ///   - order: in which order the inputs stand.
     /// - Throws: `LinearAlgebraError` where they could not be multiplied.
+    @specialized(where Scalar == Float)
+    @specialized(where Scalar == Double)
     init(_ blocks: [SquareMatrix], order: RunOrder? = nil) throws(LinearAlgebraError) {
       var factors: [RightFactor<Scalar>] = []
       for block in blocks {
@@ -66,8 +68,8 @@ struct BlockRotationChange<Scalar: ComputeScalar>: TileChange {
 struct RunOrder: Sendable {
   /// Elements of a run.
   let length: Int
-  /// Which run stands at each place.
-  let sources: [Int]
+  /// Where each run goes.
+  let targets: [Int]
 
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
@@ -78,9 +80,9 @@ struct RunOrder: Sendable {
       unsafe tile.product.withUnsafeMutableBufferPointer { result in
         guard let from = values.baseAddress, let to = result.baseAddress else { return }
         for start in stride(from: 0, to: count, by: columns) {
-          for (place, source) in sources.enumerated() {
-            let (source, place) = isInverse ? (place, source) : (source, place)
-            unsafe (to + start + place * length).update(
+          for (run, target) in targets.enumerated() {
+            let (source, target) = isInverse ? (target, run) : (run, target)
+            unsafe (to + start + target * length).update(
               from: from + start + source * length, count: length)
           }
         }

@@ -2,7 +2,8 @@ internal import CPlatform
 package import Storage
 
 /// A type that parameters are computed in: `Float` (F32) or `Double` (F64).
-package protocol ComputeScalar: BinaryFloatingPoint, Sendable {
+package protocol ComputeScalar: BinaryFloatingPoint, Codable, SIMDScalar, Sendable
+where SIMD4Storage: Sendable {
   /// Widens elements of a stored type, exactly. The counts agree.
   static func widen(
     _ stored: UnsafeRawBufferPointer, of type: ElementType,

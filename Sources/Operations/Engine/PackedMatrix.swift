@@ -92,6 +92,8 @@ struct RightFactor<Scalar: ComputeScalar>: Sendable {
   ///   - values: its elements, by rows.
   ///   - rows: how many.
   /// - Throws: `LinearAlgebraError` where it could not be multiplied.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   init(_ values: [Scalar], rows: Int) throws(LinearAlgebraError) {
     let columns = rows == 0 ? 0 : values.count / rows
     (self.rows, self.columns) = (rows, columns)

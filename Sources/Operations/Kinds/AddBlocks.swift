@@ -111,6 +111,8 @@ private struct BlockProductChange<Scalar: ComputeScalar>: TileChange {
   private let size: Int
   private let factors: [RightFactor<Scalar>]
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   init(blocks: [Scalar], size: Int) throws(LinearAlgebraError) {
     (self.blocks, self.size) = (blocks, size)
     var factors: [RightFactor<Scalar>] = []

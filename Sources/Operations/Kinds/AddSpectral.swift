@@ -77,6 +77,22 @@ extension AddSpectral: TargetedKind {
     _ part: BoundOperation.Part, _ operands: inout OperandLoader, _ shape: Shape
   ) throws -> [TileStep<Scalar>] {
     let layout = try target.decidedLayout()
+    let dimensions = shape.dimensions
+    if dimensions.count == 2, let transform = FourierTransform<Scalar>(count: dimensions[1]) {
+      let values: [Double] = try operands.values(spectrum)
+      let (out, input) =
+        layout == .outIn ? (dimensions[0], dimensions[1]) : (dimensions[1], dimensions[0])
+      let (outputs, inputs) = try frequencies(&operands, out, input)
+      let (rows, columns) = layout == .outIn ? (outputs, inputs) : (inputs, outputs)
+      let coefficients = values.indices.map {
+        SpectralChange<Scalar>.Coefficient(value: values[$0], row: rows[$0], column: columns[$0])
+      }
+      return [
+        .adds(
+          SpectralChange(
+            coefficients, rows: dimensions[0], transform, scale: scale / Double(out * input)))
+      ]
+    }
     let all: [LowRankFactors<Scalar>] = try factors(&operands, shape)
     return all.map { .adds(LowRankChange(factors: $0, layout: layout)) }
   }
@@ -106,18 +122,18 @@ extension AddSpectral: LowRankKind {
     var factors = try LowRankFactors<Scalar>(
       a: Array(repeating: 0, count: rank * input), b: Array(repeating: 0, count: out * rank),
       rank: rank, inputCount: input, scale: scale / Double(out * input))
-    let (rowTurns, columnTurns) = (Self.turns(out), Self.turns(input))
+    let (rowTurns, columnTurns) = (Turns(out), Turns(input))
     for (index, value) in spectrum.enumerated() {
       let (row, column) = (rows[index], columns[index])
       for i in 0..<input {
-        let turn = columnTurns[column * i % input]
-        factors.a[2 * index * input + i] = Scalar(value * turn.cosine)
-        factors.a[(2 * index + 1) * input + i] = Scalar(-value * turn.sine)
+        let turn = column * i % input
+        factors.a[2 * index * input + i] = Scalar(value * columnTurns.cosines[turn])
+        factors.a[(2 * index + 1) * input + i] = Scalar(-value * columnTurns.sines[turn])
       }
       for o in 0..<out {
-        let turn = rowTurns[row * o % out]
-        factors.b[o * rank + 2 * index] = Scalar(turn.cosine)
-        factors.b[o * rank + 2 * index + 1] = Scalar(turn.sine)
+        let turn = row * o % out
+        factors.b[o * rank + 2 * index] = Scalar(rowTurns.cosines[turn])
+        factors.b[o * rank + 2 * index + 1] = Scalar(rowTurns.sines[turn])
       }
     }
     return [factors]
@@ -126,21 +142,118 @@ extension AddSpectral: LowRankKind {
   /// The frequencies along the outputs and along the inputs.
   private func frequencies(
     _ operands: inout OperandLoader, _ out: Int, _ input: Int
-  ) throws -> (rows: ArraySlice<Int>, columns: [Int]) {
+  ) throws -> (outputs: [Int], inputs: [Int]) {
     let all = try operands.integers(places)
-    let (rows, columns) = (all.prefix(spectrum.count), Array(all.dropFirst(spectrum.count)))
+    let (rows, columns) = (
+      Array(all.prefix(spectrum.count)), Array(all.dropFirst(spectrum.count))
+    )
     guard rows.allSatisfy((0..<out).contains), columns.allSatisfy((0..<input).contains) else {
       throw AdapterError(
         .arithmetic, on: target.name, "\(Self.op) has a place outside of the weight")
     }
     return (rows, columns)
   }
+}
 
-  /// Cosine and sine of 2π · k / count.
-  private static func turns(_ count: Int) -> [(cosine: Double, sine: Double)] {
-    (0..<count).map { k in
-      let angle = 2 * Double.pi * Double(k) / Double(count)
-      return (Double.cos(angle), Double.sin(angle))
+/// W[j, k] ← W[j, k] + scale · Σ c · cos(2π (p j / rows + q k / columns)), for stored rows: the terms of a row are few
+/// coefficients of its Fourier series, and a transform gives all of its values.
+///
+/// Eight rows are made together, from a multiple of eight on, so that the bits of a row are the same whoever reads it.
+private struct SpectralChange<Scalar: ComputeScalar>: TileAddition {
+  struct Coefficient {
+    /// c.
+    let value: Double
+    /// p.
+    let row: Int
+    /// q.
+    let column: Int
+  }
+
+  private typealias Lanes = SIMD4<Scalar>
+
+  private struct Term: Sendable {
+    let row: Int
+    let column: Int
+    /// −q, where the conjugate belongs.
+    let mirrored: Int
+    /// c / 2 · e^(2πi · p l / rows), for l from 0 to 3.
+    let real: Lanes
+    let imaginary: Lanes
+  }
+
+  private let terms: [Term]
+  private let transform: FourierTransform<Scalar>
+  private let rows: Int
+  private let cosines: [Scalar]
+  private let sines: [Scalar]
+  private let scale: Double
+
+  init(
+    _ coefficients: [Coefficient], rows: Int, _ transform: FourierTransform<Scalar>, scale: Double
+  ) {
+    let turns = Turns(rows)
+    let columns = transform.count
+    terms = coefficients.map { coefficient in
+      var (real, imaginary) = (Lanes(), Lanes())
+      for lane in 0..<Lanes.scalarCount {
+        let turn = coefficient.row * lane % rows
+        real[lane] = Scalar(coefficient.value / 2 * turns.cosines[turn])
+        imaginary[lane] = Scalar(coefficient.value / 2 * turns.sines[turn])
+      }
+      return Term(
+        row: coefficient.row, column: coefficient.column,
+        mirrored: (columns - coefficient.column) % columns, real: real, imaginary: imaginary)
+    }
+    (cosines, sines) = (turns.cosines.map(Scalar.init), turns.sines.map(Scalar.init))
+    (self.transform, self.rows, self.scale) = (transform, rows, scale)
+  }
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func add(to tile: inout Tile<Scalar>, times factor: Double) {
+    var values = FourierTransform<Scalar>.Values(count: transform.count)
+    let step = 2 * Lanes.scalarCount
+    for start in stride(
+      from: tile.rows.lowerBound / step * step, to: tile.rows.upperBound, by: step)
+    {
+      values.clear()
+      gather(from: start, into: &values)
+      transform.apply(to: &values)
+      put(values.real, from: start, Scalar(factor * scale), into: &tile)
+      put(values.imaginary, from: start + Lanes.scalarCount, Scalar(factor * scale), into: &tile)
+    }
+  }
+
+  /// The series of four rows as one whose transform is real, and i times those of the next four.
+  @inline(__always)
+  private func gather(from start: Int, into values: inout FourierTransform<Scalar>.Values) {
+    for term in terms {
+      let first = term.row * start % rows
+      let second = term.row * (start + Lanes.scalarCount) % rows
+      let (c, s) = (cosines[first], sines[first])
+      let (d, t) = (cosines[second], sines[second])
+      let (ar, ai) = (term.real * c - term.imaginary * s, term.real * s + term.imaginary * c)
+      let (br, bi) = (term.real * d - term.imaginary * t, term.real * t + term.imaginary * d)
+      values.add(ar - bi, ai + br, at: term.column)
+      values.add(ar + bi, br - ai, at: term.mirrored)
+    }
+  }
+
+  /// Adds a multiple of four rows to those of them that are in the tile.
+  @inline(__always)
+  private func put(
+    _ lanes: [Lanes], from start: Int, _ factor: Scalar, into tile: inout Tile<Scalar>
+  ) {
+    let columns = tile.columns
+    for lane in 0..<Lanes.scalarCount where tile.rows.contains(start + lane) {
+      let first = (start + lane - tile.rows.lowerBound) * columns
+      unsafe tile.values.withUnsafeMutableBufferPointer { values in
+        unsafe lanes.withUnsafeBufferPointer { lanes in
+          for column in 0..<columns {
+            unsafe values[first &+ column] += factor * lanes[column][lane]
+          }
+        }
+      }
     }
   }
 }

@@ -99,6 +99,8 @@ private struct ReflectInputChange<Scalar: ComputeScalar>: TileChange {
   private let directions: RightFactor<Scalar>
 
   /// Takes vectors of norm 1, each as long as a row.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   init(_ vectors: [[Double]]) throws(LinearAlgebraError) {
     let (count, inputs) = (vectors.count, vectors.first?.count ?? 0)
     self.count = count

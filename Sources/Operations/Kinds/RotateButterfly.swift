@@ -105,12 +105,13 @@ extension RotateButterfly: TargetedKind {
   }
 
   /// Inside every run of b · 2^i inputs, cut into parts of b / 2: the even parts first, then the odd ones.
+  /// Gives for each part the place where it is rotated.
   private static func order(_ factor: Int, inputs: Int, blockSize: Int) -> RunOrder {
     let (half, parts) = (blockSize / 2, 2 << factor)
-    let sources = (0..<inputs / half).map { place in
+    let targets = (0..<inputs / half).map { place in
       let part = place % parts
       return place - part + (part < parts / 2 ? 2 * part : 2 * (part - parts / 2) + 1)
     }
-    return RunOrder(length: half, sources: sources)
+    return RunOrder(length: half, targets: targets)
   }
 }
