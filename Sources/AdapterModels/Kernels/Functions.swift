@@ -42,15 +42,30 @@ enum Functions {
 
   /// eˣ / Σ eˣ, in place.
   static func softmax(_ values: UnsafeMutableBufferPointer<Float>) {
+    let count = values.count
     var maximum = -Float.infinity
-    for index in 0..<values.count { unsafe maximum = max(maximum, values[index]) }
-    var sum: Float = 0
-    for index in 0..<values.count {
-      unsafe values[index] = exponential(values[index] - maximum)
-      unsafe sum += values[index]
+    for index in 0..<count {
+      // Not `max`, which looks for a NaN.
+      let value = unsafe values[index]
+      maximum = value > maximum ? value : maximum
     }
-    let factor = 1 / sum
-    for index in 0..<values.count { unsafe values[index] *= factor }
+    // The sum is a loop of its own: in its order, it would keep the other from becoming vector code.
+    for index in 0..<count { unsafe values[index] = exponential(values[index] - maximum) }
+    let factor = unsafe 1 / sum(UnsafeBufferPointer(values))
+    for index in 0..<count { unsafe values[index] *= factor }
+  }
+
+  /// The sum of values, in eight sums at once.
+  private static func sum(_ values: UnsafeBufferPointer<Float>) -> Float {
+    var sums = SIMD8<Float>.zero
+    let whole = values.count & ~7
+    guard let start = values.baseAddress else { return 0 }
+    for index in stride(from: 0, to: whole, by: 8) {
+      unsafe sums += UnsafeRawPointer(start + index).loadUnaligned(as: SIMD8<Float>.self)
+    }
+    var sum = sums.sum()
+    for index in whole..<values.count { unsafe sum += values[index] }
+    return sum
   }
 
   /// SiLU of the gate times the other (SwiGLU, arXiv:2002.05202), into the gate.

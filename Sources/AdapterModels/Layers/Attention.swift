@@ -58,17 +58,13 @@ struct Attention {
           let key = unsafe keys.elements.baseAddress, let value = unsafe values.elements.baseAddress
         else { return }
         let own = unsafe query + head * size
-        for place in 0..<seen {
-          unsafe scores[place] = scale * DotProducts.dot(own, key + place * size, size)
-        }
+        guard let score = scores.baseAddress else { return }
+        unsafe SeenPositions.score(own, key, count: seen, size: size, scale: scale, into: score)
         let weights = unsafe UnsafeMutableBufferPointer(rebasing: scores[..<seen])
         unsafe addSlope(of: head, to: weights)
         unsafe Functions.softmax(weights)
         let target = unsafe output + head * size
-        unsafe target.update(repeating: 0, count: size)
-        for place in 0..<seen {
-          unsafe DotProducts.add(value + place * size, times: weights[place], to: target, size)
-        }
+        unsafe SeenPositions.sum(score, value, count: seen, size: size, into: target)
       }
     }
   }
