@@ -2,11 +2,11 @@ internal import RealModule
 
 /// Inverse discrete Fourier transforms without their factor, x[k] = Σ z[q] · e^(2πi · qk / n), of four sequences at once:
 /// each lane of a vector is one. Stockham's order, so that nothing has to be sorted, with a pass for each factor of n.
-struct FourierTransform<Scalar: ComputeScalar>: Sendable {
-  typealias Lanes = SIMD4<Scalar>
+package struct FourierTransform<Scalar: ComputeScalar>: Sendable {
+  package typealias Lanes = SIMD4<Scalar>
 
   /// n.
-  let count: Int
+  package let count: Int
   private let radices: [Int]
   /// Cosine and sine of 2π · k / n.
   private let cosines: [Scalar]
@@ -16,7 +16,7 @@ struct FourierTransform<Scalar: ComputeScalar>: Sendable {
   private static var largestRadix: Int { 128 }
 
   /// Prepares transforms of one length; nil where its largest prime is too large.
-  init?(count: Int) {
+  package init?(count: Int) {
     guard count > 0 else { return nil }
     self.count = count
     var (rest, radices) = (count, [Int]())
@@ -37,26 +37,26 @@ struct FourierTransform<Scalar: ComputeScalar>: Sendable {
   }
 
   /// Real and imaginary parts of four sequences, and as much room again.
-  struct Values {
-    fileprivate(set) var real: [Lanes]
-    fileprivate(set) var imaginary: [Lanes]
+  package struct Values {
+    package fileprivate(set) var real: [Lanes]
+    package fileprivate(set) var imaginary: [Lanes]
     private var nextReal: [Lanes]
     private var nextImaginary: [Lanes]
 
-    init(count: Int) {
+    package init(count: Int) {
       real = Array(repeating: .zero, count: count)
       (imaginary, nextReal, nextImaginary) = (real, real, real)
     }
 
     /// Makes all of them 0.
-    mutating func clear() {
+    package mutating func clear() {
       for index in real.indices { real[index] = .zero }
       for index in imaginary.indices { imaginary[index] = .zero }
     }
 
     /// Adds to one element of each.
     @inline(__always)
-    mutating func add(_ real: Lanes, _ imaginary: Lanes, at index: Int) {
+    package mutating func add(_ real: Lanes, _ imaginary: Lanes, at index: Int) {
       self.real[index] += real
       self.imaginary[index] += imaginary
     }
@@ -88,7 +88,7 @@ struct FourierTransform<Scalar: ComputeScalar>: Sendable {
   /// Transforms four sequences in place.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  func apply(to values: inout Values) {
+  package func apply(to values: inout Values) {
     precondition(values.real.count == count)
     var (length, stride) = (count, 1)
     for radix in radices {
