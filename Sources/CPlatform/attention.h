@@ -13,55 +13,79 @@ PLATFORM_INLINE PLATFORM_ATTENTION platform_floats platform_floats_at(const floa
   return values;
 }
 
-PLATFORM_INLINE PLATFORM_ATTENTION void platform_dot(const float *a, const float *b, size_t size, float *result) {
-  platform_floats even = {0}, odd = {0};
-  size_t index = 0;
-  for (; index + 16 <= size; index += 16) {
-    even = __builtin_elementwise_fma(platform_floats_at(a + index), platform_floats_at(b + index), even);
-    odd = __builtin_elementwise_fma(platform_floats_at(a + index + 8), platform_floats_at(b + index + 8), odd);
+// The sums of four vectors' elements.
+PLATFORM_INLINE PLATFORM_ATTENTION void platform_four_sums(const platform_floats *all, float *sums) {
+  platform_floats first = __builtin_shufflevector(all[0], all[1], 0, 8, 2, 10, 4, 12, 6, 14) +
+                          __builtin_shufflevector(all[0], all[1], 1, 9, 3, 11, 5, 13, 7, 15);
+  platform_floats second = __builtin_shufflevector(all[2], all[3], 0, 8, 2, 10, 4, 12, 6, 14) +
+                           __builtin_shufflevector(all[2], all[3], 1, 9, 3, 11, 5, 13, 7, 15);
+  platform_floats halves = __builtin_shufflevector(first, second, 0, 1, 8, 9, 4, 5, 12, 13) +
+                           __builtin_shufflevector(first, second, 2, 3, 10, 11, 6, 7, 14, 15);
+  for (int index = 0; index < 4; index++) sums[index] = halves[index] + halves[index + 4];
+}
+
+// Products with four keys, `size` apart; a position's is the same whichever four it is among.
+PLATFORM_INLINE PLATFORM_ATTENTION void platform_four_dots(const float *query, const float *keys, size_t size,
+                                                           float *dots) {
+  platform_floats a = {0}, b = {0}, c = {0}, d = {0};
+  for (size_t index = 0; index < size; index += 8) {
+    platform_floats part = platform_floats_at(query + index);
+    a = __builtin_elementwise_fma(part, platform_floats_at(keys + index), a);
+    b = __builtin_elementwise_fma(part, platform_floats_at(keys + size + index), b);
+    c = __builtin_elementwise_fma(part, platform_floats_at(keys + 2 * size + index), c);
+    d = __builtin_elementwise_fma(part, platform_floats_at(keys + 3 * size + index), d);
   }
-  if (index < size)
-    even = __builtin_elementwise_fma(platform_floats_at(a + index), platform_floats_at(b + index), even);
-  platform_floats all = even + odd;
-  *result = ((all[0] + all[4]) + (all[1] + all[5])) + ((all[2] + all[6]) + (all[3] + all[7]));
+  platform_floats all[4] = {a, b, c, d};
+  platform_four_sums(all, dots);
 }
 
 // scores[p] = scale · query · keys[p].
 static inline PLATFORM_ATTENTION void platform_scores(const float *query, const float *keys, size_t count, size_t size,
                                                       float scale, float *scores) {
-  for (size_t place = 0; place < count; place++) {
+  size_t place = 0;
+  for (; place + 4 <= count; place += 4) {
     __builtin_prefetch(keys + (place + 8) * size);
-    platform_dot(query, keys + place * size, size, &scores[place]);
-    scores[place] *= scale;
+    __builtin_prefetch(keys + (place + 10) * size);
+    platform_four_dots(query, keys + place * size, size, scores + place);
+    for (int index = 0; index < 4; index++) scores[place + index] *= scale;
+  }
+  for (; place < count; place++) {
+    platform_floats all[4] = {{0}, {0}, {0}, {0}};
+    float sums[4];
+    for (size_t index = 0; index < size; index += 8)
+      all[0] = __builtin_elementwise_fma(platform_floats_at(query + index),
+                                         platform_floats_at(keys + place * size + index), all[0]);
+    platform_four_sums(all, sums);
+    scores[place] = scale * sums[0];
   }
 }
 
-// result = Σ weights[p] · values[p]. Thirty-two places at a time stay in registers.
+// `parts` times eight places of Σ weights[p] · values[p], in registers.
+#define PLATFORM_SUMS(parts)                                                                                         \
+  PLATFORM_INLINE PLATFORM_ATTENTION void platform_sums_##parts(const float *weights, const float *values,           \
+                                                                size_t count, size_t size, float *result) {          \
+    PLATFORM_EACH_##parts(PLATFORM_SUM_BEGIN)                                                                        \
+    for (size_t place = 0; place < count; place++) {                                                                 \
+      const float *value = values + place * size;                                                                    \
+      platform_floats weight = (platform_floats)(weights[place]);                                                    \
+      PLATFORM_EACH_##parts(PLATFORM_SUM_STEP)                                                                       \
+    }                                                                                                                \
+    PLATFORM_EACH_##parts(PLATFORM_SUM_END)                                                                          \
+  }
+#define PLATFORM_EACH_1(part) part(0)
+#define PLATFORM_EACH_8(part) part(0) part(1) part(2) part(3) part(4) part(5) part(6) part(7)
+#define PLATFORM_SUM_BEGIN(k) platform_floats sum##k = {0};
+#define PLATFORM_SUM_STEP(k) sum##k = __builtin_elementwise_fma(weight, platform_floats_at(value + 8 * k), sum##k);
+#define PLATFORM_SUM_END(k) memcpy(result + 8 * k, &sum##k, sizeof sum##k);
+PLATFORM_SUMS(1)
+PLATFORM_SUMS(8)
+
+// result = Σ weights[p] · values[p].
 static inline PLATFORM_ATTENTION void platform_weighted_sum(const float *weights, const float *values, size_t count,
                                                             size_t size, float *result) {
   size_t start = 0;
-  for (; start + 32 <= size; start += 32) {
-    platform_floats a = {0}, b = {0}, c = {0}, d = {0};
-    for (size_t place = 0; place < count; place++) {
-      const float *value = values + place * size + start;
-      platform_floats weight = (platform_floats)(weights[place]);
-      a = __builtin_elementwise_fma(weight, platform_floats_at(value), a);
-      b = __builtin_elementwise_fma(weight, platform_floats_at(value + 8), b);
-      c = __builtin_elementwise_fma(weight, platform_floats_at(value + 16), c);
-      d = __builtin_elementwise_fma(weight, platform_floats_at(value + 24), d);
-    }
-    memcpy(result + start, &a, sizeof a);
-    memcpy(result + start + 8, &b, sizeof b);
-    memcpy(result + start + 16, &c, sizeof c);
-    memcpy(result + start + 24, &d, sizeof d);
-  }
-  for (; start < size; start += 8) {
-    platform_floats sum = {0};
-    for (size_t place = 0; place < count; place++)
-      sum = __builtin_elementwise_fma((platform_floats)(weights[place]),
-                                      platform_floats_at(values + place * size + start), sum);
-    memcpy(result + start, &sum, sizeof sum);
-  }
+  for (; start + 64 <= size; start += 64) platform_sums_8(weights, values + start, count, size, result + start);
+  for (; start < size; start += 8) platform_sums_1(weights, values + start, count, size, result + start);
 }
 
 static inline int platform_has_attention(void) {

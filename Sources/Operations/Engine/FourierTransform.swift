@@ -20,16 +20,14 @@ package struct FourierTransform<Scalar: ComputeScalar>: Sendable {
     guard count > 0 else { return nil }
     self.count = count
     var (rest, radices) = (count, [Int]())
-    var radix = 4
-    while rest > 1 {
-      if rest.isMultiple(of: radix) {
+    // Fours first, which take the fewest steps; what is left of a number has no divisors but primes then.
+    for radix in [4, 2] + (3...Self.largestRadix) {
+      while rest.isMultiple(of: radix) {
         radices.append(radix)
         rest /= radix
-      } else {
-        radix = radix == 4 ? 2 : radix + 1
       }
-      guard radix <= Self.largestRadix else { return nil }
     }
+    guard rest == 1 else { return nil }
     self.radices = radices
     let turns = Turns(count)
     cosines = turns.cosines.map(Scalar.init)

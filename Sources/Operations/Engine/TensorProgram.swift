@@ -77,23 +77,29 @@ package struct TensorProgram: Sendable {
     }
   }
 
-  /// Looks at all of the tensor, in one pass.
+  /// Looks at all of the tensor, in one pass on all processors.
   ///
   /// - Parameters:
   ///   - tiles: runs of rows that make up the tensor.
-  ///   - read: gives the stored bytes of rows.
+  ///   - read: gives the stored bytes of rows, to any thread.
   /// - Throws: what `read` throws, and `FormatError` where an operand cannot be read.
   package mutating func measure(
-    tiles: [Range<Int>], _ read: (Range<Int>) throws -> [UInt8]
+    tiles: [Range<Int>], _ read: @Sendable (Range<Int>) throws -> [UInt8]
   ) throws {
-    let scratch = TileScratch()
+    let (grid, type) = (grid, storedType)
     switch content {
     case .bytes: break
     case .single(var program):
-      try program.measure(grid, storedType, tiles: tiles, &scratch.single, read)
+      try program.measure(tiles) { program, rows in
+        let scratch = TileScratch()
+        return try program.sums(grid, type, rows, &scratch.single, read)
+      }
       content = .single(program)
     case .double(var program):
-      try program.measure(grid, storedType, tiles: tiles, &scratch.double, read)
+      try program.measure(tiles) { program, rows in
+        let scratch = TileScratch()
+        return try program.sums(grid, type, rows, &scratch.double, read)
+      }
       content = .double(program)
     }
   }

@@ -95,26 +95,53 @@ struct TileProgram<Scalar: ComputeScalar>: Sendable {
     if survival != nil { unsafe survival?.add(&tile, UnsafeRawBufferPointer(result), type) }
   }
 
-  /// Looks at all tiles, where steps need sums over all of the tensor.
+  /// Sums for each step, over some rows or over all.
+  typealias Sums = [[Double]]
+
+  /// Tiles whose sums are held at the same time, before they are added in their order: the result is the same however
+  /// many threads there are.
+  private static var tilesAtOnce: Int { 32 }
+
+  /// Keeps the sums over all tiles, where steps need them.
+  ///
+  /// - Parameters:
+  ///   - tiles: runs of rows that make up the tensor.
+  ///   - sums: gives those of a tile, on any thread.
+  /// - Throws: what `sums` throws.
   mutating func measure(
-    _ grid: TileGrid, _ type: ElementType, tiles: [Range<Int>], _ tile: inout Tile<Scalar>,
-    _ read: (Range<Int>) throws -> [UInt8]
+    _ tiles: [Range<Int>], _ sums: @Sendable (TileProgram, Range<Int>) throws -> Sums
   ) throws {
-    var sums = stages.map { [Double](repeating: 0, count: $0.sumCount) }
-    let width = grid.columns * type.bitWidth / 8
-    for rows in tiles {
-      let bytes = try read(rows)
-      for part in grid.parts(of: rows) {
-        let start = (part.lowerBound - rows.lowerBound) * width
-        try unsafe bytes.withUnsafeBytes { bytes in
-          let piece = unsafe UnsafeRawBufferPointer(
-            rebasing: bytes[start..<start + part.count * width])
-          try unsafe widen(piece, type, grid, part, &tile)
+    var total = stages.map { [Double](repeating: 0, count: $0.sumCount) }
+    let program = self
+    for start in stride(from: 0, to: tiles.count, by: Self.tilesAtOnce) {
+      let some = tiles[start..<min(tiles.count, start + Self.tilesAtOnce)]
+      for part in try some.concurrentMap({ try sums(program, $0) }) {
+        for stage in total.indices {
+          for place in total[stage].indices { total[stage][place] += part[stage][place] }
         }
-        for index in stages.indices { stages[index].measure(&tile, &sums[index]) }
       }
     }
-    for index in stages.indices { stages[index].keep(sums[index]) }
+    for index in stages.indices { stages[index].keep(total[index]) }
+  }
+
+  /// The sums of some rows.
+  func sums(
+    _ grid: TileGrid, _ type: ElementType, _ rows: Range<Int>, _ tile: inout Tile<Scalar>,
+    _ read: (Range<Int>) throws -> [UInt8]
+  ) throws -> Sums {
+    var sums = stages.map { [Double](repeating: 0, count: $0.sumCount) }
+    let width = grid.columns * type.bitWidth / 8
+    let bytes = try read(rows)
+    for part in grid.parts(of: rows) {
+      let start = (part.lowerBound - rows.lowerBound) * width
+      try unsafe bytes.withUnsafeBytes { bytes in
+        let piece = unsafe UnsafeRawBufferPointer(
+          rebasing: bytes[start..<start + part.count * width])
+        try unsafe widen(piece, type, grid, part, &tile)
+      }
+      for index in stages.indices { stages[index].measure(&tile, &sums[index]) }
+    }
+    return sums
   }
 
   private func widen(
