@@ -18,7 +18,7 @@ struct PackedMatrix: Sendable {
   /// Whether this processor has the kernel.
   static let isSupported = platform_has_product() != 0
 
-  /// Lays a matrix out; nil where this processor has no such kernel, or nothing is in the matrix.
+  /// Lays a matrix out; nil where this processor has no such kernel, or the panels would be more than twice the matrix.
   ///
   /// - Parameters:
   ///   - rows: of M.
@@ -26,7 +26,7 @@ struct PackedMatrix: Sendable {
   ///   - value: gives its elements.
   @inline(__always)
   init?(rows: Int, columns: Int, _ value: (_ row: Int, _ column: Int) -> Float) {
-    guard Self.isSupported, rows > 0, columns > 0 else { return nil }
+    guard Self.isSupported, rows > 0, columns >= Self.width / 2 else { return nil }
     (self.rows, self.columns) = (rows, columns)
     let count = (columns + Self.width - 1) / Self.width
     var panels = [Float](repeating: 0, count: count * rows * Self.width)

@@ -83,6 +83,7 @@ extension AddSpectral: TargetedKind {
       let (out, input) =
         layout == .outIn ? (dimensions[0], dimensions[1]) : (dimensions[1], dimensions[0])
       let (outputs, inputs) = try frequencies(&operands, out, input)
+      try checkFactors(target, rank: 2 * spectrum.count, out + input, of: out * input)
       let (rows, columns) = layout == .outIn ? (outputs, inputs) : (inputs, outputs)
       let coefficients = values.indices.map {
         SpectralChange<Scalar>.Coefficient(value: values[$0], row: rows[$0], column: columns[$0])

@@ -88,9 +88,31 @@ extension ReflectInput: TargetedKind {
   }
 }
 
-/// Each row of W: x ← x − 2 (x · u) u, for one u after the other. All at once that is X ← X − (X · U) · T · Uᵀ with T the
-/// upper triangle of the compact form of the product (Schreiber and Van Loan, 1989).
+/// Each row of W: x ← x − 2 (x · u) u, for one u after the other.
 private struct ReflectInputChange<Scalar: ComputeScalar>: TileChange {
+  private let groups: [Reflections<Scalar>]
+
+  /// Reflections that are made at once: their compact form takes its square, and a file can stand for very many.
+  private static var groupSize: Int { 64 }
+
+  /// Takes vectors of norm 1, each as long as a row.
+  init(_ vectors: [[Double]]) throws(LinearAlgebraError) {
+    var groups: [Reflections<Scalar>] = []
+    for start in stride(from: 0, to: vectors.count, by: Self.groupSize) {
+      let end = min(vectors.count, start + Self.groupSize)
+      groups.append(try Reflections(Array(vectors[start..<end])))
+    }
+    self.groups = groups
+  }
+
+  func apply(to tile: inout Tile<Scalar>) {
+    for group in groups { group.apply(to: &tile) }
+  }
+}
+
+/// Some reflections at once: X ← X − (X · U) · T · Uᵀ, with T the upper triangle of the compact form of their product
+/// (Schreiber and Van Loan, 1989).
+private struct Reflections<Scalar: ComputeScalar>: Sendable {
   /// How many reflections.
   private let count: Int
   /// U, [in, r].
