@@ -12,8 +12,8 @@ public struct ImportChoices: Sendable {
   public var adapter: Name?
   /// Tensors of the file that are left out, as if they were not there.
   public var dropped: [NamePattern] = []
-  /// Whether the digest of the weights file is recorded, which takes a pass over all of it: for an adapter that is
-  /// written, so that it can go back.
+  /// Records the digest of the weights file, by a pass over all of it. An adapter that is written needs it to go back
+  /// byte for byte; one that is applied does not.
   public var recordsDigest = true
   /// The base, where it is at hand: what the file holds of it beside the adapter is left out.
   public var base: Checkpoint?

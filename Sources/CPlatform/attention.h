@@ -5,16 +5,14 @@
 #include "conversion.h"
 
 #if defined(__x86_64__)
-#define PLATFORM_ATTENTION __attribute__((target("avx2,fma")))
-
-PLATFORM_INLINE PLATFORM_ATTENTION platform_floats platform_floats_at(const float *place) {
+PLATFORM_INLINE PLATFORM_FMA platform_floats platform_floats_at(const float *place) {
   platform_floats values;
   memcpy(&values, place, sizeof values);
   return values;
 }
 
 // The sums of four vectors' elements.
-PLATFORM_INLINE PLATFORM_ATTENTION void platform_four_sums(const platform_floats *all, float *sums) {
+PLATFORM_INLINE PLATFORM_FMA void platform_four_sums(const platform_floats *all, float *sums) {
   platform_floats first = __builtin_shufflevector(all[0], all[1], 0, 8, 2, 10, 4, 12, 6, 14) +
                           __builtin_shufflevector(all[0], all[1], 1, 9, 3, 11, 5, 13, 7, 15);
   platform_floats second = __builtin_shufflevector(all[2], all[3], 0, 8, 2, 10, 4, 12, 6, 14) +
@@ -25,7 +23,7 @@ PLATFORM_INLINE PLATFORM_ATTENTION void platform_four_sums(const platform_floats
 }
 
 // Products with four keys, `size` apart; a position's is the same whichever four it is among.
-PLATFORM_INLINE PLATFORM_ATTENTION void platform_four_dots(const float *query, const float *keys, size_t size,
+PLATFORM_INLINE PLATFORM_FMA void platform_four_dots(const float *query, const float *keys, size_t size,
                                                            float *dots) {
   platform_floats a = {0}, b = {0}, c = {0}, d = {0};
   for (size_t index = 0; index < size; index += 8) {
@@ -40,7 +38,7 @@ PLATFORM_INLINE PLATFORM_ATTENTION void platform_four_dots(const float *query, c
 }
 
 // scores[p] = scale · query · keys[p].
-static inline PLATFORM_ATTENTION void platform_scores(const float *query, const float *keys, size_t count, size_t size,
+static inline PLATFORM_FMA void platform_scores(const float *query, const float *keys, size_t count, size_t size,
                                                       float scale, float *scores) {
   size_t place = 0;
   for (; place + 4 <= count; place += 4) {
@@ -62,7 +60,7 @@ static inline PLATFORM_ATTENTION void platform_scores(const float *query, const 
 
 // `parts` times eight places of Σ weights[p] · values[p], in registers.
 #define PLATFORM_SUMS(parts)                                                                                         \
-  PLATFORM_INLINE PLATFORM_ATTENTION void platform_sums_##parts(const float *weights, const float *values,           \
+  PLATFORM_INLINE PLATFORM_FMA void platform_sums_##parts(const float *weights, const float *values,                 \
                                                                 size_t count, size_t size, float *result) {          \
     PLATFORM_EACH_##parts(PLATFORM_SUM_BEGIN)                                                                        \
     for (size_t place = 0; place < count; place++) {                                                                 \
@@ -81,18 +79,13 @@ PLATFORM_SUMS(1)
 PLATFORM_SUMS(8)
 
 // result = Σ weights[p] · values[p].
-static inline PLATFORM_ATTENTION void platform_weighted_sum(const float *weights, const float *values, size_t count,
+static inline PLATFORM_FMA void platform_weighted_sum(const float *weights, const float *values, size_t count,
                                                             size_t size, float *result) {
   size_t start = 0;
   for (; start + 64 <= size; start += 64) platform_sums_8(weights, values + start, count, size, result + start);
   for (; start < size; start += 8) platform_sums_1(weights, values + start, count, size, result + start);
 }
-
-static inline int platform_has_attention(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
 #else
-static inline int platform_has_attention(void) { return 0; }
 static inline void platform_scores(const float *query, const float *keys, size_t count, size_t size, float scale,
                                    float *scores) {}
 static inline void platform_weighted_sum(const float *weights, const float *values, size_t count, size_t size,

@@ -14,6 +14,25 @@ typedef uint16_t platform_units __attribute__((ext_vector_type(8)));
 
 #define PLATFORM_INLINE static inline __attribute__((always_inline))
 
+// Vectors of this processor, as far as the system lets programs use them: 1 for AVX, 2 for AVX2 with FMA, 4 for AVX-512 F,
+// CD, BW, DQ and VL.
+enum { platform_avx = 1, platform_fma = 2, platform_avx512 = 4 };
+#if defined(__x86_64__)
+// Functions for processors with AVX2 and FMA.
+#define PLATFORM_FMA __attribute__((target("avx2,fma")))
+
+static inline int platform_vector_extensions(void) {
+  int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl");
+  int fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  return (__builtin_cpu_supports("avx") ? platform_avx : 0) | (fma ? platform_fma : 0) | (avx512 ? platform_avx512 : 0);
+}
+#else
+static inline int platform_vector_extensions(void) { return 0; }
+#endif
+static inline int platform_has_fma(void) { return (platform_vector_extensions() & platform_fma) != 0; }
+
 // Vectors are handed over in memory: in what registers is not the same for all processors.
 #define PLATFORM_CHOOSE(where, these, others) (((platform_words)(where) & (these)) | (~(platform_words)(where) & (others)))
 

@@ -20,8 +20,6 @@ typedef struct {
 } platform_product;
 
 #if defined(__x86_64__)
-#define PLATFORM_TARGET __attribute__((target("avx2,fma")))
-
 // As many values of A as stay in the second cache while all rows pass.
 #define PLATFORM_PANEL_VALUES (1 << 14)
 
@@ -36,11 +34,11 @@ typedef struct {
 #define PLATFORM_BEGIN(r) \
   platform_floats low##r = {0}, high##r = {0}; \
   const float *b##r = b + r * b_stride;
-#define PLATFORM_STEP(r)                                          \
-  {                                                               \
-    platform_floats factor = (platform_floats)(b##r[k]);          \
-    low##r = __builtin_elementwise_fma(factor, low, low##r);      \
-    high##r = __builtin_elementwise_fma(factor, high, high##r);   \
+#define PLATFORM_STEP(r)                                                                                               \
+  {                                                                                                                    \
+    platform_floats factor = (platform_floats)(b##r[k]);                                                               \
+    low##r = __builtin_elementwise_fma(factor, low, low##r);                                                           \
+    high##r = __builtin_elementwise_fma(factor, high, high##r);                                                        \
   }
 #define PLATFORM_END_f32(r) platform_store_f32(stored + r * stride, scale, &low##r, &high##r, width);
 #define PLATFORM_END_bf16(r) platform_store_bf16(stored + r * stride, scale, &low##r, &high##r, width);
@@ -48,9 +46,9 @@ typedef struct {
 
 // Some rows of sixteen columns, of which `width` are there.
 #define PLATFORM_TILE(kind, count)                                                                                     \
-  PLATFORM_INLINE PLATFORM_TARGET void platform_tile_##kind##_##count(char *stored, size_t stride, const float *b,     \
+  PLATFORM_INLINE PLATFORM_FMA void platform_tile_##kind##_##count(char *stored, size_t stride, const float *b,        \
                                                                       size_t b_stride, const float *panel,             \
-                                                                      size_t rank, float scale, size_t width) {                                  \
+                                                                      size_t rank, float scale, size_t width) {        \
     PLATFORM_ROWS_##count(PLATFORM_BEGIN)                                                                              \
     for (size_t k = 0; k < rank; k++) {                                                                                \
       platform_floats low, high;                                                                                       \
@@ -58,9 +56,9 @@ typedef struct {
       memcpy(&high, panel + 16 * k + 8, sizeof high);                                                                  \
       PLATFORM_ROWS_##count(PLATFORM_STEP)                                                                             \
     }                                                                                                                  \
-    PLATFORM_ROWS_##count(PLATFORM_END_##kind)                                                                           \
+    PLATFORM_ROWS_##count(PLATFORM_END_##kind)                                                                         \
   }                                                                                                                    \
-  static inline PLATFORM_TARGET void platform_band_##kind##_##count(const platform_product *p, size_t row,             \
+  static inline PLATFORM_FMA void platform_band_##kind##_##count(const platform_product *p, size_t row,                \
                                                                     size_t first, size_t end) {                        \
     size_t size = platform_size_##kind, stride = p->stride * size;                                                     \
     char *stored = (char *)p->stored + row * stride;                                                                   \
@@ -68,15 +66,15 @@ typedef struct {
     size_t column = first;                                                                                             \
     for (; column + 16 <= end; column += 16)                                                                           \
       platform_tile_##kind##_##count(stored + column * size, stride, b, p->b_stride, p->panels + column * p->rank,     \
-                                     p->rank, p->scale, 16);                                                                    \
+                                     p->rank, p->scale, 16);                                                           \
     if (column < end)                                                                                                  \
       platform_tile_##kind##_##count(stored + column * size, stride, b, p->b_stride, p->panels + column * p->rank,     \
-                                     p->rank, p->scale, end - column);                                                          \
+                                     p->rank, p->scale, end - column);                                                 \
   }
 
 #define PLATFORM_PRODUCT(kind, units, from, to)                                                                        \
   enum { platform_size_##kind = sizeof(units) / 8 };                                                                   \
-  PLATFORM_INLINE PLATFORM_TARGET void platform_store_##kind(char *stored, float scale, const platform_floats *low,    \
+  PLATFORM_INLINE PLATFORM_FMA void platform_store_##kind(char *stored, float scale, const platform_floats *low,       \
                                                              const platform_floats *high, size_t width) {              \
     units pair[2] = {0};                                                                                               \
     platform_floats values[2];                                                                                         \
@@ -97,7 +95,7 @@ typedef struct {
   PLATFORM_TILE(kind, 4)                                                                                               \
   PLATFORM_TILE(kind, 5)                                                                                               \
   PLATFORM_TILE(kind, 6)                                                                                               \
-  static inline PLATFORM_TARGET void platform_add_product_##kind(const platform_product *p) {                          \
+  static inline PLATFORM_FMA void platform_add_product_##kind(const platform_product *p) {                             \
     size_t step = PLATFORM_PANEL_VALUES / (16 * p->rank) * 16;                                                         \
     if (step == 0) step = 16;                                                                                          \
     for (size_t first = 0; first < p->columns; first += step) {                                                        \
@@ -114,19 +112,14 @@ typedef struct {
     }                                                                                                                  \
   }
 
-PLATFORM_INLINE PLATFORM_TARGET void platform_same(const platform_floats *values, platform_floats *same) {
+PLATFORM_INLINE PLATFORM_FMA void platform_same(const platform_floats *values, platform_floats *same) {
   *same = *values;
 }
 
 PLATFORM_PRODUCT(f32, platform_floats, platform_same, platform_same)
 PLATFORM_PRODUCT(bf16, platform_units, platform_from_bf16, platform_bf16)
 PLATFORM_PRODUCT(f16, platform_units, platform_from_f16, platform_f16)
-
-static inline int platform_has_product(void) {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
 #else
-static inline int platform_has_product(void) { return 0; }
 static inline void platform_add_product_f32(const platform_product *product) {}
 static inline void platform_add_product_bf16(const platform_product *product) {}
 static inline void platform_add_product_f16(const platform_product *product) {}

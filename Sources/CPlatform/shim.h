@@ -23,20 +23,6 @@ static inline double platform_processor_seconds(int in_system) {
   return (double)time.tv_sec + (double)time.tv_usec / 1e6;
 }
 
-// What this processor's vectors can do, and the system lets programs use: 1 for AVX, 2 for AVX2 with FMA, 4 for
-// AVX-512 F, CD, BW, DQ and VL.
-static inline int platform_vector_extensions(void) {
-#if defined(__x86_64__)
-  int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
-               __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512vl");
-  return (__builtin_cpu_supports("avx") != 0) | avx2 << 1 | avx512 << 2;
-#else
-  return 0;
-#endif
-}
-
 // Sixteen units of two or four bytes are joined from their planes, the least significant first, rotated right by a
 // number of bits, and stored past the caches, at a place that is a multiple of 16: for what is not read soon.
 // Other threads may be told of it after platform_end_streaming. Swift has neither such stores nor shuffles of bytes.

@@ -10,7 +10,7 @@ struct ImportBase {
   var binding = BindingChoices()
   /// Tensors of foreign adapters that are left out.
   var dropped: [NamePattern] = []
-  /// Whether the adapters are applied, and no more is to be known of them than that takes.
+  /// The adapters are applied only: what merely a written file records of them is not worked out.
   var isApplied = false
 
   /// The base at a path, where a foreign adapter may need it; nil for the others, which are opened without.

@@ -9,9 +9,6 @@ struct HTML: Sendable, ExpressibleByStringInterpolation {
 
   init(stringInterpolation parts: StringInterpolation) { text = parts.text }
 
-  /// A text as markup.
-  init(_ text: Shown) { self = "\(text)" }
-
   /// A style sheet that is a part of the program.
   init(style: [UInt8]) { text = String(decoding: style, as: UTF8.self) }
 
@@ -66,19 +63,25 @@ extension HTML {
   static func with<Value>(_ value: Value?, _ markup: (Value) -> HTML) -> HTML {
     value.map(markup) ?? .none
   }
+}
 
-  /// A section with a heading, and a place for links to it; nothing where there is nothing in it.
-  static func section(
-    _ anchor: String, _ heading: Shown, if isThere: Bool = true, _ content: HTML
-  ) -> HTML {
-    when(
-      isThere,
-      """
-      <section aria-labelledby="\(anchor)">
-      <h2 id="\(anchor)">\(heading)</h2>
-      \(content)
-      </section>
+/// A part of a page with a heading, which the list of sections leads to.
+struct PageSection: Sendable {
+  /// Where the link leads.
+  let anchor: String
+  let heading: Shown
+  /// The markup below the heading.
+  let content: HTML
 
-      """)
+  var markup: HTML {
+    """
+    <section aria-labelledby="\(anchor)">
+    <h2 id="\(anchor)">\(heading)</h2>
+    \(content)
+    </section>
+
+    """
   }
+
+  var link: HTML { ##"<li><a href="#\##(anchor)">\##(heading)</a></li>"## }
 }

@@ -133,15 +133,15 @@ struct Plot: Sendable {
 }
 
 extension PlotGrid {
-  var markup: HTML {
-    .section(
-      anchor, heading,
-      """
-      <p class="about">\(explanation)</p>
-      <div class="plots">
-      \(lines: plots.map(\.markup))
-      </div>
-      """)
+  var section: PageSection {
+    PageSection(
+      anchor: anchor, heading: heading,
+      content: """
+        <p class="about">\(explanation)</p>
+        <div class="plots">
+        \(lines: plots.map(\.markup))
+        </div>
+        """)
   }
 }
 

@@ -44,34 +44,34 @@ package struct ReportPage: Sendable {
 
 extension ReportPage {
   private var markup: HTML {
-    """
-    <!doctype html>
-    <html lang="en">
-    <head>
-    <meta charset="utf-8">
-    <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
-    img-src data:; base-uri 'none'; form-action 'none'">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <meta name="color-scheme" content="light dark">
-    <title>\(title) · \(command)</title>
-    <style>
-    \(HTML(style: PackageResources.style_css))</style>
-    </head>
-    <body>
-    <a class="skip" href="#report">Skip to the report</a>
-    \(header)
-    <main id="report" tabindex="-1">
-    \(findingList)\(maps)\(plotGrids.map(\.markup))\(HTML.with(sizes, \.markup))\(lists)</main>
-    <footer>
-    \(HTML.section(
-        "provenance", "Provenance", if: !provenance.isEmpty, Fact.list(provenance)))</footer>
-    </body>
-    </html>
+    let (sections, ending) = (sections, ending)
+    return """
+      <!doctype html>
+      <html lang="en">
+      <head>
+      <meta charset="utf-8">
+      <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+      img-src data:; base-uri 'none'; form-action 'none'">
+      <meta name="viewport" content="width=device-width, initial-scale=1">
+      <meta name="color-scheme" content="light dark">
+      <title>\(title) · \(command)</title>
+      <style>
+      \(HTML(style: PackageResources.style_css))</style>
+      </head>
+      <body>
+      <a class="skip" href="#report">Skip to the report</a>
+      \(header(sections + ending))
+      <main id="report" tabindex="-1">
+      \(sections.map(\.markup))</main>
+      <footer>
+      \(ending.map(\.markup))</footer>
+      </body>
+      </html>
 
-    """
+      """
   }
 
-  private var header: HTML {
+  private func header(_ sections: [PageSection]) -> HTML {
     """
     <header>
     <p class="command">\(command)</p>
@@ -79,53 +79,49 @@ extension ReportPage {
     <p class="summary">\(summary)</p>
     \(HTML.when(!facts.isEmpty, "\(Fact.list(facts))\n"))<nav aria-label="Sections">
     <ul>
-    \(lines: sections.map { ##"<li><a href="#\##($0.anchor)">\##($0.heading)</a></li>"## })
+    \(lines: sections.map(\.link))
     </ul>
     </nav>
     </header>
     """
   }
 
-  private var findingList: HTML {
-    .section(
-      "findings", "Findings", if: !findings.isEmpty,
-      """
-      <ul class="findings">
-      \(lines: findings.map(\.markup))
-      </ul>
-      """)
-  }
-
-  private var maps: HTML {
-    .section(
-      "maps", "By layer and module", if: !heatMaps.isEmpty,
-      """
-      <div class="maps">
-      \(lines: heatMaps.map(\.markup))
-      </div>
-      """)
-  }
-
-  private var lists: HTML {
-    .section("tables", "Tables", if: !tables.isEmpty, "\(lines: tables.map(\.withHeading))")
-  }
-
-  /// A section that is there, for the list of them.
-  private struct Section {
-    let anchor: String
-    let heading: Shown
-  }
-
-  /// In the order of the page.
-  private var sections: [Section] {
-    var all: [Section] = []
-    if !findings.isEmpty { all.append(Section(anchor: "findings", heading: "Findings")) }
-    if !heatMaps.isEmpty { all.append(Section(anchor: "maps", heading: "By layer and module")) }
-    all += plotGrids.map { Section(anchor: $0.anchor, heading: $0.heading) }
-    if sizes != nil { all.append(Section(anchor: "sizes", heading: "Size by part")) }
-    if !tables.isEmpty { all.append(Section(anchor: "tables", heading: "Tables")) }
-    if !provenance.isEmpty { all.append(Section(anchor: "provenance", heading: "Provenance")) }
+  /// Those of the body that have content, in their order.
+  private var sections: [PageSection] {
+    var all: [PageSection] = []
+    if !findings.isEmpty {
+      let list: HTML = """
+        <ul class="findings">
+        \(lines: findings.map(\.markup))
+        </ul>
+        """
+      all.append(PageSection(anchor: "findings", heading: "Findings", content: list))
+    }
+    if !heatMaps.isEmpty {
+      let maps: HTML = """
+        <div class="maps">
+        \(lines: heatMaps.map(\.markup))
+        </div>
+        """
+      all.append(PageSection(anchor: "maps", heading: "By layer and module", content: maps))
+    }
+    all += plotGrids.map(\.section)
+    if let sizes { all.append(sizes.section) }
+    if !tables.isEmpty {
+      let lists: HTML = "\(lines: tables.map(\.withHeading))"
+      all.append(PageSection(anchor: "tables", heading: "Tables", content: lists))
+    }
     return all
+  }
+
+  /// That of the footer, where it has content.
+  private var ending: [PageSection] {
+    provenance.isEmpty
+      ? []
+      : [
+        PageSection(
+          anchor: "provenance", heading: "Provenance", content: Fact.list(provenance))
+      ]
   }
 }
 

@@ -32,18 +32,18 @@ package struct SizeBars: Sendable {
     self.bars = bars
   }
 
-  var markup: HTML {
-    .section(
-      "sizes", "Size by part",
-      """
-      <table class="sizes">
-      <caption>\(caption)</caption>
-      <thead><tr><th scope="col">part</th><th scope="col" class="n">size</th><th scope="col" class="share">share</th></tr></thead>
-      <tbody>
-      \(lines: bars.map(\.markup))
-      </tbody>
-      </table>
-      """)
+  var section: PageSection {
+    PageSection(
+      anchor: "sizes", heading: "Size by part",
+      content: """
+        <table class="sizes">
+        <caption>\(caption)</caption>
+        <thead><tr><th scope="col">part</th><th scope="col" class="n">size</th><th scope="col" class="share">share</th></tr></thead>
+        <tbody>
+        \(lines: bars.map(\.markup))
+        </tbody>
+        </table>
+        """)
   }
 }
 

@@ -1,9 +1,9 @@
 internal import CPlatform
 
-/// What one query sees of the positions before it: the cost of a token that grows with them.
+/// Attention of one query to the positions before it, the cost of a token that grows with them.
 enum SeenPositions {
-  /// Whether this processor has kernels for that.
-  private static let hasKernels = platform_has_attention() != 0
+  /// The kernels are for AVX2 with FMA.
+  private static let hasKernels = platform_has_fma() != 0
 
   /// scores[p] = scale · query · keys[p].
   static func score(

@@ -176,7 +176,7 @@ private final class PendingTensor: Sendable {
 @safe private final class BlockWorker {
   let block = unsafe BlockOutput.makeBuffer()
   let tiles: TileMemory
-  /// What it has done so far.
+  /// The time it has taken so far.
   var times = MergeTimes()
 
   func time(_ part: WritableKeyPath<MergeTimes, Duration>, _ body: () throws -> Void) throws {

@@ -5,7 +5,7 @@ internal import CPlatform
 /// OpenBLAS picks them by a table of processors: 0.3.21 knows none of Intel's after Ice Lake, and gives one that it does
 /// not know those of Prescott, of 2004. What a processor can do is asked of itself.
 package enum BLASKernel {
-  /// What decides.
+  /// The vector instructions that programs may use.
   package struct Processor: OptionSet, Sendable {
     package let rawValue: Int
     /// Registers of 256 bits.

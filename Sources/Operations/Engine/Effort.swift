@@ -71,7 +71,7 @@ extension [BoundOperation] {
   /// - Returns: the work, as `Effort` has it.
   package func checkedWork(elements: Int, of name: String) throws(FormatError) -> Double {
     let effort = reduce(Effort()) { $0 + $1.effort(elements: elements) }
-    // Nearly all: the sizes of adapters that are no files are sums over their tensors.
+    // Most changes end here. The size of an adapter that is not an .adp file is a sum over its tensors.
     guard effort.bytes > Effort.freeMemory else { return effort.work }
     let files = reduce(0) { Swift.max($0, Double($1.adapter.storedByteCount)) }
     guard effort.bytes <= Effort.freeMemory + 8 * files + 112 * Double(elements) else {

@@ -9,14 +9,16 @@ package enum LinearAlgebra {
     _ = try BLAS.loaded.get()
   }
 
-  /// The library that multiplies and the kernels that it uses, as in `OpenBLAS for Haswell`, and before it the kernel for
-  /// stored rows where this processor has one. The library is loaded for that.
+  /// The library that multiplies, and the kernels that it uses: `OpenBLAS for Haswell`. It is loaded for that.
   ///
   /// - Throws: `LinearAlgebraError` as `require` does.
-  /// - Returns: their names.
-  package static func kernelNames() throws(LinearAlgebraError) -> [String] {
-    (PackedMatrix.isSupported ? ["AVX2 with FMA"] : []) + [try BLAS.loaded.get().name]
+  /// - Returns: the name.
+  package static func libraryName() throws(LinearAlgebraError) -> String {
+    try BLAS.loaded.get().name
   }
+
+  /// The kernel that adds products to rows as they are stored; nil where this processor has none.
+  package static var storedRowsKernel: String? { PackedMatrix.isSupported ? "AVX2 with FMA" : nil }
 
   /// The name of the library after it was loaded with a wish for kernels. For tests, in a process that does nothing else.
   ///

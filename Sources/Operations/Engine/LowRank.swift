@@ -236,7 +236,7 @@ package struct StoredRowsAddition: Sendable {
   let factors: PackedFactors
   /// The rows of the stored matrix that it changes.
   let rows: Range<Int>
-  /// What the product is multiplied with.
+  /// The factor of the product.
   var scale: Double
 
   /// Changes those of these rows that are its own.

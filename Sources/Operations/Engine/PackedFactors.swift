@@ -38,9 +38,6 @@ package struct PackedFactors: Sendable {
     return result
   }
 
-  /// Whether rows of this type can be changed as they are stored.
-  package static func takes(_ type: ElementType) -> Bool { PackedMatrix.takes(type) }
-
   /// Adds a multiple of B · A to rows, each value rounded once, to nearest even.
   ///
   /// - Parameters:

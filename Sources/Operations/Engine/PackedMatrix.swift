@@ -15,8 +15,8 @@ struct PackedMatrix: Sendable {
   private let panels: [Float]
 
   private static let width = 16
-  /// Whether this processor has the kernel.
-  static let isSupported = platform_has_product() != 0
+  /// The kernel is for AVX2 with FMA.
+  static let isSupported = platform_has_fma() != 0
 
   /// Lays a matrix out; nil where this processor has no such kernel, or the panels would be more than twice the matrix.
   ///
@@ -42,7 +42,7 @@ struct PackedMatrix: Sendable {
     self.panels = panels
   }
 
-  /// Whether rows of this type can be changed as they are stored.
+  /// Types whose rows can be changed as they are stored.
   static func takes(_ type: ElementType) -> Bool { [.bf16, .f16, .f32].contains(type) }
 
   /// Adds scale · L · M to rows, each value rounded once, to nearest even.

@@ -78,7 +78,7 @@ struct TileProgram<Scalar: ComputeScalar>: Sendable {
     to result: UnsafeMutableRawBufferPointer, _ type: ElementType, _ grid: TileGrid,
     _ rows: Range<Int>, _ tile: inout Tile<Scalar>, _ survival: inout Survival?
   ) throws {
-    if survival == nil, let storedForms, storedType == type, PackedFactors.takes(type) {
+    if survival == nil, let storedForms, storedType == type, PackedMatrix.takes(type) {
       if unsafe stored.baseAddress != UnsafeRawPointer(result.baseAddress) {
         unsafe result.copyMemory(from: stored)
       }

@@ -55,7 +55,8 @@ extension ReflectInput: TargetedKind {
   package var cost: Cost {
     let rank = Double(vectors.shape.last ?? 0)
     return Cost(
-      perElement: 4 * rank + Cost.loop, ahead: isOrthogonal ? Double(vectors.count) * rank * 16 : 0)
+      perElement: 4 * rank + Cost.loop,
+      ahead: Double(vectors.count) * (128 + (isOrthogonal ? rank * 16 : 0)))
   }
 
   package var measurable: Measurable { .operands }

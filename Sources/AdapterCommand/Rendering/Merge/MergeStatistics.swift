@@ -2,20 +2,20 @@ internal import AdapterRuntime
 internal import Operations
 internal import Storage
 
-/// What `merge --stats` says.
+/// The lines of `merge --stats`.
 struct MergeStatistics {
   let lines: [String]
 
   init(_ times: MergeTimes) throws {
     func seconds(_ time: Duration) -> String { (time / .seconds(1)).short + " s" }
     let processor = Platform.processorSeconds
-    let kernels = try LinearAlgebra.kernelNames()
+    let kernels = [LinearAlgebra.storedRowsKernel, try LinearAlgebra.libraryName()]
     lines = [
       "\(times.threadCount.of("thread")): reading \(seconds(times.reading)), "
         + "arithmetic \(seconds(times.arithmetic)), writing \(seconds(times.writing))",
       "processors \((processor.own + processor.system).short) s, "
         + "\(processor.system.short) s of it copying and waiting in the system",
-      "products by \(kernels.joined(separator: ", "))",
+      "products by \(kernels.compactMap(\.self).joined(separator: ", "))",
     ]
   }
 }

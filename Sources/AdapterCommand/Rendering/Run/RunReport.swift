@@ -42,9 +42,7 @@ struct RunReport {
       lines.append("\(name)decode \(decode)")
     }
     lines.append("all in \(seconds.short) s")
-    if let names = try? LinearAlgebra.kernelNames(), let library = names.last {
-      lines.append("matrices by \(library)")
-    }
+    if let library = try? LinearAlgebra.libraryName() { lines.append("matrices by \(library)") }
     return lines
   }
 
