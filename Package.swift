@@ -104,6 +104,9 @@ let package = Package(
         "AdapterFormat", "Operations", "Checkpoints", "Storage", "StrictJSON", system,
       ],
       path: "Tests/Benchmarks/Container", swiftSettings: settings),
+    .executableTarget(
+      name: "batch-benchmark", dependencies: ["Adapters", "AdapterModels", system],
+      path: "Tests/Benchmarks/Batch", swiftSettings: settings),
     .target(
       name: "TestSupport",
       dependencies: [

@@ -28,6 +28,12 @@ typedef struct {
   // A = Q · R, R in the upper triangle of A.
   void (*dgeqrf)(const int *m, const int *n, double *a, const int *lda, double *tau, double *work, const int *lwork,
                  int *info);
+  // Q, of what dgeqrf leaves.
+  void (*dorgqr)(const int *m, const int *n, const int *k, double *a, const int *lda, const double *tau, double *work,
+                 const int *lwork, int *info);
+  // An estimate of 1 / (‖A‖ ‖A⁻¹‖) of a triangle.
+  void (*dtrcon)(const char *norm, const char *uplo, const char *diag, const int *n, const double *a, const int *lda,
+                 double *rcond, double *work, int *iwork, int *info);
   // A = U · diag(s) · Vᵀ by divide and conquer.
   void (*dgesdd)(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s, double *u,
                  const int *ldu, double *vt, const int *ldvt, double *work, const int *lwork, int *iwork, int *info);
@@ -57,6 +63,8 @@ static inline const char *blas_load(const char *name, void **handle, blas_functi
       {"cblas_dsyrk", &functions->dsyrk},
       {"dgesv_", &functions->dgesv},
       {"dgeqrf_", &functions->dgeqrf},
+      {"dorgqr_", &functions->dorgqr},
+      {"dtrcon_", &functions->dtrcon},
       {"dgesdd_", &functions->dgesdd},
       {"blas_memory_alloc", &functions->memory_alloc},
       {"blas_memory_free", &functions->memory_free},
@@ -77,13 +85,16 @@ void cblas_dgemm(int, int, int, int, int, int, double, const double *, int, cons
 void cblas_dsyrk(int, int, int, int, int, double, const double *, int, double, double *, int);
 void dgesv_(const int *, const int *, double *, const int *, int *, double *, const int *, int *);
 void dgeqrf_(const int *, const int *, double *, const int *, double *, double *, const int *, int *);
+void dorgqr_(const int *, const int *, const int *, double *, const int *, const double *, double *, const int *, int *);
+void dtrcon_(const char *, const char *, const char *, const int *, const double *, const int *, double *, double *, int *,
+             int *);
 void dgesdd_(const char *, const int *, const int *, double *, const int *, double *, double *, const int *, double *,
              const int *, double *, const int *, int *, int *);
 
 static inline const char *blas_load(const char *name, void **handle, blas_functions *functions) {
   *handle = NULL;
   *functions = (blas_functions){openblas_get_corename, openblas_set_num_threads, cblas_sgemm, cblas_dgemm, cblas_dsyrk,
-                                dgesv_, dgeqrf_, dgesdd_, NULL, NULL};
+                                dgesv_, dgeqrf_, dorgqr_, dtrcon_, dgesdd_, NULL, NULL};
   return NULL;
 }
 

@@ -4,10 +4,10 @@
     swift build -c release --product adapter             # ADAPTER=PATH names another build
     python Tests/Benchmarks/methods.py FOLDER
 
-Prints a table in Markdown: the best of three merges, and how many times that of `cp` it is. The tensors are
+Prints a table in Markdown: the best of three merges, how many times that of `cp` it is, and MiB of memory at the peak. The tensors are
 random and of PEFT's shapes; what they mean is tested elsewhere.
 """
-import json, os, shutil, subprocess, sys, time
+import json, os, subprocess, sys, time
 
 SIZE, COUNT, RANK = 4096, 8, 16
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -64,23 +64,28 @@ def make(folder):
             json.dump({"base_model_name_or_path": "base", "target_modules": [leaf], **config}, file)
 
 
-def seconds(*command):
+def run(*command):
+    """Seconds, and MiB at the peak."""
     start = time.time()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    return time.time() - start
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"failed: {command}")
+    return time.time() - start, usage.ru_maxrss / 1024
 
 
 def main(folder):
     if not os.path.exists(folder + "/base"):
         make(folder)
     base, out = folder + "/base/model.safetensors", folder + "/out.safetensors"
-    copy = min(seconds("cp", "--reflink=never", base, out) for _ in range(5))
-    print(f"| method | seconds | x cp |\n|---|---|---|\n| `cp` | {copy:.2f} | 1.0 |")
+    copy, _ = min(run("cp", "--reflink=never", base, out) for _ in range(5))
+    print(f"| method | seconds | x cp | MiB |\n|---|---|---|---|\n| `cp` | {copy:.2f} | 1.0 | |")
     for name in METHODS:
         layout = ["--layout", "in_out" if "transposed" in name else "out_in"]
         # A weight in a pattern of its own is stored as a matrix: the option only settles what is square.
-        best = min(seconds(ADAPTER, "merge", base, f"{folder}/{name}", "-o", out, "--force", *layout) for _ in range(3))
-        print(f"| {name} | {best:.2f} | {best / copy:.1f} |", flush=True)
+        runs = [run(ADAPTER, "merge", base, f"{folder}/{name}", "-o", out, "--force", *layout) for _ in range(3)]
+        best, most = min(seconds for seconds, _ in runs), max(memory for _, memory in runs)
+        print(f"| {name} | {best:.2f} | {best / copy:.1f} | {most:.0f} |", flush=True)
     os.remove(out)
 
 

@@ -20,7 +20,7 @@ struct FactoredMatrix: Sendable {
     a = transposed
   }
 
-  private init(b: DenseMatrix, a: DenseMatrix) {
+  init(b: DenseMatrix, a: DenseMatrix) {
     self.b = b
     self.a = a
   }
@@ -40,6 +40,9 @@ struct FactoredMatrix: Sendable {
     return FactoredMatrix(b: b.beside(other.b), a: a.beside(other.a))
   }
 
+  /// B · A.
+  var product: DenseMatrix { b.times(a, otherTransposed: true) }
+
   /// R_B · R_Aᵀ.
   var core: DenseMatrix { b.triangle.times(a.triangle, otherTransposed: true) }
 }
@@ -47,29 +50,20 @@ struct FactoredMatrix: Sendable {
 /// Two changes of one weight in bases that they share: as small as their ranks together, and with all
 /// norms, products and angles of the large matrices.
 struct SharedCores {
-  let left: DenseMatrix
-  let right: DenseMatrix
+  let leftFactors: FactoredMatrix
+  let rightFactors: FactoredMatrix
 
   /// By QR of the factors side by side.
   init(_ left: FactoredMatrix, _ right: FactoredMatrix) {
     let sum = left.adding(right)
     let (outputs, inputs) = (sum.b.triangle, sum.a.triangle)
-    func core(_ columns: Range<Int>) -> DenseMatrix {
-      outputs.columns(columns).times(inputs.columns(columns), otherTransposed: true)
+    func part(_ columns: Range<Int>) -> FactoredMatrix {
+      FactoredMatrix(b: outputs.columns(columns), a: inputs.columns(columns))
     }
-    self.left = core(0..<left.rank)
-    self.right = core(left.rank..<left.rank + right.rank)
+    leftFactors = part(0..<left.rank)
+    rightFactors = part(left.rank..<left.rank + right.rank)
   }
 
-  /// Of matrices as they are.
-  init(left: DenseMatrix, right: DenseMatrix) {
-    self.left = left
-    self.right = right
-  }
-
-  /// ‖left − right‖_F.
-  var distance: Double { (left - right).norm }
-
-  /// Σ left ⊙ right.
-  var product: Double { zip(left.values, right.values).reduce(0) { $0 + $1.0 * $1.1 } }
+  var left: DenseMatrix { leftFactors.product }
+  var right: DenseMatrix { rightFactors.product }
 }

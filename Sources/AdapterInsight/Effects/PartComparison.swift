@@ -52,34 +52,6 @@ public struct PartComparison: Sendable, Hashable {
   }
 }
 
-/// The angles between the column spaces, and between the row spaces, of two matrices.
-struct PairAngles {
-  let outputs: PrincipalAngles
-  let inputs: PrincipalAngles
-
-  /// Singular values below this share of the largest are rounding.
-  private static let threshold = 1e-9
-
-  init?(_ cores: SharedCores) {
-    guard let left = Self.bases(cores.left), let right = Self.bases(cores.right),
-      let outputs = PrincipalAngles(left.outputs, right.outputs),
-      let inputs = PrincipalAngles(left.inputs, right.inputs)
-    else { return nil }
-    self.outputs = outputs
-    self.inputs = inputs
-  }
-
-  private static func bases(
-    _ core: DenseMatrix
-  ) -> (outputs: DenseMatrix, inputs: DenseMatrix)? {
-    guard let (u, values, vt) = core.decomposition, let largest = values.first, largest > 0 else {
-      return nil
-    }
-    let rank = values.prefix { $0 > threshold * largest }.count
-    return (u.columns(0..<rank), vt.transposed.columns(0..<rank))
-  }
-}
-
 extension EffectPart {
   /// The comparison with another part; nil where they are of different kinds or shapes.
   ///
@@ -100,7 +72,7 @@ extension EffectPart {
       guard detail == .angles, let mine = try left.dense(), let theirs = try right.dense() else {
         return PartComparison(space, sums)
       }
-      return PartComparison(space, sums, angles: PairAngles(SharedCores(left: mine, right: theirs)))
+      return PartComparison(space, sums, angles: PairAngles(mine, theirs))
     case (.vectors(let left), .vectors(let right)):
       return try Self.compare(left, right).map { PartComparison(space, $0) }
     default: return nil
@@ -121,7 +93,7 @@ extension EffectPart {
       }
       let cores = SharedCores(left, right)
       sums.add(PairSums(left: cores.left, right: cores.right))
-      if detail == .angles { angles = PairAngles(cores) }
+      if detail == .angles { angles = PairAngles(cores.leftFactors, cores.rightFactors) }
     }
     return PartComparison(space, sums, angles: left.count == 1 ? angles : nil)
   }

@@ -4,21 +4,25 @@ internal import CPlatform
 // weight is widened in registers, and four rows share what is loaded of the vector.
 //
 // Two 16-bit weights that lie beside each other are widened by one shift (the lower) and one mask (the
-// upper), which puts the even and the odd places of eight apart; the vector is put in that order once.
+// upper), which puts the even and the odd places of sixteen apart; the vector is put in that order once.
 
-/// A vector in the order in which 16-bit weights are widened: of every eight, the even places first.
+/// A vector in the order in which 16-bit weights are widened: of every sixteen, the even places first.
 func unzip(
   _ values: UnsafeMutableBufferPointer<Float>, into result: UnsafeMutableBufferPointer<Float>
 ) {
-  let whole = values.count & ~7
-  for start in stride(from: 0, to: whole, by: 8) {
-    for place in 0..<4 {
+  let whole = values.count & ~15
+  for start in stride(from: 0, to: whole, by: 16) {
+    for place in 0..<8 {
       unsafe result[start &+ place] = values[start &+ 2 &* place]
-      unsafe result[start &+ 4 &+ place] = values[start &+ 2 &* place &+ 1]
+      unsafe result[start &+ 8 &+ place] = values[start &+ 2 &* place &+ 1]
     }
   }
   for place in whole..<values.count { unsafe result[place] = values[place] }
 }
+
+/// Where in such a vector the four even places of eight are; the odd ones are eight further.
+@inline(__always)
+private func evenPlaces(_ place: Int) -> Int { (place & ~15) &+ (place & 8) / 2 }
 
 /// Widens eight 16-bit weights to the even and the odd places.
 private protocol Widening {
@@ -75,15 +79,16 @@ private func fourDots<Kind: Widening>(
     UnsafeRawPointer(weights + 2 &* stride), UnsafeRawPointer(weights + 3 &* stride)
   )
   let vector = unsafe UnsafeRawPointer(x)
-  let whole = count & ~7
+  let whole = count & ~15
   let next = unsafe rows.0 + 8 &* stride
   var place = 0
   while place < whole {
     // Each step reads 64 bytes of these rows, and asks for 64 bytes of the next four: the processor by itself
     // foresees nothing where rows are short.
     unsafe platform_prefetch(next + 8 &* place)
-    let even = unsafe vector.loadUnaligned(fromByteOffset: place &* 4, as: SIMD4<Float>.self)
-    let odd = unsafe vector.loadUnaligned(fromByteOffset: place &* 4 &+ 16, as: SIMD4<Float>.self)
+    let start = evenPlaces(place) &* 4
+    let even = unsafe vector.loadUnaligned(fromByteOffset: start, as: SIMD4<Float>.self)
+    let odd = unsafe vector.loadUnaligned(fromByteOffset: start &+ 32, as: SIMD4<Float>.self)
     let bits = unsafe (
       rows.0.loadUnaligned(fromByteOffset: place &* 2, as: SIMD4<UInt32>.self),
       rows.1.loadUnaligned(fromByteOffset: place &* 2, as: SIMD4<UInt32>.self),
@@ -119,16 +124,17 @@ private func oneDot<Kind: Widening>(
 ) -> Float {
   var (a, b) = (SIMD4<Float>.zero, SIMD4<Float>.zero)
   let (row, vector) = unsafe (UnsafeRawPointer(weights), UnsafeRawPointer(x))
-  let whole = count & ~7
+  let whole = count & ~15
   for place in Swift.stride(from: 0, to: whole, by: 8) {
+    let start = evenPlaces(place) &* 4
     let bits = unsafe row.loadUnaligned(fromByteOffset: place &* 2, as: SIMD4<UInt32>.self)
     let weights = Kind.pairs(bits)
     a +=
       unsafe weights.even
-      * vector.loadUnaligned(fromByteOffset: place &* 4, as: SIMD4<Float>.self)
+      * vector.loadUnaligned(fromByteOffset: start, as: SIMD4<Float>.self)
     b +=
       unsafe weights.odd
-      * vector.loadUnaligned(fromByteOffset: place &* 4 &+ 16, as: SIMD4<Float>.self)
+      * vector.loadUnaligned(fromByteOffset: start &+ 32, as: SIMD4<Float>.self)
   }
   var sum = (a + b).sum()
   for place in whole..<count { sum += unsafe Kind.one(weights[place]) * x[place] }
@@ -137,11 +143,15 @@ private func oneDot<Kind: Widening>(
 
 /// Products of rows of stored weights with one vector.
 enum DotProducts {
+  /// The kernel is for AVX2 with FMA.
+  private static let hasKernel = platform_has_fma() != 0
+
   /// y[row] = W[row, :] · x, W of BF16; x unzipped.
   static func brainFloat(
     _ weights: UnsafePointer<UInt16>, width: Int, rows: Int, _ x: UnsafePointer<Float>,
     into y: UnsafeMutablePointer<Float>
   ) {
+    if hasKernel { return unsafe platform_brain_rows(weights, width, rows, x, y) }
     unsafe rowsOf16(BrainFloat.self, weights, width, rows, x, y)
   }
 

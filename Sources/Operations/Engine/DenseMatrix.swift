@@ -32,6 +32,13 @@ package struct DenseMatrix: Sendable {
     }
   }
 
+  /// Ones on the diagonal.
+  package static func identity(_ size: Int) -> DenseMatrix {
+    var result = DenseMatrix(rows: size, columns: size)
+    for index in 0..<size { result[index, index] = 1 }
+    return result
+  }
+
   /// The transpose.
   package var transposed: DenseMatrix { DenseMatrix(rows: columns, columns: rows, byRows: values) }
 
@@ -156,20 +163,47 @@ extension DenseMatrix {
 
 extension DenseMatrix {
   /// R of A = Q · R, [min(rows, columns), columns].
-  package var triangle: DenseMatrix {
+  package var triangle: DenseMatrix { orthogonalised(basis: false).r }
+
+  /// A = Q · R, with min(rows, columns) orthonormal columns of Q and rows of R.
+  package var factored: (q: DenseMatrix, r: DenseMatrix) { orthogonalised(basis: true) }
+
+  private func orthogonalised(basis: Bool) -> (q: DenseMatrix, r: DenseMatrix) {
     let count = min(rows, columns)
-    guard count > 0 else { return DenseMatrix(rows: 0, columns: columns) }
-    var (m, n, info) = (Int32(rows), Int32(columns), 0 as Int32)
+    var r = DenseMatrix(rows: count, columns: columns)
+    guard count > 0 else { return (DenseMatrix(rows: rows, columns: 0), r) }
+    var (m, n, k, info) = (Int32(rows), Int32(columns), Int32(count), 0 as Int32)
     var factored = values
     var tau = [Double](repeating: 0, count: count)
     unsafe withWorkspace { library, work, length in
       unsafe library.dgeqrf(&m, &n, &factored, &m, &tau, work, &length, &info)
     }
-    var result = DenseMatrix(rows: count, columns: columns)
     for column in 0..<columns {
-      for row in 0...min(column, count - 1) { result[row, column] = factored[column * rows + row] }
+      for row in 0...min(column, count - 1) { r[row, column] = factored[column * rows + row] }
     }
-    return result
+    guard basis else { return (DenseMatrix(rows: rows, columns: 0), r) }
+    factored.removeLast((columns - count) * rows)
+    unsafe withWorkspace { library, work, length in
+      unsafe library.dorgqr(&m, &k, &k, &factored, &m, &tau, work, &length, &info)
+    }
+    return (DenseMatrix(rows: rows, columns: count, values: factored), r)
+  }
+
+  /// An estimate of 1 / (‖A‖₁ ‖A⁻¹‖₁) of the upper triangle of a square matrix: 0 where it has no inverse.
+  package var triangleReciprocalCondition: Double {
+    guard columns > 0, isFinite else { return 0 }
+    var (n, info, result) = (Int32(columns), 0 as Int32, 0.0)
+    var work = [Double](repeating: 0, count: 3 * columns)
+    var integers = [Int32](repeating: 0, count: columns)
+    var (norm, part, diagonal) = (
+      CChar(bitPattern: UInt8(ascii: "1")), CChar(bitPattern: UInt8(ascii: "U")),
+      CChar(bitPattern: UInt8(ascii: "N"))
+    )
+    BLAS.use { library in
+      unsafe library.dtrcon(
+        &norm, &part, &diagonal, &n, values, &n, &result, &work, &integers, &info)
+    }
+    return info == 0 ? result : 0
   }
 
   /// The singular values, from the largest down; nil where there are none to be found.

@@ -50,6 +50,8 @@ package struct LinearAlgebraError: Error, CustomStringConvertible {
   let dsyrk: DSYRK
   let dgesv: DGESV
   let dgeqrf: DGEQRF
+  let dorgqr: DORGQR
+  let dtrcon: DTRCON
   let dgesdd: DGESDD
   /// Lets so many threads in at once as there is memory for; nil where all may.
   let room: Room?
@@ -110,6 +112,18 @@ extension BLAS {
       UnsafePointer<Int32>?, UnsafePointer<Int32>?, UnsafeMutablePointer<Double>?,
       UnsafePointer<Int32>?, UnsafeMutablePointer<Double>?, UnsafeMutablePointer<Double>?,
       UnsafePointer<Int32>?, UnsafeMutablePointer<Int32>?
+    ) -> Void
+  typealias DORGQR =
+    @convention(c) (
+      UnsafePointer<Int32>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?,
+      UnsafeMutablePointer<Double>?, UnsafePointer<Int32>?, UnsafePointer<Double>?,
+      UnsafeMutablePointer<Double>?, UnsafePointer<Int32>?, UnsafeMutablePointer<Int32>?
+    ) -> Void
+  typealias DTRCON =
+    @convention(c) (
+      UnsafePointer<CChar>?, UnsafePointer<CChar>?, UnsafePointer<CChar>?, UnsafePointer<Int32>?,
+      UnsafePointer<Double>?, UnsafePointer<Int32>?, UnsafeMutablePointer<Double>?,
+      UnsafeMutablePointer<Double>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Int32>?
     ) -> Void
   typealias DGESDD =
     @convention(c) (

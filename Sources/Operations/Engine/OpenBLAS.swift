@@ -28,15 +28,16 @@
       }
       guard let sgemm = unsafe functions.sgemm, let dgemm = unsafe functions.dgemm,
         let dsyrk = unsafe functions.dsyrk, let dgesv = unsafe functions.dgesv,
-        let dgeqrf = unsafe functions.dgeqrf, let dgesdd = unsafe functions.dgesdd,
+        let dgeqrf = unsafe functions.dgeqrf, let dorgqr = unsafe functions.dorgqr,
+        let dtrcon = unsafe functions.dtrcon, let dgesdd = unsafe functions.dgesdd,
         let setThreadCount = functions.set_num_threads
       else { throw Self.missing("it lacks functions") }
       setThreadCount(1)
       let room = try Self.claimMemory(functions)
       unsafe self.init(
         name: "OpenBLAS" + (Self.kernel(of: functions).map { " for \($0)" } ?? ""),
-        sgemm: sgemm, dgemm: dgemm, dsyrk: dsyrk, dgesv: dgesv, dgeqrf: dgeqrf, dgesdd: dgesdd,
-        room: room)
+        sgemm: sgemm, dgemm: dgemm, dsyrk: dsyrk, dgesv: dgesv, dgeqrf: dgeqrf, dorgqr: dorgqr,
+        dtrcon: dtrcon, dgesdd: dgesdd, room: room)
     }
 
     private static func missing(_ why: String) -> LinearAlgebraError {
