@@ -19,45 +19,60 @@ struct AdapterPreparation {
     self.adapter = adapter
   }
 
-  /// Adds what the adapter does to a tensor.
-  mutating func add(_ tensor: AdaptedTensor) throws {
-    let name = tensor.info.name
-    if let layer = model.layers[name], let index = layer.index, tensor.actsBesideLayer {
-      for operation in tensor.operations {
-        layers[index, default: []].append(try load(operation, layer))
+  /// Adds what the adapter does to tensors, whose operands are read and widened on all processors.
+  mutating func add(_ tensors: [AdaptedTensor]) throws {
+    let preparation = self
+    for action in try tensors.concurrentMap({ tensor throws in try preparation.action(on: tensor) })
+    {
+      switch action {
+      case .layer(let index, let actions):
+        layers[index, default: []] += actions
+        byteCount += actions.reduce(0) { $0 + $1.byteCount }
+      case .vector(let index, let program, let count):
+        vectors[index] = program
+        byteCount += count * 4
       }
-    } else if let vector = model.vectors[name], tensor.kind == .changed {
-      let program = try TensorProgram(tensor.operations, type: .f32, shape: tensor.info.shape)
-      try refuseNonfinite(program.nonfiniteOperands.first?.operand)
-      let isReplacement = tensor.operations.contains { $0.laws?.manner.isReplacement ?? false }
-      vectors[vector.index] = PreparedAdapter.VectorProgram(
-        program: program, isReplacement: isReplacement)
-      byteCount += tensor.info.shape.count * 4
-    } else {
-      throw AdapterError.notBesideWeights(name)
     }
   }
 
-  private mutating func load(
-    _ operation: BoundOperation, _ layer: LinearLayer
+  /// What is done to a tensor.
+  private enum Action {
+    case layer(Int, [PreparedAdapter.LayerAction])
+    case vector(Int, PreparedAdapter.VectorProgram, count: Int)
+  }
+
+  private func action(on tensor: AdaptedTensor) throws -> Action {
+    let name = tensor.info.name
+    if let layer = model.layers[name], let index = layer.index, tensor.actsBesideLayer {
+      return .layer(index, try tensor.operations.map { try action(of: $0, on: layer) })
+    }
+    guard let vector = model.vectors[name], tensor.kind == .changed else {
+      throw AdapterError.notBesideWeights(name)
+    }
+    let program = try TensorProgram(tensor.operations, type: .f32, shape: tensor.info.shape)
+    try refuseNonfinite(program.nonfiniteOperands.first?.operand)
+    let isReplacement = tensor.operations.contains { $0.laws?.manner.isReplacement ?? false }
+    return .vector(
+      vector.index,
+      PreparedAdapter.VectorProgram(program: program, isReplacement: isReplacement),
+      count: tensor.info.shape.count)
+  }
+
+  private func action(
+    of operation: BoundOperation, on layer: LinearLayer
   ) throws -> PreparedAdapter.LayerAction {
     guard let kind = operation.layerKind else { throw AdapterError.notBesideWeights(layer.name) }
     let form = try LayerForm(
       kind, of: operation.adapter, outputCount: layer.weight.rows, inputCount: layer.weight.columns)
-    switch form {
-    case .scaleInput(let vector), .scaleOutput(let vector): byteCount += vector.count * 4
-    case .lowRank(let factors):
-      byteCount += (factors.a.count + factors.transposedB.count) * 4
-      guard let magnitude = factors.magnitude else { break }
-      byteCount += magnitude.count * 4
-      let norms = layer.weight.rowNorms(with: factors)
-      let gain = zip(magnitude, norms).map { $0 / $1 }
-      guard gain.allSatisfy(\.isFinite) else {
-        throw AdapterError.misfit("\(layer.name): an output without a norm")
-      }
-      return .renorm(factors, gain: gain)
+    guard case .lowRank(let factors) = form, let magnitude = factors.magnitude else {
+      return .form(form)
     }
-    return .form(form)
+    let norms = layer.weight.rowNorms(with: factors)
+    let gain = zip(magnitude, norms).map { $0 / $1 }
+    guard gain.allSatisfy(\.isFinite) else {
+      throw AdapterError.misfit("\(layer.name): an output without a norm")
+    }
+    return .renorm(factors, gain: gain)
   }
 
   // MARK: - Virtual tokens

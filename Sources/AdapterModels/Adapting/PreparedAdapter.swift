@@ -23,6 +23,15 @@ public final class PreparedAdapter: Sendable {
     case form(LayerForm)
     /// DoRA: with m / n for every output.
     case renorm(LayerForm.Factors, gain: [Float])
+
+    /// Bytes of its values.
+    var byteCount: Int {
+      switch self {
+      case .form(.scaleInput(let vector)), .form(.scaleOutput(let vector)): vector.count * 4
+      case .form(.lowRank(let factors)): factors.byteCount
+      case .renorm(let factors, _): factors.byteCount
+      }
+    }
   }
 
   /// What it does to a bias or a norm's weight.
@@ -81,7 +90,7 @@ public final class PreparedAdapter: Sendable {
     for model: LanguageModel
   ) throws {
     var preparation = AdapterPreparation(model: model, adapter: adapter)
-    for tensor in tensors { try preparation.add(tensor) }
+    try preparation.add(tensors)
     for operation in adapter.operations {
       if let prompt = operation.kind?.laws.manner.prompt { try preparation.add(prompt) }
     }
@@ -93,5 +102,11 @@ public final class PreparedAdapter: Sendable {
     prompt = preparation.prompt
     prefix = preparation.prefix
     byteCount = preparation.byteCount
+  }
+}
+
+extension LayerForm.Factors {
+  fileprivate var byteCount: Int {
+    (a.count + transposedB.count + (magnitude?.count ?? 0)) * 4
   }
 }
