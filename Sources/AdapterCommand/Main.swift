@@ -25,25 +25,29 @@ enum Main {
   static func main() {
     Interruption.install()
     Platform.keepLittleFreedMemory()
+    let arguments = CommandLine.arguments.dropFirst().map(OtherBaseOptions.spelled)
     do {
-      var command = try AdapterTool.parseAsRoot(
-        CommandLine.arguments.dropFirst().map(OtherBaseOptions.spelled))
+      if let unknown = UnknownCommand(arguments) { throw unknown.failure }
+      var command = try AdapterTool.parseAsRoot(arguments)
       try command.run()
-    } catch let failure as Failure {
-      failure.report()
-      Terminal.exit(failure.status)
     } catch {
-      // What is left are the parser's own: help and version are results, the rest wrong usage.
-      let status = AdapterTool.exitCode(for: error)
-      guard status != .success else {
-        Terminal.write(AdapterTool.fullMessage(for: error) + "\n")
-        Terminal.exit(0)
-      }
-      let message = AdapterTool.message(for: error).split(separator: "\n").joined(separator: " ")
-      Terminal.report("error", message)
-      guard status == .validationFailure else { Terminal.exit(2) }
-      Terminal.report("hint", "adapter --help, or adapter COMMAND --help, shows the usage")
-      Terminal.exit(64)
+      let failure = error as? Failure ?? usageFailure(error, arguments)
+      failure.report(asJSON: arguments.contains("--json"))
+      Terminal.exit(failure.status)
     }
+  }
+
+  /// What the parser says: help and version are results, the rest is wrong usage.
+  private static func usageFailure(_ error: any Error, _ arguments: [String]) -> Failure {
+    let status = AdapterTool.exitCode(for: error)
+    guard status != .success else {
+      Terminal.write(AdapterTool.fullMessage(for: error) + "\n")
+      Terminal.exit(0)
+    }
+    let text = AdapterTool.message(for: error).split(separator: "\n").joined(separator: " ")
+    let message = text.prefix(1).lowercased() + text.dropFirst()
+    guard status == .validationFailure else { return Failure(message) }
+    let command = arguments.first.flatMap { AdapterTool.names.contains($0) ? $0 + " " : nil } ?? ""
+    return Failure(message, hint: "adapter \(command)--help shows the usage", status: 64)
   }
 }

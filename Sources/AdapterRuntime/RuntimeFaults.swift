@@ -13,6 +13,18 @@ extension AdapterError {
     AdapterError(kind, at: place.map { [$0.text] } ?? [], "cannot be merged: \(what)")
   }
 
+  /// A prompt or a prefix, which no weight can hold.
+  static func actsAtRunTime(_ prompt: Prompt) -> Self {
+    let noun =
+      switch prompt.form {
+      case .embeddings: "a soft prompt"
+      case .keysAndValues: "a prefix"
+      }
+    return AdapterError(
+      .misuse, "\(noun) acts at run time and cannot be merged",
+      advice: "to use it: adapter run BASE ADAPTER")
+  }
+
   /// A name was given for a target that no adapter has.
   static func unusedName(_ name: Name, ofSeveral: Bool = false) -> Self {
     let whom = ofSeveral ? "no adapter changes" : "the adapter does not change"

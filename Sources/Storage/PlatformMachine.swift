@@ -14,6 +14,15 @@ extension Platform {
 
   package static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
+  /// How many rows a terminal has; nil where it does not say.
+  package static func rowCount(of descriptor: Int32) -> Int? {
+    var size = winsize()
+    guard unsafe ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_row > 0 else {
+      return nil
+    }
+    return Int(size.ws_row)
+  }
+
   /// Asks for large pages for memory that is read again and again from end to end, where the system has them and
   /// does not choose by itself, as Darwin does.
   static func preferLargePages(_ memory: UnsafeMutableRawBufferPointer) {

@@ -87,16 +87,17 @@ struct AdapterReference {
 
   /// An `.adp` file and its adapters; only the one that is named, where one is.
   func openFile() throws(Failure) -> (file: AdapterFile, adapters: [Adapter]) {
-    do throws(FormatError) {
+    let (file, all) = try rethrowing(as: { Failure($0, in: path) }) { () throws(FormatError) in
       let file = try openAdapterFile()
-      let all = try Adapter.adapters(of: file)
-      guard let name else { return (file, all) }
-      let chosen = all.filter { $0.name == name }
-      guard !chosen.isEmpty else { throw .manifest("no adapter is called \(name)") }
-      return (file, chosen)
-    } catch {
-      throw Failure(error, in: path)
+      return (file, try Adapter.adapters(of: file))
     }
+    guard let name else { return (file, all) }
+    let chosen = all.filter { $0.name == name }
+    guard chosen.isEmpty else { return (file, chosen) }
+    let names = all.prefix(5).map(\.name.text).joined(separator: ", ")
+    throw Failure(
+      "\(path): no adapter is called \(name): it holds \(names)"
+        + (all.count > 5 ? " and \(all.count - 5) more" : ""))
   }
 }
 

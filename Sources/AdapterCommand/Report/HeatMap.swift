@@ -56,6 +56,8 @@ package struct HeatMap: Sendable {
   let isBroad: Bool
   /// Whether it scrolls in a window of its own, under its heads.
   let isTall: Bool
+  /// Whether it is seen only when it is asked for: one map at a time is enough.
+  package var isFolded = false
 
   /// A map of cells that are coloured already.
   ///
@@ -106,10 +108,21 @@ package struct HeatMap: Sendable {
 
 extension HeatMap {
   var markup: HTML {
+    isFolded
+      ? """
+      <details class="fold">
+      <summary>\(caption)</summary>
+      \(map)
+      </details>
+      """ : map
+  }
+
+  private var map: HTML {
     """
     <div\(HTML.when(isBroad, #" class="broad""#))>
     <h3>\(caption)</h3>
     <p class="about">\(explanation)</p>
+    \(HTML.when(columns.count > 4, #"<p class="sideways">It scrolls sideways →</p>"#))
     <div class="scroll\(HTML.when(isTall, " high"))" role="region" aria-label="\(caption)" tabindex="0">
     <table class="heat\(HTML.when(hasLongHeads, " upright"))">
     <caption>\(caption)</caption>

@@ -66,8 +66,10 @@ package struct HeatScale: Sendable {
   /// A cell of this scale.
   func cell(_ value: Double?) -> HeatMap.Cell {
     guard let value else { return .absent }
+    // No colour where nothing changes.
     return HeatMap.Cell(
-      Shown(numbers.text(value)), level: level(of: value), isAlarming: !value.isFinite)
+      Shown(numbers.text(value)), level: value == 0 ? nil : level(of: value),
+      isAlarming: !value.isFinite)
   }
 
   /// Where a number stands on the line that is cut into ten; nil where it has no place.

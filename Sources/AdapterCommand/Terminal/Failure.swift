@@ -18,9 +18,21 @@ struct Failure: Error {
     self.status = status
   }
 
-  func report() {
-    Terminal.report("error", message)
-    if let hint { Terminal.report("hint", hint) }
+  /// Tells of it on standard error: in two lines, or as the document `adapter.error/1` of Spec/cli.md.
+  func report(asJSON: Bool) {
+    guard asJSON else {
+      Terminal.report("error", message)
+      if let hint { Terminal.report("hint", hint) }
+      return
+    }
+    var writer = JSONWriter()
+    writer.object { writer in
+      writer.member("schema", "adapter.error/1")
+      writer.member("message", message)
+      writer.member("hint", hint)
+      writer.member("status", UInt64(status))
+    }
+    Terminal.writeError(String(decoding: writer.bytes, as: UTF8.self) + "\n")
   }
 }
 

@@ -54,11 +54,18 @@ enum Terminal {
   static var showsProgress: Bool { Platform.isTerminal(FileDescriptor.standardError.rawValue) }
 
   /// Whether results go to a terminal that shows colours, and its user has not asked for none
-  /// (https://no-color.org).
+  /// (https://no-color.org); or whether the user wants them everywhere (CLICOLOR_FORCE).
   static var showsColours: Bool {
     func value(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
-    return Platform.isTerminal(FileDescriptor.standardOutput.rawValue)
-      && (value("NO_COLOR") ?? "").isEmpty && value("TERM") != "dumb"
+    guard (value("NO_COLOR") ?? "").isEmpty else { return false }
+    if let force = value("CLICOLOR_FORCE"), !force.isEmpty, force != "0" { return true }
+    return Platform.isTerminal(FileDescriptor.standardOutput.rawValue) && value("TERM") != "dumb"
+  }
+
+  /// Rows of the terminal that shows results; those of a small one where there is none.
+  static var rowCount: Int {
+    let descriptor = FileDescriptor.standardOutput.rawValue
+    return Platform.isTerminal(descriptor) ? Platform.rowCount(of: descriptor) ?? 24 : 24
   }
 
   static func exit(_ status: Int32) -> Never {

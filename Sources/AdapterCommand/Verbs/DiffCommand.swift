@@ -11,12 +11,12 @@ internal import StrictJSON
 struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff",
-    abstract: "Shows what differs between two adapters in effect, or between two checkpoints.",
+    abstract: "Compare two adapters in effect, or two checkpoints tensor by tensor.",
     usage: "adapter diff <left> <right> [--base <base>] [<options>]",
     discussion: """
       Two adapters whose bytes differ may do the same: other factors of the same product, another \
-      scale, rank, element type or order. Exit status 0 where they do the same, 1 where not, 2 for \
-      trouble.
+      scale, rank, element type or order. Exit status: 0 if they do the same, 1 if they differ, 2 on \
+      errors.
 
       Examples:
         adapter diff old.adp new.adp
@@ -34,7 +34,7 @@ struct DiffCommand: ParsableCommand {
   var right: String
 
   @Option(
-    help: "The base model: compares what both change in it, for every method.",
+    help: "Compare the changes on this base model, for every method.",
     completion: .file())
   var base: String?
 
@@ -43,17 +43,23 @@ struct DiffCommand: ParsableCommand {
 
   @Option(
     help:
-      "Up to which relative distance changes are the same: 1e-6, of checkpoints 0, unless given.")
+      "Relative distance up to which changes count as the same (default: 1e-6; checkpoints: 0).")
   var tolerance: Double?
 
-  @Flag(help: "Shows principal angles: how far both use the same outputs and inputs.")
+  @Flag(help: "Show principal angles: how far both use the same outputs and inputs.")
   var angles = false
 
-  @Flag(name: .shortAndLong, help: "Writes nothing: the exit status is the answer.")
+  @Flag(help: "Show the map of layers and modules, however long.")
+  var layers = false
+
+  @Flag(name: .shortAndLong, help: "Write nothing: the exit status is the answer.")
   var quiet = false
 
-  @Flag(help: "Writes JSON (Spec/cli.md).")
+  @Flag(help: "Write JSON (Spec/cli.md).")
   var json = false
+
+  @OptionGroup
+  var color: ColorOption
 
   @OptionGroup
   var progressOptions: ProgressOptions
@@ -96,7 +102,11 @@ struct DiffCommand: ParsableCommand {
         from: mine.reference.sources + theirs.reference.sources, DiffReport(answer).page,
         json: json ? answer.json : nil)
     } else if !quiet {
-      Terminal.write(json ? answer.json : answer.text(isColoured: Terminal.showsColours))
+      Terminal.write(
+        json
+          ? answer.json
+          : answer.text(
+            isColoured: color.isColoured, rows: layers ? .max : Terminal.rowCount))
     }
     if [.differs, .undecided].contains(answer.verdict) { Terminal.exit(1) }
   }
@@ -117,7 +127,7 @@ struct DiffCommand: ParsableCommand {
       try report.write(
         from: mine.sources + theirs.sources, answer.page, json: json ? answer.json : nil)
     } else if !quiet {
-      Terminal.write(json ? answer.json : answer.text(isColoured: Terminal.showsColours))
+      Terminal.write(json ? answer.json : answer.text(isColoured: color.isColoured))
     }
     if !answer.isSame { Terminal.exit(1) }
   }

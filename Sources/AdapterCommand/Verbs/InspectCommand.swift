@@ -11,12 +11,12 @@ internal import SystemPackage
 struct InspectCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "inspect",
-    abstract: "Shows what an adapter does, how much, and to which base.",
+    abstract: "Show what an adapter does, how much, and to which base.",
     usage: "adapter inspect <path> [<options>]",
     discussion: """
-      The sizes of the changes are those of the products that the factors stand for, and never take \
-      more memory than the factors do. With --base they are measured on the base itself, for every \
-      method.
+      Prints the verdict first: a check mark for what was checked and is in order, then findings, \
+      then what the adapter changes and which base it is for. With --base, changes are measured on \
+      the base itself, for every method.
 
       Examples:
         adapter inspect lora.adp
@@ -33,24 +33,33 @@ struct InspectCommand: ParsableCommand {
   var path: String
 
   @Option(
-    help: "The base model: also shows how much of each of its tensors changes.",
+    help: "Measure the change of each tensor of this base model.",
     completion: .file())
   var base: String?
 
   @OptionGroup(title: "With --base")
   var binding: BindingOptions
 
-  @Flag(help: "Reads the manifest alone, and shows what it says.")
+  @Flag(help: "Read the manifest alone, and no values.")
   var summary = false
 
-  @Flag(help: "Lists every tensor.")
+  @Flag(help: "List every tensor.")
   var tensors = false
 
-  @Flag(help: "Lists the singular values of every change.")
+  @Flag(help: "Show the map of layers and modules, however long.")
+  var layers = false
+
+  @Flag(help: "Show the digests of the file and of each adapter's weights.")
+  var digests = false
+
+  @Flag(help: "List the singular values of every change.")
   var spectrum = false
 
-  @Flag(help: "Writes JSON (Spec/cli.md).")
+  @Flag(help: "Write JSON (Spec/cli.md).")
   var json = false
+
+  @OptionGroup
+  var color: ColorOption
 
   @OptionGroup
   var progressOptions: ProgressOptions
@@ -82,12 +91,16 @@ struct InspectCommand: ParsableCommand {
     for adapter in adapters { inspected.append(try inspect(adapter, reference)) }
     let listing = AdapterListing(
       path: path, file: file, format: reference.contents.format, adapters: inspected,
-      details: .init(tensors: tensors, spectra: spectrum))
+      details: .init(
+        tensors: tensors, spectra: spectrum, layers: layers, digests: digests))
     guard !report.isWanted else {
       return try report.write(
         from: reference.sources, InspectReport(listing).page, json: json ? listing.json : nil)
     }
-    Terminal.write(json ? listing.json : listing.text(isColoured: Terminal.showsColours))
+    Terminal.write(
+      json
+        ? listing.json
+        : listing.text(isColoured: color.isColoured, rows: Terminal.rowCount))
   }
 
   private func inspect(
@@ -112,7 +125,7 @@ struct InspectCommand: ParsableCommand {
 
   private func showCheckpoint(_ path: FilePath) throws(Failure) {
     do throws(CheckpointError) {
-      let listing = CheckpointListing(try Checkpoint(path))
+      let listing = CheckpointListing(try Checkpoint(path), listsTensors: tensors)
       Terminal.write(json ? listing.json : listing.text)
     } catch {
       throw Failure(error)

@@ -141,23 +141,48 @@ extension FieldDifference {
     // One that came from elsewhere has none to compare.
     guard let mine, let theirs else { return [] }
     return Set(mine.keys).union(theirs.keys).sorted().compactMap { key in
-      mine[key] == theirs[key]
-        ? nil : FieldDifference(.configuration, key.text, mine[key], theirs[key])
+      guard mine[key]?.meaning(of: key) != theirs[key]?.meaning(of: key) else { return nil }
+      return FieldDifference(.configuration, key.text, mine[key]?.text, theirs[key]?.text)
     }
   }
 }
 
 extension Adapter {
   /// The fields of its source's configuration; nil where it has none that can be read.
-  fileprivate var configurationFields: [Name: String]? {
+  fileprivate var configurationFields: [Name: JSONValue]? {
     guard let text = source?.config,
       case .object(let members) = try? JSONValue(document: Array(text.utf8), maximumDepth: 16)
     else { return nil }
-    return Dictionary(
-      members.map { member in
-        var writer = JSONWriter()
-        writer.value(member.value)
-        return (member.key, String(decoding: writer.bytes, as: UTF8.self))
-      }, uniquingKeysWith: { first, _ in first })
+    return Dictionary(members.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+  }
+}
+
+extension JSONValue {
+  /// Compact JSON.
+  fileprivate var text: String {
+    var writer = JSONWriter()
+    writer.value(self)
+    return String(decoding: writer.bytes, as: UTF8.self)
+  }
+
+  /// What a field of PEFT's says: nil for a default, written out or not; a set for a list of names, which PEFT writes
+  /// in any order.
+  fileprivate func meaning(of field: Name) -> String? {
+    switch self {
+    case .null, .boolean(false), .object([]), .array([]): nil
+    case .boolean(true) where Self.trueByDefault.contains(field): nil
+    case .string("none") where field == "bias": nil
+    case .array(let values) where values.allSatisfy(\.isString):
+      values.map(\.text).sorted().joined(separator: ",")
+    default: double == 0 && field == "lora_dropout" ? nil : text
+    }
+  }
+
+  private static let trueByDefault: Set<Name> = [
+    "init_lora_weights", "init_ia3_weights", "init_weights",
+  ]
+
+  private var isString: Bool {
+    if case .string = self { true } else { false }
   }
 }

@@ -48,12 +48,16 @@ public struct BoundAdapter: Sendable {
     do {
       binding = try ParameterBinding(parameters, in: checkpoint, choices: choices, sizes: sizes)
     } catch let error as AdapterError {
-      throw quantised.reason(of: error)
+      throw quantised.reason(of: error).naming(modelsOf: adapter, checkpoint)
     }
     try quantised.refuseBound(binding)
     var builder = BindingBuilder(
       adapter, checkpoint, binding, sizes, userLayout: choices.layout)
-    for operation in adapter.operations { try builder.append(operation) }
+    do {
+      for operation in adapter.operations { try builder.append(operation) }
+    } catch let error as AdapterError {
+      throw error.naming(modelsOf: adapter, checkpoint)
+    }
     guard builder.undecided.isEmpty else { throw AdapterError.undecidedLayout(builder.undecided) }
     let resolution = try TieResolution(builder.slots, of: adapter, in: checkpoint, choices)
     tensors = try resolution.tensors.map { try StackedParameter.checked($0, of: adapter) }

@@ -56,8 +56,9 @@ public struct AppliedAdapter: Sendable {
       (bound, verdict) = (BoundAdapter(leavingOut: adapter), .leftOut)
       return
     }
-    for operation in adapter.operations where operation.kind?.laws.manner.prompt != nil {
-      throw AdapterError.notMergeable("\(operation.name) acts at run time only")
+    for operation in adapter.operations {
+      guard let prompt = operation.kind?.laws.manner.prompt else { continue }
+      throw AdapterError.actsAtRunTime(prompt)
     }
     let fingerprint = adapter.base?.fingerprint
     let bound: BoundAdapter

@@ -86,9 +86,11 @@ struct AdapterDiff {
     return difference.effects == nil ? verdict : .sameEffect
   }
 
-  /// Targets of one relation.
+  /// Targets of one relation, layer by layer; those without a name last.
   func targets(_ relation: EffectComparison.Relation) -> [String] {
-    difference.effects?.targets.filter { $0.relation == relation }.map(\.label) ?? []
+    let targets = difference.effects?.targets.filter { $0.relation == relation } ?? []
+    return targets.compactMap(\.name).sorted { $0.naturallyPrecedes($1) }.map(\.text)
+      + targets.filter { $0.name == nil }.map(\.label)
   }
 
   /// One line for each target, or each tensor of the base, that differs by more than the tolerance; the
@@ -106,7 +108,8 @@ struct AdapterDiff {
       .sorted { left, right in
         let (x, y) = (left.part.place, right.part.place)
         // What is no number comes first.
-        return x.isNaN != y.isNaN ? x.isNaN : x == y ? left.name < right.name : x > y
+        return x.isNaN != y.isNaN
+          ? x.isNaN : x == y ? left.name.naturallyPrecedes(right.name) : x > y
       }
   }
 

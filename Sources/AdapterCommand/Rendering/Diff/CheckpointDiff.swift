@@ -58,7 +58,8 @@ struct CheckpointDiff {
     comparison.tensors.filter { kind(of: $0) == .changed }.map { ($0, $0.change?.norms) }
       .sorted { left, right in
         let (x, y) = (left.part?.relativeDistance ?? 2, right.part?.relativeDistance ?? 2)
-        return x.isNaN != y.isNaN ? x.isNaN : x == y ? left.tensor.name < right.tensor.name : x > y
+        return x.isNaN != y.isNaN
+          ? x.isNaN : x == y ? left.tensor.name.naturallyPrecedes(right.tensor.name) : x > y
       }
   }
 

@@ -14,7 +14,7 @@ struct DiffReport {
     var page = ReportPage(
       title: Shown("\(diff.left) against \(diff.right)"), command: "adapter diff",
       summary: Shown(
-        diff.verdict.sentence.prefix(1).uppercased() + diff.verdict.sentence.dropFirst() + "."))
+        diff.sentence.prefix(1).uppercased() + diff.sentence.dropFirst() + "."))
     page.facts = [
       Fact("X", Shown(diff.left), style: .code), Fact("Y", Shown(diff.right), style: .code),
       Fact("tolerance", Shown(diff.tolerance.short)),
@@ -34,7 +34,7 @@ struct DiffReport {
   private func add(_ adapter: AdapterDiff, to page: inout ReportPage) {
     let prefix = diff.diffs.count > 1 ? "\(adapter.name): " : ""
     if diff.diffs.count > 1 {
-      page.findings.append(Finding(.note, Shown(prefix + adapter.verdict.sentence)))
+      page.findings.append(Finding(.note, Shown(prefix + adapter.sentence)))
     }
     if let weights = adapter.total {
       page.facts += [
@@ -46,15 +46,17 @@ struct DiffReport {
     page.heatMaps += ([adapter.map].compactMap { $0 } + adapter.promptMaps).map {
       HeatMap($0, prefix: prefix)
     }
-    page.tables += [fields(adapter, prefix), sets(adapter, prefix), rows(adapter, prefix)]
-      .compactMap { $0 }
+    page.tables += [
+      fields(adapter, prefix), sets(adapter, prefix), uncompared(adapter, prefix),
+      rows(adapter, prefix),
+    ].compactMap(\.self)
   }
 
   private func fields(_ adapter: AdapterDiff, _ prefix: String) -> ReportTable? {
     let fields = adapter.difference.fields
     guard !fields.isEmpty else { return nil }
     return ReportTable(
-      caption: Shown(prefix + "What they say differently"),
+      caption: Shown(prefix + "Different settings"),
       columns: [
         .init("of"), .init("field", .code), .init("X", .code), .init("Y", .code),
         .init("parameters", .number),
@@ -69,7 +71,7 @@ struct DiffReport {
 
   private func sets(_ adapter: AdapterDiff, _ prefix: String) -> ReportTable? {
     let relations: [(EffectComparison.Relation, String)] = [
-      (.onlyLeft, "only in X"), (.onlyRight, "only in Y"), (.otherKind, "of another kind or shape"),
+      (.onlyLeft, "only in X"), (.onlyRight, "only in Y"),
     ]
     let rows = relations.flatMap { relation, words in
       adapter.targets(relation).map { [Shown($0), Shown(words)] }
@@ -78,6 +80,14 @@ struct DiffReport {
     return ReportTable(
       caption: Shown(prefix + "Parameters that are not in both"),
       columns: [.init("parameter", .code), .init("where")], allRows: rows)
+  }
+
+  private func uncompared(_ adapter: AdapterDiff, _ prefix: String) -> ReportTable? {
+    let rows = adapter.targets(.otherKind).map { [Shown($0)] }
+    guard !rows.isEmpty, adapter.measurement == nil else { return nil }
+    return ReportTable(
+      caption: Shown(prefix + "Parameters that only a base can compare (--base)"),
+      columns: [.init("parameter", .code)], allRows: rows)
   }
 
   private func rows(_ adapter: AdapterDiff, _ prefix: String) -> ReportTable? {

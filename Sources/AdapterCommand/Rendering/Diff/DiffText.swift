@@ -7,19 +7,20 @@ struct DiffText {
   private static let maximumRows = 20
 
   let diff: AdapterDiff
-  let isColoured: Bool
+  let pen: Pen
+  /// How many lines of maps there is room for.
+  let room: Int
 
   var lines: [String] {
-    var blocks: [[String]] = [["adapter \(diff.name): \(diff.verdict.sentence)"]]
+    var blocks: [[String]] = [["adapter \(diff.name): " + pen.bold(diff.sentence)]]
     blocks.append(diff.difference.fields.flatMap(\.lines))
     blocks.append(setLines)
     if [.differs, .undecided].contains(diff.verdict) {
-      if let map = diff.map {
-        blocks.append(LayerMapText(map: map, isColoured: isColoured).lines(indent: 2))
+      let maps = ([diff.map].compactMap(\.self) + diff.promptMaps).map {
+        LayerMapText(map: $0, isColoured: pen.isColoured).lines(indent: 2)
       }
-      blocks += diff.promptMaps.map {
-        LayerMapText(map: $0, isColoured: isColoured).lines(indent: 2)
-      }
+      let isShown = maps.reduce(0) { $0 + $1.count + 1 } <= room
+      blocks += isShown ? maps : [["  --layers shows the map of layers and modules"]]
       blocks.append(Self.table(diff.rows))
     }
     if let weights = diff.total {
@@ -80,7 +81,7 @@ extension AdapterDifference.Verdict {
     case .same: "the same adapter"
     case .sameWeights: "the same weights, other metadata"
     case .sameEffect: "the same effect, held differently"
-    case .undecided: "whether they differ in effect only a base shows (--base)"
+    case .undecided: "undecided: only the base can show if they differ in effect (--base)"
     case .differs: "they differ"
     }
   }

@@ -58,14 +58,16 @@ struct SideDiff {
     return worst == .same && !file.isEmpty ? .sameWeights : worst ?? .same
   }
 
-  func text(isColoured: Bool) -> String {
+  /// The verdict first; maps where a screen of so many rows has room for them.
+  func text(isColoured: Bool, rows: Int) -> String {
+    let pen = Pen(isColoured: isColoured)
     var blocks = [["X  \(left.escaped)", "Y  \(right.escaped)"]]
     blocks.append(file.flatMap(\.lines))
     for (names, side) in [(onlyLeft, "X"), (onlyRight, "Y")] where !names.isEmpty {
       let text = "only in \(side): " + names.map(\.text).joined(separator: ", ")
       blocks.append(text.escaped.folded(to: 80))
     }
-    blocks += diffs.map { DiffText(diff: $0, isColoured: isColoured).lines }
+    blocks += diffs.map { DiffText(diff: $0, pen: pen, room: rows - 12).lines }
     return blocks.filter { !$0.isEmpty }.joined(separator: [""]).joined(separator: "\n") + "\n"
   }
 

@@ -5,6 +5,7 @@ internal import AdapterRuntime
 internal import Operations
 internal import Storage
 internal import StrictJSON
+internal import SystemPackage
 
 /// What `inspect` shows of adapters.
 struct AdapterListing {
@@ -20,92 +21,169 @@ struct AdapterListing {
   struct Details {
     var tensors = false
     var spectra = false
+    var layers = false
+    var digests = false
   }
 }
 
 // MARK: - Text
 
 extension AdapterListing {
-  func text(isColoured: Bool) -> String {
+  /// The verdict first; then as much as a screen of so many rows has room for, and what was asked for.
+  func text(isColoured: Bool, rows: Int) -> String {
+    let pen = Pen(isColoured: isColoured)
     var lines: [String] = []
-    if let file {
-      lines.append(
-        "\(path.escaped): \(adapters.count.of("adapter")), \(ByteCount(file.byteCount))")
-      lines.append(field("manifest", file.digest.description))
-      if let generator = file.manifest.generator { lines.append(field("made by", generator)) }
-      lines += file.manifest.metadata.flatMap { $0.lines(width: 80) }
-    } else if let format {
-      lines.append("\(path.escaped): \(format.title)")
+    if adapters.count > 1 {
+      lines.append(pen.bold("\(name): \(adapters.count.of("adapter")), \(size)"))
     }
-    for adapter in adapters { lines += [""] + text(adapter, isColoured) }
+    for adapter in adapters {
+      if !lines.isEmpty { lines.append("") }
+      lines += head(adapter, pen)
+    }
+    if let file { lines += fileLines(file) }
+    for adapter in adapters {
+      let title = adapters.count > 1 ? ["", "adapter \(adapter.adapter.name)"] : []
+      let more = detailLines(adapter, isColoured, room: rows - lines.count - 2)
+      if !more.isEmpty { lines += title + more }
+    }
     return lines.joined(separator: "\n") + "\n"
   }
 
-  private func text(_ inspected: InspectedAdapter, _ isColoured: Bool) -> [String] {
-    let (adapter, inspection) = (inspected.adapter, inspected.inspection)
-    var blocks = [headLines(inspection)]
-    blocks.append(operationLines(inspection.groups))
-    if let values = inspected.values {
-      blocks.append(valueLines(inspection.groups, values.statistics))
-      blocks += inspected.maps.map {
-        LayerMapText(map: $0, isColoured: isColoured).lines(indent: 2)
-      }
-      if details.spectra { blocks.append(DetailTables.spectra(values.effects)) }
-    }
-    if details.tensors { blocks.append(DetailTables.tensors(adapter)) }
-    blocks.append(remarkLines(inspected))
-    return Array(blocks.filter { !$0.isEmpty }.joined(separator: [""]))
+  /// The last part of the path.
+  private var name: String {
+    path.split(separator: "/").last.map { String($0).escaped } ?? path.escaped
   }
 
-  private func headLines(_ inspection: Inspection) -> [String] {
-    let adapter = inspection.adapter
-    var lines = ["adapter \(adapter.name)", field("method", adapter.method)]
-    lines += baseLines(adapter.base)
-    let types = inspection.types.map { "\($0.type.rawValue)" }.joined(separator: ", ")
-    lines.append(
-      field(
-        "parameters",
-        "\(inspection.parameterCount.grouped) in \(inspection.tensorCount.of("tensor"))"
-          + (types.isEmpty ? "" : " of \(types)")))
-    lines.append(field("size", Self.size(inspection)))
-    if let digest = inspection.weightsDigest { lines.append(field("weights", digest.description)) }
-    if let source = adapter.source { lines.append(field("source", source.format)) }
-    if !adapter.inert.isEmpty { lines.append(field("inert", adapter.inert.count.of("tensor"))) }
+  /// How large it is: the file, or what the adapters' tensors take.
+  private var size: String {
+    ByteCount(file?.byteCount ?? adapters.reduce(0) { $0 + $1.adapter.storedByteCount })
+      .description
+  }
+
+  /// An adapter in a dozen lines.
+  private func head(_ inspected: InspectedAdapter, _ pen: Pen) -> [String] {
+    let (headline, judgement) = (AdapterHeadline(inspected), AdapterJudgement(inspected))
+    let title = adapters.count > 1 ? inspected.adapter.name.text.escaped : name
+    let method = headline.method.escaped
+    let end = adapters.count > 1 ? "" : ", \(size)"
+    let first = "\(title)  \(method)\(end)"
+    var lines =
+      first.columnCount <= 80
+      ? [pen.bold(title) + first.dropFirst(title.count)] : [pen.bold(title), "  \(method)\(end)"]
+    if !judgement.holds.isEmpty {
+      lines.append(pen.colored(32, "  ✔ ") + judgement.holds.joined(separator: ", "))
+    }
+    for (severity, sentence) in judgement.findings {
+      for (index, line) in sentence.escaped.folded(to: 76).enumerated() {
+        lines.append(
+          (index == 0 ? pen.colored(severity.color, "  \(severity.mark) ") : "    ") + line)
+      }
+    }
+    lines += fields([("on", headline.place), ("for", Self.forBase(inspected.adapter.base))])
+    if let change = inspected.change {
+      lines += fields([("base", "\(change.path.string): \(change.verdict.sentence)")])
+    }
+    lines += fields([
+      ("changes", headline.change), ("trained", headline.training),
+      ("holds", holds(inspected.inspection)), ("carries", Self.carried(inspected.adapter)),
+      ("unused", unused(inspected.adapter)),
+    ])
+    for (index, command) in use(inspected.adapter).enumerated() {
+      lines += fields([(index == 0 ? "use" : "", command)])
+    }
     return lines
   }
 
-  /// Warnings, and what the numbers show.
-  private func remarkLines(_ inspected: InspectedAdapter) -> [String] {
-    let remarks =
-      inspected.inspection.warnings.map { ("warning: ", $0.sentence) }
-      + (inspected.values?.findings ?? []).map { ("note: ", $0.sentence) }
-      + (inspected.change.map { [("base: ", $0.verdict.sentence)] } ?? [])
-    return remarks.flatMap { kind, sentence in
-      sentence.escaped.folded(to: 78 - kind.count).enumerated().map { index, line in
-        "  " + (index == 0 ? kind : String(repeating: " ", count: kind.count)) + line
-      }
-    }
-  }
-
-  private func baseLines(_ base: BaseRecord?) -> [String] {
-    var lines: [String] = []
+  static func forBase(_ base: BaseRecord?) -> String {
     let name = [base?.name, base?.revision].compactMap { $0 }.joined(separator: " at ")
-    lines.append(field("base", name.isEmpty ? "not recorded" : name))
-    if let architecture = base?.architecture { lines.append(field("", architecture)) }
-    lines.append(
-      field(
-        "",
-        base?.fingerprint.map { "fingerprint of \($0.tensors.count.of("tensor"))" }
-          ?? "no fingerprint: trusted by name only"))
+    let facts = [
+      base?.architecture,
+      base?.fingerprint.map { "fingerprint of \($0.tensors.count.of("tensor"))" }
+        ?? "no fingerprint: trusted by name only",
+    ]
+    return (name.isEmpty ? "a base that is not recorded" : name) + " ("
+      + facts.compactMap(\.self).joined(separator: "; ") + ")"
+  }
+
+  private func holds(_ inspection: Inspection) -> String {
+    let types = inspection.types.map { "\($0.type.rawValue)" }.joined(separator: ", ")
+    return "\(inspection.parameterCount.grouped) parameters in "
+      + inspection.tensorCount.of("tensor") + (types.isEmpty ? "" : " of \(types)")
+      + ", \(Self.size(inspection))"
+  }
+
+  static func carried(_ adapter: Adapter) -> String? {
+    let files = adapter.files.filter { $0.tensor != nil }
+    guard !files.isEmpty else { return nil }
+    return files.map { "\($0.path) \(ByteCount($0.size))" }.joined(separator: ", ")
+  }
+
+  private func unused(_ adapter: Adapter) -> String? {
+    guard let first = adapter.inert.first else { return nil }
+    return adapter.inert.count.of("tensor") + ", such as \(first.tensor): \(first.reason)"
+  }
+
+  /// The next commands that make sense.
+  func use(_ adapter: Adapter) -> [String] {
+    guard !adapter.operations.isEmpty else { return [] }
+    let path = adapters.count > 1 ? "\(self.path)#\(adapter.name)" : self.path
+    let verbs = adapter.onWeights.operations.isEmpty ? ["run"] : ["check", "merge"]
+    return verbs.map { "adapter \($0) BASE \(path)" }
+  }
+
+  /// Metadata, and where they are asked for the digests.
+  private func fileLines(_ file: AdapterFile) -> [String] {
+    var lines = file.manifest.metadata.flatMap { $0.lines(width: 80) }
+    guard details.digests else { return lines }
+    lines += fields([("made by", file.manifest.generator), ("manifest", file.digest.description)])
+    for adapter in adapters {
+      lines += fields([
+        (
+          adapters.count > 1 ? adapter.adapter.name.text : "weights",
+          adapter.inspection.weightsDigest?.description
+        )
+      ])
+    }
     return lines
+  }
+
+  private func detailLines(
+    _ inspected: InspectedAdapter, _ isColoured: Bool, room: Int
+  ) -> [String] {
+    let inspection = inspected.inspection
+    var blocks: [[String]] = []
+    let statistics = inspected.values?.statistics ?? []
+    if inspection.groups.count > 1 || !statistics.joined().isEmpty {
+      blocks.append(operationLines(inspection.groups))
+      blocks.append(valueLines(inspection.groups, statistics))
+    }
+    let maps = inspected.maps.map { LayerMapText(map: $0, isColoured: isColoured).lines(indent: 2) }
+    let used = blocks.reduce(0) { $0 + $1.count + 1 }
+    if details.layers || maps.reduce(0, { $0 + $1.count + 1 }) + used <= room {
+      blocks += maps
+    } else if !maps.isEmpty {
+      blocks.append(["  --layers shows the map of layers and modules"])
+    }
+    if details.spectra, let values = inspected.values {
+      blocks.append(DetailTables.spectra(values.effects))
+    }
+    if details.tensors { blocks.append(DetailTables.tensors(inspected.adapter)) }
+    return blocks.filter { !$0.isEmpty }.flatMap { [""] + $0 }
+  }
+
+  private func fields(_ fields: [(name: String, value: String?)]) -> [String] {
+    fields.flatMap { name, value -> [String] in
+      guard let value else { return [] }
+      let label = name.escaped.cut(to: 8).padded(to: 9)
+      return value.escaped.folded(to: 69).prefix(6).enumerated().map { index, line in
+        "  " + (index == 0 ? label : String(repeating: " ", count: 9)) + line
+      }
+    }
   }
 
   static func size(_ inspection: Inspection) -> String {
-    guard let stored = inspection.storedByteCount, inspection.byteCount > 0 else {
-      return ByteCount(inspection.byteCount).description
-    }
-    let share = Double(stored) / Double(inspection.byteCount) * 100
-    return "\(ByteCount(stored)) for \(ByteCount(inspection.byteCount)) (\(share.short) %)"
+    let size = ByteCount(inspection.byteCount).description
+    return inspection.storedByteCount.map { "\(size) stored in \(ByteCount($0))" } ?? size
   }
 
   static func operationRows(_ groups: [Inspection.OperationGroup]) -> [[String]] {
@@ -144,26 +222,6 @@ extension AdapterListing {
         .init("operation"), .init("values"), .init("least", .right), .init("mean", .right),
         .init("greatest", .right),
       ], rows, indent: 2)
-  }
-
-  private func field(_ name: String, _ value: String) -> String {
-    let text = "  \(name.escaped.cut(to: 11).padded(to: 12))\(value.escaped)"
-    return text.cut(to: 80)
-  }
-}
-
-extension Name {
-  /// The last part of the module's name: `q_proj` of `model.layers.0.self_attn.q_proj.weight`.
-  fileprivate var leafModule: String {
-    text.split(separator: ".").dropLast().last.map(String.init) ?? text
-  }
-}
-
-extension [String] {
-  /// Each once, in the order of first appearance.
-  fileprivate var unique: [String] {
-    var seen = Set<String>()
-    return filter { seen.insert($0).inserted }
   }
 }
 

@@ -6,26 +6,53 @@ internal import SystemPackage
 /// What `inspect` shows of a checkpoint.
 struct CheckpointListing {
   private let checkpoint: Checkpoint
+  private let listsTensors: Bool
 
-  init(_ checkpoint: Checkpoint) {
+  init(_ checkpoint: Checkpoint, listsTensors: Bool) {
     self.checkpoint = checkpoint
+    self.listsTensors = listsTensors
   }
 
   var text: String {
     let tensors = checkpoint.tensors
     let parameters = tensors.reduce(0) { $0 + $1.info.shape.count }
     let bytes = tensors.reduce(0) { $0 + $1.info.byteCount }
-    var lines = [
+    let head =
       "\(checkpoint.path.string.escaped): \(tensors.count.of("tensor")), "
-        + "\(parameters.grouped) parameters, \(ByteCount(bytes)) "
-        + "in \(checkpoint.shards.count.of("file"))"
+      + "\(parameters.grouped) parameters, \(ByteCount(bytes)) "
+      + "in \(checkpoint.shards.count.of("file"))"
+    let rows = listsTensors ? tensors.map(Self.row) : groups
+    let columns = [TextColumn("tensor"), .init("dtype"), .init("shape")]
+    return
+      ([head] + TextColumn.table(columns + (listsTensors ? [] : [.init("count")]), rows, indent: 2))
+      .joined(separator: "\n") + "\n"
+  }
+
+  /// Longer names are cut at their start, as their end says most.
+  private static let maximumName = 54
+
+  private static func row(_ tensor: StoredTensor) -> [String] {
+    [
+      tensor.info.name.text.escaped.cutStart(to: maximumName), tensor.info.type.rawValue,
+      "\(tensor.info.shape)",
     ]
-    let width = tensors.map { $0.info.name.text.escaped.count }.max() ?? 0
-    for tensor in tensors {
-      let name = tensor.info.name.text.escaped.padded(to: min(width, 54))
-      lines.append("  \(name)  \(tensor.info.type.rawValue.padded(to: 4))  \(tensor.info.shape)")
+  }
+
+  /// Tensors that differ only in the numbers in their names, such as those of all layers, as one row.
+  private var groups: [[String]] {
+    var order: [[String]] = []
+    var counts: [[String]: Int] = [:]
+    for tensor in checkpoint.tensors {
+      let parts = tensor.info.name.text.split(separator: ".", omittingEmptySubsequences: false)
+      let pattern = parts.map { Int($0) == nil ? $0 : "*" }.joined(separator: ".")
+      let row = [
+        pattern.escaped.cutStart(to: Self.maximumName), tensor.info.type.rawValue,
+        "\(tensor.info.shape)",
+      ]
+      if counts[row, default: 0] == 0 { order.append(row) }
+      counts[row, default: 0] += 1
     }
-    return lines.joined(separator: "\n") + "\n"
+    return order.map { $0 + [counts[$0] == 1 ? "" : "× \(counts[$0] ?? 0)"] }
   }
 
   /// The document `adapter.inspect-checkpoint/1` of Spec/cli.md.

@@ -34,28 +34,29 @@ struct InspectReport {
 
   private var isBundle: Bool { listing.adapters.count > 1 }
 
+  /// The verdict first.
   private var summary: String {
     listing.adapters.prefix(Self.maximumAdapters).map { inspected in
-      let count = Set(inspected.adapter.operations.compactMap(\.target?.name)).count
-      let name = isBundle ? "\(inspected.adapter.name): " : ""
-      let method = inspected.adapter.method
-      guard count > 0 else { return name + "\(method), which acts beside the weights" }
-      let ranks = Set(inspected.inspection.groups.compactMap(\.summary.rank)).sorted()
-      let rank =
-        ranks.isEmpty ? "" : " of rank \(ranks.prefix(4).map(String.init).joined(separator: ", "))"
-      return name + "\(method)\(rank) on \(count.of("parameter"))"
+      let headline = AdapterHeadline(inspected)
+      let holds = AdapterJudgement(inspected).holds
+      return (isBundle ? "\(inspected.adapter.name): " : "") + headline.method
+        + (headline.place.map { " on \($0)" } ?? "")
+        + (holds.isEmpty ? "" : ": " + holds.joined(separator: ", "))
     }.joined(separator: "; ") + "."
   }
 
   private func add(_ inspected: InspectedAdapter, to page: inout ReportPage) {
     let prefix = isBundle ? "\(inspected.adapter.name): " : ""
     page.facts += facts(inspected, prefix)
-    page.findings += inspected.inspection.warnings.map {
-      Finding(.warning, Shown(prefix + $0.sentence))
+    page.findings += AdapterJudgement(inspected).findings.map { severity, sentence in
+      Finding(severity == .remark ? .note : .warning, Shown(prefix + sentence))
     }
     if let values = inspected.values {
-      page.findings += values.findings.map { Finding(.note, Shown(prefix + $0.sentence)) }
-      page.heatMaps += inspected.maps.map { HeatMap($0, prefix: prefix) }
+      page.heatMaps += inspected.maps.enumerated().map { index, map in
+        var map = HeatMap(map, prefix: prefix)
+        map.isFolded = index > 0
+        return map
+      }
       if let grid = PlotGrid(spectraOf: values.effects, prefix: prefix) {
         page.plotGrids.append(grid)
       }
@@ -69,8 +70,9 @@ struct InspectReport {
 
   private func facts(_ inspected: InspectedAdapter, _ prefix: String) -> [Fact] {
     let (adapter, inspection) = (inspected.adapter, inspected.inspection)
+    let headline = AdapterHeadline(inspected)
     var facts = [
-      Fact(Shown(prefix + "method"), Shown(adapter.method)),
+      Fact(Shown(prefix + "for"), Shown(AdapterListing.forBase(adapter.base))),
       Fact(
         "parameters",
         Shown(
@@ -78,6 +80,16 @@ struct InspectReport {
             + inspection.types.map(\.type.rawValue).joined(separator: ", "))),
       Fact("size", Shown(AdapterListing.size(inspection))),
     ]
+    for (name, value) in [
+      ("changes", headline.change), ("trained", headline.training),
+      ("carries", AdapterListing.carried(adapter)),
+      ("use", listing.use(adapter).joined(separator: ", ")),
+    ] {
+      if let value { facts.append(Fact(Shown(name), Shown(value))) }
+    }
+    if let license = listing.file?.manifest.metadata.first(where: { $0.key == "license" }) {
+      facts.append(Fact("license", Shown(license.value)))
+    }
     if let weights = inspected.values?.effects.totalNorm {
       facts.append(Fact("‖ΔW‖ in all", Shown(weights.short)))
     }

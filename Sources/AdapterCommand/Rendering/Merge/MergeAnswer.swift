@@ -59,7 +59,7 @@ struct MergeAnswer {
     _ left: MergeVerification.Tensor, _ right: MergeVerification.Tensor
   ) -> Bool {
     let (x, y) = (left.place, right.place)
-    return x == y ? left.name < right.name : x > y
+    return x == y ? left.name.naturallyPrecedes(right.name) : x > y
   }
 
   private static func table(_ tensors: [MergeVerification.Tensor]) -> [String] {

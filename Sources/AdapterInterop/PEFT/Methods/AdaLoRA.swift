@@ -10,7 +10,7 @@ internal import StrictJSON
 /// | `lora_alpha / (init_r + 1e-5)` | `scale`: always the rank before pruning |
 extension PEFTMethod {
   static let adaLoRA = PEFTMethod(
-    type: "ADALORA", parts: ["lora_A", "lora_B", "lora_E"],
+    type: "ADALORA", title: "AdaLoRA", parts: ["lora_A", "lora_B", "lora_E"],
     fields: loraFields.merging(
       FieldRules(
         honoured: "init_r",

@@ -8,7 +8,7 @@ internal import StrictJSON
 /// | `M.beft_bias` [1, out] | `add` on `M.bias` |
 extension PEFTMethod {
   static let beft = PEFTMethod(
-    type: "BEFT", parts: ["beft_bias"], fields: FieldRules(noEffect: "init_weights"),
+    type: "BEFT", title: "BEFT", parts: ["beft_bias"], fields: FieldRules(noEffect: "init_weights"),
     read: { meaning, _ in try meaning.addBiasDeltas() })
 }
 

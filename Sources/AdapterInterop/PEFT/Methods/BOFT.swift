@@ -8,7 +8,7 @@ internal import StrictJSON
 /// | `M.boft_R` [f, n, b, b], `M.boft_s` [out, 1] | `rotate_butterfly` |
 extension PEFTMethod {
   static let boft = PEFTMethod(
-    type: "BOFT", parts: ["boft_R", "boft_s"],
+    type: "BOFT", title: "BOFT", parts: ["boft_R", "boft_s"],
     fields: FieldRules(
       honoured: "bias",
       // On a machine without CUDA the number of factors is written and not obeyed: the tensors tell.

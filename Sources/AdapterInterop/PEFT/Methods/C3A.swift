@@ -8,7 +8,7 @@ internal import StrictJSON
 /// | `M.c3a_kernel` [out / b, in / b, b] | `add_circulant` |
 extension PEFTMethod {
   static let c3a = PEFTMethod(
-    type: "C3A", parts: ["c3a_kernel"],
+    type: "C3A", title: "C3A", parts: ["c3a_kernel"],
     fields: FieldRules(honoured: "bias", noEffect: "block_size block_size_pattern init_weights"),
     read: { meaning, _ in try meaning.addC3A() })
 }

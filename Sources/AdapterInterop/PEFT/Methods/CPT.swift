@@ -4,7 +4,7 @@ internal import StrictJSON
 /// saves the sum, and that is a prompt as any other.
 extension PEFTMethod {
   static let cpt = PEFTMethod(
-    type: "CPT", parts: ["prompt_embeddings"],
+    type: "CPT", title: "CPT", parts: ["prompt_embeddings"],
     fields: promptFields.merging(
       FieldRules(
         noEffect: """

@@ -4,7 +4,7 @@ internal import StrictJSON
 /// them together, as it does those of prefix tuning.
 extension PEFTMethod {
   static let cartridge = PEFTMethod(
-    type: "CARTRIDGE", parts: ["prompt_embeddings"],
+    type: "CARTRIDGE", title: "CARTRIDGE", parts: ["prompt_embeddings"],
     fields: prefixFields.merging(FieldRules(noEffect: "num_frozen_tokens")),
     answers: PrefixOrder.allCases.map { ImportChoices(prefixOrder: $0) },
     read: { meaning, choices in try meaning.addPrefix(choices.prefixOrder) })

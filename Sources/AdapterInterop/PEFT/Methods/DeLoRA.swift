@@ -8,7 +8,8 @@ internal import StrictJSON
 /// | `M.delora_A`, `M.delora_B`, `M.delora_lambda`, `M.delora_w_norm` | `add_normalised_low_rank` |
 extension PEFTMethod {
   static let deLoRA = PEFTMethod(
-    type: "DELORA", parts: ["delora_A", "delora_B", "delora_lambda", "delora_w_norm"],
+    type: "DELORA", title: "DeLoRA",
+    parts: ["delora_A", "delora_B", "delora_lambda", "delora_w_norm"],
     fields: FieldRules(
       honoured: "bias",
       noEffect: "delora_lambda init_weights lambda_pattern module_dropout r rank_pattern"),

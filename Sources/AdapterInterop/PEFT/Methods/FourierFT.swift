@@ -11,7 +11,7 @@ internal import StrictJSON
 /// | `scaling` | `scale` |
 extension PEFTMethod {
   static let fourierFT = PEFTMethod(
-    type: "FOURIERFT", parts: ["fourierft_spectrum"],
+    type: "FOURIERFT", title: "FourierFT", parts: ["fourierft_spectrum"],
     fields: FieldRules(
       honoured: "bias fan_in_fan_out random_loc_seed scaling",
       noEffect: "init_weights n_frequency n_frequency_pattern"),

@@ -10,7 +10,8 @@ internal import StrictJSON
 /// | `alpha / (r + hybrid_r)` | both `scale`s |
 extension PEFTMethod {
   static let graLoRA = PEFTMethod(
-    type: "GRALORA", parts: ["gralora_A", "gralora_B", "gralora_A_general", "gralora_B_general"],
+    type: "GRALORA", title: "GraLoRA",
+    parts: ["gralora_A", "gralora_B", "gralora_A_general", "gralora_B_general"],
     fields: FieldRules(
       honoured: "alpha bias fan_in_fan_out gralora_k hybrid_r r",
       noEffect: "gralora_dropout init_weights"),

@@ -8,7 +8,7 @@ internal import StrictJSON
 /// | `M.hra_u` [in, r], `apply_GS` | `reflect_input` |
 extension PEFTMethod {
   static let hra = PEFTMethod(
-    type: "HRA", parts: ["hra_u"],
+    type: "HRA", title: "HRA", parts: ["hra_u"],
     fields: FieldRules(honoured: "apply_GS bias", noEffect: "init_weights r"),
     read: { meaning, _ in try meaning.addHRA() })
 }

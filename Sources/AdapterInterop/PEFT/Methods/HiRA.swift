@@ -11,7 +11,8 @@ internal import StrictJSON
 /// Its rank_pattern is written and not obeyed by PEFT 0.21: the tensors tell the rank.
 extension PEFTMethod {
   static let hira = PEFTMethod(
-    type: "HIRA", parts: ["hira_A", "hira_B", "hira_embedding_A", "hira_embedding_B"],
+    type: "HIRA", title: "HiRA",
+    parts: ["hira_A", "hira_B", "hira_embedding_A", "hira_embedding_B"],
     fields: FieldRules(
       honoured: "fan_in_fan_out", noEffect: "hira_dropout init_weights r rank_pattern"),
     read: { meaning, _ in try meaning.addHiRA() })

@@ -11,7 +11,7 @@ internal import StrictJSON
 /// | `M.ia3_l` [1, C, 1, 1] of a convolution | by `feedforward_modules` alone |
 extension PEFTMethod {
   static let ia3 = PEFTMethod(
-    type: "IA3", parts: ["ia3_l"],
+    type: "IA3", title: "IA3", parts: ["ia3_l"],
     fields: FieldRules(
       honoured: "fan_in_fan_out feedforward_modules", noEffect: "init_ia3_weights"),
     read: { meaning, _ in try meaning.addIA3() },

@@ -8,7 +8,7 @@ internal import StrictJSON
 /// | `M.ln_tuning_layers.weight`, `.bias` | `replace` on `M.weight`, `M.bias` |
 extension PEFTMethod {
   static let lnTuning = PEFTMethod(
-    type: "LN_TUNING", parts: ["ln_tuning_layers"], fields: FieldRules(),
+    type: "LN_TUNING", title: "LN tuning", parts: ["ln_tuning_layers"], fields: FieldRules(),
     read: { meaning, _ in try meaning.addNorms() })
 }
 

@@ -9,7 +9,7 @@ internal import StrictJSON
 /// | `alpha / r`, both by pattern | `scale` |
 extension PEFTMethod {
   static let loHa = PEFTMethod(
-    type: "LOHA",
+    type: "LOHA", title: "LoHa",
     parts: ["hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"],
     fields: FieldRules(
       honoured: "alpha alpha_pattern r rank_pattern",

@@ -9,7 +9,7 @@ internal import StrictJSON
 /// | `alpha / r`, both by pattern: r may be in no shape | `scale` |
 extension PEFTMethod {
   static let loKr = PEFTMethod(
-    type: "LOKR",
+    type: "LOKR", title: "LoKr",
     parts: ["lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"],
     fields: FieldRules(
       honoured: "alpha alpha_pattern r rank_pattern",

@@ -18,7 +18,7 @@ internal import StrictJSON
 /// | `fan_in_fan_out`, the module's name | `layout`: decided, or left to the base |
 extension PEFTMethod {
   static let lora = PEFTMethod(
-    type: "LORA",
+    type: "LORA", title: "LoRA",
     parts: [
       "lora_A", "lora_B", "lora_embedding_A", "lora_embedding_B", "lora_magnitude_vector",
       "lora_velora_embed", "lora_monteclora_sampler", "lora_diag",

@@ -8,7 +8,7 @@ internal import StrictJSON
 /// | `M.miss_block` [r, out]; `init_weights` "mini": [r, mini_r]; "bat": [out / r, r, r] | `add_blocks` |
 extension PEFTMethod {
   static let miss = PEFTMethod(
-    type: "MISS", parts: ["miss_block"],
+    type: "MISS", title: "MiSS", parts: ["miss_block"],
     fields: FieldRules(honoured: "bias init_weights", noEffect: "mini_r miss_dropout r"),
     read: { meaning, _ in try meaning.addMiSS() })
 }

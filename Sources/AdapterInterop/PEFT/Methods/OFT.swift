@@ -11,7 +11,7 @@ internal import StrictJSON
 /// | `coft`, `eps` | `radius` eps / √n |
 extension PEFTMethod {
   static let oft = PEFTMethod(
-    type: "OFT", parts: ["oft_R", "oft_embedding_R"],
+    type: "OFT", title: "OFT", parts: ["oft_R", "oft_embedding_R"],
     fields: FieldRules(
       honoured: """
         bias block_share coft eps num_cayley_neumann_terms oft_block_size use_cayley_neumann

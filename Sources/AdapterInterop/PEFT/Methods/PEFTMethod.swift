@@ -5,6 +5,8 @@ internal import StrictJSON
 struct PEFTMethod: Sendable {
   /// Its `peft_type`.
   let type: String
+  /// Its name for people: `LoRA`.
+  let title: String
   /// The words in tensors' names that stand for its parts.
   let parts: Set<String>
   /// Tensors that all modules share, by the module's name that theirs shows.

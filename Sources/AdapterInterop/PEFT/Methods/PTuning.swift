@@ -1,7 +1,7 @@
 /// P-tuning (arXiv:2103.10385): PEFT saves what its encoder makes, and that is a prompt as any other.
 extension PEFTMethod {
   static let pTuning = PEFTMethod(
-    type: "P_TUNING", parts: ["prompt_embeddings"],
+    type: "P_TUNING", title: "P-tuning", parts: ["prompt_embeddings"],
     fields: promptFields.merging(
       FieldRules(
         noEffect: """

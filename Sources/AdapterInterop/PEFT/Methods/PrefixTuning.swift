@@ -20,7 +20,7 @@ public enum PrefixOrder: String, Sendable, Hashable, CaseIterable {
 /// | `num_layers`, two submodules or one | `slots` |
 extension PEFTMethod {
   static let prefixTuning = PEFTMethod(
-    type: "PREFIX_TUNING", parts: ["prompt_embeddings"],
+    type: "PREFIX_TUNING", title: "prefix tuning", parts: ["prompt_embeddings"],
     fields: prefixFields.merging(
       FieldRules(noEffect: "encoder_hidden_size init_weights prefix_projection")),
     hasEncoder: true, answers: PrefixOrder.allCases.map { ImportChoices(prefixOrder: $0) },

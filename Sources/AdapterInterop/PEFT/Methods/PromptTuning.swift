@@ -11,7 +11,7 @@ internal import StrictJSON
 /// | `num_transformer_submodules` 2 | `stream` encoder; the other rows are never read |
 extension PEFTMethod {
   static let promptTuning = PEFTMethod(
-    type: "PROMPT_TUNING", parts: ["prompt_embeddings"],
+    type: "PROMPT_TUNING", title: "prompt tuning", parts: ["prompt_embeddings"],
     fields: promptFields.merging(
       FieldRules(
         noEffect: """

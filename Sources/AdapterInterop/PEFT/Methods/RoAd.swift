@@ -8,7 +8,7 @@ internal import StrictJSON
 /// | `M.road_theta`, `M.road_alpha`, `variant`, `group_size` | `rotate_output`, of the bias too |
 extension PEFTMethod {
   static let road = PEFTMethod(
-    type: "ROAD", parts: ["road_theta", "road_alpha"],
+    type: "ROAD", title: "RoAd", parts: ["road_theta", "road_alpha"],
     fields: FieldRules(honoured: "group_size variant", noEffect: "init_weights"),
     read: { meaning, _ in try meaning.addRoAd() })
 }

@@ -9,7 +9,7 @@ internal import StrictJSON
 /// | `M.shira_weight` [n], `M.shira_indices` [2, n] | `add_sparse` |
 extension PEFTMethod {
   static let shira = PEFTMethod(
-    type: "SHIRA", parts: ["shira_weight", "shira_indices"],
+    type: "SHIRA", title: "SHiRA", parts: ["shira_weight", "shira_indices"],
     fields: FieldRules(noEffect: "fan_in_fan_out init_weights mask_type r random_seed"),
     read: { meaning, _ in try meaning.addSHiRA() })
 }

@@ -9,7 +9,7 @@ internal import StrictJSON
 /// | `M.supertuning_lora_A`, `M.supertuning_lora_B`, `lora_alpha / r` | `add_low_rank` |
 extension PEFTMethod {
   static let superTuning = PEFTMethod(
-    type: "SUPERTUNING",
+    type: "SUPERTUNING", title: "SuperTuning",
     parts: [
       "supertuning_values", "supertuning_indices", "supertuning_lora_A", "supertuning_lora_B",
     ],

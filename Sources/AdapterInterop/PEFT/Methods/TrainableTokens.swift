@@ -4,7 +4,7 @@ internal import StrictJSON
 /// name.
 extension PEFTMethod {
   static let trainableTokens = PEFTMethod(
-    type: "TRAINABLE_TOKENS", parts: [],
+    type: "TRAINABLE_TOKENS", title: "trainable tokens", parts: [],
     fields: FieldRules(honoured: "token_indices", noEffect: "init_weights"),
     tokenField: "token_indices", read: { _, _ in })
 }

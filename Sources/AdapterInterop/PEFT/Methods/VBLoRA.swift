@@ -13,7 +13,7 @@ internal import StrictJSON
 /// | `M.vblora_logits_A_topk_indices` […, k], `_topk_weights` […, k − 1] | the same, chosen already; the last weight makes the sum 1 |
 extension PEFTMethod {
   static let vbLoRA = PEFTMethod(
-    type: "VBLORA",
+    type: "VBLORA", title: "VB-LoRA",
     parts: Set(
       ["vblora_logits_A", "vblora_logits_B"].flatMap { stem in
         [stem, "\(stem)_topk_indices", "\(stem)_topk_weights"]

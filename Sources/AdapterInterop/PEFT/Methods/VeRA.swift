@@ -13,7 +13,8 @@ internal import StrictJSON
 /// | `pvera_A` [2r, …], `M.pvera_lambda_d` [2r] | the first halves; the second are a variance |
 extension PEFTMethod {
   static let vera = PEFTMethod(
-    type: "VERA", parts: ["vera_lambda_b", "vera_lambda_d"], shared: ["vera_A", "vera_B"],
+    type: "VERA", title: "VeRA", parts: ["vera_lambda_b", "vera_lambda_d"],
+    shared: ["vera_A", "vera_B"],
     fields: veraFields,
     read: { meaning, _ in try meaning.addVeRA("vera") })
 
