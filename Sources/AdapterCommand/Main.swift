@@ -7,10 +7,13 @@ internal import Storage
 struct AdapterTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "adapter",
-    abstract: "Packs, inspects, merges and converts adapters of fine-tuned models.",
+    abstract: "Inspect, check, merge, run and convert adapters of fine-tuned models.",
     discussion: """
-      Exit status: 0 done; 1 the answer is no (check: the base is refused; diff: they differ; verify: the \
-      file is damaged, or no such merge); 2 could not do it; 64 wrong usage. Results go to standard output, everything else to standard error.
+      Every command takes PEFT folders as well as .adp files.
+
+      Exit status: 0 done; 1 the answer is no (check: the base is refused; diff: they differ; verify: \
+      damaged, or not that merge); 2 error; 64 wrong usage. Results go to standard output, everything \
+      else to standard error.
       """,
     version: toolVersion,
     subcommands: [

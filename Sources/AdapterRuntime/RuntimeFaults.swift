@@ -78,7 +78,7 @@ extension AdapterError {
     let first = names.first?.text ?? ""
     return AdapterError(
       .undecidedLayout, at: names.map(\.text),
-      "nothing in the base says whether \(first) is stored transposed\(rest)")
+      "the base does not show if \(first) is stored transposed\(rest)")
   }
 
   /// What the file or the user says of a layout contradicts the base.
@@ -114,7 +114,7 @@ extension AdapterError {
 
   /// A fine-tuned model differs from its base in tensors that the method does not hold.
   static func otherChanges(_ names: [Name]) -> Self {
-    let kind = names.count == 1 ? "tensor is no bias" : "tensors are no biases"
+    let kind = names.count == 1 ? "tensor is not a bias" : "tensors are not biases"
     return AdapterError(
       .otherChanges, at: names.map(\.text),
       "\(names.count) changed \(kind): \(list(names.map(\.text)))"

@@ -79,8 +79,8 @@ import Testing
   @Test(arguments: [
     (#""generator""#, #""base": {}, "generator""#, "duplicate key \"base\""),
     (#""generator""#, #""x": "# + String(repeating: "[", count: 99) + #", "generator""#, "nested"),
-    (#""default""#, #""../default""#, "is no adapter name"),
-    (#""default""#, #"".""#, "is no adapter name"),
+    (#""default""#, #""../default""#, "is not an adapter name"),
+    (#""default""#, #"".""#, "is not an adapter name"),
     (#""layout": "in_out","#, "", "no \"layout\""),
     (#""layout": "in_out""#, #""layout": "inout""#, "layout"),
     (#""method": "lora","#, "", "an adapter has no \"method\""),

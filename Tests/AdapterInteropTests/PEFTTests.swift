@@ -98,7 +98,7 @@ private func lowRank(_ adapter: Adapter) -> [AddLowRank] {
     (#""peft_type": "LORA""#, #""peft_type": null"#, "peft_type"),
     (#""lora_alpha": 32,"#, "", "lora_alpha: missing"),
     (#""r": 8,"#, #""r": 0,"#, "r: must be"), (#""r": 8,"#, #""r": 4,"#, "rank 4"),
-    (#""r": 8,"#, #""r": 8.5,"#, "r: must be"), (#""r": 8,"#, #""r": "8","#, "r: is no number"),
+    (#""r": 8,"#, #""r": 8.5,"#, "r: must be"), (#""r": 8,"#, #""r": "8","#, "r: is not a number"),
     (#""init_lora_weights": true"#, #""init_lora_weights": "pissa""#, "init_lora_weights"),
     (#""loftq_config": {}"#, #""loftq_config": {"loftq_bits": 4}"#, "loftq_config"),
     (#""use_rslora": false"#, #""use_rslora": 1"#, "use_rslora"),

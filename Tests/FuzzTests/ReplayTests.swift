@@ -19,14 +19,14 @@ import Testing
     #expect(FuzzSeeds.crashes.contains { $0.target == target })
   }
 
-  /// The script has a length for it, and the README its name.
+  /// The script has a length for it, and CONTRIBUTING.md its name.
   @Test(arguments: FuzzTarget.allCases)
   func everyTargetCanBeFuzzed(_ target: FuzzTarget) throws {
     func text(_ name: String) throws -> String {
       String(decoding: try Repository.root.pushing(FilePath(name)).contents, as: UTF8.self)
     }
     #expect(try text(".ci/fuzz").contains("\n  \(target.rawValue))\n"))
-    #expect(try text("README.md").contains("`\(target.rawValue)`"))
+    #expect(try text("CONTRIBUTING.md").contains("`\(target.rawValue)`"))
   }
 
   /// A body that accepts nothing would find nothing.

@@ -4,12 +4,12 @@ import SystemPackage
 import TestSupport
 import Testing
 
-/// The README's Python is run as it stands, with numpy alone.
+/// The Python of Spec/folder.md is run as it stands, with numpy alone.
 @Suite(.enabled(if: Command.python != nil, "needs a python3 with numpy"))
 struct PythonTests {
   @Test func twoFilesOfNumpyBecomeAnAdapter() throws {
     let folder = try TemporaryFolder()
-    let program = try #require(try readmeBlocks("python").first)
+    let program = try #require(try fencedBlocks("python", of: "Spec/folder.md").first)
     let python = try #require(Command.python)
     let run = try Command.run(python, ["-c", program], folder: folder.path)
     #expect(run.status == 0, "\(run.errors)")

@@ -60,7 +60,7 @@ struct NamePair: ExpressibleByArgument {
   }
 
   static let help = ArgumentHelp(
-    "The base's tensor that a target of an adapter means; or a prefix, or a pattern with *, and what takes its place.",
+    "Bind an adapter's target to this tensor of the base; or replace a prefix, or a pattern with *.",
     valueName: "target=stored")
 }
 
@@ -71,7 +71,7 @@ struct PatternChoice: ExpressibleByArgument {
   init?(argument: String) { pattern = NamePattern(argument) }
 
   static let help = ArgumentHelp(
-    "Tensors of a foreign adapter that are left out: a name, or a pattern with *.",
+    "Leave out tensors of a foreign adapter: a name, or a pattern with *.",
     valueName: "pattern")
 }
 
@@ -85,7 +85,7 @@ extension [NamePair] {
 
 /// What a user decides where a base leaves a question open.
 struct BindingOptions: ParsableArguments {
-  @Option(help: "How square weights are stored that nothing else decides.")
+  @Option(help: "Layout to assume for square weights when the base does not show it.")
   var layout: LayoutChoice?
 
   @Option(help: NamePair.help)

@@ -11,15 +11,15 @@ struct MergeVerificationOptions: ParsableArguments {
 
   @Option(
     help: """
-      Up to which relative distance from the exact change a changed tensor is accepted, beyond one \
-      rounding: 0 unless given.
+      Accept a changed tensor up to this relative distance from the exact change, beyond one rounding \
+      (default: 0).
       """)
   var tolerance: Double?
 
   @OptionGroup
   var progressOptions: ProgressOptions
 
-  @Flag(help: "Writes JSON (Spec/cli.md).")
+  @Flag(help: "Write JSON (Spec/cli.md).")
   var json = false
 
   /// Whether any of them is given.

@@ -4,7 +4,7 @@ internal import Checkpoints
 
 /// What a user decides of a merge where a base leaves a question open, and what is to be accepted or refused.
 struct PolicyOptions: ParsableArguments {
-  @Option(help: "How square weights are stored that nothing else decides, of all adapters.")
+  @Option(help: "Layout to assume for square weights when the base does not show it.")
   var layout: LayoutChoice?
 
   @Option(help: NamePair.help)
@@ -13,20 +13,20 @@ struct PolicyOptions: ParsableArguments {
   @Option(help: PatternChoice.help)
   var drop: [PatternChoice] = []
 
-  @Flag(help: "Makes biases that an adapter changes and the base does not have, from zeros.")
+  @Flag(help: "Create biases that an adapter changes and the base lacks, starting from zero.")
   var addMissingBias = false
 
   @Flag(
-    help: "Gives parameters that share a tensor one each, where an adapter changes them apart.")
+    help: "Untie parameters that an adapter changes independently.")
   var untie = false
 
-  @Flag(help: "Accepts NaN and infinity as they come.")
+  @Flag(help: "Accept NaN and infinity.")
   var allowNonFinite = false
 
   @OptionGroup
   var otherBase: OtherBaseOptions
 
-  @Flag(help: "Refuses an adapter that has no fingerprint of its base.")
+  @Flag(help: "Refuse an adapter without a fingerprint of its base.")
   var requireFingerprint = false
 
   /// Whether any of them is given.
@@ -59,7 +59,8 @@ struct PolicyOptions: ParsableArguments {
 struct OtherBaseOptions: ParsableArguments {
   @Flag(
     help: """
-      Accepts a base that differs where an adapter does not change it; with =targets also where it does.
+      Accept a base that differs in tensors the adapter does not change; with =targets, also in those it \
+      changes.
       """)
   var allowOtherBase = false
 

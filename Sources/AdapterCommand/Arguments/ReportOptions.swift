@@ -5,11 +5,11 @@ internal import SystemPackage
 /// The options of a command that can write its answer as a page to look at.
 struct ReportOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("Writes a report to look at in a browser to this file.", valueName: "file"),
+    help: ArgumentHelp("Write a report for the browser to this file.", valueName: "file"),
     completion: .file(extensions: ["html"]))
   var html: String?
 
-  @Flag(help: "Replaces the report that is there.")
+  @Flag(help: "Replace an existing report.")
   var force = false
 
   var isWanted: Bool { html != nil }

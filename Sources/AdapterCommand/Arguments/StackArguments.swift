@@ -22,7 +22,7 @@ extension [NamePattern] {
   func check(_ adapters: [Adapter]) throws(Failure) {
     for pattern in self
     where !adapters.contains(where: { $0.leftOut.contains(where: pattern.matches) }) {
-      throw Failure("--drop \(pattern): no tensor of a foreign adapter is called so")
+      throw Failure("--drop \(pattern): no tensor of a foreign adapter has that name")
     }
   }
 }

@@ -23,7 +23,7 @@ struct WeightedReference {
     let isWeighted = name == "-" || name.hasPrefix("-#") || Self.exists(name)
     guard !isWeighted else {
       throw Failure(
-        "\(argument): weight \"\(text)\" is no finite decimal number",
+        "\(argument): weight \"\(text)\" is not a finite decimal number",
         hint: "a weight looks like this: \(name):0.7")
     }
     self.init(try AdapterReference(argument), 1, argument)

@@ -8,13 +8,12 @@ internal import SystemPackage
 struct CheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check",
-    abstract: "Says whether a base is the one that adapters were made for.",
+    abstract: "Check that a base is the one the adapters were trained on.",
     usage: "adapter check <base> <adapter>[:<weight>] ... [<options>]",
     discussion: """
-      Everything that a merge decides before it writes, and nothing is written: how the base's samples \
-      compare with those that an adapter recorded, how its names were found, how many tensors would \
-      change. Exit status 0 where a merge would go, 1 where the base is refused or nothing would change, 2 for \
-      trouble.
+      Reports what merge would do, and writes nothing: how the base's samples compare with those \
+      recorded in the adapter, how its names were found, how many tensors would change. Exit status: 0 \
+      if the merge would succeed, 1 if the base is refused or nothing would change, 2 on errors.
 
       Examples:
         adapter check base.safetensors lora.adp
@@ -36,7 +35,7 @@ struct CheckCommand: ParsableCommand {
   @OptionGroup
   var options: PolicyOptions
 
-  @Flag(help: "Writes JSON (Spec/cli.md).")
+  @Flag(help: "Write JSON (Spec/cli.md).")
   var json = false
 
   func run() throws {

@@ -11,12 +11,12 @@ internal import SystemPackage
 struct ExtractCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "extract",
-    abstract: "Makes an adapter of the difference between two checkpoints.",
+    abstract: "Make an adapter from the difference between two checkpoints.",
     usage: "adapter extract <base> <tuned> -o <output> --method <method> [<options>]",
     discussion: """
-      The method bitfit takes the biases. Merging the adapter into the base gives the biases of the tuned \
-      model back, bit for bit. Each is held as a difference where that restores it, else as its value. \
-      Changes of other tensors are refused, and named.
+      The method bitfit takes the biases. Merging the adapter into the base restores the biases of the \
+      tuned model bit for bit. Each is stored as a difference if that restores it exactly, otherwise as \
+      its value. Changes of other tensors are refused and named.
 
       Examples:
         adapter extract path/to/base path/to/tuned -o biases.adp --method bitfit
@@ -38,16 +38,16 @@ struct ExtractCommand: ParsableCommand {
     completion: .file(extensions: ["adp"]))
   var output: String
 
-  @Option(help: "What to look for.")
+  @Option(help: "The method of the adapter.")
   var method: Method
 
-  @Flag(help: "Leaves changes of other tensors behind.")
+  @Flag(help: "Ignore changes of other tensors.")
   var onlyBias = false
 
-  @Flag(help: "Holds the biases' values, not differences.")
+  @Flag(help: "Store the biases' values, not differences.")
   var absolute = false
 
-  @Flag(help: "Replaces what is there.")
+  @Flag(help: "Replace an existing file.")
   var force = false
 
   /// What an extraction looks for.

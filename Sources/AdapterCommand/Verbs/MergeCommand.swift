@@ -11,22 +11,22 @@ internal import SystemPackage
 struct MergeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
-    abstract: "Writes a base with an adapter's changes applied.",
+    abstract: "Merge adapters into a base.",
     usage: "adapter merge <base> <adapter>[:<weight>] ... [-o <output>] [<options>]",
     discussion: """
-      A file becomes a file, a folder of shards a folder of the same shards. The base is streamed: \
-      memory does not grow with it. A base that is not the one an adapter was made for is refused.
+      A file becomes a file; a folder of shards becomes a folder of the same shards. The base is \
+      streamed, so memory does not grow with it. A base other than the one an adapter was trained on is \
+      refused.
 
-      Without -o the output is called after the inputs, in the working folder: base+lora.safetensors, or a \
-      folder model+lora. Nothing is replaced by that.
+      Without -o the output is named after the inputs, in the working folder: base+lora.safetensors, or \
+      a folder model+lora. An existing file is never replaced.
 
-      Several adapters are applied from left to right, each with its weight: 1 unless one is given, 0 to \
-      leave it out, below 0 to take it away. What would undo the change of another is refused.
+      Adapters are applied from left to right, each with its weight: 1 by default, 0 to leave it out, \
+      negative to subtract it. A stack in which one adapter would undo another is refused.
 
-      A merge of shards that was killed goes on where it was, when the same command is given again; --discard \
-      removes what it has left. With \
-      --part 1/8, 2/8, …, several processes on one file system share the shards, and --finish completes the \
-      folder. What --undo writes is merged into the result to take the merge back.
+      An interrupted merge of shards resumes when the same command is run again; --discard removes what \
+      it left. With --part 1/8, 2/8, …, several processes on one file system share the shards, and \
+      --finish completes the folder. To undo a merge, merge the adapter that --undo wrote into the result.
 
       Examples:
         adapter merge base.safetensors lora.adp
@@ -51,43 +51,43 @@ struct MergeCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: "The file or folder to write.", completion: .file())
   var output: String?
 
-  @Flag(help: "Writes nothing: says what would change, and what rounding leaves of it.")
+  @Flag(help: "Report what would change and how much of it rounding keeps; write nothing.")
   var dryRun = false
 
-  @Option(help: "The element type of all float tensors of the result; without it the base's.")
+  @Option(help: "Element type of all float tensors of the result (default: the base's).")
   var dtype: FloatTypeChoice?
 
   @Option(
     help: ArgumentHelp(
-      "Writes other shards than the base's, of up to this size: 5GB, 500MB.", valueName: "size"))
+      "Write shards of up to this size (5GB, 500MB) instead of the base's.", valueName: "size"))
   var shardSize: SizeChoice?
 
   @Option(
     help: ArgumentHelp(
-      "Writes the i-th of n shares of the shards, beside the output.", valueName: "i/n"))
+      "Write the i-th of n parts of the shards, beside the output.", valueName: "i/n"))
   var part: PartChoice?
 
-  @Flag(help: "Completes a folder whose parts are all written.")
+  @Flag(help: "Complete a folder whose parts are all written.")
   var finish = false
 
-  @Flag(help: "Removes what merges into the output have left, unfinished, and merges nothing.")
+  @Flag(help: "Remove what interrupted merges into the output left; merge nothing.")
   var discard = false
 
   @Option(
     help: ArgumentHelp(
-      "Also writes an adapter that takes the merge back, bit for bit.", valueName: "file"),
+      "Also write an adapter that undoes the merge, bit for bit.", valueName: "file"),
     completion: .file())
   var undo: String?
 
   @Option(
     help: ArgumentHelp(
-      "The config.json of the result, instead of the base's: for a new head, or names of labels.",
+      "Use this config.json for the result: for a new head, or new label names.",
       valueName: "file"), completion: .file(extensions: ["json"]))
   var config: String?
 
   @Option(
     help: ArgumentHelp(
-      "The folder whose tokenizer the result gets, instead of the base's or the adapter's.",
+      "Use the tokenizer of this folder for the result.",
       valueName: "folder"), completion: .directory)
   var tokenizer: String?
 
@@ -97,13 +97,13 @@ struct MergeCommand: ParsableCommand {
   @OptionGroup
   var progressOptions: ProgressOptions
 
-  @Flag(help: "Writes a receipt as JSON to standard output (Spec/cli.md).")
+  @Flag(help: "Write a receipt as JSON to standard output (Spec/cli.md).")
   var json = false
 
-  @Flag(help: "Says on standard error how long it took for what.")
+  @Flag(help: "Report on standard error how the time was spent.")
   var stats = false
 
-  @Flag(help: "Replaces what is there.")
+  @Flag(help: "Replace an existing output.")
   var force = false
 
   func validate() throws {
@@ -207,7 +207,7 @@ struct MergeCommand: ParsableCommand {
     case .kept(let files, let count):
       Interruption.kept.withLock {
         $0 =
-          "\(files) of \(count) files of \(output) are kept: the same command goes on from there, --discard removes them"
+          "\(files) of \(count) files of \(output) are kept: run the same command to resume, or add --discard to remove them"
       }
     @unknown default: break
     }

@@ -9,11 +9,11 @@ internal import SystemPackage
 struct UnpackCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "unpack",
-    abstract: "Writes an .adp file as a folder of JSON and safetensors, to look at and to edit.",
+    abstract: "Unpack an .adp file into a folder of JSON and safetensors, to read and edit.",
     usage: "adapter unpack <source> -o <output> [--force]",
     discussion: """
-      The folder holds manifest.json and tensors.safetensors, of several adapters one in a sub-folder \
-      each (Spec/folder.md). pack makes an .adp file of it again.
+      The folder holds manifest.json and tensors.safetensors; with several adapters, each has a \
+      subfolder (Spec/folder.md). adapter pack turns it back into an .adp file.
 
       Examples:
         adapter unpack lora.adp -o folder
@@ -28,7 +28,7 @@ struct UnpackCommand: ParsableCommand {
   @Option(name: .shortAndLong, help: "The folder to write.", completion: .directory)
   var output: String
 
-  @Flag(help: "Replaces what is there.")
+  @Flag(help: "Replace an existing folder.")
   var force = false
 
   func validate() throws {

@@ -9,18 +9,18 @@ internal import SystemPackage
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify",
-    abstract: "Checks every digest and every rule of an .adp file, or a merged checkpoint.",
+    abstract: "Verify every digest and rule of an .adp file, or a merged checkpoint.",
     usage: """
       adapter verify <adapter>
       adapter verify --merge <base> <adapter>[:<weight>] ... <merged>
       """,
     discussion: """
-      With --merge, whether a checkpoint is a base with adapters applied: the merge is computed again, \
-      and every tensor compared, whatever the shards. What an adapter changes must be within one unit in \
-      the last place of the exact value; all else must be the base's, in another element type rounded once.
+      With --merge, recomputes the merge and compares every tensor, however the checkpoint is sharded. \
+      Changed tensors must be within one unit in the last place of the exact value; all others must \
+      equal the base's, rounded once if the element type differs.
 
-      Exit status 0 where all is well, 1 where the file is damaged or the checkpoint is another, 2 where it \
-      cannot be told.
+      Exit status: 0 if all is well, 1 if the file is damaged or the checkpoint is another one, 2 on \
+      errors.
 
       Examples:
         adapter verify lora.adp
@@ -37,7 +37,7 @@ struct VerifyCommand: ParsableCommand {
       """, valueName: "path"), completion: .file())
   var paths: [String]
 
-  @Flag(help: "Checks a merged checkpoint.")
+  @Flag(help: "Verify a merged checkpoint.")
   var merge = false
 
   @OptionGroup(title: "With --merge")
@@ -91,7 +91,7 @@ private func checkHasDigests(_ path: FilePath) throws(Failure) {
   case .checkpoint:
     throw Failure(
       "\(path) is a checkpoint, which has no digests to verify",
-      hint: "whether it is a base with adapters: adapter verify --merge BASE ADAPTER … \(path)")
+      hint: "to check that it is a base with adapters: adapter verify --merge BASE ADAPTER … \(path)")
   case .adapterFile, .unpackedAdapter, .unpackedTensors, .stranger: return
   }
 }

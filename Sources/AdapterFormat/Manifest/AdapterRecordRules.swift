@@ -38,7 +38,7 @@ extension AdapterRecord {
     guard (1...Limits.adapterNameBytes).contains(text.utf8.count), isPlain,
       text.utf8.first != UInt8(ascii: ".")
     else {
-      throw .manifest("\(text.debugDescription) is no adapter name")
+      throw .manifest("\(text.debugDescription) is not an adapter name")
     }
     return Name(text)
   }
@@ -53,7 +53,7 @@ extension AdapterRecord {
       }
     }
     guard (1...64).contains(method.utf8.count), isPlain else {
-      throw .manifest("\(method.debugDescription) is no method name")
+      throw .manifest("\(method.debugDescription) is not a method name")
     }
   }
 

@@ -176,7 +176,7 @@ extension FingerprintRecord {
     for entry in sketch {
       try Self.check(entry.bytes, count: 128)
       guard names.contains(entry.name) else {
-        throw .manifest("the sketch names \(entry.name), of which the fingerprint has no values")
+        throw .manifest("the sketch names \(entry.name), but the fingerprint has no values for it")
       }
     }
   }

@@ -96,7 +96,7 @@ public struct FileRecord: Sendable, Hashable {
       $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\")
     }
     guard (1...255).contains(text.utf8.count), isPlain, text != ".", text != ".." else {
-      throw .manifest("\(text.debugDescription) is no file name")
+      throw .manifest("\(text.debugDescription) is not a file name")
     }
     // The reader of the text has no larger integers.
     guard size < 1 << 53 else { throw .json(JSONError(.notInteger, at: nil)) }

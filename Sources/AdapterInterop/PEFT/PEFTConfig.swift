@@ -32,7 +32,7 @@ struct PEFTConfig {
   /// A number that must be there.
   func number(_ field: Name) throws -> Double {
     guard let value = self[field] else { throw InteropError.field(field, "missing") }
-    guard let number = value.double else { throw InteropError.field(field, "is no number") }
+    guard let number = value.double else { throw InteropError.field(field, "is not a number") }
     return number
   }
 
@@ -74,7 +74,7 @@ struct PEFTConfig {
     var texts: [String] = []
     for value in values {
       guard case .string(let text) = value else {
-        throw InteropError.field(field, "holds something that is no text")
+        throw InteropError.field(field, "holds a value that is not a string")
       }
       texts.append(text)
     }
@@ -113,7 +113,7 @@ struct PEFTConfig {
     var numbers: [Int] = []
     for value in values {
       guard case .integer(let number) = value else {
-        throw InteropError.field(field, "holds something that is no index")
+        throw InteropError.field(field, "holds a value that is not an index")
       }
       numbers.append(Int(number))
     }

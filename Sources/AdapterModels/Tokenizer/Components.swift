@@ -119,7 +119,7 @@ enum AddedTokenParsing {
     _ value: JSONValue?, addingTo vocabulary: inout BytePairVocabulary
   ) throws(TokenizerFault) -> [AddedToken] {
     guard let value, value != .null else { return [] }
-    guard case .array(let values) = value else { throw .invalid("added_tokens is no list") }
+    guard case .array(let values) = value else { throw .invalid("added_tokens is not a list") }
     var seen: Set<Int32> = []
     var tokens: [AddedToken] = []
     for value in values {

@@ -70,7 +70,7 @@ struct MergedHead {
   var note: String {
     guard let architecture else {
       return
-        "\(weight) is new, with \(labelCount) rows, and nothing says of which class the model is now: "
+        "\(weight) is new, with \(labelCount) rows, and the model's new class is not known: "
         + "config.json is as it was; --config takes one that says it"
     }
     return "config.json: \(architecture)"

@@ -17,7 +17,7 @@ enum FactorFault: Sendable {
     let place = name?.text ?? "a parameter"
     let reason =
       switch self {
-      case .notFinite: "weight \(factor) is no finite number"
+      case .notFinite: "weight \(factor) is not a finite number"
       case .rotation: "weight \(factor): \(place) is rotated, and a part of a rotation is none"
       case .replacement:
         "weight \(factor): \(place) is replaced, and not blended with what was there"

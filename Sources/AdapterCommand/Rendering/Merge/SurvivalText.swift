@@ -92,7 +92,7 @@ struct SurveyReport {
           [survival.keptEnergy.percent, survival.changedShare.percent, name.text.escaped]
         }, indent: 2)
       let rest = sorted.count - Self.shownCount
-      if rest > 0 { lines.append("  and \(rest.grouped) more, of which more is kept") }
+      if rest > 0 { lines.append("  and \(rest.grouped) more, with more kept") }
     }
     return lines.joined(separator: "\n") + "\n"
   }

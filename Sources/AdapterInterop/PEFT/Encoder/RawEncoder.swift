@@ -103,7 +103,7 @@ public struct RawEncoder: Sendable {
     let dropped = file.header.tensors.count - parts.count - saved.count
     notes =
       meaning.notes + ["the encoder is run once, and its tensors are dropped"]
-      + (dropped == 0 ? [] : ["dropped: \(dropped) tensors that are no part of the encoder"])
+      + (dropped == 0 ? [] : ["dropped: \(dropped) tensors that do not belong to the encoder"])
     try adapter.checkExpressible()
   }
 

@@ -43,7 +43,7 @@ private struct CarriedBack {
       }
       guard let tensor = record.tensor else {
         losses.append(
-          .init(kind: .record, place: nil, reason: "\(name), of which only the digest is there"))
+          .init(kind: .record, place: nil, reason: "\(name): only its digest is there"))
         continue
       }
       guard CarriedFiles.names.contains(name) else {

@@ -83,7 +83,7 @@ extension PEFTMeaning {
     guard let chosen else {
       throw InteropError(
         .undecided(.prefixOrder),
-        "the prefix is for BLOOM, and nothing says whether its keys and values alternate")
+        "the prefix is for BLOOM, and its file does not record the order of keys and values")
     }
     return chosen
   }

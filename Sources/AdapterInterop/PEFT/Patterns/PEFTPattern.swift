@@ -32,7 +32,7 @@ package struct PEFTPattern {
     var (length, steps) = (0, 0)
     for member in members {
       guard let value = member.value.double else {
-        throw InteropError.field(field, "the value of \"\(member.key)\" is no number")
+        throw InteropError.field(field, "the value of \"\(member.key)\" is not a number")
       }
       entries.append((member.key.text, value))
       if plain.add(member.key.text, number: entries.count - 1) { continue }
