@@ -6,16 +6,30 @@ public import StrictJSON
 extension FingerprintRecord {
   /// How many tensors a fingerprint samples at most, beyond the adapter's targets.
   private static let maximumTensors = 4096
+  /// How many it samples at least, where there are so many: one of few tensors would say little of a base.
+  private static let fewestTensors = 16
+  /// What a tensor's two digests take in a file, and what its sketch takes, about: neither can be compressed.
+  private static let recordByteCount = 48
+  private static let sketchByteCount = 136
 
   /// Samples a base.
   ///
   /// - Parameters:
   ///   - checkpoint: the base.
   ///   - targets: the stored tensors that the adapter changes, which are always sampled.
+  ///   - byteCount: what the adapter's tensors take. Samples of other tensors take a tenth of it at most, so that a small
+  ///     adapter does not become a large file.
   /// - Throws: `CheckpointError` where the base cannot be read.
-  public init(of checkpoint: Checkpoint, targets: [Name]) throws {
-    let chosen = Self.choose(checkpoint, targets: Set(targets))
-    let samples = try chosen.concurrentMap { tensor in
+  public init(of checkpoint: Checkpoint, targets: [Name], adapterOf byteCount: Int) throws {
+    let targets = Set(targets)
+    let all = checkpoint.tensors.filter { Self.isSampled($0.info) }
+      .sorted { $0.info.name < $1.info.name }
+    let changed = all.filter { targets.contains($0.info.name) }
+    let unchanged = all.filter { !targets.contains($0.info.name) }
+    var room = byteCount / 10
+    let others = Self.spread(unchanged, room / Self.recordByteCount, beside: changed.count)
+    room -= others.count * Self.recordByteCount
+    let samples = try (changed + others).concurrentMap { tensor in
       let sample = try TensorSample(tensor)
       let name = tensor.info.name
       let record = TensorFingerprint(
@@ -23,19 +37,20 @@ extension FingerprintRecord {
         value: sample.value)
       return (record, sketch: sample.sketch.map { Sketch(name: name, bytes: $0) })
     }
-    let sketches = samples.compactMap(\.sketch).prefix(FingerprintRecord.maximumSketchCount)
+    // Sketches are what a merged base is recognised by: those of targets come first, and are always there.
+    let sketchCount = changed.count + max(0, room) / Self.sketchByteCount
+    let sketches = samples.prefix(sketchCount).compactMap(\.sketch)
+      .prefix(FingerprintRecord.maximumSketchCount)
     self.init(tensors: samples.map(\.0), sketch: Array(sketches))
   }
 
-  /// All tensors that are no integers; of very many, the targets and 1,024 evenly chosen others.
-  private static func choose(_ checkpoint: Checkpoint, targets: Set<Name>) -> [StoredTensor] {
-    let all = checkpoint.tensors.filter { isSampled($0.info) }
-      .sorted { $0.info.name < $1.info.name }
-    guard all.count > maximumTensors else { return all }
-    let others = all.filter { !targets.contains($0.info.name) }
-    let count = min(1024, others.count)
-    let evenly = (0..<count).map { others[$0 * others.count / count] }
-    return all.filter { targets.contains($0.info.name) } + evenly
+  /// So many evenly chosen ones of the tensors that the adapter leaves alone; more where all would be too few.
+  private static func spread(
+    _ tensors: [StoredTensor], _ affordable: Int, beside targetCount: Int
+  ) -> [StoredTensor] {
+    let most = targetCount + tensors.count > maximumTensors ? 1024 : tensors.count
+    let count = min(tensors.count, most, max(affordable, fewestTensors - targetCount, 0))
+    return (0..<count).map { tensors[$0 * tensors.count / count] }
   }
 
   /// Whether a fingerprint has a place for a tensor.

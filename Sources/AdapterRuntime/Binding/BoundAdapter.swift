@@ -158,7 +158,8 @@ extension BoundAdapter {
     base.architecture = checkpoint.config?.architecture ?? base.architecture
     let bound = adapter.operations.flatMap { $0.target?.bound ?? [] }
     base.fingerprint = try FingerprintRecord(
-      of: checkpoint, targets: bound + tensors.compactMap(\.origin?.info.name))
+      of: checkpoint, targets: bound + tensors.compactMap(\.origin?.info.name),
+      adapterOf: adapter.tensors.reduce(0) { $0 + $1.byteCount })
     adapter.base = base
     return adapter
   }
