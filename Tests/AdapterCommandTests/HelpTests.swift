@@ -17,6 +17,21 @@ import Testing
     }
   }
 
+  /// Help is imperative, and in the words of others: five habits that make English foreign stay out.
+  @Test func everyHelpIsPlain() throws {
+    let habits = [
+      #/\b(is|are) no [a-z]+/#, #/(^|[.;:] +)(What|Whether|Who|Whom)\b[^?]*[.]/#,
+      #/\bof (which|those)\b/#, #/\bwhose\b/#,
+      #/(^|  )(Writes|Shows|Says|Lists|Gives|Makes|Takes|Reads|Replaces|Accepts|Refuses) /#,
+    ]
+    for subcommand in [nil] + (try Help.subcommands.map(Optional.some)) {
+      let text = try Help.text(subcommand)
+      for line in text.split(separator: "\n") {
+        for habit in habits { #expect(line.firstMatch(of: habit) == nil, "\(line)") }
+      }
+    }
+  }
+
   /// Every example is run as it stands, in a folder where its inputs exist and its output does not.
   @Test func everyExampleWorks() throws {
     let samples = try sampleFolder()

@@ -91,7 +91,8 @@ private func checkHasDigests(_ path: FilePath) throws(Failure) {
   case .checkpoint:
     throw Failure(
       "\(path) is a checkpoint, which has no digests to verify",
-      hint: "to check that it is a base with adapters: adapter verify --merge BASE ADAPTER … \(path)")
+      hint:
+        "to check that it is a base with adapters: adapter verify --merge BASE ADAPTER … \(path)")
   case .adapterFile, .unpackedAdapter, .unpackedTensors, .stranger: return
   }
 }

@@ -65,7 +65,9 @@ struct ModelParsing {
     let tokens = try TokenTable(entries)
     var ignoresMerges = false
     if let value = options["ignore_merges"] {
-      guard case .boolean(let flag) = value else { throw .invalid("ignore_merges is not a boolean") }
+      guard case .boolean(let flag) = value else {
+        throw .invalid("ignore_merges is not a boolean")
+      }
       ignoresMerges = flag
     }
     return BytePairVocabulary(
@@ -75,7 +77,9 @@ struct ModelParsing {
   private func checkOptions() throws(TokenizerFault) {
     // Old files do not say the type; what has merges is this one.
     if let type = options["type"], type != .string("BPE") {
-      guard case .string(let name) = type else { throw .invalid("the model's type is not a string") }
+      guard case .string(let name) = type else {
+        throw .invalid("the model's type is not a string")
+      }
       throw .unsupported("the model \(name.quotedForError)")
     }
     for (key, value) in options.sorted(by: { $0.key < $1.key }) {

@@ -60,5 +60,7 @@ for (name, stacks) in runs {
 }
 for path in paths.prefix(1) {
   let time = try best { try seconds { _ = try attach(path) } }
-  print("attach \(path.lastComponent?.string ?? "")", (time * 1e5).rounded() / 100, "ms", separator: "\t")
+  print(
+    "attach \(path.lastComponent?.string ?? "")", (time * 1e5).rounded() / 100, "ms",
+    separator: "\t")
 }

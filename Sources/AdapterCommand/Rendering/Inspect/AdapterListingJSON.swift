@@ -80,6 +80,15 @@ extension AdapterListing {
           }
         }
       }
+      writer.key("files")
+      writer.array { writer in
+        for file in adapter.files where file.tensor != nil {
+          writer.object { writer in
+            writer.member("path", file.path.text)
+            writer.member("bytes", file.size)
+          }
+        }
+      }
       writer.key("source")
       writer.object { writer in
         writer.member("format", adapter.source?.format)

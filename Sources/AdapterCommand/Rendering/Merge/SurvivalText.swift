@@ -31,12 +31,14 @@ extension [Name: Survival] {
   }
 }
 
-/// What rounding leaves of a whole change.
+/// The energy of a whole change that rounding keeps.
 struct TotalSurvival {
   let survival: Survival
 
   /// Below this a user should know of it.
   private static let smallest = 0.5
+  /// From here on it is what rounding costs everybody.
+  private static let nearlyAll = 0.9
   /// From here on there is nothing to say.
   private static let allButAll = 0.9999
 
@@ -44,10 +46,14 @@ struct TotalSurvival {
   var lines: [(kind: String, text: String)] {
     guard survival.keptEnergy < Self.allButAll else { return [] }
     let text =
-      "rounding keeps \(survival.keptEnergy.percent) of the change's energy, and changes "
+      "rounding keeps \(survival.keptEnergy.percent) of the change's energy, in "
       + "\(survival.changedShare.percent) of the elements"
-    guard survival.keptEnergy < Self.smallest else { return [("note", text)] }
-    return [("warning", text + ": --dtype f32 keeps it")]
+    switch survival.keptEnergy {
+    case Self.nearlyAll...: return [("note", text + ": no need to worry")]
+    case Self.smallest...: return [("note", text + ": --dtype f32 keeps all of it")]
+    default:
+      return [("warning", text + ": most of the training is lost, --dtype f32 keeps it")]
+    }
   }
 }
 
