@@ -49,7 +49,7 @@ package enum TranscriptRule: CaseIterable {
   }
 
   private static func withoutCompression(_ text: String) -> String {
-    text.replacing(#/manifest( +)[0-9a-f]{64}/#) { "manifest\($0.1)…" }
+    text.replacing(#/manifest([ |`]+)[0-9a-f]{64}/#) { "manifest\($0.1)…" }
       .replacing(#/"manifest_digest": "[0-9a-f]{64}"/#, with: "\"manifest_digest\": \"…\"")
       .replacing(
         #/"format": "adp",\n  "bytes": [0-9]+/#, with: "\"format\": \"adp\",\n  \"bytes\": …"
@@ -57,7 +57,8 @@ package enum TranscriptRule: CaseIterable {
       .replacing(#/"stored_bytes": [0-9]+/#, with: "\"stored_bytes\": …")
       .replacing(#/[0-9.,]+ (?:[kMG]?B|bytes?) for /#, with: "… for ")
       .replacing(#/(\ adapters?), [0-9.,]+ (?:[kMG]?B|bytes?)\n/#) { "\($0.1), …\n" }
-      .replacing(#/\([0-9.,]+ %\)/#, with: "(…)")
+      .replacing(#/stored in [0-9.,]+ (?:[kMG]?B|bytes?)/#, with: "stored in …")
+      .replacing(#/(\.adp  .*), [0-9.,]+ (?:[kMG]?B|bytes?)\n/#) { "\($0.1), …\n" }
       .replacing(#/\.html: [0-9.]+ kB/#, with: ".html: … kB")
   }
 

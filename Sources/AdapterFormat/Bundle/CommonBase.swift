@@ -23,12 +23,16 @@ struct CommonBase {
       for (what, value) in Self.facts(base) where value != nil { labels[what] = label }
       return
     }
-    let isSame = known.fingerprint.map { $0.digest == base.fingerprint?.digest } ?? false
+    let agreement = known.fingerprint.flatMap { mine in
+      base.fingerprint.flatMap { mine.agrees(with: $0) }
+    }
+    let isSame = agreement == true
     let isRenamed = isSame && Self.isBetter(base.name, than: known.name)
     let (first, second) = isRenamed ? (base, known) : (known, base)
     for ((what, old), (_, new)) in zip(Self.facts(known), Self.facts(base)) {
       guard let new else { continue }
-      if let old, old != new, !isSame {
+      let isOpen = what == "fingerprint" && agreement == nil
+      if let old, old != new, !isSame, !isOpen {
         throw BundleError(
           .otherBase,
           "\(labels[what] ?? "another") and \(label) are for different bases: "
@@ -61,15 +65,27 @@ struct CommonBase {
     ]
   }
 
-  /// Two fingerprints of the same tensors; their sketches are of the tensors that each adapter changes.
+  /// The samples of two fingerprints that agree: each has those of the tensors that its adapter changes.
   private static func joined(
     _ first: FingerprintRecord?, _ second: FingerprintRecord?
   ) -> FingerprintRecord? {
     guard let first, let second else { return first ?? second }
+    let sampled = Set(first.tensors.map(\.name))
     let known = Set(first.sketch.map(\.name))
     let more = second.sketch.filter { !known.contains($0.name) }
     let room = max(0, FingerprintRecord.maximumSketchCount - first.sketch.count)
-    return FingerprintRecord(tensors: first.tensors, sketch: first.sketch + more.prefix(room))
+    return FingerprintRecord(
+      tensors: first.tensors + second.tensors.filter { !sampled.contains($0.name) },
+      sketch: first.sketch + more.prefix(room))
+  }
+}
+
+extension FingerprintRecord {
+  /// Whether the samples of tensors that both have are the same; nil where they have none in common.
+  fileprivate func agrees(with other: FingerprintRecord) -> Bool? {
+    let mine = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let pairs = other.tensors.compactMap { theirs in mine[theirs.name].map { ($0, theirs) } }
+    return pairs.isEmpty ? nil : pairs.allSatisfy { $0 == $1 }
   }
 }
 

@@ -16,7 +16,8 @@ extension FingerprintRecord {
   ///
   /// - Parameters:
   ///   - checkpoint: the base.
-  ///   - targets: the stored tensors that the adapter changes, which are always sampled.
+  ///   - targets: the stored tensors that the adapter changes, which are always sampled, as are the others of their
+  ///     modules.
   ///   - byteCount: what the adapter's tensors take. Samples of other tensors take a tenth of it at most, so that a small
   ///     adapter does not become a large file.
   /// - Throws: `CheckpointError` where the base cannot be read.
@@ -24,8 +25,11 @@ extension FingerprintRecord {
     let targets = Set(targets)
     let all = checkpoint.tensors.filter { Self.isSampled($0.info) }
       .sorted { $0.info.name < $1.info.name }
-    let changed = all.filter { targets.contains($0.info.name) }
-    let unchanged = all.filter { !targets.contains($0.info.name) }
+    // What else a module holds says if an adapter replaces all of it.
+    let modules = Set(targets.map(\.module))
+    let isNear = { (name: Name) in targets.contains(name) || modules.contains(name.module) }
+    let changed = all.filter { isNear($0.info.name) }
+    let unchanged = all.filter { !isNear($0.info.name) }
     var room = byteCount / 10
     let others = Self.spread(unchanged, room / Self.recordByteCount, beside: changed.count)
     room -= others.count * Self.recordByteCount
@@ -59,5 +63,13 @@ extension FingerprintRecord {
     case .bool, .i8, .i16, .u16, .i32, .u32, .i64, .u64: false
     default: info.shape.dimensions.count <= Limits.dimensions
     }
+  }
+}
+
+extension Name {
+  /// The module that a parameter is of; the name itself where it is of none.
+  fileprivate var module: Name {
+    guard let dot = text.lastIndex(of: ".") else { return self }
+    return Name(String(text[..<dot]))
   }
 }

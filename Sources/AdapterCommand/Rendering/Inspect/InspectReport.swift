@@ -90,12 +90,6 @@ struct InspectReport {
     if let license = listing.file?.manifest.metadata.first(where: { $0.key == "license" }) {
       facts.append(Fact("license", Shown(license.value)))
     }
-    if let weights = inspected.values?.effects.totalNorm {
-      facts.append(Fact("‖ΔW‖ in all", Shown(weights.short)))
-    }
-    if let digest = inspection.weightsDigest {
-      facts.append(Fact("weights", Shown(digest.description), style: .code))
-    }
     if let change = inspected.change {
       facts.append(Fact("measured on", Shown(change.path.string)))
       facts.append(Fact("that base", Shown(change.verdict.sentence)))
@@ -172,6 +166,11 @@ struct InspectReport {
         "fingerprint", Shown(base?.fingerprint?.digest.description ?? "none: trusted by name only"),
         style: base?.fingerprint == nil ? .text : .code))
     if let source = adapter?.source { facts.append(Fact("source", Shown(source.format))) }
+    for inspected in listing.adapters.prefix(Self.maximumAdapters) {
+      guard let digest = inspected.inspection.weightsDigest else { continue }
+      let prefix = isBundle ? "\(inspected.adapter.name): " : ""
+      facts.append(Fact(Shown(prefix + "weights"), Shown(digest.description), style: .code))
+    }
     if let file = listing.file {
       facts.append(Fact("manifest", Shown(file.digest.description), style: .code))
       if let generator = file.manifest.generator { facts.append(Fact("made by", Shown(generator))) }
