@@ -58,6 +58,16 @@ import Testing
     #expect(distance(all, try Self.logits(Self.model("run-qwen3"), tokens)) > 0.1)
   }
 
+  /// A Qwen3 that says it is Llama would run without its norms.
+  @Test func weightsOfAnotherArchitectureAreRefused() throws {
+    let error = #expect(throws: AdapterError.self) {
+      try Self.model("run-qwen3", ("\"qwen3\"", "\"llama\""), ("\"use_sliding_window\": true,", ""))
+    }
+    #expect(
+      error?.description.contains("layers.0.self_attn.k_norm.weight") == true,
+      "\(String(describing: error))")
+  }
+
   /// Longer texts have other factors from their first position on, which would change what is cached.
   @Test func longRopeEndsWhereItsLongFactorsBegin() throws {
     let model = try Self.model("run-phi3-long")

@@ -144,6 +144,12 @@ struct DecoderConfig {
     for key in flags { try refuse(key, unless: try flag(key) != true) }
   }
 
+  /// Refuses a text other than these; none is the family's own.
+  func refuse(_ key: Name, unlessIn known: Set<String>) throws {
+    guard let text = try text(key) else { return }
+    try refuse(key, unless: known.contains(text))
+  }
+
   /// Refuses a value that this version does not know.
   func refuse(_ key: Name, unless isKnown: Bool) throws {
     guard !isKnown else { return }

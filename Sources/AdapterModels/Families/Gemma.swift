@@ -13,8 +13,7 @@ extension DecoderKind {
     let rotary = try positions?.full ?? .init(config)
     var traits = try LlamaTraits(
       config, rotary: rotary, headDimension: 256, sharedCount: 4, isTied: true)
-    let known = ["gelu_pytorch_tanh", nil]
-    try config.refuse("hidden_activation", unless: known.contains(config.text("hidden_activation")))
+    try config.refuse("hidden_activation", unlessIn: ["gelu_pytorch_tanh"])
     try config.refuse(flags: "mlp_bias", "use_bidirectional_attention")
     traits.activation = .tanhGELU
     traits.normOrigin = 1

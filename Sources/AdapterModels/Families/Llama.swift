@@ -28,6 +28,7 @@ struct Llama: Decoder {
     self.layers = layers
     try loader.refuseMoreLayers(
       "layers.\(traits.layerCount).input_layernorm.weight", config.path)
+    try loader.refuseUnused(in: "layers.")
     // Only now is it known that heads of this size are there.
     rotaries = try [traits.rotary, traits.windowRotary].compactMap(\.self).map { rule in
       let width = rule.width(ofHead: size) ?? size
@@ -111,7 +112,7 @@ extension DecoderKind {
     embeddingName: "embed_tokens.weight", linearLayers: llamaLayers
   ) { (config, loader) throws in
     var traits = try LlamaTraits(config, rotary: .init(config))
-    try config.refuse("hidden_act", unless: ["silu", nil].contains(config.text("hidden_act")))
+    try config.refuse("hidden_act", unlessIn: ["silu"])
     try config.refuse(flags: "use_sliding_window")
     traits.windows = try LayerWindows(config, size: nil, .all, isFixed: true)
     let hasBiases = try config.flag("attention_bias") == true

@@ -7,7 +7,7 @@ extension DecoderKind {
     embeddingName: "embed_tokens.weight", linearLayers: llamaLayers
   ) { (config, loader) throws in
     var traits = try LlamaTraits(config, rotary: .init(config), sharedCount: 8)
-    try config.refuse("hidden_act", unless: ["silu", nil].contains(config.text("hidden_act")))
+    try config.refuse("hidden_act", unlessIn: ["silu"])
     try config.refuse(flags: "attention_bias", "mlp_bias")
     traits.windows = try LayerWindows(
       config, size: config.window(missing: 4096), .all, isFixed: true)

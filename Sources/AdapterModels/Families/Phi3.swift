@@ -12,7 +12,7 @@ extension DecoderKind {
   ) { (config, loader) throws in
     var traits = try LlamaTraits(
       config, rotary: .init(config, isPartial: true, isLong: true), epsilon: 1e-5)
-    try config.refuse("hidden_act", unless: ["silu", nil].contains(config.text("hidden_act")))
+    try config.refuse("hidden_act", unlessIn: ["silu"])
     try config.refuse(flags: "attention_bias", "mlp_bias", "lm_head_bias")
     traits.isFused = true
     traits.windows = try LayerWindows(

@@ -11,7 +11,7 @@ extension DecoderKind {
     var traits = try LlamaTraits(
       config, rotary: .init(config), headDimension: isThird ? 128 : nil,
       sharedCount: isThird ? 32 : nil)
-    try config.refuse("hidden_act", unless: ["silu", nil].contains(config.text("hidden_act")))
+    try config.refuse("hidden_act", unlessIn: ["silu"])
     try config.refuse(flags: "mlp_bias")
     traits.hasHeadNorms = isThird
     if isThird {
