@@ -22,8 +22,9 @@ public final class LanguageModel: Sendable {
 
   /// Loads a model.
   ///
-  /// - Parameter view: weights beside a `config.json` of type gpt2, bloom, llama or qwen2; BF16, F16 or F32;
-  ///   seen through adapters, whose changes become part of the weights.
+  /// - Parameter view: weights beside a `config.json` of type gpt2, bloom, llama, mistral, qwen2, qwen3,
+  ///   gemma2, gemma3_text or phi3; BF16, F16 or F32; seen through adapters, whose changes become part of the
+  ///   weights.
   /// - Throws: `AdapterError` where the architecture is not one of these, or the weights are not those of
   ///   the configuration; an error that says why, where matrices cannot be multiplied here.
   public init(_ view: AdaptedCheckpoint) throws {
@@ -152,7 +153,8 @@ extension LanguageModel {
     }
   }
 
-  /// The soft prompt's rows, if they have not been run yet, and those of the tokens.
+  /// The soft prompt's rows, if they have not been run yet, and those of the tokens. A prompt was trained as
+  /// what follows the embedding: only tokens are scaled.
   private func embed(_ step: Step, _ x: FloatRows) {
     let prompt = step.sequence.pendingPrompt
     for row in 0..<prompt.count {
@@ -161,7 +163,10 @@ extension LanguageModel {
     }
     for (index, token) in step.tokens.enumerated() {
       let row = Int(token)
-      unsafe decoder.embedding.widen(row..<row + 1, into: x[prompt.count + index])
+      let target = unsafe x[prompt.count + index]
+      unsafe decoder.embedding.widen(row..<row + 1, into: target)
+      guard let scale = decoder.embeddingScale else { continue }
+      for column in 0..<x.width { unsafe target[column] *= scale }
     }
   }
 
@@ -182,6 +187,7 @@ extension LanguageModel {
     }
     let last = Pass(workspace: pass.workspace, segments: segments)
     let logits = last.apply(decoder.head, to: decoder.normalise(chosen, last))
+    if let cap = decoder.logitCap { unsafe Functions.softcap(logits.elements, at: cap) }
     return segments.map { unsafe Array(logits[$0.rows].elements) }
   }
 }

@@ -34,6 +34,13 @@ extension AdapterError {
       "the base stores \(name), and its config.json says that there is no such bias")
   }
 
+  /// The checkpoint stores a weight in its layers that a model of its type has not.
+  static func unusedWeight(_ name: Name) -> Self {
+    AdapterError(
+      .configuration, at: [name.text],
+      "the base stores \(name), which a model of its type does not have")
+  }
+
   /// A weight has another shape than the configuration says.
   static func otherShape(_ name: Name, expected: [Int], found: Shape) -> Self {
     AdapterError(

@@ -135,8 +135,10 @@ private struct Division {
       folded.formUnion(more.targets)
     }
     beside = Set(all.flatMap(\.targets)).subtracting(folded)
+    // A tensor without operations is a tied one that got values of its own: it is part of the weights.
     tensors = Set(
-      zip(adapted, all).filter { $0.1.targets.isDisjoint(with: folded) }.map(\.0.info.name))
+      zip(adapted, all).filter { !$0.1.targets.isEmpty && $0.1.targets.isDisjoint(with: folded) }
+        .map(\.0.info.name))
   }
 
   /// Whether all that is done to a tensor runs beside the weights.

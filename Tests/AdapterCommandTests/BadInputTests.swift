@@ -173,7 +173,7 @@ private func expectRefusal(
     #expect(converted.status == 0)
     #expect(converted.errors.contains("NaN or infinity in base_model.model.transformer.h.1"))
     let inspected = try Command.adapter("inspect", file)
-    #expect(inspected.output.contains("warning: NaN or infinity in"))
+    #expect(inspected.output.contains("✘ NaN or infinity in"))
     let base = Repository.base("tiny-gpt2").string
     let out = folder.appending("out").string
     expectRefusal(

@@ -43,7 +43,10 @@ import Testing
   }
 
   /// The file holds what PEFT says of the next token.
-  @Test(arguments: ["gpt2_prefix", "bloom_lora", "llama_prompt", "qwen2_bitfit"])
+  @Test(arguments: [
+    "gpt2_prefix", "bloom_lora", "llama_prompt", "qwen2_bitfit", "mistral_prefix", "qwen3_norms",
+    "gemma2_embed", "gemma3_prompt", "phi3_dora",
+  ])
   func theFileOfLogitsIsPEFTs(_ name: String) throws {
     let folder = try TemporaryFolder()
     let fixture = Repository.fixtures.appending("runtime").appending(name)

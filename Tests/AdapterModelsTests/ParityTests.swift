@@ -58,7 +58,10 @@ import Testing
   }
 
   /// Every family's sequences in one batch, each with its own adapter.
-  @Test(arguments: ["run-gpt2", "run-bloom", "run-llama", "run-qwen2", "run-smol"])
+  @Test(arguments: [
+    "run-gpt2", "run-bloom", "run-llama", "run-qwen2", "run-smol", "run-mistral", "run-qwen3",
+    "run-gemma2", "run-gemma3", "run-phi3",
+  ])
   func oneBatchHasManyAdapters(_ base: String) throws {
     let checkpoint = try Checkpoint(Repository.base(base))
     let model = try LanguageModel(checkpoint)
@@ -68,7 +71,8 @@ import Testing
       var entries: [AdapterStack.Entry] = []
       for (name, weight) in fixture.adapters {
         let adapter = try RunningCase.adapter(name, on: checkpoint)
-        guard try RunPlan(adapter, on: checkpoint).folded.isEmpty else { continue }
+        let plan = try RunPlan(adapter, on: checkpoint, policy: Loaded.policy)
+        guard plan.folded.isEmpty else { continue }
         entries.append(.init(try PreparedAdapter(adapter, for: model), weight: weight))
       }
       guard entries.count == fixture.adapters.count else { continue }

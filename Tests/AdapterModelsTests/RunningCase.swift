@@ -86,7 +86,7 @@ struct RunningCase: Sendable, CustomTestStringConvertible {
 
 enum Loaded {
   /// As PEFT, which gives a head of its own to a model whose head is changed.
-  private static let policy = AdaptedCheckpoint.Policy(choices: BindingChoices(ties: .untie))
+  static let policy = AdaptedCheckpoint.Policy(choices: BindingChoices(ties: .untie))
 
   /// As a program would: what acts beside the weights, and what has to be part of them.
   static func load(

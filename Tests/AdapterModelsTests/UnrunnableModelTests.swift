@@ -86,6 +86,11 @@ import Testing
       "the base has no tensor embed_tokens.weight"),
     Damage("q_proj.bias", "q_proj.bia", "has no tensor", base: "run-qwen2"),
     Damage("c_attn.bias", "c_attn.bia", "attn.c_attn.bias", base: "run-gpt2"),
+    Damage("q_norm.weight", "q_norm.weigh", "has no tensor", base: "run-qwen3"),
+    Damage(
+      "pre_feedforward_layernorm.weight", "pre_feedforward_layernorm.weigh",
+      "the base has no tensor model.layers.0.pre_feedforward_layernorm.weight", base: "run-gemma2"),
+    Damage("qkv_proj.weight", "qkv_proj.weigh", "qkv_proj.weight", base: "run-phi3"),
     Damage("\"F32\"", "\"I32\"", "which cannot be run"),
   ]
 
@@ -111,7 +116,9 @@ import Testing
     #expect(!error.description.contains("\n"))
   }
 
-  @Test(arguments: configs) func configurationsAreHeldAgainstTheWeights(_ damage: Damage) throws {
+  @Test(arguments: configs + kin) func configurationsAreHeldAgainstTheWeights(_ damage: Damage)
+    throws
+  {
     let folder = try Self.folder(of: damage.base)
     try folder.edit("config.json", damage.old, damage.new)
     try Self.check(folder, says: damage.says)

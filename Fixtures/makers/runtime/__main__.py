@@ -61,6 +61,17 @@ def check_effect(entry, ids, result):
         assert entry["form"] == "plain" or effect > SMALLEST_EFFECT, (entry["name"], effect)
 
 
+def check_fields(entry, ids, result):
+    """Windows and bounds matter: without them, a base says something else."""
+    if entry["form"] != "plain":
+        return
+    config = load(entry["base"]).config
+    for field, far in (("sliding_window", 1000), ("attn_logit_softcapping", 1e6), ("final_logit_softcapping", 1e6)):
+        if getattr(config, field, None) is not None:
+            effect = (forward(load(entry["base"], **{field: far}), ids[2]) - result["logits2"]).abs().max()
+            assert effect > SMALLEST_EFFECT, (entry["name"], field, effect)
+
+
 def check_double(entry, ids, result):
     """fp32 itself may be off by no more than a quarter of the tolerance of the tests. Returns by how much it is."""
     model = loaded(entry).double()
@@ -89,11 +100,13 @@ def make_case(entry):
     model = loaded(entry)
     ids, result = answered(entry, model)
     check_effect(entry, ids, result)
+    check_fields(entry, ids, result)
     check_parts(entry, ids, result)
     error = check_double(entry, ids, result)
     padding = left_padding(model, ids, result)
-    family = load(entry["base"]).config.model_type
-    assert padding == expected_padding(family, front(entry)), (name, padding)
+    config = load(entry["base"]).config
+    family, windowed = config.model_type, getattr(config, "sliding_window", None) is not None
+    assert padding == expected_padding(family, front(entry), windowed), (name, padding)
     save_tensors(result, folder / "logits.safetensors")
     parts = entry.get("parts", [] if entry["form"] == "plain" else [(name, 1.0)])
     save_json({

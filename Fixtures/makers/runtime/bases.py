@@ -7,19 +7,32 @@ import shutil
 
 import torch
 from transformers import (
-    AutoModelForCausalLM, BloomConfig, BloomForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen2Config,
-    Qwen2ForCausalLM)
+    AutoModelForCausalLM, BloomConfig, BloomForCausalLM, Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig,
+    GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Phi3Config, Phi3ForCausalLM,
+    Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
 
 VOCABULARY = 64
 EMBEDDING_STD = 0.6  # also of heads: with a normalised row of width 24 the logits' deviation is about 3
-MATRIX_STD = {"gpt2": 0.4, "bloom": 0.4, "llama": 0.25, "qwen2": 0.25}  # biases need larger ones, or one token wins always
+MATRIX_STD = {  # biases need larger ones, or one token wins always; so do windows and bounds, or they do not matter
+    "gpt2": 0.4, "bloom": 0.4, "llama": 0.25, "qwen2": 0.25, "mistral": 0.3, "qwen3": 0.3, "gemma2": 0.4, "gemma3_text": 0.3,
+    "phi3": 0.3}
+
+
+def norm_mean(kind, name):
+    """Of a norm's weight. Gemma's is a difference from 1; norms of heads make scores large, those after a part its share."""
+    mean = 1.6 if "q_norm" in name or "k_norm" in name else 1.0
+    if kind.startswith("gemma"):
+        after = "post_attention_layernorm" in name or "post_feedforward_layernorm" in name
+        return (3.0 if after else mean) - 1.0
+    return mean
 
 
 def fill(model):
     matrix = MATRIX_STD[model.config.model_type]
     for name, p in model.named_parameters():
         if p.ndim == 1:
-            p.data = normal(f"run {name}", p.shape, 0.2, mean=0.0 if name.endswith("bias") else 1.0).float()
+            mean = 0.0 if name.endswith("bias") else norm_mean(model.config.model_type, name)
+            p.data = normal(f"run {name}", p.shape, 0.2, mean=mean).float()
         else:
             table = "embed" in name or "wte" in name or "wpe" in name or "lm_head" in name
             p.data = normal(f"run {name}", p.shape, EMBEDDING_STD if table else matrix).float()
@@ -104,6 +117,64 @@ def make_qwen2(name):
                       "max_window_layers": 1})
 
 
+WINDOW = 4  # of all that follow: the texts have up to 24 positions
+WIDE_HEADS = dict(num_attention_heads=4, num_key_value_heads=2, head_dim=8, sliding_window=WINDOW)  # 4 * 8 is not 24
+
+
+def make_qwen2_window(name):
+    save(Qwen2ForCausalLM(llama(
+        Qwen2Config, num_attention_heads=4, num_key_value_heads=2, use_sliding_window=True, sliding_window=WINDOW,
+        layer_types=["sliding_attention", "full_attention"], rope_parameters=rope(1e4))), name)
+
+
+def make_mistral(name):
+    save(MistralForCausalLM(llama(MistralConfig, **WIDE_HEADS, rope_parameters=rope(1e4))), name, config=older(10000.0))
+
+
+def make_qwen3(name):
+    """A window in the last layer only."""
+    save(Qwen3ForCausalLM(llama(
+        Qwen3Config, **WIDE_HEADS, use_sliding_window=True, max_window_layers=1, tie_word_embeddings=True,
+        rope_parameters=rope(1e6))), name, config={**older(1000000.0), "layer_types": None})
+
+
+def make_gemma2(name):
+    save(Gemma2ForCausalLM(llama(
+        Gemma2Config, **WIDE_HEADS, query_pre_attn_scalar=12, attn_logit_softcapping=3.0, final_logit_softcapping=9.0,
+        rope_parameters=rope(1e4))), name, config={**older(10000.0), "layer_types": None})
+
+
+def make_gemma3(name):
+    """Fields as on the Hub: a window in two layers of three, which have other positions than the third."""
+    full = {"rope_type": "linear", "factor": 2.0}
+    save(Gemma3ForCausalLM(llama(
+        Gemma3TextConfig, **WIDE_HEADS, query_pre_attn_scalar=12, num_hidden_layers=3, attention_bias=True,
+        sliding_window_pattern=3)), name, config={
+            **older(5000.0, full), "rope_local_base_freq": 100.0, "layer_types": None, "sliding_window_pattern": 3})
+
+
+def make_gemma3_types(name):
+    """Fields as transformers 5 writes them."""
+    save(Gemma3ForCausalLM(llama(
+        Gemma3TextConfig, **WIDE_HEADS, final_logit_softcapping=9.0, layer_types=["full_attention", "sliding_attention"],
+        query_pre_attn_scalar=12, rope_parameters={"full_attention": rope(3000.0), "sliding_attention": rope(50.0)})), name)
+
+
+def make_phi3(name):
+    """Half of each head is turned."""
+    save(Phi3ForCausalLM(llama(
+        Phi3Config, hidden_size=32, num_attention_heads=4, num_key_value_heads=2, sliding_window=WINDOW,
+        rope_parameters=rope(1e4, partial_rotary_factor=0.5))), name)
+
+
+def make_phi3_long(name):
+    """Factors of each frequency, of texts up to 32 positions and of longer ones."""
+    factors = {"type": "longrope", "short_factor": [1.0, 1.3, 1.7], "long_factor": [2.0, 3.0, 5.0]}
+    save(Phi3ForCausalLM(llama(
+        Phi3Config, num_attention_heads=4, num_key_value_heads=2, original_max_position_embeddings=32,
+        rope_parameters={**rope(1e4), "rope_type": "longrope", **factors})), name, config=older(10000.0, factors))
+
+
 MAKERS = {
     "run-gpt2": make_gpt2,
     "run-bloom": lambda name: make_bloom(name, 24, 6),
@@ -113,12 +184,20 @@ MAKERS = {
     "run-llama3": make_llama3,
     "run-smol": make_smol,
     "run-qwen2": make_qwen2,
+    "run-qwen2-window": make_qwen2_window,
+    "run-mistral": make_mistral,
+    "run-qwen3": make_qwen3,
+    "run-gemma2": make_gemma2,
+    "run-gemma3": make_gemma3,
+    "run-gemma3-types": make_gemma3_types,
+    "run-phi3": make_phi3,
+    "run-phi3-long": make_phi3_long,
 }
 
 
-def load(name):
-    """A base in fp32, whatever it is stored in, as mixed use computes."""
-    model = AutoModelForCausalLM.from_pretrained(BASES / name, dtype=torch.float32)
+def load(name, **fields):
+    """A base in fp32, whatever it is stored in, as mixed use computes; with other fields in its configuration."""
+    model = AutoModelForCausalLM.from_pretrained(BASES / name, dtype=torch.float32, **fields)
     stored = stored_tensors(name)
     assert all(torch.equal(p.data, stored[k].float()) for k, p in model.named_parameters()), name
     model.config._name_or_path = model.name_or_path = f"fixtures/{name}"

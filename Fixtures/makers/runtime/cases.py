@@ -1,7 +1,7 @@
 """The table of cases of Fixtures/runtime. A new entry changes no other case's files."""
 
 from peft import (
-    AdaLoraConfig, IA3Config, LoHaConfig, LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig)
+    AdaLoraConfig, IA3Config, LNTuningConfig, LoHaConfig, LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig)
 
 from makers.peft.cases import prune
 
@@ -9,6 +9,7 @@ ROWS = 3  # of every prompt and prefix
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 LINEARS = ATTENTION + ["gate_proj", "up_proj", "down_proj"]
 FUSED = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]  # BLOOM's
+PARTS = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]  # Phi-3's
 CONV1D = ["c_attn", "c_fc", "c_proj"]  # GPT-2's
 
 
@@ -26,6 +27,10 @@ def dora(name, base, targets):
 
 def ia3(name, base, targets, feedforward):
     return adapter(name, base, IA3Config, target_modules=targets + feedforward, feedforward_modules=feedforward)
+
+
+def norms(name, base, targets):
+    return adapter(name, base, LNTuningConfig, target_modules=targets)
 
 
 def prompt(name, base):
@@ -134,4 +139,50 @@ QWEN2 = [
     bitfit("qwen2_bitfit", "run-qwen2"),
 ]
 
-CASES = GPT2 + BLOOM + LLAMA + QWEN2
+WINDOWED = [
+    plain("qwen2_window_none", "run-qwen2-window"),
+    lora("qwen2_window_lora", "run-qwen2-window", LINEARS),
+    plain("mistral_none", "run-mistral"),
+    lora("mistral_lora", "run-mistral", LINEARS),
+    dora("mistral_dora", "run-mistral", ["q_proj", "o_proj", "down_proj"]),
+    ia3("mistral_ia3", "run-mistral", ["k_proj", "v_proj"], ["down_proj"]),
+    prompt("mistral_prompt", "run-mistral"),
+    prefix("mistral_prefix", "run-mistral"),
+    plain("qwen3_none", "run-qwen3"),
+    lora("qwen3_lora", "run-qwen3", LINEARS),
+    dora("qwen3_dora", "run-qwen3", ["q_proj", "k_proj", "up_proj"]),
+    norms("qwen3_norms", "run-qwen3", ["q_norm", "k_norm", "input_layernorm"]),
+    prompt("qwen3_prompt", "run-qwen3"),
+    prefix("qwen3_prefix", "run-qwen3"),
+]
+
+GEMMA = [
+    plain("gemma2_none", "run-gemma2"),
+    lora("gemma2_lora", "run-gemma2", LINEARS),
+    dora("gemma2_dora", "run-gemma2", ["q_proj", "down_proj"]),
+    norms("gemma2_norms", "run-gemma2", ["post_attention_layernorm", "pre_feedforward_layernorm"]),
+    lora("gemma2_embed", "run-gemma2", ["embed_tokens", "v_proj"]),
+    prompt("gemma2_prompt", "run-gemma2"),
+    prefix("gemma2_prefix", "run-gemma2"),
+    plain("gemma3_none", "run-gemma3"),
+    lora("gemma3_lora", "run-gemma3", LINEARS),
+    lora("gemma3_bias_all", "run-gemma3", ["q_proj", "up_proj"], bias="all"),
+    norms("gemma3_norms", "run-gemma3", ["q_norm", "k_norm", "post_feedforward_layernorm"]),
+    prompt("gemma3_prompt", "run-gemma3"),
+    prefix("gemma3_prefix", "run-gemma3"),
+    plain("gemma3_types_none", "run-gemma3-types"),
+    lora("gemma3_types_lora", "run-gemma3-types", LINEARS),
+]
+
+PHI3 = [
+    plain("phi3_none", "run-phi3"),
+    lora("phi3_lora", "run-phi3", PARTS),
+    dora("phi3_dora", "run-phi3", ["qkv_proj", "gate_up_proj"]),
+    ia3("phi3_ia3", "run-phi3", ["qkv_proj"], ["down_proj"]),
+    prompt("phi3_prompt", "run-phi3"),
+    prefix("phi3_prefix", "run-phi3"),
+    plain("phi3_long_none", "run-phi3-long"),
+    lora("phi3_long_lora", "run-phi3-long", PARTS),
+]
+
+CASES = GPT2 + BLOOM + LLAMA + QWEN2 + WINDOWED + GEMMA + PHI3

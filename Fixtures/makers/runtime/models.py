@@ -46,6 +46,8 @@ def fill_adapter(model, case):
             values = normal(seed, p.shape, 0.4)
         elif name.startswith("prompt_encoder") and p.shape[1] > 24:
             values = normal(seed, p.shape, 1.0)  # keys and values
+        elif "ln_tuning_layers" in name:
+            values = p.data.double() + normal(seed, p.shape, BIAS_STD)
         elif p.ndim == 2:
             values = normal(seed, p.shape, EMBEDDING_STD)
         else:

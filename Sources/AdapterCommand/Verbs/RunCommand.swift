@@ -11,9 +11,9 @@ struct RunCommand: ParsableCommand {
     abstract: "Runs a model with adapters, to see them work.",
     usage: "adapter run <base> [<adapter>[:<weight>] …] --prompt <text> [<options>]",
     discussion: """
-      The base is a folder with config.json (of type gpt2, bloom, llama or qwen2), weights in \
-      safetensors, and, for text, tokenizer.json. It is loaded as it is stored; adapters act beside it. \
-      The text goes to standard output as it comes.
+      The base is a folder with config.json (of type gpt2, bloom, llama, mistral, qwen2, qwen3, \
+      gemma2, gemma3_text or phi3), weights in safetensors, and, for text, tokenizer.json. It is \
+      loaded as it is stored; adapters act beside it. The text goes to standard output as it comes.
 
       Examples:
         adapter run path/to/model --prompt "Once upon a time"

@@ -5,11 +5,20 @@ protocol Decoder: Sendable {
   var embedding: StoredMatrix { get }
   /// What makes logits.
   var head: LinearLayer { get }
+  /// What a token's embedding is multiplied with; nil for nothing.
+  var embeddingScale: Float? { get }
+  /// The bound that logits approach by tanh; nil for none.
+  var logitCap: Float? { get }
 
   /// Runs all layers over the embeddings of a pass, in place, and fills its caches.
   func run(_ x: FloatRows, _ pass: Pass)
   /// The last normalisation.
   func normalise(_ x: FloatRows, _ pass: Pass) -> FloatRows
+}
+
+extension Decoder {
+  var embeddingScale: Float? { nil }
+  var logitCap: Float? { nil }
 }
 
 /// The sizes of a model.

@@ -40,12 +40,15 @@ struct DecoderConfig {
     return value == .null ? nil : value
   }
 
-  /// A count, from 1 to 2^31; nil where there is none.
-  func count(_ keys: Name...) throws -> Int? {
+  /// Whether it has a key, be its value null.
+  func has(_ key: Name) -> Bool { members.contains { $0.key == key } }
+
+  /// A count, from 1, or 0 if asked for, to 2^31; nil where there is none.
+  func count(_ keys: Name..., atLeast minimum: UInt64 = 1) throws -> Int? {
     for key in keys {
       switch value(key) {
       case nil: continue
-      case .integer(let value)? where value > 0 && value < 1 << 31: return Int(value)
+      case .integer(let value)? where value >= minimum && value < 1 << 31: return Int(value)
       default: throw AdapterError.config(path, "\"\(key)\" is not a count")
       }
     }
@@ -86,6 +89,22 @@ struct DecoderConfig {
     }
   }
 
+  /// A list of texts; nil where there is none.
+  func texts(_ key: Name) throws -> [String]? {
+    try list(key) { value in if case .string(let text) = value { text } else { nil } }
+  }
+
+  /// A list of numbers; nil where there is none.
+  func numbers(_ key: Name) throws -> [Double]? { try list(key, \.double) }
+
+  private func list<Value>(_ key: Name, _ element: (JSONValue) -> Value?) throws -> [Value]? {
+    guard let value = value(key) else { return nil }
+    guard case .array(let values) = value, case let elements = values.compactMap(element),
+      elements.count == values.count
+    else { throw AdapterError.config(path, "\"\(key)\" is not a list as it should be") }
+    return elements
+  }
+
   /// Whether it has the same fields as another.
   func agrees(with other: DecoderConfig) -> Bool { Set(members) == Set(other.members) }
 
@@ -118,6 +137,17 @@ struct DecoderConfig {
     case .object(let members)?: return DecoderConfig(path: path, members: members)
     default: throw AdapterError.config(path, "\"\(key)\" is not an object")
     }
+  }
+
+  /// Refuses flags that would change what is computed in a way that is not known here.
+  func refuse(flags: Name...) throws {
+    for key in flags { try refuse(key, unless: try flag(key) != true) }
+  }
+
+  /// Refuses a text other than these; none is the family's own.
+  func refuse(_ key: Name, unlessIn known: Set<String>) throws {
+    guard let text = try text(key) else { return }
+    try refuse(key, unless: known.contains(text))
   }
 
   /// Refuses a value that this version does not know.

@@ -17,7 +17,9 @@ struct DecoderKind: Sendable {
   let load: @Sendable (DecoderConfig, inout WeightLoader) throws -> any Decoder
 
   /// All there are.
-  static let all: [DecoderKind] = [.gpt2, .bloom, .llama]
+  static let all: [DecoderKind] = [
+    .gpt2, .bloom, .llama, .mistral, .qwen, .gemma, .phi3,
+  ]
 
   /// The architecture of a model.
   ///

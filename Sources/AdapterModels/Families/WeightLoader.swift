@@ -60,6 +60,17 @@ struct WeightLoader {
       path, "says that there are fewer layers than there are: \(full(name))")
   }
 
+  /// Refuses a checkpoint whose layers have weights that were not asked for: those of another architecture,
+  /// such as norms of heads, whose model computes something else.
+  func refuseUnused(in layers: String) throws {
+    let layers = full(layers)
+    let unused = view.checkpoint.names.filter { name in
+      name.hasPrefix(layers) && (name.hasSuffix(".weight") || name.hasSuffix(".bias"))
+        && !read.contains(name)
+    }
+    if let name = unused.min() { throw AdapterError.unusedWeight(name) }
+  }
+
   // MARK: - Vectors
 
   /// A vector that has to be there.

@@ -26,9 +26,9 @@ enum Functions {
     }
   }
 
-  /// Root mean square normalisation (arXiv:1910.07467): x / √(mean of x² + ε) ⊙ weight.
+  /// Root mean square normalisation (arXiv:1910.07467): x / √(mean of x² + ε) ⊙ (origin + weight).
   static func rootMeanSquareNorm(
-    _ x: UnsafeMutableBufferPointer<Float>, weight: [Float], epsilon: Float,
+    _ x: UnsafeMutableBufferPointer<Float>, weight: [Float], origin: Float, epsilon: Float,
     into y: UnsafeMutableBufferPointer<Float>
   ) {
     let count = x.count
@@ -36,7 +36,7 @@ enum Functions {
     let squares = unsafe DotProducts.dot(start, start, count)
     let factor = 1 / (squares / Float(count) + epsilon).squareRoot()
     unsafe weight.withUnsafeBufferPointer { weight in
-      for index in 0..<count { unsafe y[index] = x[index] * factor * weight[index] }
+      for index in 0..<count { unsafe y[index] = x[index] * factor * (origin + weight[index]) }
     }
   }
 
@@ -83,13 +83,44 @@ enum Functions {
   static func tanhGELU(_ x: FloatRows) {
     inParts(of: x) { range in
       let x = unsafe x.elements
-      for index in range {
-        let value = unsafe x[index]
-        let inner = 0.797_884_560_802_865_4 * (value + 0.044715 * value * value * value)
-        // tanh z = 1 − 2 / (e²ᶻ + 1)
-        unsafe x[index] = value * (1 - 1 / (exponential(2 * inner) + 1))
-      }
+      for index in range { unsafe x[index] = tanhGELU(x[index]) }
     }
+  }
+
+  /// GELU by tanh of the gate times the other (GEGLU, arXiv:2002.05202), into the gate.
+  static func gatedTanhGELU(_ gate: FloatRows, _ other: FloatRows) {
+    inParts(of: gate) { range in
+      let (gate, other) = unsafe (gate.elements, other.elements)
+      for index in range { unsafe gate[index] = tanhGELU(gate[index]) * other[index] }
+    }
+  }
+
+  @inline(__always)
+  private static func tanhGELU(_ value: Float) -> Float {
+    let inner = 0.797_884_560_802_865_4 * (value + 0.044715 * value * value * value)
+    // tanh z = 1 − 2 / (e²ᶻ + 1)
+    return value * (1 - 1 / (exponential(2 * inner) + 1))
+  }
+
+  /// c · tanh(x / c), in place: what is small stays as it is, and nothing passes ±c.
+  static func softcap(_ values: UnsafeMutableBufferPointer<Float>, at cap: Float) {
+    let factor = 1 / cap
+    for index in 0..<values.count { unsafe values[index] = cap * tanh(factor * values[index]) }
+  }
+
+  /// tanh to 6 units in the last place. Near zero 1 − 2 / (e²ˣ + 1) would lose them, so there it is Taylor's
+  /// series.
+  @inline(__always)
+  private static func tanh(_ x: Float) -> Float {
+    let far = 1 - 2 / (exponential(2 * x) + 1)
+    let square = x * x
+    var p: Float = -8.863_235_5e-3
+    p = p * square + 2.186_948_9e-2
+    p = p * square - 5.396_825_4e-2
+    p = p * square + 0.133_333_33
+    p = p * square - 0.333_333_33
+    let near = x + x * square * p
+    return abs(x) < 0.35 ? near : far
   }
 
   /// GELU by the error function, in place.

@@ -9,6 +9,11 @@ struct Attention {
   let scale: Float
   /// ALiBi's slopes, one for each head (arXiv:2108.12409); nil for none.
   let slopes: [Float]?
+  /// How many positions a row sees, its own included: the last ones (arXiv:2004.05150, section 3.1); nil for
+  /// all.
+  var window: Int?
+  /// The bound that scores approach and never pass, by tanh (arXiv:2408.00118, section 2); nil for none.
+  var cap: Float?
 
   /// Queries that are worked on together when there are many.
   private static let blockSize = 64
@@ -41,6 +46,12 @@ struct Attention {
     }
   }
 
+  /// The positions that a row at one of them sees.
+  private func seen(at position: Int) -> Range<Int> {
+    guard let window else { return 0..<position + 1 }
+    return max(0, position + 1 - window)..<position + 1
+  }
+
   private func runSingly(
     _ rows: Range<Int>, head: Int, _ queries: FloatRows, _ cache: KeyValueCache, _ layer: Int,
     _ result: FloatRows
@@ -52,23 +63,31 @@ struct Attention {
     let length = cache.count + rows.upperBound
     unsafe withUnsafeTemporaryAllocation(of: Float.self, capacity: length) { scores in
       for row in rows {
-        let seen = cache.count + row + 1
+        let seen = seen(at: cache.count + row)
         guard let query = unsafe queries[row].baseAddress,
           let output = unsafe result[row].baseAddress,
           let key = unsafe keys.elements.baseAddress, let value = unsafe values.elements.baseAddress
         else { return }
         let own = unsafe query + head * size
         guard let score = scores.baseAddress else { return }
-        unsafe SeenPositions.score(own, key, count: seen, size: size, scale: scale, into: score)
-        let weights = unsafe UnsafeMutableBufferPointer(rebasing: scores[..<seen])
-        unsafe addSlope(of: head, to: weights)
-        unsafe Functions.softmax(weights)
+        let first = seen.lowerBound * size
+        unsafe SeenPositions.score(
+          own, key + first, count: seen.count, size: size, scale: scale, into: score)
+        unsafe weigh(UnsafeMutableBufferPointer(rebasing: scores[..<seen.count]), head: head)
         let target = unsafe output + head * size
-        unsafe SeenPositions.sum(score, value, count: seen, size: size, into: target)
+        unsafe SeenPositions.sum(score, value + first, count: seen.count, size: size, into: target)
       }
     }
   }
 
+  /// Makes weights of the scores of positions that follow each other.
+  private func weigh(_ scores: UnsafeMutableBufferPointer<Float>, head: Int) {
+    if let cap { unsafe Functions.softcap(scores, at: cap) }
+    unsafe addSlope(of: head, to: scores)
+    unsafe Functions.softmax(scores)
+  }
+
+  /// Only differences of slopes count, so they begin at the first position that is seen.
   private func addSlope(of head: Int, to scores: UnsafeMutableBufferPointer<Float>) {
     guard let slope = slopes?[head] else { return }
     for place in 0..<scores.count { unsafe scores[place] += slope * Float(place) }
@@ -81,7 +100,8 @@ struct Attention {
   ) {
     let size = cache.headDimension
     let shared = head / (headCount / cache.headCount)
-    let length = cache.count + rows.upperBound
+    let first = seen(at: cache.count + rows.lowerBound).lowerBound
+    let length = cache.count + rows.upperBound - first
     guard let query = unsafe queries[rows].elements.baseAddress,
       let output = unsafe result[rows].elements.baseAddress,
       let keys = unsafe cache.keys(layer, head: shared).elements.baseAddress,
@@ -93,21 +113,23 @@ struct Attention {
       let products = MatrixProduct(
         rows: rows.count, columns: length, inner: size, a: (false, queries.width),
         b: (true, size), resultStride: length)
-      unsafe Float.multiplyAdd(products, query + head * size, keys, scale: scale, into: start)
+      unsafe Float.multiplyAdd(
+        products, query + head * size, keys + first * size, scale: scale, into: start)
       for (index, row) in rows.enumerated() {
         let all = unsafe UnsafeMutableBufferPointer(start: start + index * length, count: length)
-        let seen = cache.count + row + 1
-        let weights = unsafe UnsafeMutableBufferPointer(rebasing: all[..<seen])
-        unsafe addSlope(of: head, to: weights)
-        unsafe Functions.softmax(weights)
-        unsafe all[seen...].update(repeating: 0)
+        let seen = seen(at: cache.count + row)
+        let (lower, upper) = (seen.lowerBound - first, seen.upperBound - first)
+        unsafe weigh(UnsafeMutableBufferPointer(rebasing: all[lower..<upper]), head: head)
+        unsafe all[..<lower].update(repeating: 0)
+        unsafe all[upper...].update(repeating: 0)
         let target = unsafe output + index * result.width + head * size
         unsafe target.update(repeating: 0, count: size)
       }
       let sums = MatrixProduct(
         rows: rows.count, columns: size, inner: length, a: (false, length), b: (false, size),
         resultStride: result.width)
-      unsafe Float.multiplyAdd(sums, start, values, scale: 1, into: output + head * size)
+      unsafe Float.multiplyAdd(
+        sums, start, values + first * size, scale: 1, into: output + head * size)
     }
   }
 }

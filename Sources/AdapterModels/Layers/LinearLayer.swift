@@ -36,6 +36,19 @@ extension Pass {
     return results
   }
 
+  /// What layers, or one layer in their place, make of the same rows, in parts of these widths.
+  func apply(_ layers: [LinearLayer], to x: FloatRows, asWidths widths: [Int]) -> [FloatRows] {
+    let results = apply(layers, to: x)
+    guard results.count != widths.count, let all = results.first else { return results }
+    var start = 0
+    return widths.map { width in
+      let part = workspace.rows(all.count, width)
+      for row in 0..<all.count { unsafe part[row].copy(from: all[row], at: start) }
+      start += width
+      return part
+    }
+  }
+
   /// The output of one layer.
   func apply(_ layer: LinearLayer, to x: FloatRows) -> FloatRows { apply([layer], to: x)[0] }
 

@@ -32,16 +32,6 @@ struct Pass {
     }
   }
 
-  /// Root mean square normalisation of all rows.
-  func rootMeanSquareNorm(_ x: FloatRows, _ weight: ModelVector, epsilon: Float) -> FloatRows {
-    let result = workspace.rows(x.count, x.width)
-    forEachRow { row, segment, _ in
-      unsafe Functions.rootMeanSquareNorm(
-        x[row], weight: segment.values(of: weight), epsilon: epsilon, into: result[row])
-    }
-    return result
-  }
-
   /// Attention of every sequence to what it has, its new keys and values put into its cache.
   ///
   /// - Parameters:
