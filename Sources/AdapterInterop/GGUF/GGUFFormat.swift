@@ -6,7 +6,7 @@ struct GGUFFormat: ForeignFormat {
   static let name = "gguf"
 
   var name: String { Self.name }
-  var title: String { "a GGUF adapter" }
+  var title: String { "a GGUF file" }
   var isFile: Bool { true }
 
   /// By its first bytes. A model in GGUF has them too, and is refused by name when it is read.
