@@ -193,7 +193,12 @@ struct ConvertCommand: ParsableCommand {
       let error = InteropError(loss)
       Terminal.report("warning", "lost: \(error)")
     }
-    Terminal.report("done", "\(output): " + export.names.joined(separator: ", "))
+    Terminal.report(
+      "done",
+      "\(output): "
+        + (format.isFile
+          ? "\(adapter.operations.count.of("operation")), \(ByteCount(FileStatus(of: FilePath(output))?.size ?? 0))"
+          : export.names.joined(separator: ", ")))
   }
 }
 

@@ -41,9 +41,8 @@ struct GGUFExport {
     }
     alpha = Self.alpha(of: pairs)
     for index in pairs.indices { settle(index) }
-    for key in ["fingerprint", "digests"] {
-      losses.append(
-        .init(kind: .record, place: nil, reason: "the \(key), which GGUF has no place for"))
+    if adapter.base?.fingerprint != nil {
+      losses.append(.init(kind: .record, place: nil, reason: "the base's fingerprint"))
     }
   }
 
