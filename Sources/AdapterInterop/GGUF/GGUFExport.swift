@@ -1,3 +1,4 @@
+internal import AdapterFormat
 internal import Operations
 internal import Storage
 internal import StrictJSON
