@@ -1,7 +1,7 @@
 internal import Storage
 public import SystemPackage
 
-/// An adapter in a foreign format: the files of a folder, not written yet, and what is lost in them.
+/// An adapter in a foreign format: a file, or the files of a folder, not written yet, and what is lost in them.
 public struct ForeignExport: Sendable {
   /// The files.
   let files: [File]
@@ -9,6 +9,8 @@ public struct ForeignExport: Sendable {
   public let losses: [Loss]
   /// What a user should know of the conversion besides.
   public let notes: [String]
+  /// Whether the only file stands alone, not in a folder.
+  var isFile = false
 
   /// A file that is written when its turn has come.
   struct File: Sendable {
@@ -41,16 +43,25 @@ public struct ForeignExport: Sendable {
   /// The names of the files.
   public var names: [String] { files.map(\.name) }
 
-  /// Writes the folder, whole or not at all.
+  /// Writes the file or folder, whole or not at all.
   ///
   /// - Parameters:
-  ///   - target: the folder.
-  ///   - replacing: whether one that holds the same files and nothing else may be replaced.
+  ///   - target: the file or folder.
+  ///   - replacing: whether a file, or a folder that holds the same files and nothing else, may be replaced.
+  ///   - allowingLoss: whether what the format has no place for may be left out, though the result computes something
+  ///     else then.
   ///   - inputs: what the adapter was read from: who may not read these may not read the folder.
   /// - Throws: `InteropError`, of the kind `notExpressible` where the format has no place for an operation.
-  public func write(to target: FilePath, replacing: Bool, inputs: [FilePath] = []) throws {
-    if let loss = losses.first(where: { $0.kind == .effect }) {
+  public func write(
+    to target: FilePath, replacing: Bool, allowingLoss: Bool = false, inputs: [FilePath] = []
+  ) throws {
+    if !allowingLoss, let loss = losses.first(where: { $0.kind == .effect }) {
       throw InteropError(.notExpressible, at: loss.place, loss.reason)
+    }
+    if isFile, let file = files.first {
+      let output = try OutputFile(target, replacing: replacing, inputs: inputs)
+      try file.write(output)
+      return try output.commit()
     }
     let folder = try OutputFolder(
       target, names: names, replacing: replacing, inputs: inputs)

@@ -22,6 +22,9 @@ public protocol ForeignFormat: Sendable {
   /// hand.
   var holdsTunedValues: Bool { get }
 
+  /// Whether it is written as one file, not as a folder.
+  var isFile: Bool { get }
+
   /// Whether this is an adapter of the format, by the names in a folder or the contents of a file. It is asked
   /// first without a header of safetensors, which costs more to read, and then with one.
   func recognises(_ source: ForeignSource) -> Bool
@@ -33,8 +36,11 @@ public protocol ForeignFormat: Sendable {
 
   /// Works out how an adapter is written in the format; nil where it is only read. Nothing is written yet.
   ///
-  /// - Throws: `InteropError` where the adapter cannot be read.
-  func export(_ adapter: Adapter) throws -> ForeignExport?
+  /// - Parameters:
+  ///   - adapter: the adapter.
+  ///   - base: the base, for a format that depends on it; nil where none is at hand.
+  /// - Throws: `InteropError` where the adapter cannot be read, or the format has no place for anything of it.
+  func export(_ adapter: Adapter, for base: Checkpoint?) throws -> ForeignExport?
 
   /// What an adapter that came from the format was trained for, where it says so.
   func task(of adapter: Adapter) -> ModelTask?
@@ -46,11 +52,20 @@ public protocol ForeignFormat: Sendable {
 extension ForeignFormat {
   /// It is nothing else.
   public var isCheckpoint: Bool { false }
+  /// It is a folder.
+  public var isFile: Bool { false }
   /// They are changes.
   public var holdsTunedValues: Bool { false }
 
+  /// The same without a base.
+  ///
+  /// - Throws: as with one; also where the format needs it.
+  public func export(_ adapter: Adapter) throws -> ForeignExport? {
+    try export(adapter, for: nil)
+  }
+
   /// It is only read.
-  public func export(_ adapter: Adapter) throws -> ForeignExport? { nil }
+  public func export(_ adapter: Adapter, for base: Checkpoint?) throws -> ForeignExport? { nil }
 
   /// It does not say so.
   public func task(of adapter: Adapter) -> ModelTask? { nil }

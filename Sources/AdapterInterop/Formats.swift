@@ -7,9 +7,12 @@ public enum Formats {
   /// The folder that PEFT writes.
   public static let peft: any ForeignFormat = PEFTFormat()
 
+  /// The file of llama.cpp.
+  public static let gguf: any ForeignFormat = GGUFFormat()
+
   /// All of them; the first that recognises a path has it.
   public static let all: [any ForeignFormat] = [
-    peft, BiasTensorsFormat(), PromptEncoderFormat(),
+    peft, gguf, BiasTensorsFormat(), PromptEncoderFormat(),
   ]
 
   /// What may be wrong with an adapter by what is known of the format it came from.

@@ -60,6 +60,11 @@ public struct InteropError: Error, Sendable {
     cause = nil
   }
 
+  /// What an export cannot hold, as the error that it is unless it is allowed.
+  public init(_ loss: ForeignExport.Loss) {
+    self.init(.notExpressible, at: loss.place, loss.reason)
+  }
+
   private init(_ cause: FormatError, at place: Place) {
     kind = .bytes
     self.place = place

@@ -47,8 +47,6 @@ public enum PathContents: Sendable {
     case webPage
     /// A zip archive, which is what PyTorch's pickles are in.
     case archive
-    /// A model or an adapter of llama.cpp.
-    case gguf
     /// A LoRA in the format of kohya's scripts.
     case kohya
     /// A LoRA of diffusers, without the configuration of PEFT.
@@ -138,7 +136,6 @@ extension PathContents.Stranger {
     let text = String(decoding: head, as: UTF8.self).lowercased()
     if text.hasPrefix("version https://git-lfs") { return .largeFilePointer }
     if text.hasPrefix("<!doctype html") || text.hasPrefix("<html") { return .webPage }
-    if text.hasPrefix("gguf") { return .gguf }
     return head.starts(with: [0x50, 0x4B, 3, 4]) || head.starts(with: [0x80, 2])
       ? .archive : .unknown
   }

@@ -223,10 +223,11 @@ import Testing
     try models.text("GGUF....", to: "model.gguf")
     for (path, says) in [
       ("kohya.safetensors", "kohya's format"), ("mlx", "MLX"), ("flux.safetensors", "diffusers"),
-      ("style.safetensors", "adapter_config.json"), ("model.gguf", "GGUF"),
+      ("style.safetensors", "adapter_config.json"),
     ] {
       try models.expectRefused("convert \(path) -o out.adp", says: "hint: ", says)
     }
+    try models.expectRefused("convert model.gguf -o out.adp", says: "GGUF")
     for (text, says) in [
       ("version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "run git lfs pull"),
       ("<!DOCTYPE html><html></html>", "this is a web page"),

@@ -26,9 +26,16 @@ enum PrefixOrderChoice: String, CaseIterable, ExpressibleByArgument {
 enum FormatChoice: String, CaseIterable, ExpressibleByArgument {
   case adp
   case peft
+  case gguf
 
   /// The suffix of its files; empty where it is a folder.
-  var suffix: String { self == .adp ? ".adp" : "" }
+  var suffix: String {
+    switch self {
+    case .adp: ".adp"
+    case .gguf: ".gguf"
+    case .peft: ""
+    }
+  }
 }
 
 /// How hard to compress, as an option.

@@ -145,7 +145,6 @@ extension PathContents.Stranger {
     case .largeFilePointer: "this is a git-lfs pointer: run git lfs pull"
     case .webPage: "this is a web page: download the file itself"
     case .archive: "this is a zip or a PyTorch pickle, which is never read"
-    case .gguf: other("GGUF, of llama.cpp")
     case .kohya: other("a LoRA in kohya's format")
     case .diffusers: other("a LoRA of diffusers")
     case .mlx: other("an adapter of MLX")

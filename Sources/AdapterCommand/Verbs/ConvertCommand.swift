@@ -76,6 +76,9 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "How hard to compress an .adp file. Any reader reads every level.")
   var level: LevelChoice?
 
+  @Flag(help: "Leave out what the output format cannot hold, though the result differs then.")
+  var allowLoss = false
+
   @Flag(help: "Replaces what is there.")
   var force = false
 
@@ -108,7 +111,8 @@ struct ConvertCommand: ParsableCommand {
       try AdapterCommand.write(
         try checkpoint.map { try bind(adapter, to: $0) } ?? adapter, to: output, replacing: force,
         from: reference.sources, level: (level ?? .default).level)
-    case .peft: try export(adapter, to: Formats.peft, output, from: reference)
+    case .peft: try export(adapter, to: Formats.peft, output, checkpoint, from: reference)
+    case .gguf: try export(adapter, to: Formats.gguf, output, checkpoint, from: reference)
     }
   }
 
@@ -123,7 +127,8 @@ struct ConvertCommand: ParsableCommand {
 
   private func checkOptions(_ reference: AdapterReference, _ format: FormatChoice) throws {
     if reference.isAdapterFile {
-      guard base == nil, ignoreField.isEmpty, drop.isEmpty, prefixOrder == nil else {
+      guard base == nil || format == .gguf, ignoreField.isEmpty, drop.isEmpty, prefixOrder == nil
+      else {
         throw ValidationError(
           "--base, --layout, --ignore-field, --drop and --prefix-order have no effect on an .adp file"
         )
@@ -165,16 +170,18 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func export(
-    _ adapter: Adapter, to format: any ForeignFormat, _ output: String,
+    _ adapter: Adapter, to format: any ForeignFormat, _ output: String, _ base: Checkpoint?,
     from reference: AdapterReference
   ) throws {
     guard !AdapterOutput.isStandardOutput(output) else {
-      throw ValidationError("a PEFT folder cannot go to standard output: name it")
+      throw ValidationError("\(format.title) cannot go to standard output: name it")
     }
-    try OutputSuffix.check(output, for: nil)
+    try OutputSuffix.check(output, for: format.isFile ? "." + format.name : nil)
     let export = try failing(reference.path) {
-      let export = try format.export(adapter)
-      try export?.write(to: FilePath(output), replacing: force, inputs: reference.sources)
+      let export = try format.export(adapter, for: base)
+      try export?.write(
+        to: FilePath(output), replacing: force, allowingLoss: allowLoss,
+        inputs: reference.sources + (base?.sources ?? []))
       return export
     }
     guard let export else { throw Failure("\(format.title) is only read") }
@@ -182,7 +189,16 @@ struct ConvertCommand: ParsableCommand {
     for loss in export.losses where loss.kind == .file {
       Terminal.report("warning", "not written: \(loss.reason)")
     }
-    Terminal.report("done", "\(output): " + export.names.joined(separator: ", "))
+    for loss in export.losses where loss.kind == .effect {
+      let error = InteropError(loss)
+      Terminal.report("warning", "lost: \(error)")
+    }
+    Terminal.report(
+      "done",
+      "\(output): "
+        + (format.isFile
+          ? "\(adapter.operations.count.of("operation")), \(ByteCount(FileStatus(of: FilePath(output))?.size ?? 0))"
+          : export.names.joined(separator: ", ")))
   }
 }
 

@@ -33,7 +33,7 @@ struct PEFTFormat: ForeignFormat {
     return ForeignImport(imported.adapter, notes: imported.notes)
   }
 
-  func export(_ adapter: Adapter) throws -> ForeignExport? {
+  func export(_ adapter: Adapter, for base: Checkpoint?) throws -> ForeignExport? {
     try PEFTExport.export(adapter)
   }
 
