@@ -49,7 +49,7 @@ package enum TranscriptRule: CaseIterable {
   }
 
   private static func withoutCompression(_ text: String) -> String {
-    text.replacing(#/manifest( +)[0-9a-f]{64}/#) { "manifest\($0.1)…" }
+    text.replacing(#/manifest([ |`]+)[0-9a-f]{64}/#) { "manifest\($0.1)…" }
       .replacing(#/"manifest_digest": "[0-9a-f]{64}"/#, with: "\"manifest_digest\": \"…\"")
       .replacing(
         #/"format": "adp",\n  "bytes": [0-9]+/#, with: "\"format\": \"adp\",\n  \"bytes\": …"
