@@ -165,6 +165,34 @@ import Testing
     #expect(!folder.appending("x.adp").exists)
   }
 
+  @Test func aMergedFolderSaysWhatItIsMadeOf() throws {
+    try file("lora.adp", "--base", Repository.base("tiny-gpt2").string, "--base-name", "gpt2")
+    try folder.copy(Repository.base("tiny-gpt2"), to: "base")
+    #expect(try run("merge", "base", "lora.adp:0.5", "-o", "merged").status == 0)
+    let card = String(
+      decoding: try folder.appending("merged/README.md").contents, as: UTF8.self)
+    let fields = try frontMatter(of: card)
+    #expect(fields == nil || fields?["base_model"] as? String == "gpt2")
+    #expect(card.contains("| lora.adp | `lora` | 0.5 |"), "\(card)")
+    #expect(try run("verify", "--merge", "base", "lora.adp:0.5", "merged").status == 0)
+    #expect(try run("merge", "base", "lora.adp", "-o", "bare", "--no-card").status == 0)
+    #expect(!folder.appending("bare/README.md").exists)
+    // A second merge tells of both; one that is taken back, of none.
+    #expect(
+      try run(
+        "merge", "merged", "lora.adp:0.25", "-o", "both", "--undo", "undo.adp",
+        "--allow-other-base=targets"
+      ).status == 0)
+    let both = String(decoding: try folder.appending("both/README.md").contents, as: UTF8.self)
+    for weight in ["0.5", "0.25"] { #expect(both.contains("| lora.adp | `lora` | \(weight) |")) }
+    #expect(both.contains("with 2 adapters"))
+    #expect(try run("merge", "both", "undo.adp", "-o", "back").status == 0)
+    #expect(!folder.appending("back/README.md").exists)
+    try folder.write(Array("Mine.".utf8), to: "base/README.md")
+    #expect(try run("merge", "base", "lora.adp", "-o", "kept").status == 0)
+    #expect(try folder.appending("kept/README.md").contents == Array("Mine.".utf8))
+  }
+
   /// The front matter of a card as Python's YAML reads it; where that is not at hand, it is only looked at, and nil is
   /// returned.
   private func frontMatter(of card: String) throws -> [String: Any]? {
