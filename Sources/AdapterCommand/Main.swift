@@ -17,9 +17,9 @@ struct AdapterTool: ParsableCommand {
       """,
     version: toolVersion,
     subcommands: [
-      CheckCommand.self, ConvertCommand.self, DiffCommand.self, ExtractCommand.self,
-      InspectCommand.self,
-      MergeCommand.self, PackCommand.self, RunCommand.self, UnpackCommand.self, VerifyCommand.self,
+      CardCommand.self, CheckCommand.self, ConvertCommand.self, DiffCommand.self,
+      ExtractCommand.self, InspectCommand.self, MergeCommand.self, PackCommand.self,
+      RunCommand.self, UnpackCommand.self, VerifyCommand.self,
     ])
 }
 

@@ -10,6 +10,8 @@ public struct ModelConfig: Sendable, Hashable {
   public let architecture: String?
   /// `tie_word_embeddings`.
   public let tiesWordEmbeddings: Bool?
+  /// `_name_or_path`: what the model was loaded as when it was saved.
+  package let nameOrPath: String?
   /// What the part of it says that describes the language model, in a model of several parts.
   package let languageModel: Part?
 
@@ -39,6 +41,7 @@ public struct ModelConfig: Sendable, Hashable {
     else { return nil }
     let all = Fields(members)
     modelType = all.text("model_type")
+    nameOrPath = all.text("_name_or_path")
     tiesWordEmbeddings = all.flag("tie_word_embeddings")
     if case .array(let values) = all["architectures"], case .string(let text) = values.first {
       architecture = text

@@ -19,7 +19,8 @@ struct HostileInputTests {
   }
 
   @Test(arguments: [
-    "check", "convert", "diff", "extract", "inspect", "merge", "pack", "run", "unpack", "verify",
+    "card", "check", "convert", "diff", "extract", "inspect", "merge", "pack", "run", "unpack",
+    "verify",
   ])
   func noneTakesMuchMemoryOrTime(_ verb: String) throws {
     let commands = try inputs.commands.filter { $0.first == verb }
@@ -86,7 +87,7 @@ private struct HostileInputs: Sendable {
       for path in try paths("adp") {
         commands += [
           ["inspect", path], ["inspect", path, "--summary", "--json"], ["diff", path, path],
-          ["verify", path],
+          ["verify", path], ["card", path],
         ]
         commands.append(["inspect", path, "--html", output()])
         commands.append(["convert", path, "-o", output()])
@@ -100,7 +101,7 @@ private struct HostileInputs: Sendable {
         }
       }
       for path in try paths("peft") {
-        commands += [["inspect", path], ["diff", path, many]]
+        commands += [["inspect", path], ["diff", path, many], ["card", path]]
         commands.append(["convert", path, "-o", output()])
         commands.append(["merge", folder.appending("bases/values").string, path, "-o", output()])
       }

@@ -1,10 +1,12 @@
 internal import AdapterFormat
+internal import AdapterInterop
 internal import ArgumentParser
 internal import StrictJSON
 
 /// What `pack` changes in a manifest beside the adapters (Spec/adp-v1.md, section 5.4).
 struct MetadataOptions: ParsableArguments {
-  @Option(help: "The licence: an SPDX identifier in lower case, such as apache-2.0.")
+  @Option(
+    help: "The licence, as SPDX or the Hugging Face Hub call it; or other, or LicenseRef-NAME.")
   var license: String?
 
   @Option(help: "What it is and does, in any length.")
@@ -35,6 +37,13 @@ struct MetadataOptions: ParsableArguments {
   var unset: [String] = []
 
   func validate() throws {
+    if let license, LicenseName(license) == nil {
+      let names = LicenseName.nearest(to: license)
+      throw ValidationError(
+        "--license \"\(license)\" is not an identifier of SPDX or the Hugging Face Hub"
+          + (names.isEmpty ? "" : "; near it are \(names.joined(separator: ", "))")
+          + "; for a licence that has none: other, or LicenseRef-NAME")
+    }
     if let tag = tag.first(where: { $0.isEmpty || $0.contains(",") }) {
       throw ValidationError("--tag \"\(tag)\": a tag is not empty and has no comma")
     }
@@ -49,7 +58,8 @@ struct MetadataOptions: ParsableArguments {
 
   var edit: ManifestEdit {
     var entries: [(Name, String?)] = [
-      ("title", title), ("author", author), ("license", license), ("description", description),
+      ("title", title), ("author", author), ("license", license.flatMap { LicenseName($0)?.text }),
+      ("description", description),
       ("trigger_phrase", triggerPhrase), ("tags", tag.isEmpty ? nil : tag.joined(separator: ", ")),
     ]
     for pair in set {

@@ -104,12 +104,12 @@ struct AdapterOutput {
 
 /// Writes an adapter as an `.adp` file and says what is in it.
 func write(
-  _ adapter: Adapter, to output: String, replacing: Bool, from sources: [FilePath],
-  level: CompressionLevel = .default
+  _ adapter: Adapter, metadata: [Manifest.MetadataEntry] = [], to output: String,
+  replacing: Bool, from sources: [FilePath], level: CompressionLevel = .default
 ) throws(Failure) {
   let output = try AdapterOutput(output, replacing: replacing, from: sources)
   do throws(FormatError) {
-    try Adapter.write([adapter], to: output.sink, level: level)
+    try Adapter.write([adapter], metadata: metadata, to: output.sink, level: level)
   } catch {
     throw Failure(error, in: output.path)
   }

@@ -56,6 +56,9 @@ struct ConvertCommand: ParsableCommand {
     completion: .file())
   var base: String?
 
+  @Option(help: "The base's name, as its makers call it.")
+  var baseName: String?
+
   @Option(help: "How square weights are stored that nothing else decides.")
   var layout: LayoutChoice?
 
@@ -101,19 +104,27 @@ struct ConvertCommand: ParsableCommand {
     try checkOptions(reference, format)
     let output = try output ?? DefaultOutput.conversion(of: reference, suffix: format.suffix)
     switch format {
-    case .adp:
-      if let name = adapter.base?.name, BaseRecord.isPath(name) {
-        Terminal.report(
-          "note",
-          "the base is recorded as \(name), a path on one machine: adapter pack --base-name sets a name"
-        )
-      }
-      try AdapterCommand.write(
-        try checkpoint.map { try bind(adapter, to: $0) } ?? adapter, to: output, replacing: force,
-        from: reference.sources, level: (level ?? .default).level)
+    case .adp: try write(adapter, checkpoint, to: output, from: reference)
     case .peft: try export(adapter, to: Formats.peft, output, checkpoint, from: reference)
     case .gguf: try export(adapter, to: Formats.gguf, output, checkpoint, from: reference)
     }
+  }
+
+  private func write(
+    _ adapter: Adapter, _ checkpoint: Checkpoint?, to output: String,
+    from reference: AdapterReference
+  ) throws {
+    var adapter = try checkpoint.map { try bind(adapter, to: $0) } ?? adapter
+    let card = try SourceCard(of: adapter, at: reference.path)
+    adapter.base = card.base(baseName, checkpoint)
+    if baseName == nil, let name = adapter.base?.name, BaseRecord.isPath(name) {
+      Terminal.report(
+        "warning",
+        "the base is recorded as \(name), a path on one machine: --base-name gives it a name")
+    }
+    try AdapterCommand.write(
+      adapter, metadata: card.metadata, to: output, replacing: force, from: reference.sources,
+      level: (level ?? .default).level)
   }
 
   private func open(
@@ -127,10 +138,11 @@ struct ConvertCommand: ParsableCommand {
 
   private func checkOptions(_ reference: AdapterReference, _ format: FormatChoice) throws {
     if reference.isAdapterFile {
-      guard base == nil || format == .gguf, ignoreField.isEmpty, drop.isEmpty, prefixOrder == nil
+      guard base == nil || format == .gguf, baseName == nil, ignoreField.isEmpty, drop.isEmpty,
+        prefixOrder == nil
       else {
         throw ValidationError(
-          "--base, --layout, --ignore-field, --drop and --prefix-order have no effect on an .adp file"
+          "--base, --base-name, --layout, --ignore-field, --drop and --prefix-order have no effect on an .adp file"
         )
       }
       guard format != .adp else {
@@ -138,8 +150,8 @@ struct ConvertCommand: ParsableCommand {
           "\(reference.path) is an .adp file: adapter pack copies and edits it")
       }
     }
-    guard format == .adp || level == nil else {
-      throw ValidationError("--level has no effect on what is not written as .adp")
+    guard format == .adp || (level == nil && baseName == nil) else {
+      throw ValidationError("--level and --base-name have no effect on what is not written as .adp")
     }
   }
 

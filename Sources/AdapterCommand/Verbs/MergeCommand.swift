@@ -91,6 +91,9 @@ struct MergeCommand: ParsableCommand {
       valueName: "folder"), completion: .directory)
   var tokenizer: String?
 
+  @Flag(help: "Writes no README.md into a folder whose base has none.")
+  var noCard = false
+
   @OptionGroup
   var options: PolicyOptions
 
@@ -142,7 +145,8 @@ struct MergeCommand: ParsableCommand {
         checkpoint, applying: stack, as: dtype?.type, policy: options.policy)
       guard !dryRun else { return try survey(view, start) }
       let merge = Merge(
-        view, shardByteCount: shardSize?.byteCount, choices: folderChoices(for: stack))
+        view, shardByteCount: shardSize?.byteCount,
+        choices: try folderChoices(for: stack, on: checkpoint))
       guard merge.writesFolder || (config == nil && tokenizer == nil) else {
         throw Failure("--config and --tokenizer go with a base that is a folder")
       }
@@ -213,11 +217,14 @@ struct MergeCommand: ParsableCommand {
     }
   }
 
-  private func folderChoices(for stack: [WeightedAdapter]) -> FolderChoices {
+  private func folderChoices(
+    for stack: [WeightedAdapter], on checkpoint: Checkpoint
+  ) throws -> FolderChoices {
     let tasks = Set(stack.compactMap { $0.weight == 0 ? nil : Formats.task(of: $0.adapter) })
     return FolderChoices(
       task: tasks.count == 1 ? tasks.first : nil, config: config.map { FilePath($0) },
-      tokenizer: tokenizer.map { FilePath($0) })
+      tokenizer: tokenizer.map { FilePath($0) },
+      card: noCard ? nil : try MergedCard.text(of: checkpoint, stack))
   }
 
   private var scope: Merge.Scope {

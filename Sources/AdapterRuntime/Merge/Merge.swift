@@ -291,7 +291,7 @@ extension Merge {
     return try AbandonedFolders.discard(ofKind: MergeJob.kind, beside: target) { name in
       names.contains(name) || TokenizerFiles.names.contains(name)
         || name == MergedConfig.fileName || name.hasSuffix(".safetensors")
-        || name == ShardIndex.fileName
+        || name == ShardIndex.fileName || name == FolderChoices.cardName
     }
   }
 }

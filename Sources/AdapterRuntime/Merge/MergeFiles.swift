@@ -57,6 +57,7 @@ struct MergeFiles {
     tokenizerNotes = tokenizer.notes
     omitted += copied.filter(tokenizer.omitted.contains)
     copied.removeAll(where: tokenizer.omitted.contains)
+    try addCard(choices.card)
     if isResharded, plans.count > 1 { edited.append((ShardIndex.fileName, try newIndex())) }
     let names = Set(edited.map(\.name))
     copied.removeAll(where: names.contains)
@@ -83,6 +84,16 @@ struct MergeFiles {
       }
     }
     return (copied, omitted)
+  }
+
+  private mutating func addCard(_ card: String?) throws {
+    let name = FolderChoices.cardName
+    if copied.contains(name), try view.checkpoint.mergedCard != nil {
+      copied.removeAll { $0 == name }
+      if card == nil { omitted.append(name) }
+    }
+    guard let card, !copied.contains(name) else { return }
+    edited.append((name, Array(card.utf8)))
   }
 
   /// Writes them into a folder.

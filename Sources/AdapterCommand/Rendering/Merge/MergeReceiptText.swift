@@ -43,8 +43,10 @@ extension MergeReceipt {
     var lines: [(kind: String, text: String)] = []
     if !created.isEmpty { lines.append(("note", "new: \(Self.list(created))")) }
     if !resized.isEmpty { lines.append(("note", "resized: \(Self.list(resized))")) }
-    if !editedFiles.isEmpty {
-      lines.append(("note", "written anew: " + editedFiles.joined(separator: ", ")))
+    // A card is written for nearly every folder.
+    let edited = editedFiles.filter { $0 != FolderChoices.cardName }
+    if !edited.isEmpty {
+      lines.append(("note", "written anew: " + edited.joined(separator: ", ")))
     }
     if !proven.isEmpty {
       lines.append(("note", "\(proven.count.of("tensor")) bit for bit as recorded"))

@@ -1,0 +1,87 @@
+internal import AdapterFormat
+internal import AdapterInterop
+internal import AdapterRuntime
+internal import Checkpoints
+internal import Operations
+internal import Storage
+internal import StrictJSON
+internal import SystemPackage
+
+/// The model card of a merged folder, which says what it was made of. The same base and adapters make the same card. Where
+/// the base is the result of a merge, the adapters of that one come first.
+struct MergedCard {
+  let base: Checkpoint
+  let stack: [WeightedAdapter]
+  /// The card of the merge that the base is the result of; nil of any other base.
+  let earlier: String?
+
+  /// - Throws: an error of the base's card, where that cannot be read.
+  /// - Returns: the text; nil for what takes a merge back or changes nothing: then there is nothing to tell.
+  static func text(of base: Checkpoint, _ stack: [WeightedAdapter]) throws -> String? {
+    let applied = stack.filter { $0.weight != 0 }
+    guard !applied.allSatisfy({ $0.adapter.method == "undo" }) else { return nil }
+    return MergedCard(base: base, stack: applied, earlier: try base.mergedCard).text
+  }
+
+  private static let titles = ["adapter", "method", "weight", "licence", "weights"]
+
+  /// The rows of its table that an earlier card has.
+  private var earlierRows: [String] {
+    let heading = MarkdownText.table(Self.titles, [])
+    let lines = (earlier ?? "").split(separator: "\n").map(String.init)
+    guard let start = lines.firstIndex(of: heading[0]),
+      lines.dropFirst(start + 1).first == heading[1]
+    else { return [] }
+    return lines.dropFirst(start + 2).prefix { $0.hasPrefix("|") }.map(\.self)
+  }
+
+  private var text: String {
+    var text = YAMLText()
+    text.add("base_model", baseName)
+    // The Hub's word for a model whose weights are those of another, changed.
+    text.add("base_model_relation", baseName.map { _ in "finetune" })
+    text.add("library_name", "transformers")
+    text.add("tags", tags)
+    let rows = earlierRows
+    let title = baseName ?? base.path.lastComponent?.string ?? "base"
+    let blocks = [
+      ["---"] + text.lines + ["---"],
+      ["# \(MarkdownText.inline(title)) with \((rows.count + stack.count).of("adapter"))"],
+      [FolderChoices.cardMark],
+      ["`adapter merge` has applied these adapters to the base, in this order:"],
+      MarkdownText.table(Self.titles, []) + rows
+        + MarkdownText.table(Self.titles, stack.map(\.cells)).dropFirst(2),
+      [
+        "`adapter verify --merge` holds it against the base and the adapters. The licences of all of them go for it."
+      ],
+    ]
+    return blocks.joined(separator: [""]).joined(separator: "\n") + "\n"
+  }
+
+  /// The first name of the base that is not a path: what an adapter calls it, or what it calls itself.
+  private var baseName: String? {
+    (stack.map(\.adapter.base?.name) + [base.config?.nameOrPath]).compactMap(\.self)
+      .first { !$0.isEmpty && !BaseRecord.isPath($0) }
+  }
+
+  /// Another word for it than `merge`, which the Hub has for one of several models.
+  private var tags: [String] {
+    var tags = ["merged-adapter"]
+    for method in stack.map(\.adapter.method) where !method.isEmpty && !tags.contains(method) {
+      tags.append(method)
+    }
+    return tags
+  }
+}
+
+extension WeightedAdapter {
+  fileprivate var cells: [String] {
+    let record = adapter.file.map { $0.file.manifest.adapters[$0.index] }
+    let license = adapter.file?.file.manifest.metadata.first { $0.key == "license" }?.value
+    return [
+      MarkdownText.inline(FilePath(label).lastComponent?.string ?? label),
+      MarkdownText.code(adapter.method), weight.short, license.map(MarkdownText.inline) ?? "",
+      record.map { MarkdownText.code($0.weightsDigest.description) } ?? "",
+    ]
+  }
+}
