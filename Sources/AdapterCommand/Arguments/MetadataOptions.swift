@@ -6,34 +6,34 @@ internal import StrictJSON
 /// What `pack` changes in a manifest beside the adapters (Spec/adp-v1.md, section 5.4).
 struct MetadataOptions: ParsableArguments {
   @Option(
-    help: "The licence, as SPDX or the Hugging Face Hub call it; or other, or LicenseRef-NAME.")
+    help: "Licence: an identifier of SPDX or the Hugging Face Hub, other, or LicenseRef-NAME.")
   var license: String?
 
-  @Option(help: "What it is and does, in any length.")
+  @Option(help: "Description, of any length.")
   var description: String?
 
-  @Option(help: "The words that a prompt needs.")
+  @Option(help: "Words that a prompt needs.")
   var triggerPhrase: String?
 
-  @Option(help: "A word to find it by; may be given several times.")
+  @Option(help: "Tag; may be repeated.")
   var tag: [String] = []
 
-  @Option(help: "Its name for people.")
+  @Option(help: "Title.")
   var title: String?
 
-  @Option(help: "Who made it.")
+  @Option(help: "Author.")
   var author: String?
 
-  @Option(help: "The base's name, as its makers call it.")
+  @Option(help: "Name of the base, such as ORGANISATION/NAME.")
   var baseName: String?
 
-  @Option(help: "The base's revision.")
+  @Option(help: "Revision of the base.")
   var baseRevision: String?
 
-  @Option(help: ArgumentHelp("Any text of the metadata.", valueName: "key=value"))
+  @Option(help: ArgumentHelp("Set an entry of the metadata.", valueName: "key=value"))
   var set: [String] = []
 
-  @Option(help: ArgumentHelp("Takes a text of the metadata out.", valueName: "key"))
+  @Option(help: ArgumentHelp("Remove an entry of the metadata.", valueName: "key"))
   var unset: [String] = []
 
   func validate() throws {

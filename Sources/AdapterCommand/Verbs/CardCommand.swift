@@ -11,12 +11,12 @@ internal import SystemPackage
 struct CardCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "card",
-    abstract: "Writes a model card for the Hugging Face Hub.",
+    abstract: "Write a model card for the Hugging Face Hub.",
     usage: "adapter card <path> [-o <file>] [<options>]",
     discussion: """
-      The front matter names the base, the library, the licence, the task and the tags, as far as they are known: from the \
-      file's metadata, which adapter pack edits, or from the README.md beside a foreign adapter. A table of facts \
-      and the commands that use the adapter follow.
+      The front matter names the base, library, licence, task and tags, from the file's metadata (adapter \
+      pack edits it) or from the README.md beside a foreign adapter. A table of facts and the commands \
+      that use the adapter follow.
 
       Examples:
         adapter card lora.adp
@@ -35,10 +35,11 @@ struct CardCommand: ParsableCommand {
   var output: String?
 
   @Option(
-    help: "The base model, for a foreign adapter that cannot be read without.", completion: .file())
+    help: "The base model, for a foreign adapter that cannot be read without it.",
+    completion: .file())
   var base: String?
 
-  @Flag(help: "Replaces what is there.")
+  @Flag(help: "Replace an existing file.")
   var force = false
 
   func validate() throws {

@@ -12,21 +12,21 @@ internal import SystemPackage
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
-    abstract: "Converts a PEFT adapter to .adp, and back.",
+    abstract: "Convert an adapter to .adp, PEFT or GGUF.",
     usage: "adapter convert <source> [-o <output>] [--base <base>] [<options>]",
     discussion: """
-      What SOURCE is decides the direction, unless --to does. Without -o the output is called after SOURCE, in the \
-      working folder: my-lora.adp of a folder my-lora. Nothing is replaced by that.
+      Without --to, a PEFT folder or GGUF file becomes .adp, and an .adp file becomes a PEFT folder. \
+      Without -o the output is named after SOURCE, in the working folder; an existing file is never \
+      replaced.
 
-      From .adp to PEFT the two files come back byte for \
-      byte. Where there are none, they are written from the operations, as far as PEFT's LoRA, IA3, \
-      prompt tuning and prefix tuning can say these.
+      From .adp to PEFT, the two original files come back byte for byte. An adapter that did not come \
+      from PEFT is written as LoRA, IA3, prompt tuning or prefix tuning.
 
-      With --base the file also records which base it is for, and how that base stores its weights.
+      With --base, the .adp file also records samples of the base, which recognise it later, and how it \
+      stores its weights. GGUF needs the base in both directions.
 
       SOURCE may also be a safetensors file: the biases of a fine-tuned model (BitFit), or a training \
-      checkpoint that still holds the encoder of a soft prompt, beside its adapter_config.json; the \
-      encoder is run once.
+      checkpoint with the encoder of a soft prompt, beside its adapter_config.json.
 
       Examples:
         adapter convert path/to/peft-adapter
@@ -37,18 +37,18 @@ struct ConvertCommand: ParsableCommand {
 
   @Argument(
     help: """
-      A PEFT folder, a safetensors file, or an .adp file (FILE#NAME for one of several adapters, - for \
-      standard input).
+      A PEFT folder, a GGUF or safetensors file, or an .adp file (FILE#NAME for one of several adapters, \
+      - for standard input).
       """, completion: .file())
   var source: String
 
   @Option(
     name: .shortAndLong,
-    help: "The .adp file or PEFT folder to write; - writes an .adp file to standard output.",
+    help: "The file or folder to write; - writes an .adp file to standard output.",
     completion: .file())
   var output: String?
 
-  @Option(help: "What to write.")
+  @Option(help: "The format to write.")
   var to: FormatChoice?
 
   @Option(
@@ -56,10 +56,10 @@ struct ConvertCommand: ParsableCommand {
     completion: .file())
   var base: String?
 
-  @Option(help: "The base's name, as its makers call it.")
+  @Option(help: "Record this name of the base, such as ORGANISATION/NAME.")
   var baseName: String?
 
-  @Option(help: "How square weights are stored that nothing else decides.")
+  @Option(help: "Layout to assume for square weights when the base does not show it.")
   var layout: LayoutChoice?
 
   @Option(help: NamePair.help)
@@ -67,22 +67,22 @@ struct ConvertCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A field of adapter_config.json that is not known, and means nothing.", valueName: "field"))
+      "Ignore this unknown field of adapter_config.json.", valueName: "field"))
   var ignoreField: [String] = []
 
   @Option(help: PatternChoice.help)
   var drop: [PatternChoice] = []
 
-  @Option(help: "How a prefix for BLOOM is laid out that cannot say.")
+  @Option(help: "Key/value order of a BLOOM prefix whose file does not record it.")
   var prefixOrder: PrefixOrderChoice?
 
-  @Option(help: "How hard to compress an .adp file. Any reader reads every level.")
+  @Option(help: "Compression level of an .adp file. Every reader reads every level.")
   var level: LevelChoice?
 
-  @Flag(help: "Leave out what the output format cannot hold, though the result differs then.")
+  @Flag(help: "Leave out what the output format cannot hold, though the effect changes.")
   var allowLoss = false
 
-  @Flag(help: "Replaces what is there.")
+  @Flag(help: "Replace an existing output.")
   var force = false
 
   func validate() throws {

@@ -9,12 +9,12 @@ internal import SystemPackage
 struct PackCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pack",
-    abstract: "Makes an .adp file of a folder, of several .adp files, or with other metadata.",
+    abstract: "Make an .adp file from a folder or several .adp files, or edit metadata.",
     usage: "adapter pack <inputs> ... -o <output> [<options>]",
     discussion: """
-      A folder holds manifest.json and tensors.safetensors (Spec/folder.md): unpack makes one, and any \
-      program can. Adapters of .adp files are copied as they are stored, unless --level is given; they \
-      must be for one base.
+      A folder holds manifest.json and tensors.safetensors (Spec/folder.md); unpack or any program can \
+      make one. Adapters of .adp files are copied as stored, unless --level is given. They must be for \
+      the same base.
 
       Examples:
         adapter pack folder -o lora.adp
@@ -38,10 +38,10 @@ struct PackCommand: ParsableCommand {
   @OptionGroup(title: "Metadata")
   var metadata: MetadataOptions
 
-  @Option(help: "How hard to compress. Any reader reads every level.")
+  @Option(help: "Compression level. Every reader reads every level.")
   var level: LevelChoice?
 
-  @Flag(help: "Replaces what is there.")
+  @Flag(help: "Replace an existing file.")
   var force = false
 
   func run() throws {
