@@ -53,6 +53,41 @@ import Testing
       error { _ = try model.logits(after: [.init(foreign, [1])]) }.contains("another model"))
   }
 
+  /// A prompt that goes on with all of an earlier text is not run again; any other one is, and so is one with other
+  /// adapters.
+  @Test func anEarlierTextIsNotRunAgain() throws {
+    func begin(
+      _ prompt: [Int32], _ stack: AdapterStack? = nil, after other: Generation? = nil
+    ) throws -> Generation {
+      try Generation(
+        model, prompt: prompt, with: stack, options: .init(maximumCount: 4, endTokens: []),
+        after: other)
+    }
+    func said(_ generation: Generation) throws -> [Int32] {
+      var tokens: [Int32] = []
+      while let token = try generation.next() { tokens.append(token) }
+      return tokens
+    }
+    let first = try begin([1, 2, 3])
+    let prompt = try [1, 2, 3] + said(first) + [5, 6]
+    let fresh = try begin(prompt)
+    let next = try begin(prompt, after: first)
+    // The last token of the answer was chosen, and not run.
+    #expect(fresh.knownCount == 0 && next.knownCount == 6)
+    #expect(zip(fresh.logits, next.logits).allSatisfy { abs($0 - $1) < 1e-4 })
+    #expect(try said(next) == said(fresh))
+    #expect(try begin(prompt, after: first).knownCount == 0, "its sequence is that of another now")
+    #expect(try begin([1, 2, 4, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3], after: next).knownCount == 0)
+    let adapter = try PreparedAdapter(
+      RunningCase.adapter("llama_lora", on: model.checkpoint), for: model)
+    let whole = try AdapterStack([.init(adapter)], for: model)
+    let half = try AdapterStack([.init(adapter, weight: 0.5)], for: model)
+    let adapted = try begin([1, 2, 3], whole)
+    #expect(try begin([1, 2, 3, 4], half, after: adapted).knownCount == 0)
+    #expect(try begin([1, 2, 3, 4], after: adapted).knownCount == 0)
+    #expect(try begin([1, 2, 3, 4], whole, after: adapted).knownCount == 3)
+  }
+
   @Test func aTextEndsWithThePositions() throws {
     let generation = try Generation(
       model, prompt: [1, 2, 3], options: .init(maximumCount: 1000, endTokens: []))

@@ -39,12 +39,18 @@ public final class Generation {
   public private(set) var logits: [Float]
   /// Why it has ended; nil before.
   public private(set) var end: End?
+  /// How many tokens of the prompt were not run, because an earlier text has them.
+  package let knownCount: Int
   private let model: LanguageModel
   private let sequence: DecodingSequence
   private let endTokens: Set<Int32>
   private var sampler: Sampler
+  /// The tokens so far, where they count.
+  private var seen: Set<Int32>
   private var remaining: Int
   private var last: Int32?
+  /// The tokens that the sequence holds.
+  private var held: [Int32]
 
   /// Runs a prompt.
   ///
@@ -53,26 +59,47 @@ public final class Generation {
   ///   - prompt: tokens, at least one.
   ///   - stack: the adapters; nil for none.
   ///   - options: what ends it, and how tokens are chosen.
+  ///   - other: an earlier text, which cannot go on then. Where the prompt begins with all of it, and model and
+  ///     adapters are the same, only the rest is run.
   /// - Throws: `AdapterError` as `LanguageModel.logits(after:at:)`.
   public init(
     _ model: LanguageModel, prompt: [Int32], with stack: AdapterStack? = nil,
-    options: Options = Options()
+    options: Options = Options(), after other: Generation? = nil
   ) throws {
     self.model = model
     if let count = model.positionCount, prompt.count > count {
       throw AdapterError.tooLong(tokens: prompt.count, positions: count)
     }
-    sequence = try DecodingSequence(
-      model, with: stack, capacity: prompt.count + min(max(options.maximumCount, 0), 1024))
+    if let other, other.isBeginning(of: prompt, model, stack ?? model.emptyStack) {
+      sequence = other.sequence
+      held = other.held
+    } else {
+      sequence = try DecodingSequence(
+        model, with: stack, capacity: prompt.count + min(max(options.maximumCount, 0), 1024))
+      held = []
+    }
+    knownCount = held.count
     endTokens = Set(options.endTokens ?? model.endTokens)
     sampler = options.sampler
+    seen = sampler.repetitionPenalty == 1 ? [] : Set(prompt)
     remaining = options.maximumCount
     logits = []
     // In pieces, so that a long prompt does not need much more memory than a short one.
-    for start in stride(from: 0, to: max(1, prompt.count), by: Self.pieceSize) {
+    for start in stride(from: held.count, to: max(1, prompt.count), by: Self.pieceSize) {
       let piece = Array(prompt[start..<min(start + Self.pieceSize, prompt.count)])
       logits = try model.logits(after: [.init(sequence, piece)])[0]
+      held += piece
     }
+  }
+
+  /// Whether its sequence can go on with what a prompt has more than it.
+  private func isBeginning(
+    of prompt: [Int32], _ model: LanguageModel, _ stack: AdapterStack
+  ) -> Bool {
+    let own = sequence.stack.entries
+    return self.model === model && sequence.tokenCount == held.count && held.count < prompt.count
+      && prompt.starts(with: held) && own.count == stack.entries.count
+      && zip(own, stack.entries).allSatisfy { $0.adapter === $1.adapter && $0.weight == $1.weight }
   }
 
   private static let pieceSize = 512
@@ -92,13 +119,15 @@ public final class Generation {
         return nil
       }
       logits = try model.logits(after: [.init(sequence, [last])])[0]
+      held.append(last)
     }
-    let token = sampler.next(logits)
+    let token = sampler.next(logits, after: seen)
     guard !endTokens.contains(token) else {
       end = .endToken
       return nil
     }
     last = token
+    if sampler.repetitionPenalty != 1 { seen.insert(token) }
     remaining -= 1
     return token
   }
