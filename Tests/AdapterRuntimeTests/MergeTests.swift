@@ -122,7 +122,7 @@ extension Checkpoint {
     let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(base, applying: adapter)
     }
-    #expect(error?.kind == .misuse && error?.reason.contains("run time only") == true)
+    #expect(error?.kind == .misuse && error?.reason.contains("at run time") == true)
   }
 
   /// An operation or an operand of a later version keeps all of its adapter from being applied ([OPS-2], [OPS-3]).

@@ -134,7 +134,7 @@ func fencedBlocks(_ language: String, of path: FilePath) throws -> [String] {
 
   /// The scripts that the README names are there, and the gate calls the same test command.
   @Test func theTwoCommandsAreTheGates() throws {
-    let first = try #require(try readmeBlocks("sh").first)
+    let first = try #require(try readmeBlocks("sh").first { $0.hasPrefix("sh ") })
     let scripts = first.split(separator: "\n").map { $0.split(separator: " ")[1] }
     #expect(scripts == [".ci/demo", ".ci/test"])
     let gate = try Repository.root.appending(".ci").appending("run").contents

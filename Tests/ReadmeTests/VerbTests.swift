@@ -18,7 +18,7 @@ import Testing
   /// `verify` writes JSON only of a merge.
   @Test func theReadmeNamesEveryVerbThatWritesJSON() throws {
     let sentence = try #require(
-      try text("README.md").firstMatch(of: #/`--help`; ([^;]*) take `--json`/#)
+      try text("README.md").firstMatch(of: #/`--help`;\s([^;]*)\stake\s`--json`/#)
     ).1
     let named = sentence.matches(of: #/`([a-z]+)(?: --merge)?`/#).map { String($0.1) }
     #expect(Set(named) == Set(try Help.withJSON))

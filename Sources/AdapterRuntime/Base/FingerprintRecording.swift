@@ -8,9 +8,8 @@ extension FingerprintRecord {
   private static let maximumTensors = 4096
   /// How many it samples at least, where there are so many: one of few tensors would say little of a base.
   private static let fewestTensors = 16
-  /// What a tensor's two digests take in a file, and what its sketch takes, about: neither can be compressed.
-  private static let recordByteCount = 48
-  private static let sketchByteCount = 136
+  /// What a tensor's digests and sketch take in a file, about: they cannot be compressed.
+  private static let recordByteCount = 184
 
   /// Samples a base.
   ///
@@ -30,9 +29,8 @@ extension FingerprintRecord {
     let isNear = { (name: Name) in targets.contains(name) || modules.contains(name.module) }
     let changed = all.filter { isNear($0.info.name) }
     let unchanged = all.filter { !isNear($0.info.name) }
-    var room = byteCount / 10
-    let others = Self.spread(unchanged, room / Self.recordByteCount, beside: changed.count)
-    room -= others.count * Self.recordByteCount
+    let others = Self.spread(
+      unchanged, byteCount / 10 / Self.recordByteCount, beside: changed.count)
     let samples = try (changed + others).concurrentMap { tensor in
       let sample = try TensorSample(tensor)
       let name = tensor.info.name
@@ -41,10 +39,7 @@ extension FingerprintRecord {
         value: sample.value)
       return (record, sketch: sample.sketch.map { Sketch(name: name, bytes: $0) })
     }
-    // Sketches are what a merged base is recognised by: those of targets come first, and are always there.
-    let sketchCount = changed.count + max(0, room) / Self.sketchByteCount
-    let sketches = samples.prefix(sketchCount).compactMap(\.sketch)
-      .prefix(FingerprintRecord.maximumSketchCount)
+    let sketches = samples.compactMap(\.sketch).prefix(FingerprintRecord.maximumSketchCount)
     self.init(tensors: samples.map(\.0), sketch: Array(sketches))
   }
 
