@@ -137,7 +137,7 @@ public final class File: RandomAccessBytes {
 }
 
 /// Runs a call of swift-system, and gives its error the operation and the path.
-func withErrno<Value>(
+package func withErrno<Value>(
   _ operation: String, _ path: FilePath, _ body: () throws -> Value
 ) throws(StorageError) -> Value {
   do {

@@ -41,8 +41,11 @@ import Testing
     }
   }
 
-  /// A model that can be run, and adapters for it.
+  /// A model that can be run, adapters for it, and what is read.
   private static let speakingModel = """
+    echo 'Who are you?' > question.txt
+    echo 'Once upon a time' > story.txt
+    exec < question.txt
     rm -rf path/to/model *.adp
     cp -r '\(Repository.fixtures)/speaking/base' path/to/model
     for name in lora other; do adapter convert '\(Repository.fixtures)/speaking/lora' -o $name.adp; done

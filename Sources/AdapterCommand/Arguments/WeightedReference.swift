@@ -40,7 +40,7 @@ struct WeightedReference {
   }
 
   /// A decimal number such as 0.7, -0.3 or 1e-2: what else Swift would read as one is none here.
-  private static func weight(_ text: String) -> Double? {
+  static func weight(_ text: String) -> Double? {
     guard text.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) }), let weight = Double(text),
       weight.isFinite
     else { return nil }

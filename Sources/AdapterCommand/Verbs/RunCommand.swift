@@ -9,17 +9,23 @@ struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
     abstract: "Runs a model with adapters, to see them work.",
-    usage: "adapter run <base> [<adapter>[:<weight>] …] --prompt <text> [<options>]",
+    usage: "adapter run <base> [<adapter>[:<weight>] …] [--prompt <text>] [<options>]",
     discussion: """
       The base is a folder with config.json (of type gpt2, bloom, llama or qwen2), weights in \
       safetensors, and, for text, tokenizer.json. It is loaded as it is stored; adapters act beside it. \
       The text goes to standard output as it comes.
 
+      On a terminal, without --prompt, it is a conversation: type a question, or /help for the commands. \
+      In a pipe, standard input is the prompt.
+
       Examples:
+        adapter run path/to/model lora.adp
         adapter run path/to/model --prompt "Once upon a time"
         adapter run path/to/model lora.adp --chat --prompt "Who are you?"
+        adapter run path/to/model lora.adp --chat < question.txt > answer.txt
         adapter run path/to/model lora.adp:0.5 other.adp --prompt "Hello"
-        adapter run path/to/model --prompt "Hello" --temperature 0.8 --seed 7
+        adapter run path/to/model --prompt "Hi" --temperature 0.8 --top-k 40 --seed 7
+        adapter run path/to/model --prompt-file story.txt --stop "The end"
         adapter run path/to/model prompt.adp --prompt "Hello" --compare
         adapter run path/to/model lora.adp --token-ids 1,2,3 --logits l.safetensors
       """)
@@ -70,37 +76,49 @@ struct RunCommand: ParsableCommand {
     guard !compare || !adapters.isEmpty else {
       throw ValidationError("--compare compares the base with adapters: name one")
     }
+    guard !prompt.isConversation || (logits == nil && !json) else {
+      throw ValidationError(
+        "\(json ? "--json" : "--logits") is for one prompt: give --prompt or --token-ids")
+    }
   }
 
   func run() throws {
     let start = ContinuousClock.now
-    let references = try adapters.map { argument throws(Failure) in try WeightedReference(argument)
+    let references = try WeightedReference.all(adapters)
+    if case .standardInput = prompt.source, references.contains(where: \.adapter.isStandardInput) {
+      throw Failure(
+        "standard input is an adapter: the prompt cannot come from it", hint: "give --prompt TEXT")
     }
+    let text = try PromptText.read(prompt.source)
     let sources = FilePath(base).withFiles + references.flatMap(\.adapter.sources)
     let file = try logits.map { path throws(Failure) in
       try LogitsFile(path, replacing: force, from: sources)
     }
     let model = try RunModel(base, references, otherBase.policy)
-    let input = try prompt.input(for: model)
+    if prompt.isConversation {
+      var conversation = try Conversation(self, model)
+      return conversation.run()
+    }
+    let input = try RunInput(prompt, text, for: model)
     if let file { return try write(file, model, input) }
-    let options = sampling.generation(endTokens: input.endTokens)
-    var runs: [RunResult] = []
-    for kind in compare ? [RunResult.Kind.base, .adapted] : [.adapted] {
-      let streams = !compare && !json
-      runs.append(
-        try RunResult(kind, model, input, options) { if streams { Terminal.write($0) } })
+    var runs: [Answer] = []
+    for kind in compare ? [Answer.Kind.base, .adapted] : [.adapted] {
+      runs.append(try Answer(kind, model, input, sampling))
+    }
+    if json {
+      for run in runs { while try run.next() != nil {} }
+    } else if compare {
+      try AnswerColumns.write(runs)
+    } else {
+      for run in runs { while let piece = try run.next() { Terminal.write(piece.escapedLines) } }
+      Terminal.write("\n")
     }
     let report = RunReport(
       base: base, references: references, model: model, input: input, runs: runs,
       seconds: (ContinuousClock.now - start) / .seconds(1))
-    if json {
-      Terminal.write(report.json)
-    } else if compare {
-      Terminal.write(report.columns)
-    } else {
-      Terminal.write("\n")
-    }
-    if stats { for line in report.statistics { Terminal.report("stats", line) } }
+    if json { Terminal.write(report.json) }
+    if let cut = runs.first(where: \.isCut), !json { cut.reportCut(sampling, model) }
+    if stats { report.reportStatistics() }
   }
 
   private func write(_ file: LogitsFile, _ model: RunModel, _ input: RunInput) throws(Failure) {

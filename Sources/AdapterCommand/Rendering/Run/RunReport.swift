@@ -9,25 +9,8 @@ struct RunReport {
   let references: [WeightedReference]
   let model: RunModel
   let input: RunInput
-  let runs: [RunResult]
+  let runs: [Answer]
   let seconds: Double
-
-  /// The answers beside each other.
-  var columns: String {
-    let width = 38
-    let texts = runs.map { $0.text.escapedLines.wrapped(to: width) }
-    let heads = runs.map { $0.kind == .base ? "base" : "with adapters" }
-    var lines = [heads, heads.map { String(repeating: "─", count: $0.count) }]
-    for index in 0..<(texts.map(\.count).max() ?? 0) {
-      lines.append(texts.map { $0.indices.contains(index) ? $0[index] : "" })
-    }
-    return lines.map { cells in
-      let first = cells.first ?? ""
-      let gap = String(repeating: " ", count: max(0, width - first.columnCount) + 4)
-      let line = cells.count > 1 && cells[1] != "" ? first + gap + cells[1] : first
-      return line + "\n"
-    }.joined()
-  }
 
   /// Lines for `--stats`.
   var statistics: [String] {
@@ -36,7 +19,7 @@ struct RunReport {
     var lines = ["weights \(weights), adapters \(ByteCount(adapters))"]
     for run in runs {
       let name = runs.count > 1 ? "\(run.kind.rawValue): " : ""
-      let prefill = Self.rate(input.tokens.count, run.prefillSeconds)
+      let prefill = Self.rate(input.tokens.count - run.knownCount, run.prefillSeconds)
       let decode = Self.rate(max(0, run.tokens.count - 1), run.decodeSeconds)
       lines.append("\(name)prompt \(prefill)")
       lines.append("\(name)decode \(decode)")
@@ -44,6 +27,11 @@ struct RunReport {
     lines.append("all in \(seconds.short) s")
     if let library = try? LinearAlgebra.libraryName() { lines.append("matrices by \(library)") }
     return lines
+  }
+
+  /// Writes them to standard error.
+  func reportStatistics() {
+    for line in statistics { Terminal.report("stats", line) }
   }
 
   private static func rate(_ count: Int, _ seconds: Double) -> String {
@@ -65,6 +53,7 @@ struct RunReport {
           }
         }
       }
+      if let form = input.form { writer.member("chat_template", form) }
       writer.key("prompt_ids")
       writer.integers(input.tokens)
       writer.key("runs")
@@ -74,13 +63,15 @@ struct RunReport {
     return String(decoding: writer.bytes, as: UTF8.self) + "\n"
   }
 
-  private func encode(_ run: RunResult, _ writer: inout JSONWriter) {
+  private func encode(_ run: Answer, _ writer: inout JSONWriter) {
     writer.object { writer in
       writer.member("model", run.kind.rawValue)
       writer.key("ids")
       writer.integers(run.tokens)
       if input.tokenizer != nil { writer.member("text", run.text) }
       writer.member("end", run.end?.rawValue)
+      writer.key("cut")
+      writer.boolean(run.isCut)
       writer.member("prefill_seconds", run.prefillSeconds as Double?)
       writer.member("decode_seconds", run.decodeSeconds as Double?)
     }
