@@ -18,6 +18,9 @@ struct RunCommand: ParsableCommand {
       On a terminal, without --prompt, it is a conversation: type a question, or /help for the commands. \
       In a pipe, standard input is the prompt.
 
+      On a terminal, without --prompt, it is a conversation: type a question, or /help for the commands. \
+      In a pipe, standard input is the prompt.
+
       Examples:
         adapter run path/to/model lora.adp
         adapter run path/to/model --prompt "Once upon a time"
