@@ -8,7 +8,7 @@ struct PromptOptions: ParsableArguments {
   var prompt: String?
 
   @Option(
-    help: ArgumentHelp("Reads the text to continue from this file.", valueName: "file"),
+    help: ArgumentHelp("Read the text to continue from this file.", valueName: "file"),
     completion: .file())
   var promptFile: String?
 
@@ -16,7 +16,7 @@ struct PromptOptions: ParsableArguments {
     help: ArgumentHelp("Tokens to continue, in place of a text.", valueName: "1,2,3"))
   var tokenIds: TokenList?
 
-  @Flag(help: "Puts the prompt into the form of a conversation, and waits for the answer.")
+  @Flag(help: "Put the prompt into the form of a conversation.")
   var chat = false
 
   @Option(
@@ -25,7 +25,7 @@ struct PromptOptions: ParsableArguments {
       valueName: "form"), completion: .file(extensions: ["jinja"]))
   var chatTemplate: String?
 
-  @Option(help: "What stands before the conversation, in place of what the model's own form says.")
+  @Option(help: "System text of the conversation, in place of the model's own.")
   var system: String?
 
   /// A list of token identifiers.

@@ -12,24 +12,24 @@ struct SamplingOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Chooses among so many of the likeliest tokens only. (default: 0, all)", valueName: "count"))
+      "Choose among this many of the likeliest tokens. (default: 0, all)", valueName: "count"))
   var topK: Int?
 
   @Option(
     help: ArgumentHelp(
-      "Chooses among the likeliest tokens only that together have this share. (default: 1)",
+      "Choose among the likeliest tokens that together have this share. (default: 1)",
       valueName: "share"))
   var topP: Float?
 
   @Option(
     help: ArgumentHelp(
-      "Chooses among tokens only that are at least so likely, compared with the likeliest. (default: 0)",
+      "Choose among tokens at least this likely, relative to the likeliest. (default: 0)",
       valueName: "share"))
   var minP: Float?
 
   @Option(
     help: ArgumentHelp(
-      "Makes tokens less likely that are in the text already: 1.1 a little. (default: 1)",
+      "Make tokens that are already in the text less likely: 1.1 a little. (default: 1)",
       valueName: "factor"))
   var repetitionPenalty: Float?
 
@@ -38,7 +38,7 @@ struct SamplingOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Ends the text before this one would come; may be given several times.", valueName: "text"))
+      "End the text before this one; may be repeated.", valueName: "text"))
   var stop: [String] = []
 
   var isGiven: Bool {

@@ -8,15 +8,12 @@ internal import SystemPackage
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Runs a model with adapters, to see them work.",
+    abstract: "Run a model with adapters: a conversation, or a text.",
     usage: "adapter run <base> [<adapter>[:<weight>] …] [--prompt <text>] [<options>]",
     discussion: """
       The base is a folder with config.json (of type gpt2, bloom, llama, mistral, qwen2, qwen3, \
       gemma2, gemma3_text or phi3), weights in safetensors, and, for text, tokenizer.json. It is \
       loaded as it is stored; adapters act beside it. The text goes to standard output as it comes.
-
-      On a terminal, without --prompt, it is a conversation: type a question, or /help for the commands. \
-      In a pipe, standard input is the prompt.
 
       On a terminal, without --prompt, it is a conversation: type a question, or /help for the commands. \
       In a pipe, standard input is the prompt.
@@ -48,25 +45,25 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "The text")
   var sampling: SamplingOptions
 
-  @Flag(help: "Shows what the base alone says beside what it says with the adapters.")
+  @Flag(help: "Show the answer of the base alone beside the answer with the adapters.")
   var compare = false
 
   @Option(
     help: ArgumentHelp(
-      "Writes the next token's logits (F32, key logits) to this file, and generates nothing.",
+      "Write the next token's logits (F32, key logits) to this file; generate nothing.",
       valueName: "file"), completion: .file(extensions: ["safetensors"]))
   var logits: String?
 
-  @Flag(help: "Writes JSON (Spec/cli.md).")
+  @Flag(help: "Write JSON (Spec/cli.md).")
   var json = false
 
-  @Flag(help: "Says on standard error how long it took.")
+  @Flag(help: "Report the speed on standard error.")
   var stats = false
 
   @OptionGroup
   var otherBase: OtherBaseOptions
 
-  @Flag(help: "Replaces the file of logits that is there.")
+  @Flag(help: "Replace an existing file of logits.")
   var force = false
 
   func validate() throws {
