@@ -40,6 +40,7 @@ public protocol ForeignFormat: Sendable {
   ///   - adapter: the adapter.
   ///   - base: the base, for a format that depends on it; nil where none is at hand.
   /// - Throws: `InteropError` where the adapter cannot be read, or the format has no place for anything of it.
+  /// - Returns: the files and what is lost; nil where the format is only read.
   func export(_ adapter: Adapter, for base: Checkpoint?) throws -> ForeignExport?
 
   /// What an adapter that came from the format was trained for, where it says so.
@@ -60,6 +61,7 @@ extension ForeignFormat {
   /// The same without a base.
   ///
   /// - Throws: as with one; also where the format needs it.
+  /// - Returns: as with one.
   public func export(_ adapter: Adapter) throws -> ForeignExport? {
     try export(adapter, for: nil)
   }

@@ -12,14 +12,6 @@ import Testing
   private static let plain = "I am a very small model that knows a few sentences by heart."
 
   /// Types into a terminal, which `script` makes, and returns what it shows.
-<<<<<<< HEAD
-  private func typed(_ lines: String, _ arguments: String) throws -> CommandResult {
-    let result = try Command.shell(
-      "(\(lines)) | script -qec 'adapter run \(arguments)' /dev/null", in: Self.folder)
-    return CommandResult(
-      status: result.status, output: result.output.replacing("\r\n", with: "\n"),
-      errors: result.errors)
-=======
   private func typed(_ lines: String, _ arguments: String) throws -> Shown {
     let result = try Command.shell(
       "(\(lines)) | script -qec 'adapter run \(arguments)' /dev/null", in: Self.folder)
@@ -30,7 +22,6 @@ import Testing
   private struct Shown {
     let status: Int32
     let output: String
->>>>>>> wip-chat
   }
 
   @Test(.enabled(if: hasTerminal))
@@ -139,11 +130,7 @@ import Testing
   @Test(.enabled(if: hasTerminal))
   func onlyATerminalShowsAConversation() throws {
     let result = try typed("printf 'Hi\\n'", "base | cat")
-<<<<<<< HEAD
-    #expect(result.output.contains("standard output is none: give --prompt"), "\(result.output)")
-=======
     #expect(result.output.contains("standard output is not one: give --prompt"), "\(result.output)")
->>>>>>> wip-chat
     let json = try typed("printf 'Hi\\n'", "base --json")
     #expect(json.output.contains("--json is for one prompt"), "\(json.output)")
   }
@@ -173,14 +160,11 @@ import Testing
 
   // MARK: - Chat templates
 
-<<<<<<< HEAD
-=======
   private struct Form: Equatable {
     let form: String
     let errors: String
   }
 
->>>>>>> wip-chat
   /// A template is used as it is, the adapter's before the base's, and one that cannot be used is named.
   @Test func templatesAreNeverReplacedInSilence() throws {
     let folder = try TemporaryFolder()
@@ -189,14 +173,6 @@ import Testing
     )
     try #require(copied.status == 0)
     let ask = "adapter run base lora --chat --prompt 'Who are you?' --json"
-<<<<<<< HEAD
-    func form(_ line: String) throws -> (form: String, errors: String) {
-      let result = try Command.shell(line, in: folder.path)
-      guard result.status == 0 else { return ("", result.errors) }
-      return (try JSONFields(Array(result.output.utf8)).string("chat_template"), result.errors)
-    }
-    #expect(try form(ask) == ("chatml", ""))
-=======
     func form(_ line: String) throws -> Form {
       let result = try Command.shell(line, in: folder.path)
       guard result.status == 0 else { return Form(form: "", errors: result.errors) }
@@ -205,7 +181,6 @@ import Testing
         errors: result.errors)
     }
     #expect(try form(ask) == Form(form: "chatml", errors: ""))
->>>>>>> wip-chat
     try folder.write(
       Array("{{ messages[0].content | tojson }}".utf8), to: "base/chat_template.jinja")
     let refused = try form(ask)
@@ -217,14 +192,6 @@ import Testing
     #expect(
       refused.errors.contains("\nhint: name the form: --chat-template, with chatml, "), "\(refused)"
     )
-<<<<<<< HEAD
-    #expect(try form(ask + " --chat-template chatml") == ("chatml", ""))
-    try folder.write(Array("{{ messages[0].content }}".utf8), to: "lora/chat_template.jinja")
-    #expect(
-      try form(ask) == (
-        "lora/chat_template.jinja", "adapter: note: the chat template is that of lora\n"
-      ))
-=======
     #expect(try form(ask + " --chat-template chatml") == Form(form: "chatml", errors: ""))
     try folder.write(Array("{{ messages[0].content }}".utf8), to: "lora/chat_template.jinja")
     #expect(
@@ -232,7 +199,6 @@ import Testing
         == Form(
           form: "lora/chat_template.jinja",
           errors: "adapter: note: the chat template is that of lora\n"))
->>>>>>> wip-chat
     #expect(
       try form(ask.replacing("lora", with: "lora:0")).errors.contains("base/chat_template.jinja"))
     #expect(
@@ -263,29 +229,12 @@ import Testing
   }
 
   @Test func stopsAreFoundAcrossPieces() {
-<<<<<<< HEAD
-    func shown(_ stops: [String], _ pieces: [String]) -> ([String], Bool) {
-=======
     func shown(_ stops: [String], _ pieces: [String]) -> [String] {
->>>>>>> wip-chat
       var texts = StopTexts(stops)
       var shown: [String] = []
       for piece in pieces {
         let (text, isEnd) = texts.append(piece)
         shown.append(text)
-<<<<<<< HEAD
-        if isEnd { return (shown, true) }
-      }
-      return (shown + [texts.finish()], false)
-    }
-    #expect(shown([], ["ab", "c"]) == (["ab", "c", ""], false))
-    #expect(shown(["bcd"], ["ab", "c", "de"]) == (["a", "", ""], true))
-    #expect(shown(["bcd"], ["ab", "c", "e"]) == (["a", "", "bce", ""], false))
-    #expect(shown(["xx", "ab"], ["xa", "b"]) == (["x", ""], true))
-    #expect(shown(["aab"], ["aaa", "b"]) == (["a", ""], true))
-    #expect(shown(["\nUser"], ["Hi\n", "\nUse"]) == (["Hi", "\n", "\nUse"], false))
-    #expect(shown(["öä"], ["äö", "ä!"]) == (["ä", ""], true))
-=======
         if isEnd { return shown + ["end"] }
       }
       return shown + [texts.finish()]
@@ -297,7 +246,6 @@ import Testing
     #expect(shown(["aab"], ["aaa", "b"]) == ["a", "", "end"])
     #expect(shown(["\nUser"], ["Hi\n", "\nUse"]) == ["Hi", "\n", "\nUse"])
     #expect(shown(["öä"], ["äö", "ä!"]) == ["ä", "", "end"])
->>>>>>> wip-chat
   }
 
   @Test func rowsAreWrittenAsSoonAsTheyStay() {

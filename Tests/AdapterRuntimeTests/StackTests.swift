@@ -144,7 +144,8 @@ private func stack(_ fixture: StackCase) throws -> [WeightedAdapter] {
     let error = #expect(throws: AdapterError.self) {
       try AdaptedCheckpoint(base, applying: stack)
     }
-    #expect(error?.description.contains("prompt: a soft prompt acts at run time and cannot be merged") == true)
+    let says = "prompt: a soft prompt acts at run time and cannot be merged"
+    #expect(error?.description.contains(says) == true)
   }
 
   /// An embedding of no adapter is the base.

@@ -74,11 +74,7 @@ struct PromptOptions: ParsableArguments {
     }
     guard !isConversation || StandardOutput.isTerminal else {
       throw ValidationError(
-<<<<<<< HEAD
-        "a conversation is for a terminal, and standard output is none: give --prompt")
-=======
         "a conversation needs a terminal, and standard output is not one: give --prompt")
->>>>>>> wip-chat
     }
   }
 }
