@@ -42,7 +42,7 @@ struct Conversation {
         if case .quit = command { return }
         try obey(command)
       } catch {
-        error.report()
+        error.report(asJSON: false)
       }
     }
   }
