@@ -91,7 +91,7 @@ struct MergeCommand: ParsableCommand {
       valueName: "folder"), completion: .directory)
   var tokenizer: String?
 
-  @Flag(help: "Writes no README.md into a folder whose base has none.")
+  @Flag(help: "Do not write a README.md for a base without one.")
   var noCard = false
 
   @OptionGroup
