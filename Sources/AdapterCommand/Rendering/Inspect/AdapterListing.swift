@@ -153,7 +153,8 @@ extension AdapterListing {
     let inspection = inspected.inspection
     var blocks: [[String]] = []
     let statistics = inspected.values?.statistics ?? []
-    if inspection.groups.count > 1 || !statistics.joined().isEmpty {
+    let hasTraits = inspection.groups.contains { !$0.summary.traits.isEmpty }
+    if inspection.groups.count > 1 || hasTraits || !statistics.joined().isEmpty {
       blocks.append(operationLines(inspection.groups))
       blocks.append(valueLines(inspection.groups, statistics))
     }
