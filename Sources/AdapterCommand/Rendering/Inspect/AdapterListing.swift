@@ -99,7 +99,7 @@ extension AdapterListing {
     let facts = [
       base?.architecture,
       base?.fingerprint.map { "fingerprint of \($0.tensors.count.of("tensor"))" }
-        ?? "no fingerprint: trusted by name only",
+        ?? "no fingerprint of it",
     ]
     return (name.isEmpty ? "a base that is not recorded" : name) + " ("
       + facts.compactMap(\.self).joined(separator: "; ") + ")"
@@ -162,7 +162,7 @@ extension AdapterListing {
     let used = blocks.reduce(0) { $0 + $1.count + 1 }
     if details.layers || maps.reduce(0, { $0 + $1.count + 1 }) + used <= room {
       blocks += maps
-    } else if !maps.isEmpty {
+    } else if !maps.isEmpty, adapters.count == 1 {
       blocks.append(["  --layers shows the map of layers and modules"])
     }
     if details.spectra, let values = inspected.values {
