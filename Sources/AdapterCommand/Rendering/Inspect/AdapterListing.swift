@@ -153,8 +153,11 @@ extension AdapterListing {
     let inspection = inspected.inspection
     var blocks: [[String]] = []
     let statistics = inspected.values?.statistics ?? []
-    let hasTraits = inspection.groups.contains { !$0.summary.traits.isEmpty }
-    if inspection.groups.count > 1 || hasTraits || !statistics.joined().isEmpty {
+    // Of one plain low-rank change the head has said all.
+    let isPlain = inspection.groups.allSatisfy {
+      $0.summary.rank != nil && $0.summary.traits.isEmpty
+    }
+    if inspection.groups.count > 1 || !isPlain || !statistics.joined().isEmpty {
       blocks.append(operationLines(inspection.groups))
       blocks.append(valueLines(inspection.groups, statistics))
     }
