@@ -108,7 +108,7 @@ def samples():
         result.append({
             "penalty": penalty, "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p,
             "logits": [round(x, 3) for x in logits[0].tolist()], "seen": seen[0].tolist(),
-            "shares": [round(x, 7) for x in torch.softmax(scores, -1)[0].tolist()]})
+            "shares": [float(f"{x:.6g}") for x in torch.softmax(scores, -1)[0].tolist()]})
     return result
 
 

@@ -15,6 +15,8 @@ public struct ImportChoices: Sendable {
   /// Records the digest of the weights file, by a pass over all of it. An adapter that is written needs it to go back
   /// byte for byte; one that is applied does not.
   public var recordsDigest = true
+  /// Whether the adapter is written to a file: only then it matters which files beside it are not carried.
+  public var isKept = true
   /// The base, where it is at hand: what the file holds of it beside the adapter is left out.
   public var base: Checkpoint?
   /// Gives targets the shapes and layouts that the base has for them, in the same order; nil where no base is at hand.

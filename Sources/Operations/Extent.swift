@@ -86,8 +86,8 @@ public enum Extent: Sendable, Hashable {
       return "[" + all.joined(separator: ", ") + "]"
     case .experts(let count, let output, let input):
       return "\([count] + (layout == .inOut ? [input, output] : [output, input]))"
-    case .axis(let length, let side): return "of \(length) along its \(side.rawValue) axis"
-    case .elements(let count): return "of \(count) elements"
+    case .axis(let length, let side): return "\(length) along the \(side.rawValue) axis"
+    case .elements(let count): return "\(count) elements"
     case .tensor(let shape, _): return "\(shape)"
     case .rows(let last, let row):
       return "[\(last + 1) or more\(row.map { ", \($0)" }.joined())]"

@@ -23,7 +23,7 @@ import Testing
     #expect(result.status == 0)
     #expect(result.errors.isEmpty)
     for line in result.output.split(separator: "\n").dropFirst() { #expect(line.count <= 80) }
-    for text in ["method      lora", "fixtures/tiny-gpt2", "add_low_rank", "c_attn, c_proj, c_fc"] {
+    for text in ["LoRA, r 4, alpha 8", "fixtures/tiny-gpt2", "c_attn, c_proj, c_fc"] {
       #expect(result.output.contains(text))
     }
   }

@@ -185,13 +185,12 @@ import Testing
       Array("{{ messages[0].content | tojson }}".utf8), to: "base/chat_template.jinja")
     let refused = try form(ask)
     #expect(
-      refused.errors.hasPrefix(
-        "adapter: error: base/chat_template.jinja: the chat template cannot be used: the filter \"tojson\""
-      ),
+      refused.errors.contains(
+        "\"base/chat_template.jinja: the chat template cannot be used: the filter \\\"tojson\\\""),
       "\(refused)")
     #expect(
-      refused.errors.contains("\nhint: name the form: --chat-template, with chatml, "), "\(refused)"
-    )
+      refused.errors.contains("\"hint\":\"name the form: --chat-template, with chatml, "),
+      "\(refused)")
     #expect(try form(ask + " --chat-template chatml") == Form(form: "chatml", errors: ""))
     try folder.write(Array("{{ messages[0].content }}".utf8), to: "lora/chat_template.jinja")
     #expect(
@@ -210,7 +209,7 @@ import Testing
         "lora and prompt bring different chat templates"))
     try folder.write(
       Array("{{ raise_exception('Ask nicely') }}".utf8), to: "lora/chat_template.jinja")
-    #expect(try form(ask).errors.contains("it refuses this conversation: \"Ask nicely\""))
+    #expect(try form(ask).errors.contains("it refuses this conversation: \\\"Ask nicely\\\""))
   }
 
   // MARK: - Parts

@@ -14,8 +14,8 @@ import Testing
       "inspect", fixture.path.string, "--base", fixture.basePath.string)
     #expect(result.status == 0, "\(result.errors)")
     for line in result.output.split(separator: "\n").dropFirst() { #expect(line.count <= 80) }
-    #expect(result.output.contains("method      \(fixture.method.lowercased())"))
-    #expect(!result.output.contains("warning: cannot be applied"))
+    #expect(result.output.contains("\n  for      "))
+    #expect(!result.output.contains("✘ cannot be applied"))
   }
 
   /// Each method in its own terms.
@@ -25,7 +25,7 @@ import Testing
     ("llama_prefix", ["3 tokens, 2 layers, 2 heads of 4", "norm of a key", "norm of a value"]),
     ("gpt2_lora_bias", ["add_low_rank", "size of the change"]),
     ("llama_dora", ["magnitude"]), ("mixtral_experts", ["4 experts"]),
-    ("llama_tokens", ["3 rows", "norm of a row"]), ("t5_prompt", ["inert       1 tensor"]),
+    ("llama_tokens", ["3 rows", "norm of a row"]), ("t5_prompt", ["unused   1 tensor"]),
   ])
   func inspectSpeaksTheMethodsTerms(_ name: String, _ words: [String]) throws {
     let result = try Command.adapter("inspect", Repository.peft(name).string)
@@ -42,7 +42,7 @@ import Testing
       of: "peft/adapter_model.safetensors",
       with: (0..<20).flatMap { _ in [0, 0, 0x80, 0x3F] as [UInt8] })
     let result = try Command.adapter("inspect", source.string)
-    #expect(result.output.contains("warning: no change (zeros, or factors of one)"))
+    #expect(result.output.contains("! no change (zeros, or factors of one)"))
   }
 
   @Test func biasesThatPEFTLostAreSaid() throws {

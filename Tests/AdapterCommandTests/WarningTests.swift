@@ -21,7 +21,7 @@ import Testing
     for path in [file, source.string] {
       let inspected = try Command.adapter("inspect", path)
       let words = inspected.output.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-      #expect(words.contains("warning: \(text)"), "\(inspected.output)")
+      #expect(words.contains("! \(text)"), "\(inspected.output)")
     }
     let merged = try Command.adapter(
       "merge", Repository.base("tiny-gpt2").string, file, "-o", folder.appending("out").string)
@@ -44,7 +44,7 @@ import Testing
     try folder.edit(
       "peft/adapter_config.json", #""fan_in_fan_out": true"#, #""fan_in_fan_out": false"#)
     let result = try Command.adapter("inspect", source.string)
-    #expect(result.output.contains("warning: stored transposed or not, decided at the base"))
+    #expect(result.output.contains("· stored transposed or not, decided at the base"))
   }
 
   @Test func anEmptyAdapterIsSaid() throws {
@@ -52,7 +52,7 @@ import Testing
     let file = try folder.write(HandMade.file(manifest: manifest), to: "a.adp")
     let result = try Command.adapter("inspect", file.string)
     #expect(result.status == 0)
-    #expect(result.output.contains("warning: no operation: it does nothing"))
+    #expect(result.output.contains("✘ no operation: it does nothing"))
   }
 
   @Test func aBaseThatDiffersElsewhereNeedsAWord() throws {

@@ -28,7 +28,7 @@ import Testing
     // Nothing is replaced by a name that nobody gave, whatever it is.
     try models.expectRefused("merge base.safetensors lora", says: "is there", "-o FILE.safetensors")
     try models.expectRefused("convert lora", says: "lora.adp", "is there")
-    try models.expectRefused("convert lora.adp", says: "lora, as the output would be called")
+    try models.expectRefused("convert lora.adp", says: "the output lora already exists")
     #expect(try models.run("merge base lora --force").status == 64)
     #expect(try models.run("convert lora --force").status == 64)
     #expect(try models.run("convert lora.adp --to adp -o y.adp").status == 64)

@@ -179,15 +179,15 @@ private func layout(_ adapter: BoundAdapter) -> (Layout, LayoutSource?)? {
     let names = (0..<count).map { Name("t\($0).weight") }
     for name in names { try fixture.add(name, [1]) }
     let fingerprint = try FingerprintRecord(
-      of: fixture.checkpoint(), targets: Array(names.prefix(targets)), adapterOf: 1 << 20)
+      of: fixture.checkpoint(), targets: Array(names.prefix(targets)), adapterOf: 1 << 22)
     let sampled = fingerprint.tensors.map(\.name)
     #expect(Set(sampled).count == sampled.count)
     #expect(Set(sampled).isSuperset(of: names.prefix(targets)))
     #expect(sampled.count == targets + min(1024, count - targets))
   }
 
-  /// Samples take a tenth of the adapter, with all targets, and never fewer than 16 tensors where the base has so many.
-  @Test(arguments: [(48_000, 1, 27), (4_800, 20, 22), (0, 0, 16), (0, 40, 40), (1 << 20, 5, 200)])
+  /// Samples take a tenth of the adapter, with all targets, and never fewer than 24 tensors where the base has so many.
+  @Test(arguments: [(48_000, 1, 27), (4_800, 20, 24), (0, 0, 24), (0, 40, 40), (1 << 20, 5, 200)])
   func aSmallAdapterHasASmallFingerprint(_ bytes: Int, _ targets: Int, _ expected: Int) throws {
     var fixture = try Case()
     let names = (0..<200).map { Name("t\($0).weight") }

@@ -77,7 +77,7 @@ struct AdapterReference {
     for base: ImportBase? = nil
   ) throws(Failure) -> (file: AdapterFile?, adapters: [Adapter]) {
     guard !isAdapterFile else { return try openFile() }
-    return (nil, [try openForeign(base?.choices(path) ?? ImportChoices())])
+    return (nil, [try openForeign(base?.choices(path) ?? .looking)])
   }
 
   /// The `.adp` file.
@@ -107,7 +107,7 @@ extension AdapterReference {
   /// An adapter of another format, with the notes of its conversion reported. Where the base is given, tuned values
   /// become differences.
   func openForeign(
-    _ choices: ImportChoices = ImportChoices(), base: Checkpoint? = nil
+    _ choices: ImportChoices = .looking, base: Checkpoint? = nil
   ) throws(Failure) -> Adapter {
     switch contents {
     case .foreign(let format): return try read(format, choices)
@@ -184,5 +184,14 @@ extension Adapter {
   /// What there is to know of it, by its own numbers and by the format it came from.
   func inspected() throws(FormatError) -> Inspection {
     try Inspection(self, doubts: Formats.doubts(about: self))
+  }
+}
+
+extension ImportChoices {
+  /// For an adapter that is only looked at.
+  static var looking: ImportChoices {
+    var choices = ImportChoices()
+    choices.isKept = false
+    return choices
   }
 }

@@ -38,7 +38,8 @@ enum DefaultOutput {
     guard FileStatus(ofLink: FilePath(name)) == nil else {
       let example = suffix.isEmpty ? "FOLDER" : "FILE\(suffix)"
       throw Failure(
-        "\(name), as the output would be called, is there", hint: "name another: -o \(example)")
+        "the output \(name) already exists",
+        hint: "name another: -o \(example); or replace it: -o \(name) --force")
     }
     return name
   }

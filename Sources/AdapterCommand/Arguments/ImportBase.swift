@@ -34,6 +34,7 @@ struct ImportBase {
     choices.base = checkpoint
     choices.dropped = dropped
     choices.recordsDigest = !isApplied
+    choices.isKept = false
     return choices
   }
 }

@@ -16,6 +16,6 @@ enum OutputSuffix {
     let stem = output.dropLast(said.utf8.count)
     throw Failure(
       "\(output) would be a \(suffix.map { "\($0) file" } ?? "folder"), and is called \(said)",
-      hint: "call it so: -o \(stem)\(suffix ?? "")")
+      hint: "name it so: -o \(stem)\(suffix ?? "")")
   }
 }

@@ -67,7 +67,7 @@ extension AdapterError {
       "to use it all the same, on a base that it was not made for: --allow-other-base=targets"
     case .noFingerprint:
       "to record one: adapter convert ADAPTER -o NEW.adp --base BASE, with the base it was trained on"
-    case .otherChanges: "to leave them behind: --only-bias"
+    case .otherChanges: "to ignore them: --only-bias"
     case .ambiguous where place == nil:
       "name one target as the base has it, and the others follow: --map TARGET=STORED"
     case .tokenizers: "the folder whose tokenizer has the tokens of all: --tokenizer FOLDER"

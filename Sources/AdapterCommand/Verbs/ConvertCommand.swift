@@ -97,7 +97,7 @@ struct ConvertCommand: ParsableCommand {
   func run() throws {
     let reference = try AdapterReference(source)
     if let output { try checkDistinct(output, from: reference.inputs) }
-    let format = to ?? (reference.isAdapterFile ? .peft : .adp)
+    let format = to ?? usualFormat(of: reference)
     let checkpoint: Checkpoint? =
       if let base { try openCheckpoint(base, notFor: output) } else { nil }
     let adapter = try open(reference, checkpoint)
@@ -108,6 +108,12 @@ struct ConvertCommand: ParsableCommand {
     case .peft: try export(adapter, to: Formats.peft, output, checkpoint, from: reference)
     case .gguf: try export(adapter, to: Formats.gguf, output, checkpoint, from: reference)
     }
+  }
+
+  /// The format that the output's name shows, or the other way of the two that are usual.
+  private func usualFormat(of reference: AdapterReference) -> FormatChoice {
+    if output?.lowercased().hasSuffix(FormatChoice.gguf.suffix) == true { return .gguf }
+    return reference.isAdapterFile ? .peft : .adp
   }
 
   private func write(
@@ -166,6 +172,7 @@ struct ConvertCommand: ParsableCommand {
     choices.ignoredFields = ignoreField.map { Name($0) }
     choices.prefixOrder = prefixOrder?.order
     choices.dropped = drop.map(\.pattern)
+    choices.isKept = true
     return choices
   }
 
@@ -198,6 +205,12 @@ struct ConvertCommand: ParsableCommand {
     }
     guard let export else { throw Failure("\(format.title) is only read") }
     for note in export.notes + export.lossNotes { Terminal.report("note", note) }
+    let metadata = adapter.file?.file.manifest.metadata ?? []
+    if !metadata.isEmpty {
+      Terminal.report(
+        "note",
+        "not carried: \(metadata.map(\.key.text).joined(separator: ", ")) of the file's metadata")
+    }
     for loss in export.losses where loss.kind == .file {
       Terminal.report("warning", "not written: \(loss.reason)")
     }

@@ -39,7 +39,11 @@ struct UnpackCommand: ParsableCommand {
 
   func run() throws {
     let reference = try AdapterReference(source)
-    guard reference.isAdapterFile else { throw Failure("\(reference.path) is no .adp file") }
+    guard reference.isAdapterFile else {
+      throw Failure(
+        "\(reference.path) is not an .adp file",
+        hint: "to make one of a PEFT folder: adapter convert \(reference.path)")
+    }
     try checkDistinct(output, from: reference.inputs)
     let (file, adapters) = try reference.openFile()
     let names: [String]

@@ -51,7 +51,7 @@ struct VerifyCommand: ParsableCommand {
       throw ValidationError("--merge takes a base, one adapter or more, and the merged checkpoint")
     }
     guard merge || !mergeOptions.isUsed else {
-      throw ValidationError("options have an effect with --merge only")
+      throw ValidationError("--json, --tolerance and the options of a merge need --merge")
     }
   }
 

@@ -90,7 +90,8 @@ public struct PEFTImport: Sendable {
       base: config.base, tensors: stored + derived + files.tensors)
     adapter.leftOut = (dropped.union(ofBase)).sorted()
     self.adapter = adapter
-    notes = meaning.notes + Self.notes(of: dropped, ofBase) + files.notes
+    notes =
+      meaning.notes + Self.notes(of: dropped, ofBase) + (choices.isKept ? files.notes : [])
     try adapter.checkExpressible()
   }
 

@@ -67,7 +67,7 @@ public enum BaseVerdict: Error, Sendable, Hashable {
     case .sameValues: "matches in every sample, in another element type"
     case .padded(let names):
       "matches in every sample; \(Self.list(names, "has", "have")) more rows, which the adapter leaves alone"
-    case .unknown: "no fingerprint in the adapter: the base is trusted by name only"
+    case .unknown: "no fingerprint in the adapter: only names and shapes were compared"
     case .leftOut: "not compared: weight 0 leaves the adapter out"
     case .targetsNotSampled(let names):
       "\(Self.list(names, "has", "have")) no sample in the adapter's fingerprint"

@@ -7,7 +7,7 @@ extension FingerprintRecord {
   /// How many tensors a fingerprint samples at most, beyond the adapter's targets.
   private static let maximumTensors = 4096
   /// How many it samples at least, where there are so many: one of few tensors would say little of a base.
-  private static let fewestTensors = 16
+  private static let fewestTensors = 24
   /// What a tensor's digests and sketch take in a file, about: they cannot be compressed.
   private static let recordByteCount = 184
 

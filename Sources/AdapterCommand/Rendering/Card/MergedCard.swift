@@ -52,7 +52,7 @@ struct MergedCard {
       MarkdownText.table(Self.titles, []) + rows
         + MarkdownText.table(Self.titles, stack.map(\.cells)).dropFirst(2),
       [
-        "`adapter verify --merge` holds it against the base and the adapters. The licences of all of them go for it."
+        "`adapter verify --merge` checks it against the base and the adapters. The licences of all of them apply."
       ],
     ]
     return blocks.joined(separator: [""]).joined(separator: "\n") + "\n"

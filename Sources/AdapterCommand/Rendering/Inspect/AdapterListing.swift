@@ -99,7 +99,7 @@ extension AdapterListing {
     let facts = [
       base?.architecture,
       base?.fingerprint.map { "fingerprint of \($0.tensors.count.of("tensor"))" }
-        ?? "no fingerprint: trusted by name only",
+        ?? "no fingerprint of it",
     ]
     return (name.isEmpty ? "a base that is not recorded" : name) + " ("
       + facts.compactMap(\.self).joined(separator: "; ") + ")"
@@ -153,7 +153,11 @@ extension AdapterListing {
     let inspection = inspected.inspection
     var blocks: [[String]] = []
     let statistics = inspected.values?.statistics ?? []
-    if inspection.groups.count > 1 || !statistics.joined().isEmpty {
+    // Of one plain low-rank change the head has said all.
+    let isPlain = inspection.groups.allSatisfy {
+      $0.summary.rank != nil && $0.summary.traits.isEmpty
+    }
+    if inspection.groups.count > 1 || !isPlain || !statistics.joined().isEmpty {
       blocks.append(operationLines(inspection.groups))
       blocks.append(valueLines(inspection.groups, statistics))
     }
@@ -161,7 +165,7 @@ extension AdapterListing {
     let used = blocks.reduce(0) { $0 + $1.count + 1 }
     if details.layers || maps.reduce(0, { $0 + $1.count + 1 }) + used <= room {
       blocks += maps
-    } else if !maps.isEmpty {
+    } else if !maps.isEmpty, adapters.count == 1 {
       blocks.append(["  --layers shows the map of layers and modules"])
     }
     if details.spectra, let values = inspected.values {

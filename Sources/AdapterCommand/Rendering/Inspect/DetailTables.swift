@@ -8,14 +8,18 @@ internal import StrictJSON
 enum DetailTables {
   /// One line for each change that has singular values.
   static func spectra(_ effects: AdapterEffects) -> [String] {
-    let measures = effects.targets.flatMap { effect in
+    let targets = effects.targets.sorted { left, right in
+      guard let left = left.target, let right = right.target else { return left.target != nil }
+      return left.naturallyPrecedes(right)
+    }
+    let measures = targets.flatMap { effect in
       effect.measures.compactMap { measure -> [String]? in
         guard let spectrum = measure.spectrum, let name = effect.target else { return nil }
         return [
           measure.rank.map { "\($0)" } ?? "", (measure.norm ?? .nan).short,
           spectrum.spectralNorm.short, spectrum.effectiveRank.oneDecimal,
           spectrum.stableRank.oneDecimal, "\(spectrum.rank(holding: 0.99))",
-          sparkline(spectrum.values, width: 8), name.text.escaped,
+          sparkline(spectrum.values, width: 8), name.shortPlace.escaped,
         ]
       }
     }
@@ -66,5 +70,14 @@ extension Double {
     guard isFinite else { return "\(self)" }
     let tenths = Int((self * 10).rounded())
     return "\(tenths / 10).\(tenths % 10)"
+  }
+}
+
+extension Name {
+  /// `3 self_attn.q_proj` of `model.layers.3.self_attn.q_proj.weight`: what tells it from the others.
+  fileprivate var shortPlace: String {
+    let place = ParameterPlace(self)
+    guard let layer = place.layer, !place.module.contains("*") else { return text }
+    return "\(layer) \(place.module)"
   }
 }

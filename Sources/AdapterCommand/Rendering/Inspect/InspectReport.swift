@@ -163,7 +163,7 @@ struct InspectReport {
     }
     facts.append(
       Fact(
-        "fingerprint", Shown(base?.fingerprint?.digest.description ?? "none: trusted by name only"),
+        "fingerprint", Shown(base?.fingerprint?.digest.description ?? "none"),
         style: base?.fingerprint == nil ? .text : .code))
     if let source = adapter?.source { facts.append(Fact("source", Shown(source.format))) }
     for inspected in listing.adapters.prefix(Self.maximumAdapters) {

@@ -19,8 +19,8 @@ struct CheckAnswer {
 
   private var conclusion: String {
     guard let receipt = check.receipt else { return "a merge would be refused" }
-    guard !check.changesNothing else { return "a merge would go, and change nothing" }
-    return "a merge would go: \(receipt.changed.count.of("tensor")) changed "
+    guard !check.changesNothing else { return "a merge would succeed, and change nothing" }
+    return "a merge would succeed: \(receipt.changed.count.of("tensor")) changed "
       + "(\(receipt.changedParameters.grouped) parameters), \(receipt.untouchedCount.grouped) untouched"
   }
 

@@ -88,7 +88,7 @@ final class Answer {
     case .count:
       Terminal.report(
         "note",
-        "the answer was cut at \(options.maximumCount) tokens: --max-new-tokens gives it more")
+        "the answer was cut at \(options.maximumCount) tokens: --max-new-tokens raises the limit")
     case .positions:
       Terminal.report(
         "note",

@@ -103,7 +103,7 @@ struct RunModel {
     if let own = try adaptersTokenizer() { return own }
     guard FileStatus(of: tokenizerPath) != nil else {
       throw Failure(
-        "\(tokenizerPath) is missing: it makes tokens of text",
+        "\(tokenizerPath) is missing: text needs it",
         hint: "give tokens: --token-ids 1,2,3")
     }
     return try rethrowing(as: { Failure($0.description) }) { () throws(TokenizerError) in
