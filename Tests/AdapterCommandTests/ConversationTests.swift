@@ -84,7 +84,7 @@ import Testing
       "\(result.output)")
     #expect(
       result.output.contains(
-        "A par\nadapter: note: the answer was cut at 3 tokens: --max-new-tokens gives it more\n"),
+        "A par\nadapter: note: the answer was cut at 3 tokens: --max-new-tokens raises the limit\n"),
       "\(result.output)")
     #expect(result.output.contains("adapter: stats: decode 2 tokens"))
   }
@@ -141,7 +141,7 @@ import Testing
     #expect(result.output == "A par\n")
     #expect(
       result.errors
-        == "adapter: note: the answer was cut at 3 tokens: --max-new-tokens gives it more\n")
+        == "adapter: note: the answer was cut at 3 tokens: --max-new-tokens raises the limit\n")
     let json = try Command.shell(
       "adapter run base lora --chat --prompt 'Who are you?' --max-new-tokens 3 --json",
       in: Self.folder)

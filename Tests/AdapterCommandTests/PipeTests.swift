@@ -85,7 +85,7 @@ import Testing
 
   @Test func twoThatAreTheSamePipe() throws {
     let result = try expectSuccess("cat a.adp | adapter pack x=- y=- -o - | adapter inspect -")
-    #expect(result.output.contains("adapter x") && result.output.contains("adapter y"))
+    #expect(result.output.contains("\nx  ") && result.output.contains("\ny  "))
   }
 
   @Test(arguments: [

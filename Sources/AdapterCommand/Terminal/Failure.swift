@@ -42,6 +42,8 @@ extension Failure {
       switch error {
       case .outputExists: "to replace it: --force"
       case .noRoom: "make room, or write it to another disk"
+      case .system("read", let path, .noSuchFileOrDirectory) where Double(path.string) != nil:
+        "a weight goes after a colon: ADAPTER:\(path)"
       case .system("read", let path, .noSuchFileOrDirectory) where path.looksLikeHubName:
         "paths are read, not names of the Hub: download it first, as with hf download \(path)"
       default: nil

@@ -120,6 +120,7 @@ struct ConvertCommand: ParsableCommand {
     _ adapter: Adapter, _ checkpoint: Checkpoint?, to output: String,
     from reference: AdapterReference
   ) throws {
+    if let checkpoint { MergedCard.reportEarlier(of: checkpoint) }
     var adapter = try checkpoint.map { try bind(adapter, to: $0) } ?? adapter
     let card = try SourceCard(of: adapter, at: reference.path)
     adapter.base = card.base(baseName, checkpoint)

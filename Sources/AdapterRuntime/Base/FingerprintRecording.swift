@@ -6,8 +6,10 @@ public import StrictJSON
 extension FingerprintRecord {
   /// How many tensors a fingerprint samples at most, beyond the adapter's targets.
   private static let maximumTensors = 4096
-  /// How many it samples at least, where there are so many: one of few tensors would say little of a base.
-  private static let fewestTensors = 24
+  /// How many it samples at least: fewer would say little of a base.
+  private static let fewestTensors = 8
+  /// A base of so few tensors is sampled whole.
+  private static let smallBase = 32
   /// What a tensor's digests and sketch take in a file, about: they cannot be compressed.
   private static let recordByteCount = 184
 
@@ -47,6 +49,7 @@ extension FingerprintRecord {
   private static func spread(
     _ tensors: [StoredTensor], _ affordable: Int, beside targetCount: Int
   ) -> [StoredTensor] {
+    guard targetCount + tensors.count > smallBase else { return tensors }
     let most = targetCount + tensors.count > maximumTensors ? 1024 : tensors.count
     let count = min(tensors.count, most, max(affordable, fewestTensors - targetCount, 0))
     return (0..<count).map { tensors[$0 * tensors.count / count] }

@@ -1,4 +1,5 @@
 internal import AdapterFormat
+internal import AdapterInterop
 internal import Operations
 internal import Storage
 internal import StrictJSON
@@ -10,10 +11,12 @@ extension ModelCard {
   func facts(of inspection: Inspection) -> [Fact] {
     let adapter = inspection.adapter
     let summaries = inspection.groups.map(\.summary)
-    var facts: [Fact] = [("method", MarkdownText.code(adapter.method))]
+    let training = TrainingFacts(of: adapter)
+    let method = ([training.method] + training.variants).joined(separator: ", ")
+    var facts: [Fact] = [("method", MarkdownText.inline(method))]
     let ranks = Set(summaries.compactMap(\.rank)).sorted()
     if !ranks.isEmpty { facts.append(("rank", ranks.map { "\($0)" }.joined(separator: ", "))) }
-    if let alpha = CardSettings(adapter).alpha { facts.append(("alpha", alpha.short)) }
+    if let alpha = training.alpha { facts.append(("alpha", alpha.short)) }
     let scales = Set(summaries.compactMap(\.scale)).sorted()
     if !scales.isEmpty { facts.append(("scale", scales.map(\.short).joined(separator: ", "))) }
     facts += inspection.groups.operationFacts
@@ -79,20 +82,12 @@ extension [Inspection.OperationGroup] {
     }
     return order.map { op in
       let names = targets[op] ?? []
-      var leaves: [String] = []
-      for leaf in names.map(\.leaf) where !leaves.contains(leaf) { leaves.append(leaf) }
+      let leaves = names.map(\.leafModule).unique
       let shown = leaves.prefix(24).map(MarkdownText.code).joined(separator: ", ")
       let rest = leaves.count > 24 ? " and \(leaves.count - 24) more" : ""
       let words =
         names.isEmpty ? "at run time only" : "\(names.count.of("parameter")): \(shown)\(rest)"
       return (MarkdownText.code(op), words)
     }
-  }
-}
-
-extension Name {
-  /// The module that a parameter belongs to, by the last part of its name.
-  fileprivate var leaf: String {
-    text.split(separator: ".").dropLast().last.map(String.init) ?? text
   }
 }

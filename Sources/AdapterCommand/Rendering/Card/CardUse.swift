@@ -68,7 +68,7 @@ struct CardUse {
     } else {
       blocks.append(["With PEFT:"])
     }
-    let model = CardSettings(first).modelClass
+    let model = TrainingFacts(of: first).modelClass
     return blocks + [
       [
         "```python",

@@ -23,6 +23,20 @@ struct MergedCard {
     return MergedCard(base: base, stack: applied, earlier: try base.mergedCard).text
   }
 
+  /// Tells that a base is the result of a merge, as its card says: a second one may be meant, or not. An adapter without a
+  /// fingerprint fits both.
+  static func reportEarlier(of base: Checkpoint) {
+    guard let card = try? base.mergedCard else { return }
+    let names = MergedCard(base: base, stack: [], earlier: card).earlierRows.compactMap {
+      $0.split(separator: "|").first?.trimmingPrefix { $0 == " " }.split(separator: " ").first
+    }
+    guard !names.isEmpty else { return }
+    Terminal.report(
+      "note",
+      "\(base.path) is the result of a merge already, with \(names.joined(separator: ", ")) (its README.md)"
+    )
+  }
+
   private static let titles = ["adapter", "method", "weight", "licence", "weights"]
 
   /// The rows of its table that an earlier card has.

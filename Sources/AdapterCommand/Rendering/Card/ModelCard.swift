@@ -26,7 +26,7 @@ struct ModelCard {
   }
 
   /// What PEFT's configuration says of the adapters.
-  var settings: [CardSettings] { adapters.map { CardSettings($0.adapter) } }
+  var settings: [TrainingFacts] { adapters.map { TrainingFacts(of: $0.adapter) } }
 
   var text: String {
     var blocks = [["---"] + frontMatter.lines + ["---"]]

@@ -1,27 +1,7 @@
-internal import AdapterFormat
 internal import AdapterInterop
-internal import Operations
-internal import StrictJSON
 
-/// What a card tells of the configuration that PEFT wrote beside an adapter.
-struct CardSettings {
-  /// `task_type`.
-  let task: String?
-  /// `lora_alpha`, by which the scale was worked out.
-  let alpha: Double?
-
-  init(_ adapter: Adapter) {
-    guard adapter.source?.format == Formats.peft.name, let text = adapter.source?.config,
-      case .object(let members) = try? JSONValue(document: Array(text.utf8), maximumDepth: 16)
-    else {
-      (task, alpha) = (nil, nil)
-      return
-    }
-    func value(_ key: Name) -> JSONValue? { members.first { $0.key == key }?.value }
-    task = if case .string(let text)? = value("task_type") { text } else { nil }
-    alpha = value("lora_alpha")?.double
-  }
-
+/// The Hub's words for what an adapter was trained for.
+extension TrainingFacts {
   /// What the Hub calls the task; nil for those that it has several words for.
   var pipelineTag: String? {
     switch task {
