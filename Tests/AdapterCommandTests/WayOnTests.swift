@@ -26,7 +26,8 @@ import Testing
     try models.expectDone(
       "convert lora.adp -o here && cd here && adapter convert . && mv here.adp ..")
     // Nothing is replaced by a name that nobody gave, whatever it is.
-    try models.expectRefused("merge base.safetensors lora", says: "already exists", "-o FILE.safetensors")
+    try models.expectRefused(
+      "merge base.safetensors lora", says: "already exists", "-o FILE.safetensors")
     try models.expectRefused("convert lora", says: "lora.adp already exists")
     try models.expectRefused("convert lora.adp", says: "the output lora already exists")
     #expect(try models.run("merge base lora --force").status == 64)

@@ -1,6 +1,7 @@
 internal import AdapterRuntime
 internal import ArgumentParser
 internal import Checkpoints
+internal import Operations
 internal import Storage
 internal import SystemPackage
 
