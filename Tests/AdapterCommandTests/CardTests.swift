@@ -38,7 +38,7 @@ import Testing
     if fields["base_model"] != nil {
       #expect(fields["base_model_relation"] as? String == "adapter")
     }
-    #expect(result.output.contains("\n| method | `"))
+    #expect(result.output.contains("\n| method | "))
   }
 
   /// Texts that try to end the front matter, the table, a heading or a block of code.

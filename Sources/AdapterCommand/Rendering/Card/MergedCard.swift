@@ -28,7 +28,8 @@ struct MergedCard {
   static func reportEarlier(of base: Checkpoint) {
     guard let card = try? base.mergedCard else { return }
     let names = MergedCard(base: base, stack: [], earlier: card).earlierRows.compactMap {
-      $0.split(separator: "|").first?.trimmingPrefix { $0 == " " }.split(separator: " ").first
+      // Without the marks that keep a name from being markup.
+      $0.split(separator: "|").first?.split(separator: " ").first?.filter { $0 != "\\" }
     }
     guard !names.isEmpty else { return }
     Terminal.report(
