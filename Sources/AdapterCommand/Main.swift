@@ -40,7 +40,7 @@ enum Main {
     }
   }
 
-  /// What the parser says: help and version are results, the rest is wrong usage.
+  /// The parser's own errors: help and version are results, the rest is wrong usage.
   private static func usageFailure(_ error: any Error, _ arguments: [String]) -> Failure {
     let status = AdapterTool.exitCode(for: error)
     guard status != .success else {

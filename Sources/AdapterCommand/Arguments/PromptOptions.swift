@@ -82,9 +82,9 @@ struct PromptOptions: ParsableArguments {
 /// A prompt as a model sees it.
 struct RunInput {
   let tokens: [Int32]
-  /// What makes text of tokens; nil for a model without one.
+  /// The tokenizer; nil for a model without one.
   let tokenizer: Tokenizer?
-  /// What ends the answer; nil for the model's own.
+  /// Tokens that end the answer; nil for the model's own.
   var endTokens: [Int32]?
   /// The form of the conversation; nil for a text that is continued.
   var form: String?

@@ -44,9 +44,7 @@ struct CheckCommand: ParsableCommand {
     let checkpoint = try openCheckpoint(base)
     let stack = try references.open(
       for: options.importBase(checkpoint))
-    if !stack.allSatisfy({ $0.adapter.method == "undo" }) {
-      MergedCard.reportEarlier(of: checkpoint)
-    }
+    MergedCard.reportEarlier(of: checkpoint, before: stack)
     let check: BaseCheck
     do {
       check = try BaseCheck(checkpoint, applying: stack, policy: options.policy)

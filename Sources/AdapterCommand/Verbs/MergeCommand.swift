@@ -140,9 +140,7 @@ struct MergeCommand: ParsableCommand {
     let checkpoint = try openCheckpoint(base, notFor: output)
     let stack = try references.open(
       for: options.importBase(checkpoint))
-    if !stack.allSatisfy({ $0.adapter.method == "undo" }) {
-      MergedCard.reportEarlier(of: checkpoint)
-    }
+    MergedCard.reportEarlier(of: checkpoint, before: stack)
     do {
       let view = try AdaptedCheckpoint(
         checkpoint, applying: stack, as: dtype?.type, policy: options.policy)

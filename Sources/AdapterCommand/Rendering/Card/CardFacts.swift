@@ -7,7 +7,7 @@ internal import StrictJSON
 extension ModelCard {
   typealias Fact = (name: String, value: String)
 
-  /// What there is to know of one adapter.
+  /// The facts of one adapter.
   func facts(of inspection: Inspection) -> [Fact] {
     let adapter = inspection.adapter
     let summaries = inspection.groups.map(\.summary)
@@ -20,12 +20,10 @@ extension ModelCard {
     let scales = Set(summaries.compactMap(\.scale)).sorted()
     if !scales.isEmpty { facts.append(("scale", scales.map(\.short).joined(separator: ", "))) }
     facts += inspection.groups.operationFacts
-    let types = inspection.types.map(\.type.rawValue).joined(separator: ", ")
     facts.append(
       (
         "parameters",
-        "\(inspection.parameterCount.grouped) in \(inspection.tensorCount.of("tensor"))"
-          + (types.isEmpty ? "" : " of \(types)")
+        "\(inspection.parameterCount.grouped) in \(AdapterListing.tensors(inspection))"
       ))
     facts.append(("size", AdapterListing.size(inspection)))
     if let digest = inspection.weightsDigest {
@@ -39,7 +37,7 @@ extension ModelCard {
     return facts
   }
 
-  /// What goes for all adapters of the file.
+  /// The facts that all adapters of the file share.
   var commonFacts: [Fact] {
     var facts: [Fact] = []
     let words = [baseName, base?.revision.map { "at \($0)" }, base?.architecture.map { "(\($0))" }]

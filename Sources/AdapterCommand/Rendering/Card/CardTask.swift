@@ -2,7 +2,7 @@ internal import AdapterInterop
 
 /// The Hub's words for what an adapter was trained for.
 extension TrainingFacts {
-  /// What the Hub calls the task; nil for those that it has several words for.
+  /// The Hub's word for the task; nil where it has several.
   var pipelineTag: String? {
     switch task {
     case "CAUSAL_LM": "text-generation"

@@ -19,8 +19,13 @@ struct MergedCard {
   /// - Returns: the text; nil for what takes a merge back or changes nothing: then there is nothing to tell.
   static func text(of base: Checkpoint, _ stack: [WeightedAdapter]) throws -> String? {
     let applied = stack.filter { $0.weight != 0 }
-    guard !applied.allSatisfy({ $0.adapter.method == "undo" }) else { return nil }
+    guard !takeBack(applied) else { return nil }
     return MergedCard(base: base, stack: applied, earlier: try base.mergedCard).text
+  }
+
+  /// Whether adapters do nothing but take merges back.
+  private static func takeBack(_ stack: [WeightedAdapter]) -> Bool {
+    stack.allSatisfy { $0.adapter.method == "undo" }
   }
 
   /// Tells that a base is the result of a merge, as its card says: a second one may be meant, or not. An adapter without a
@@ -36,6 +41,11 @@ struct MergedCard {
       "note",
       "\(base.path) is the result of a merge already, with \(names.joined(separator: ", ")) (its README.md)"
     )
+  }
+
+  /// The same before a merge; nothing of one that takes another back.
+  static func reportEarlier(of base: Checkpoint, before stack: [WeightedAdapter]) {
+    if !takeBack(stack) { reportEarlier(of: base) }
   }
 
   private static let titles = ["adapter", "method", "weight", "licence", "weights"]

@@ -13,7 +13,7 @@ struct ModelCard {
   /// The `.adp` file; nil of another format.
   let file: AdapterFile?
   let adapters: [Inspection]
-  /// What people have said of it.
+  /// The file's metadata, which people write.
   let metadata: [Manifest.MetadataEntry]
   let base: BaseRecord?
 
@@ -25,7 +25,7 @@ struct ModelCard {
     (entry(key) ?? "").split(separator: ",").map { $0.trimmingSpaces }.filter { !$0.isEmpty }
   }
 
-  /// What PEFT's configuration says of the adapters.
+  /// How each adapter was trained.
   var settings: [TrainingFacts] { adapters.map { TrainingFacts(of: $0.adapter) } }
 
   var text: String {

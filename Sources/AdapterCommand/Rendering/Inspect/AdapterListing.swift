@@ -106,10 +106,8 @@ extension AdapterListing {
   }
 
   private func holds(_ inspection: Inspection) -> String {
-    let types = inspection.types.map { "\($0.type.rawValue)" }.joined(separator: ", ")
-    return "\(inspection.parameterCount.grouped) parameters in "
-      + inspection.tensorCount.of("tensor") + (types.isEmpty ? "" : " of \(types)")
-      + ", \(Self.size(inspection))"
+    "\(inspection.parameterCount.grouped) parameters in \(Self.tensors(inspection)), "
+      + Self.size(inspection)
   }
 
   static func carried(_ adapter: Adapter) -> String? {
@@ -183,6 +181,12 @@ extension AdapterListing {
         "  " + (index == 0 ? label : String(repeating: " ", count: 9)) + line
       }
     }
+  }
+
+  /// `120 tensors of F32`.
+  static func tensors(_ inspection: Inspection) -> String {
+    let types = inspection.types.map(\.type.rawValue).joined(separator: ", ")
+    return inspection.tensorCount.of("tensor") + (types.isEmpty ? "" : " of \(types)")
   }
 
   static func size(_ inspection: Inspection) -> String {

@@ -76,8 +76,7 @@ struct InspectReport {
       Fact(
         "parameters",
         Shown(
-          "\(inspection.parameterCount.grouped) in \(inspection.tensorCount.of("tensor")) of "
-            + inspection.types.map(\.type.rawValue).joined(separator: ", "))),
+          "\(inspection.parameterCount.grouped) in \(AdapterListing.tensors(inspection))")),
       Fact("size", Shown(AdapterListing.size(inspection))),
     ]
     for (name, value) in [
