@@ -1,4 +1,7 @@
+internal import AdapterFormat
+internal import Operations
 internal import Storage
+internal import StrictJSON
 public import SystemPackage
 
 /// An adapter in a foreign format: a file, or the files of a folder, not written yet, and what is lost in them.
@@ -26,6 +29,9 @@ public struct ForeignExport: Sendable {
     public let place: InteropError.Place?
     /// Why, without the place.
     public let reason: String
+
+    /// The reason where a scale is multiplied into B.
+    static let foldedScale = "its scale, multiplied into B: by less than one part in 16 million"
 
     /// What is lost.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
@@ -71,5 +77,52 @@ public struct ForeignExport: Sendable {
       try output.commit()
     }
     try folder.commit()
+  }
+}
+
+extension ForeignExport {
+  /// A file that stands alone.
+  init(
+    file: String, losses: [Loss], notes: [String],
+    write: @escaping @Sendable (OutputFile) throws -> Void
+  ) {
+    self.init(
+      files: [File(name: file, write: write)], losses: losses, notes: notes, isFile: true)
+  }
+}
+
+extension [ForeignExport.Loss] {
+  /// Notes something that the format cannot hold: of an operation, or of the whole.
+  mutating func add(
+    _ kind: ForeignExport.Loss.Kind, _ operation: Operation?, _ reason: String
+  ) {
+    append(
+      .init(
+        kind: kind, place: operation.map { .operation($0.name, on: $0.target?.name) },
+        reason: reason))
+  }
+
+  /// Notes something of an operation.
+  mutating func add<Kind: TargetedKind>(
+    _ kind: ForeignExport.Loss.Kind, _ operation: Kind, _ reason: String
+  ) {
+    append(.init(kind: kind, place: .operation(Kind.op, on: operation.target.name), reason: reason))
+  }
+
+  /// - Throws: `InteropError` of the first loss where nothing of the adapter is left to be written.
+  func checkSomethingIsLeft(_ isLeft: Bool) throws(InteropError) {
+    guard !isLeft else { return }
+    let first = first { $0.kind == .effect }
+    throw InteropError(
+      .notExpressible, at: first?.place, first?.reason ?? "nothing of it can be written")
+  }
+
+  /// Notes what every format but ours leaves out that records nothing of the base.
+  mutating func addRecords(of adapter: Adapter) {
+    if adapter.base?.fingerprint != nil { add(.record, nil, "the base's fingerprint") }
+    if !adapter.inert.isEmpty {
+      add(.record, nil, "tensors that nothing uses (\(adapter.inert.count))")
+    }
+    if !adapter.files.isEmpty { add(.record, nil, "files beside it (\(adapter.files.count))") }
   }
 }

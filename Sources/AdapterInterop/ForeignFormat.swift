@@ -8,7 +8,7 @@ public import Operations
 /// |---|---|
 /// | whether a path holds an adapter of it, by what is there | the one classifier of paths, `PathContents` |
 /// | what that adapter does: operations, tensors, notes | every command that takes an adapter |
-/// | how operations are written in it, and what is lost | `convert` |
+/// | how operations are written in it, and what is lost, if it is a `WritableFormat` | `convert` |
 /// | what may be wrong with an adapter that came from it | `inspect`, and the receipts |
 public protocol ForeignFormat: Sendable {
   /// Its name for programs: in `source.format` of an `.adp` file, and in JSON.
@@ -22,9 +22,6 @@ public protocol ForeignFormat: Sendable {
   /// hand.
   var holdsTunedValues: Bool { get }
 
-  /// Whether it is written as one file, not as a folder.
-  var isFile: Bool { get }
-
   /// Whether this is an adapter of the format, by the names in a folder or the contents of a file. It is asked
   /// first without a header of safetensors, which costs more to read, and then with one.
   func recognises(_ source: ForeignSource) -> Bool
@@ -33,15 +30,6 @@ public protocol ForeignFormat: Sendable {
   ///
   /// - Throws: `InteropError` where anything of it is not understood.
   func read(_ source: ForeignSource, _ choices: ImportChoices) throws -> ForeignImport
-
-  /// Works out how an adapter is written in the format; nil where it is only read. Nothing is written yet.
-  ///
-  /// - Parameters:
-  ///   - adapter: the adapter.
-  ///   - base: the base, for a format that depends on it; nil where none is at hand.
-  /// - Throws: `InteropError` where the adapter cannot be read, or the format has no place for anything of it.
-  /// - Returns: the files and what is lost; nil where the format is only read.
-  func export(_ adapter: Adapter, for base: Checkpoint?) throws -> ForeignExport?
 
   /// What an adapter that came from the format was trained for, where it says so.
   func task(of adapter: Adapter) -> ModelTask?
@@ -53,26 +41,39 @@ public protocol ForeignFormat: Sendable {
 extension ForeignFormat {
   /// It is nothing else.
   public var isCheckpoint: Bool { false }
-  /// It is a folder.
-  public var isFile: Bool { false }
   /// They are changes.
   public var holdsTunedValues: Bool { false }
-
-  /// The same without a base.
-  ///
-  /// - Throws: as with one; also where the format needs it.
-  /// - Returns: as with one.
-  public func export(_ adapter: Adapter) throws -> ForeignExport? {
-    try export(adapter, for: nil)
-  }
-
-  /// It is only read.
-  public func export(_ adapter: Adapter, for base: Checkpoint?) throws -> ForeignExport? { nil }
 
   /// It does not say so.
   public func task(of adapter: Adapter) -> ModelTask? { nil }
   /// None.
   public func doubts(about adapter: Adapter) -> [SourceDoubt] { [] }
+}
+
+/// A foreign format that adapters are written in as well.
+public protocol WritableFormat: ForeignFormat {
+  /// The suffix of its file; nil where it is a folder.
+  var suffix: String? { get }
+  /// Whether the base tells it more than the adapter does.
+  var usesBase: Bool { get }
+
+  /// Works out how an adapter is written in the format. Nothing is written yet.
+  ///
+  /// - Throws: `InteropError` where the adapter cannot be read, a choice is missing that the format needs, or it has no
+  ///   place for anything of the adapter.
+  func export(_ adapter: Adapter, _ choices: ExportChoices) throws -> ForeignExport
+}
+
+extension WritableFormat {
+  /// The adapter says it all.
+  public var usesBase: Bool { false }
+
+  /// Leaves every choice to the adapter.
+  ///
+  /// - Throws: as with choices.
+  public func export(_ adapter: Adapter) throws -> ForeignExport {
+    try export(adapter, ExportChoices())
+  }
 }
 
 /// A foreign adapter as one of ours.

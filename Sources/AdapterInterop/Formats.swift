@@ -5,15 +5,23 @@ public import Operations
 /// The foreign formats that are known.
 public enum Formats {
   /// The folder that PEFT writes.
-  public static let peft: any ForeignFormat = PEFTFormat()
+  public static let peft: any WritableFormat = PEFTFormat()
 
   /// The file of llama.cpp.
-  public static let gguf: any ForeignFormat = GGUFFormat()
+  public static let gguf: any WritableFormat = GGUFFormat()
+
+  /// Those that are written as well as read.
+  public static let written: [any WritableFormat] = [peft, gguf]
 
   /// All of them; the first that recognises a path has it.
-  public static let all: [any ForeignFormat] = [
-    peft, gguf, BiasTensorsFormat(), PromptEncoderFormat(),
-  ]
+  public static let all: [any ForeignFormat] =
+    written + [BiasTensorsFormat(), PromptEncoderFormat()]
+
+  /// The only format whose files have the suffix of a name; nil where there is none, or several.
+  public static func written(as name: String) -> (any WritableFormat)? {
+    let fitting = written.filter { $0.suffix.map(name.lowercased().hasSuffix) ?? false }
+    return fitting.count == 1 ? fitting[0] : nil
+  }
 
   /// What may be wrong with an adapter by what is known of the format it came from.
   public static func doubts(about adapter: Adapter) -> [SourceDoubt] {

@@ -19,6 +19,8 @@ public struct ImportChoices: Sendable {
   public var isKept = true
   /// The base, where it is at hand: what the file holds of it beside the adapter is left out.
   public var base: Checkpoint?
+  /// The part of a pipeline that targets without such a prefix belong to.
+  public var component: PipelineComponent?
   /// Gives targets the shapes and layouts that the base has for them, in the same order; nil where no base is at hand.
   /// `Checkpoint.resolved` in AdapterRuntime is one.
   public var resolve: (@Sendable ([Target]) throws -> [Target])?
@@ -32,6 +34,8 @@ public struct ImportChoices: Sendable {
     case base
     /// Which of several adapters is meant.
     case adapter
+    /// Which part of a pipeline it changes.
+    case component
   }
 
   /// Leaves everything to the file, but for what is given.

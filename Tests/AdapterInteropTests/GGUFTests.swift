@@ -123,7 +123,7 @@ import Testing
     _ adapter: Adapter, _ fixture: Case, _ folder: borrowing TemporaryFolder
   ) throws -> FilePath {
     let path = folder.appending("out.gguf")
-    let export = try #require(try Formats.gguf.export(adapter, for: fixture.checkpoint()))
+    let export = try Formats.gguf.export(adapter, ExportChoices(base: fixture.checkpoint()))
     try export.write(to: path, replacing: false)
     return path
   }

@@ -98,7 +98,7 @@ import Testing
     try Adapter.write([split], to: sink)
     let file = try Adapter(AdapterFile(MemoryBytes(sink.bytes)), index: 0)
     #expect(prefix(file) == prefix(split))
-    try #require(try Formats.peft.export(file)).write(
+    try Formats.peft.export(file).write(
       to: folder.appending("back"), replacing: false)
   }
 
@@ -151,7 +151,7 @@ import Testing
     let sink = MemorySink()
     try Adapter.write([raw.adapter], to: sink)
     let file = try Adapter(AdapterFile(MemoryBytes(sink.bytes)), index: 0)
-    try #require(try Formats.peft.export(file)).write(
+    try Formats.peft.export(file).write(
       to: output.appending("back"), replacing: false)
     let back = try PEFTImport(PEFTFolder(output.appending("back"))).adapter
     #expect(back.operations == saved.operations)
@@ -256,7 +256,7 @@ import Testing
     let file = try AdapterFile(MemoryBytes(sink.bytes))
     try file.verify()
     let back = folder.appending("back")
-    try #require(try Formats.peft.export(try Adapter(file, index: 0))).write(
+    try Formats.peft.export(try Adapter(file, index: 0)).write(
       to: back, replacing: false)
     #expect(try back.appending("added_tokens.json").contents == tokens)
     #expect(try back.appending("README.md").contents == [])
@@ -288,7 +288,7 @@ import Testing
       "x.py", "adapter_model.bin", "training_args.bin", "config.json", "model.safetensors",
       "readme.md",
     ] {
-      let export = try #require(try Formats.peft.export(named(path)))
+      let export = try Formats.peft.export(named(path))
       #expect(export.names == ["adapter_config.json", "adapter_model.safetensors"])
       let loss = try #require(export.losses.first)
       #expect(loss.kind == .file && loss.reason.hasPrefix(path.text))
@@ -315,7 +315,7 @@ import Testing
   @Test(arguments: ["fourierft_llama", "vblora_llama"])
   func anEditedDerivedTensorIsSeen(_ name: String) throws {
     let adapter = try PEFTCase.named(name).adapter()
-    let before = try #require(try Formats.peft.export(adapter))
+    let before = try Formats.peft.export(adapter)
     #expect(before.notes.isEmpty)
     let place = try #require(adapter.tensors.firstIndex { $0.name.hasPrefix("derived/") })
     let tensors = try adapter.tensors.enumerated().map { index, info in

@@ -23,19 +23,62 @@ enum PrefixOrderChoice: String, CaseIterable, ExpressibleByArgument {
 }
 
 /// A format that adapters are written in, as an option.
-enum FormatChoice: String, CaseIterable, ExpressibleByArgument {
+enum FormatChoice: ExpressibleByArgument {
   case adp
-  case peft
-  case gguf
+  case foreign(any WritableFormat)
+
+  private static let ours = "adp"
+
+  init?(argument: String) {
+    if argument == Self.ours {
+      self = .adp
+    } else if let format = Formats.written.first(where: { $0.name == argument }) {
+      self = .foreign(format)
+    } else {
+      return nil
+    }
+  }
+
+  static var allValueStrings: [String] { [ours] + Formats.written.map(\.name) }
+
+  var name: String {
+    switch self {
+    case .adp: Self.ours
+    case .foreign(let format): format.name
+    }
+  }
+
+  var isOurs: Bool {
+    if case .adp = self { true } else { false }
+  }
+
+  /// Whether a base tells it more than the adapter does.
+  var usesBase: Bool {
+    switch self {
+    case .adp: true
+    case .foreign(let format): format.usesBase
+    }
+  }
 
   /// The suffix of its files; empty where it is a folder.
   var suffix: String {
     switch self {
     case .adp: ".adp"
-    case .gguf: ".gguf"
-    case .peft: ""
+    case .foreign(let format): format.suffix ?? ""
     }
   }
+}
+
+/// A part of a pipeline, as an option.
+struct ComponentChoice: ExpressibleByArgument {
+  let component: PipelineComponent
+
+  init?(argument: String) {
+    guard let component = PipelineComponent(rawValue: argument) else { return nil }
+    self.component = component
+  }
+
+  static var allValueStrings: [String] { PipelineComponent.allCases.map(\.rawValue) }
 }
 
 /// How hard to compress, as an option.

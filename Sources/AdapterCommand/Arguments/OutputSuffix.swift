@@ -1,7 +1,8 @@
 /// The names that outputs may have.
 enum OutputSuffix {
   private static let known = [
-    ".adp", ".safetensors", ".gguf", ".bin", ".pt", ".ckpt", ".onnx", ".npz",
+    ".adp", ".safetensors", ".gguf", ".bin", ".pt", ".ckpt", ".onnx_adapter", ".onnx",
+    ".npz",
   ]
 
   /// Refuses a name that says another kind of file than is written.

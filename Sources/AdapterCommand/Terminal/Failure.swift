@@ -123,6 +123,9 @@ extension InteropError {
     case (.unknown, .tensor(let name)):
       "where it belongs to a trainer and not to the model: convert, check and merge leave it out with --drop \(name); "
         + "* stands for any part of a name"
+    case (.undecided(.component), _):
+      "name the part of the pipeline: --component, with "
+        + PipelineComponent.allCases.map(\.rawValue).joined(separator: ", ")
     case (.undecided(.adapter), _):
       "name one: PATH#NAME"
     case (.conflict, _): "unpack them one by one: FILE#NAME"

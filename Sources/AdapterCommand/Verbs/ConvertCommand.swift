@@ -12,18 +12,19 @@ internal import SystemPackage
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "convert",
-    abstract: "Convert an adapter to .adp, PEFT or GGUF.",
+    abstract: "Convert an adapter from one format to another.",
     usage: "adapter convert <source> [-o <output>] [--base <base>] [<options>]",
     discussion: """
-      Without --to, a PEFT folder or GGUF file becomes .adp, and an .adp file becomes a PEFT folder. \
-      Without -o the output is named after SOURCE, in the working folder; an existing file is never \
-      replaced.
+      The format of SOURCE is told by its contents. Without --to it becomes .adp, and an .adp file \
+      becomes a PEFT folder; -o FILE.gguf says the format as well. Without -o the output is named \
+      after SOURCE, in the working folder; an existing file is never replaced.
 
-      From .adp to PEFT, the two original files come back byte for byte. An adapter that did not come \
-      from PEFT is written as LoRA, IA3, prompt tuning or prefix tuning.
+      From .adp to PEFT, the two original files come back byte for byte. Everything else is written \
+      from what the adapter does. If the format has no place for a part of that, nothing is written: \
+      --allow-loss leaves the part out, and says so.
 
       With --base, the .adp file also records samples of the base, which recognise it later, and how it \
-      stores its weights. GGUF needs the base in both directions.
+      stores its weights. GGUF needs the base in both directions, kohya to be read.
 
       SOURCE may also be a safetensors file: the biases of a fine-tuned model (BitFit), or a training \
       checkpoint with the encoder of a soft prompt, beside its adapter_config.json.
@@ -33,12 +34,13 @@ struct ConvertCommand: ParsableCommand {
         adapter convert path/to/peft-adapter -o lora.adp --base path/to/model
         adapter convert path/to/peft-adapter -o small.adp --level max
         adapter convert lora.adp -o path/to/peft-adapter
+        adapter convert path/to/peft-adapter --to gguf --base path/to/model
       """)
 
   @Argument(
     help: """
-      A PEFT folder, a GGUF or safetensors file, or an .adp file (FILE#NAME for one of several adapters, \
-      - for standard input).
+      An adapter of any format, or an .adp file (FILE#NAME for one of several adapters, - for standard \
+      input).
       """, completion: .file())
   var source: String
 
@@ -48,7 +50,7 @@ struct ConvertCommand: ParsableCommand {
     completion: .file())
   var output: String?
 
-  @Option(help: "The format to write.")
+  @Option(help: ArgumentHelp("The format to write.", valueName: "format"))
   var to: FormatChoice?
 
   @Option(
@@ -76,6 +78,12 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: "Key/value order of a BLOOM prefix whose file does not record it.")
   var prefixOrder: PrefixOrderChoice?
 
+  @Option(
+    help: ArgumentHelp(
+      "The part of a pipeline that the adapter changes, where its names do not say so.",
+      valueName: "component"))
+  var component: ComponentChoice?
+
   @Option(help: "Compression level of an .adp file. Every reader reads every level.")
   var level: LevelChoice?
 
@@ -85,12 +93,18 @@ struct ConvertCommand: ParsableCommand {
   @Flag(help: "Replace an existing output.")
   var force = false
 
+  @Flag(help: "Print the result as JSON.")
+  var json = false
+
   func validate() throws {
     guard base != nil || (layout == nil && map.isEmpty) else {
       throw ValidationError("--layout and --map have no effect without --base")
     }
     guard output != nil || !force else {
       throw ValidationError("--force replaces what --output names, and that is missing")
+    }
+    guard !json || output != "-" else {
+      throw ValidationError("--json and the .adp file cannot both go to standard output")
     }
   }
 
@@ -103,17 +117,24 @@ struct ConvertCommand: ParsableCommand {
     let adapter = try open(reference, checkpoint)
     try checkOptions(reference, format)
     let output = try output ?? DefaultOutput.conversion(of: reference, suffix: format.suffix)
+    let losses: [ForeignExport.Loss]
     switch format {
-    case .adp: try write(adapter, checkpoint, to: output, from: reference)
-    case .peft: try export(adapter, to: Formats.peft, output, checkpoint, from: reference)
-    case .gguf: try export(adapter, to: Formats.gguf, output, checkpoint, from: reference)
+    case .adp:
+      try write(adapter, checkpoint, to: output, from: reference)
+      losses = []
+    case .foreign(let format):
+      losses = try export(adapter, to: format, output, checkpoint, from: reference)
     }
+    guard json else { return }
+    let report = ConversionReport(
+      source: reference, output: output, format: format.name, adapter: adapter, losses: losses)
+    Terminal.write(try failing(reference.path) { try report.json() })
   }
 
   /// The format that the output's name shows, or the other way of the two that are usual.
   private func usualFormat(of reference: AdapterReference) -> FormatChoice {
-    if output?.lowercased().hasSuffix(FormatChoice.gguf.suffix) == true { return .gguf }
-    return reference.isAdapterFile ? .peft : .adp
+    if let output, let format = Formats.written(as: output) { return .foreign(format) }
+    return reference.isAdapterFile ? .foreign(Formats.peft) : .adp
   }
 
   private func write(
@@ -145,19 +166,19 @@ struct ConvertCommand: ParsableCommand {
 
   private func checkOptions(_ reference: AdapterReference, _ format: FormatChoice) throws {
     if reference.isAdapterFile {
-      guard base == nil || format == .gguf, baseName == nil, ignoreField.isEmpty, drop.isEmpty,
-        prefixOrder == nil
-      else {
+      guard baseName == nil, ignoreField.isEmpty, drop.isEmpty, prefixOrder == nil else {
         throw ValidationError(
-          "--base, --base-name, --layout, --ignore-field, --drop and --prefix-order have no effect on an .adp file"
-        )
+          "--base-name, --ignore-field, --drop and --prefix-order have no effect on an .adp file")
       }
-      guard format != .adp else {
+      guard base == nil || format.usesBase else {
+        throw ValidationError("--base has no effect on \(format.name) made of an .adp file")
+      }
+      guard case .foreign = format else {
         throw ValidationError(
           "\(reference.path) is an .adp file: adapter pack copies and edits it")
       }
     }
-    guard format == .adp || (level == nil && baseName == nil) else {
+    guard format.isOurs || (level == nil && baseName == nil) else {
       throw ValidationError("--level and --base-name have no effect on what is not written as .adp")
     }
   }
@@ -173,6 +194,7 @@ struct ConvertCommand: ParsableCommand {
     choices.ignoredFields = ignoreField.map { Name($0) }
     choices.prefixOrder = prefixOrder?.order
     choices.dropped = drop.map(\.pattern)
+    choices.component = component?.component
     choices.isKept = true
     return choices
   }
@@ -190,21 +212,32 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func export(
-    _ adapter: Adapter, to format: any ForeignFormat, _ output: String, _ base: Checkpoint?,
+    _ adapter: Adapter, to format: any WritableFormat, _ output: String, _ base: Checkpoint?,
     from reference: AdapterReference
-  ) throws {
+  ) throws -> [ForeignExport.Loss] {
     guard !AdapterOutput.isStandardOutput(output) else {
       throw ValidationError("\(format.title) cannot go to standard output: name it")
     }
-    try OutputSuffix.check(output, for: format.isFile ? "." + format.name : nil)
+    try OutputSuffix.check(output, for: format.suffix)
     let export = try failing(reference.path) {
-      let export = try format.export(adapter, for: base)
-      try export?.write(
+      let export = try format.export(adapter, ExportChoices(base: base, component: component?.component))
+      try export.write(
         to: FilePath(output), replacing: force, allowingLoss: allowLoss,
         inputs: reference.sources + (base?.sources ?? []))
       return export
     }
-    guard let export else { throw Failure("\(format.title) is only read") }
+    report(export, of: adapter)
+    Terminal.report(
+      "done",
+      "\(output): "
+        + (format.suffix == nil
+          ? export.names.joined(separator: ", ")
+          : "\(adapter.operations.count.of("operation")), \(ByteCount(FileStatus(of: FilePath(output))?.size ?? 0))"))
+    return export.losses
+  }
+
+  /// Says what is lost, and what else a user should know.
+  private func report(_ export: ForeignExport, of adapter: Adapter) {
     for note in export.notes + export.lossNotes { Terminal.report("note", note) }
     let metadata = adapter.file?.file.manifest.metadata ?? []
     if !metadata.isEmpty {
@@ -219,12 +252,6 @@ struct ConvertCommand: ParsableCommand {
       let error = InteropError(loss)
       Terminal.report("warning", "lost: \(error)")
     }
-    Terminal.report(
-      "done",
-      "\(output): "
-        + (format.isFile
-          ? "\(adapter.operations.count.of("operation")), \(ByteCount(FileStatus(of: FilePath(output))?.size ?? 0))"
-          : export.names.joined(separator: ", ")))
   }
 }
 

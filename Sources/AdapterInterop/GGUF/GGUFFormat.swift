@@ -2,12 +2,13 @@ internal import Checkpoints
 internal import Operations
 
 /// The adapter of llama.cpp, Ollama and their kin: a LoRA in one GGUF file.
-struct GGUFFormat: ForeignFormat {
+struct GGUFFormat: WritableFormat {
   static let name = "gguf"
 
   var name: String { Self.name }
   var title: String { "a GGUF file" }
-  var isFile: Bool { true }
+  var suffix: String? { ".gguf" }
+  var usesBase: Bool { true }
 
   /// By its first bytes. A model in GGUF has them too, and is refused by name when it is read.
   func recognises(_ source: ForeignSource) -> Bool {
@@ -19,8 +20,8 @@ struct GGUFFormat: ForeignFormat {
     return try GGUFImport(reader, source.path, choices).result
   }
 
-  func export(_ adapter: Adapter, for base: Checkpoint?) throws -> ForeignExport? {
-    guard let base else {
+  func export(_ adapter: Adapter, _ choices: ExportChoices) throws -> ForeignExport {
+    guard let base = choices.base else {
       throw InteropError(
         .undecided(.base), "a GGUF adapter depends on its base: on its architecture and heads")
     }

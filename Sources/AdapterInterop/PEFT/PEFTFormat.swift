@@ -5,12 +5,13 @@ internal import Storage
 internal import StrictJSON
 
 /// The folder that PEFT's `save_pretrained` writes.
-struct PEFTFormat: ForeignFormat {
+struct PEFTFormat: WritableFormat {
   /// What an `.adp` file calls it.
   static let name = "peft"
 
   var name: String { Self.name }
   var title: String { "a PEFT folder" }
+  var suffix: String? { nil }
 
   /// By its two files: one of them is named, or the folder holds one, or the pickle of older versions.
   func recognises(_ source: ForeignSource) -> Bool {
@@ -33,7 +34,7 @@ struct PEFTFormat: ForeignFormat {
     return ForeignImport(imported.adapter, notes: imported.notes)
   }
 
-  func export(_ adapter: Adapter, for base: Checkpoint?) throws -> ForeignExport? {
+  func export(_ adapter: Adapter, _ choices: ExportChoices) throws -> ForeignExport {
     try PEFTExport.export(adapter)
   }
 

@@ -24,12 +24,17 @@ extension AdapterListing {
       }
       writer.key("base")
       if let base = adapters.first?.adapter.base { encode(base, &writer) } else { writer.null() }
-      writer.key("adapters")
-      writer.array { writer in
-        for adapter in adapters { encode(adapter, &writer) }
-      }
+      encodeAdapters(&writer)
     }
     return String(decoding: writer.bytes, as: UTF8.self) + "\n"
+  }
+
+  /// The member `adapters`.
+  func encodeAdapters(_ writer: inout JSONWriter) {
+    writer.key("adapters")
+    writer.array { writer in
+      for adapter in adapters { encode(adapter, &writer) }
+    }
   }
 
   private func encode(_ base: BaseRecord, _ writer: inout JSONWriter) {

@@ -12,14 +12,7 @@ struct PEFTDraft: Sendable {
   var fields: [Name: JSONValue] = [:]
   /// What PEFT cannot say.
   private(set) var losses: [ForeignExport.Loss] = []
-  private var tensors: [Tensor] = []
-  private var taken: Set<Name> = []
-
-  /// A tensor of the weights, whose bytes are made when they are written.
-  private struct Tensor: Sendable {
-    let info: TensorInfo
-    let contents: @Sendable () throws -> [UInt8]
-  }
+  private var tensors: TensorDraft
 
   /// The version of PEFT whose rules the files follow: it decides how stacks of experts and prefixes are read.
   private static let version = "0.21.2"
@@ -32,6 +25,7 @@ struct PEFTDraft: Sendable {
       throw InteropError(.notExpressible, "adapter \(adapter.name) has no operation")
     }
     self.adapter = adapter
+    tensors = TensorDraft(of: adapter)
     try checkWork()
     let names = Set(adapter.operations.map(\.name))
     let methods = PEFTMethod.all.filter { $0.writing != nil }
@@ -63,7 +57,7 @@ struct PEFTDraft: Sendable {
   /// Refuses a tensor that takes far more memory than the adapter is worth: slots of a prefix may be the same.
   private func checkMemory() throws {
     let most = Effort.freeMemory + 8 * Double(adapter.storedByteCount)
-    guard let large = tensors.map(\.info).first(where: { Double($0.byteCount) > most }) else {
+    guard let large = tensors.infos.first(where: { Double($0.byteCount) > most }) else {
       return
     }
     throw FormatError.excess("tensor \(large.name) of \(large.byteCount) bytes")
@@ -88,18 +82,14 @@ struct PEFTDraft: Sendable {
   mutating func lose(
     _ kind: ForeignExport.Loss.Kind, _ operation: Operation?, _ reason: String
   ) {
-    losses.append(
-      .init(
-        kind: kind, place: operation.map { .operation($0.name, on: $0.target?.name) },
-        reason: reason))
+    losses.add(kind, operation, reason)
   }
 
   /// Notes something of an operation that PEFT cannot say.
   mutating func lose<Kind: TargetedKind>(
     _ kind: ForeignExport.Loss.Kind, _ operation: Kind, _ reason: String
   ) {
-    losses.append(
-      .init(kind: kind, place: .operation(Kind.op, on: operation.target.name), reason: reason))
+    losses.add(kind, operation, reason)
   }
 
   /// Adds a tensor whose bytes are those of an operand, in another shape of as many elements where one is given.
@@ -115,12 +105,11 @@ struct PEFTDraft: Sendable {
     _ name: Name, _ type: ElementType, _ shape: [Int],
     contents: @escaping @Sendable () throws -> [UInt8]
   ) {
-    guard let shape = Shape(shape.map { UInt64($0) }), taken.insert(name).inserted else {
-      return losses.append(
-        .init(kind: .effect, place: .tensor(name), reason: "it would be in the file twice"))
+    do throws(InteropError) {
+      try tensors.add(name, type, shape, contents: contents)
+    } catch {
+      losses.append(.init(kind: .effect, place: error.place, reason: error.reason))
     }
-    tensors.append(
-      Tensor(info: TensorInfo(name: name, type: type, shape: shape), contents: contents))
   }
 
   // MARK: Writing
@@ -148,15 +137,7 @@ struct PEFTDraft: Sendable {
   }
 
   private func writeWeights(to file: OutputFile) throws {
-    let header = SafetensorsHeader(
-      canonical: tensors.map(\.info), metadata: PEFTFolder.metadata)
-    let contents = Dictionary(
-      tensors.map { ($0.info.name, $0.contents) }, uniquingKeysWith: { first, _ in first })
-    try file.write(header.encoded)
-    for tensor in header.tensors {
-      guard let bytes = try contents[tensor.info.name]?() else { continue }
-      try file.write(bytes)
-    }
+    try tensors.write(to: file, metadata: PEFTFolder.metadata)
   }
 }
 
