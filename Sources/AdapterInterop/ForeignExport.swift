@@ -1,7 +1,7 @@
 internal import AdapterFormat
 internal import Operations
 internal import Storage
-internal import StrictJSON
+public import StrictJSON
 public import SystemPackage
 
 /// An adapter in a foreign format: a file, or the files of a folder, not written yet, and what is lost in them.
@@ -14,6 +14,8 @@ public struct ForeignExport: Sendable {
   public let notes: [String]
   /// Whether the only file stands alone, not in a folder.
   var isFile = false
+  /// The keys of the `.adp` file's metadata that are written.
+  public internal(set) var carriedKeys: Set<Name> = []
 
   /// A file that is written when its turn has come.
   struct File: Sendable {

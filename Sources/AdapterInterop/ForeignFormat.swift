@@ -1,3 +1,4 @@
+public import AdapterFormat
 public import Checkpoints
 public import Operations
 
@@ -82,9 +83,12 @@ public struct ForeignImport: Sendable {
   public let adapter: Adapter
   /// What a user should know of the conversion.
   public let notes: [String]
+  /// What the file says of itself, for the metadata of an `.adp` file (Spec/adp-v1.md, section 5.4).
+  public let metadata: [Manifest.MetadataEntry]
 
-  init(_ adapter: Adapter, notes: [String] = []) {
+  init(_ adapter: Adapter, notes: [String] = [], metadata: [Manifest.MetadataEntry] = []) {
     self.adapter = adapter
     self.notes = notes
+    self.metadata = metadata
   }
 }

@@ -10,8 +10,14 @@ public enum Formats {
   /// The file of llama.cpp.
   public static let gguf: any WritableFormat = GGUFFormat()
 
+  /// The folder of mlx-lm.
+  public static let mlx: any WritableFormat = MLXFormat()
+
+  /// The file of sd-scripts and LyCORIS.
+  public static let kohya: any WritableFormat = KohyaFormat()
+
   /// Those that are written as well as read.
-  public static let written: [any WritableFormat] = [peft, gguf]
+  public static let written: [any WritableFormat] = [peft, gguf, mlx, kohya]
 
   /// All of them; the first that recognises a path has it.
   public static let all: [any ForeignFormat] =

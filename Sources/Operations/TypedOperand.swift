@@ -32,6 +32,19 @@ public struct TypedOperand: Sendable, Hashable {
     self.init(Operand(info.name), in: info)
   }
 
+  /// Some rows of a matrix that is a whole tensor.
+  ///
+  /// - Precondition: the rows are among those of the matrix.
+  package func rows(_ rows: Range<Int>) -> TypedOperand {
+    TypedOperand(
+      operand: Operand(operand.tensor, window: [rows] + shape.dropFirst().map { 0..<$0 }),
+      type: type, shape: [rows.count] + shape.dropFirst())
+  }
+
+  private init(operand: Operand, type: ElementType, shape: [Int]) {
+    (self.operand, self.type, self.shape) = (operand, type, shape)
+  }
+
   /// Elements of the part that is used.
   public var count: Int { shape.reduce(1, *) }
 

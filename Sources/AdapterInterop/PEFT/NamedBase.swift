@@ -9,9 +9,6 @@ struct NamedBase {
   private let file: SafetensorsContents
   private let places: [Name: UInt64]
 
-  /// Elements that are compared at a time.
-  private static let runLength = 1 << 20
-
   init(_ checkpoint: Checkpoint, comparedWith file: SafetensorsContents) {
     self.checkpoint = checkpoint
     self.file = file
@@ -28,14 +25,8 @@ struct NamedBase {
     let own = checkpoint.tensor(name.module)
     guard case .parameter = name.kind,
       let stored = own ?? ties.stored(for: name.module).flatMap({ checkpoint.tensor($0) }),
-      stored.info.type == info.type, stored.info.shape == info.shape,
-      var offset = places[info.name]
+      let offset = places[info.name]
     else { return false }
-    for run in stored.runs(of: Self.runLength) {
-      let ours = try stored.contents(of: run)
-      guard try file.bytes.bytes(at: offset, count: ours.count) == ours else { return false }
-      offset += UInt64(ours.count)
-    }
-    return true
+    return try stored.isEqual(to: info, at: offset, in: file.bytes)
   }
 }

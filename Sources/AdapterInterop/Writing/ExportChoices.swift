@@ -1,3 +1,4 @@
+public import AdapterFormat
 public import Checkpoints
 
 /// What answers the questions that an adapter leaves open when it is written in a foreign format.
@@ -6,6 +7,8 @@ public struct ExportChoices: Sendable {
   public var base: Checkpoint?
   /// The part of a pipeline that targets without such a prefix belong to.
   public var component: PipelineComponent?
+  /// What the `.adp` file says of itself; empty of another source.
+  public var metadata: [Manifest.MetadataEntry] = []
 
   /// Leaves everything to the adapter, but for what is given.
   public init(base: Checkpoint? = nil, component: PipelineComponent? = nil) {

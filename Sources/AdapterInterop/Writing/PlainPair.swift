@@ -118,9 +118,14 @@ struct PlainPair: Sendable {
 extension [PlainPair] {
   /// What most parameters have; of equally many the first.
   func usual<Value: Hashable>(_ value: (PlainPair) -> Value) -> Value? {
-    var counts: [Value: Int] = [:]
-    for pair in self { counts[value(pair), default: 0] += pair.parameterCount }
-    let most = counts.values.max()
-    return first { counts[value($0)] == most }.map(value)
+    mostCommon(map { (value($0), $0.parameterCount) })
   }
+}
+
+/// The value with the largest sum of counts; of several the first.
+func mostCommon<Value: Hashable>(_ entries: [(value: Value, count: Int)]) -> Value? {
+  var counts: [Value: Int] = [:]
+  for entry in entries { counts[entry.value, default: 0] += entry.count }
+  let most = counts.values.max()
+  return entries.first { counts[$0.value] == most }?.value
 }

@@ -42,7 +42,12 @@ extension SafetensorsHeader {
 
   private static func parseMetadata(
     _ reader: inout JSONReader, _ path: FilePath
-  ) throws(CheckpointError) -> [Entry] {
+  ) throws(CheckpointError) -> [Entry]? {
+    // mlx writes null where it has none.
+    guard try parsing(path, { () throws(JSONError) in try reader.kind() }) != .null else {
+      try parsing(path) { () throws(JSONError) in try reader.null() }
+      return nil
+    }
     var entries: [Entry] = []
     var keys = try parsing(path) { () throws(JSONError) in try reader.beginObject() }
     while let key = try parsing(path, { () throws(JSONError) in try reader.nextKey(&keys) }) {
