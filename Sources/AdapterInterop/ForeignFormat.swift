@@ -86,7 +86,8 @@ public struct ForeignImport: Sendable {
   /// What the file says of itself, for the metadata of an `.adp` file (Spec/adp-v1.md, section 5.4).
   public let metadata: [Manifest.MetadataEntry]
 
-  init(_ adapter: Adapter, notes: [String] = [], metadata: [Manifest.MetadataEntry] = []) {
+  /// Pairs an adapter with what is known besides.
+  public init(_ adapter: Adapter, notes: [String] = [], metadata: [Manifest.MetadataEntry] = []) {
     self.adapter = adapter
     self.notes = notes
     self.metadata = metadata

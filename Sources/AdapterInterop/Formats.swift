@@ -16,8 +16,11 @@ public enum Formats {
   /// The file of sd-scripts and LyCORIS.
   public static let kohya: any WritableFormat = KohyaFormat()
 
+  /// The file of diffusers.
+  public static let diffusers: any WritableFormat = DiffusersFormat()
+
   /// Those that are written as well as read.
-  public static let written: [any WritableFormat] = [peft, gguf, mlx, kohya]
+  public static let written: [any WritableFormat] = [peft, gguf, mlx, kohya, diffusers]
 
   /// All of them; the first that recognises a path has it.
   public static let all: [any ForeignFormat] =

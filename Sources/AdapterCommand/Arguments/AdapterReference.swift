@@ -77,7 +77,7 @@ struct AdapterReference {
     for base: ImportBase? = nil
   ) throws(Failure) -> (file: AdapterFile?, adapters: [Adapter]) {
     guard !isAdapterFile else { return try openFile() }
-    return (nil, [try openForeign(base?.choices(path) ?? .looking)])
+    return (nil, [try openForeign(base?.choices(path) ?? .looking).adapter])
   }
 
   /// The `.adp` file.
@@ -108,7 +108,7 @@ extension AdapterReference {
   /// become differences.
   func openForeign(
     _ choices: ImportChoices = .looking, base: Checkpoint? = nil
-  ) throws(Failure) -> Adapter {
+  ) throws(Failure) -> ForeignImport {
     switch contents {
     case .foreign(let format): return try read(format, choices)
     case .checkpoint(let format): return try openCheckpoint(standingFor: format, choices, base)
@@ -124,7 +124,7 @@ extension AdapterReference {
   /// A checkpoint that stands for an adapter.
   private func openCheckpoint(
     standingFor format: (any ForeignFormat)?, _ choices: ImportChoices, _ base: Checkpoint?
-  ) throws(Failure) -> Adapter {
+  ) throws(Failure) -> ForeignImport {
     let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
       try Checkpoint(path)
     }
@@ -143,7 +143,7 @@ extension AdapterReference {
     }
     guard let base, format.holdsTunedValues else { return try read(format, choices) }
     do {
-      return try BiasExtraction(from: base, to: checkpoint).adapter
+      return ForeignImport(try BiasExtraction(from: base, to: checkpoint).adapter)
     } catch {
       throw Failure(error, in: path)
     }
@@ -151,7 +151,7 @@ extension AdapterReference {
 
   private func read(
     _ format: any ForeignFormat, _ choices: ImportChoices
-  ) throws(Failure) -> Adapter {
+  ) throws(Failure) -> ForeignImport {
     let imported = try failing(path) {
       var choices = choices
       choices.adapter = name
@@ -161,7 +161,7 @@ extension AdapterReference {
       throw Failure("\(path) holds one adapter, and none called \(name)")
     }
     for note in imported.notes { Terminal.report("note", note) }
-    return imported.adapter
+    return imported
   }
 }
 

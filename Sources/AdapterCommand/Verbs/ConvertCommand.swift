@@ -114,16 +114,17 @@ struct ConvertCommand: ParsableCommand {
     let format = to ?? usualFormat(of: reference)
     let checkpoint: Checkpoint? =
       if let base { try openCheckpoint(base, notFor: output) } else { nil }
-    let adapter = try open(reference, checkpoint)
+    let source = try open(reference, checkpoint)
+    let adapter = source.adapter
     try checkOptions(reference, format)
     let output = try output ?? DefaultOutput.conversion(of: reference, suffix: format.suffix)
     let losses: [ForeignExport.Loss]
     switch format {
     case .adp:
-      try write(adapter, checkpoint, to: output, from: reference)
+      try write(source, checkpoint, to: output, from: reference)
       losses = []
     case .foreign(let format):
-      losses = try export(adapter, to: format, output, checkpoint, from: reference)
+      losses = try export(source, to: format, output, checkpoint, from: reference)
     }
     guard json else { return }
     let report = ConversionReport(
@@ -138,11 +139,11 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func write(
-    _ adapter: Adapter, _ checkpoint: Checkpoint?, to output: String,
+    _ source: ForeignImport, _ checkpoint: Checkpoint?, to output: String,
     from reference: AdapterReference
   ) throws {
     if let checkpoint { MergedCard.reportEarlier(of: checkpoint) }
-    var adapter = try checkpoint.map { try bind(adapter, to: $0) } ?? adapter
+    var adapter = try checkpoint.map { try bind(source.adapter, to: $0) } ?? source.adapter
     let card = try SourceCard(of: adapter, at: reference.path)
     adapter.base = card.base(baseName, checkpoint)
     if baseName == nil, let name = adapter.base?.name, BaseRecord.isPath(name) {
@@ -151,17 +152,20 @@ struct ConvertCommand: ParsableCommand {
         "the base is recorded as \(name), a path on one machine: --base-name gives it a name")
     }
     try AdapterCommand.write(
-      adapter, metadata: card.metadata, to: output, replacing: force, from: reference.sources,
+      adapter, metadata: source.metadata.adding(card.metadata), to: output, replacing: force, from: reference.sources,
       level: (level ?? .default).level)
   }
 
   private func open(
     _ reference: AdapterReference, _ base: Checkpoint?
-  ) throws(Failure) -> Adapter {
-    guard !reference.isAdapterFile else { return try reference.open() }
-    let adapter = try reference.openForeign(importChoices(reference.path, base), base: base)
-    try drop.map(\.pattern).check([adapter])
-    return adapter
+  ) throws(Failure) -> ForeignImport {
+    guard !reference.isAdapterFile else {
+      let adapter = try reference.open()
+      return ForeignImport(adapter, metadata: adapter.file?.file.manifest.metadata ?? [])
+    }
+    let source = try reference.openForeign(importChoices(reference.path, base), base: base)
+    try drop.map(\.pattern).check([source.adapter])
+    return source
   }
 
   private func checkOptions(_ reference: AdapterReference, _ format: FormatChoice) throws {
@@ -212,7 +216,7 @@ struct ConvertCommand: ParsableCommand {
   }
 
   private func export(
-    _ adapter: Adapter, to format: any WritableFormat, _ output: String, _ base: Checkpoint?,
+    _ source: ForeignImport, to format: any WritableFormat, _ output: String, _ base: Checkpoint?,
     from reference: AdapterReference
   ) throws -> [ForeignExport.Loss] {
     guard !AdapterOutput.isStandardOutput(output) else {
@@ -220,30 +224,32 @@ struct ConvertCommand: ParsableCommand {
     }
     try OutputSuffix.check(output, for: format.suffix)
     let export = try failing(reference.path) {
-      let export = try format.export(adapter, ExportChoices(base: base, component: component?.component))
+      var choices = ExportChoices(base: base, component: component?.component)
+      choices.metadata = source.metadata
+      let export = try format.export(source.adapter, choices)
       try export.write(
         to: FilePath(output), replacing: force, allowingLoss: allowLoss,
         inputs: reference.sources + (base?.sources ?? []))
       return export
     }
-    report(export, of: adapter)
+    report(export, of: source)
     Terminal.report(
       "done",
       "\(output): "
         + (format.suffix == nil
           ? export.names.joined(separator: ", ")
-          : "\(adapter.operations.count.of("operation")), \(ByteCount(FileStatus(of: FilePath(output))?.size ?? 0))"))
+          : "\(source.adapter.operations.count.of("operation")), \(ByteCount(FileStatus(of: FilePath(output))?.size ?? 0))"))
     return export.losses
   }
 
   /// Says what is lost, and what else a user should know.
-  private func report(_ export: ForeignExport, of adapter: Adapter) {
+  private func report(_ export: ForeignExport, of source: ForeignImport) {
     for note in export.notes + export.lossNotes { Terminal.report("note", note) }
-    let metadata = adapter.file?.file.manifest.metadata ?? []
-    if !metadata.isEmpty {
-      Terminal.report(
-        "note",
-        "not carried: \(metadata.map(\.key.text).joined(separator: ", ")) of the file's metadata")
+    let keys = source.metadata.map(\.key).filter { !export.carriedKeys.contains($0) }
+    if !keys.isEmpty {
+      let shown = keys.prefix(5).map(\.text).joined(separator: ", ")
+      let rest = keys.count > 5 ? " and \(keys.count - 5) more" : ""
+      Terminal.report("note", "not carried: \(shown)\(rest) of the file's metadata")
     }
     for loss in export.losses where loss.kind == .file {
       Terminal.report("warning", "not written: \(loss.reason)")
@@ -263,6 +269,13 @@ extension ForeignExport {
         "\(word): \(reason)" + (count > 1 ? " (\(count) times)" : "")
       }
     }
+  }
+}
+
+extension [Manifest.MetadataEntry] {
+  /// With entries of other keys after them.
+  fileprivate func adding(_ others: Self) -> Self {
+    self + others.filter { other in !contains { $0.key == other.key } }
   }
 }
 

@@ -115,7 +115,7 @@ struct KohyaExport {
   private mutating func write(_ low: AddLowRank) throws(InteropError) {
     if low.experts != nil { throw InteropError(.notExpressible, "kohya's files have no experts") }
     if low.rank == 0 { return losses.add(.record, low, "it has rank 0, and changes nothing") }
-    if AnyFamily.isVocabulary(low.target.name) {
+    if AnyFamily.isInputEmbedding(low.target.name) {
       throw InteropError(.notExpressible, "kohya's files have no LoRA of embeddings")
     }
     if low.target.layout == .unresolved {

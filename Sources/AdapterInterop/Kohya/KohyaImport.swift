@@ -21,7 +21,7 @@ internal import SystemPackage
 struct KohyaImport {
   private let path: FilePath
   private var tensors: FactorTensors
-  private var targets: KohyaTargets
+  private var targets: ModuleTargets
   private var operations: [Operation] = []
   private var notes: [String] = []
   private var zeroAlphas = 0
@@ -32,7 +32,7 @@ struct KohyaImport {
   init(_ file: SafetensorsFile, _ path: FilePath, _ choices: ImportChoices) throws {
     self.path = path
     tensors = FactorTensors(file)
-    targets = KohyaTargets(choices.base)
+    targets = ModuleTargets(choices.base)
     digest = choices.recordsDigest ? try file.file.digest() : nil
     let dropped = choices.dropped
     try readModules { name in !dropped.contains { $0.matches(name) } }
@@ -91,7 +91,7 @@ struct KohyaImport {
   }
 
   private mutating func read(_ module: Module) throws {
-    var reader = try KohyaModule(module, targets.weight(of: module.key), scalar(of: module))
+    var reader = KohyaModule(module, try places(of: module.key), try scalars(of: module))
     try reader.read(&tensors)
     operations += reader.operations
     if reader.isAlphaZero { zeroAlphas += 1 }
@@ -102,8 +102,25 @@ struct KohyaImport {
     }
   }
 
+  /// The weights that a module is, of the part of a pipeline that its prefix says.
+  private mutating func places(of key: KohyaKey) throws -> [ModulePlace] {
+    let name = Name("\(key.module).\(key.leaf)")
+    let all = key.prefix.components
+    let component =
+      all.count > 1
+      ? targets.denoiser(
+        isTransformer: ModuleWords.path(of: key.path).map(ModuleWords.isOfTransformer) ?? false)
+      : all.first
+    guard let places = try targets.places(flat: key.path, component, name) else {
+      throw InteropError(
+        .undecided(.base), at: .tensor(name),
+        "the dots of its name are lost, and only the base's names show where they were")
+    }
+    return places
+  }
+
   /// The values of `alpha` and `on_input`.
-  private func scalar(of module: Module) throws -> [String: Double] {
+  private func scalars(of module: Module) throws -> [String: Double] {
     var values: [String: Double] = [:]
     for name in ["alpha", "on_input"] {
       guard let info = module.parts[name] else { continue }

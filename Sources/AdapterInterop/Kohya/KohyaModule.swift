@@ -14,21 +14,19 @@ struct KohyaModule {
   /// Whether its alpha is there, and 0.
   let isAlphaZero: Bool
   private let parts: [String: TensorInfo]
-  private let weight: Target
-  private let stored: [Int]?
+  private let places: [ModulePlace]
   private let alpha: Double?
   private let isOnInput: Bool
   private let name: Name
 
   init(
-    _ module: KohyaImport.Module, _ place: (target: Target, stored: StoredTensor?),
+    _ module: KohyaImport.Module, _ places: [ModulePlace],
     _ scalars: [String: Double]
   ) {
     parts = module.parts
     left = Set(parts.keys)
     name = Name(module.key.module)
-    weight = place.target
-    stored = place.stored?.info.shape.dimensions
+    self.places = places
     alpha = scalars["alpha"]
     isAlphaZero = alpha == 0
     isOnInput = (scalars["on_input"] ?? 0) != 0
@@ -50,6 +48,16 @@ struct KohyaModule {
     }
     try readDifferences(&tensors)
     left.subtract(["alpha", "on_input"])
+  }
+
+  /// The weight, for changes that are not cut into parts.
+  private func weight(_ leaf: String) throws -> Target {
+    guard let place = places.single else {
+      throw fault(
+        leaf, .unsupported,
+        "the base has this weight in other parts, and only LoRA and differences are cut into them")
+    }
+    return place.target
   }
 
   private func fault(
@@ -91,60 +99,57 @@ struct KohyaModule {
       return try readTucker(down, up, mid, &tensors)
     }
     let (rank, output, inputs) = (a[0], b[0], a.dropFirst().reduce(1, *))
-    let kernel = kernel(a, inputs)
-    var target = weight
-    (target.layout, target.layoutSource) = (.outIn, kernel.isEmpty ? .guessed : .sure)
-    guard let magnitude = partIfThere("dora_scale") else {
-      let low = AddLowRank(
-        target: target, a: try tensors.take(down, as: [rank] + (kernel.isEmpty ? [inputs] : kernel)),
-        b: try tensors.take(up, as: [output, rank] + kernel.dropFirst().map { _ in 1 }),
-        scale: scale(rank))
-      return operations.append(try Operation(low))
+    if let magnitude = partIfThere("dora_scale"), !isOfOutputs(magnitude, output) {
+      return try readInputMagnitude(magnitude, down, up, &tensors)
     }
-    try readMagnitude(magnitude, down, up, kernel, &tensors)
+    let kernel = kernel(a, inputs)
+    var low = AddLowRank(
+      target: Target(
+        places[0].target.name, layout: .outIn,
+        layoutSource: kernel.isEmpty && parts["dora_scale"] == nil ? .guessed : .sure),
+      a: try tensors.take(down, as: [rank] + (kernel.isEmpty ? [inputs] : kernel)),
+      b: try tensors.take(
+        up, as: [output, rank] + kernel.dropFirst().map { _ in 1 },
+        rows: places.rowOrder(output)),
+      scale: scale(rank))
+    low.magnitude = try parts["dora_scale"].map { try tensors.take($0, as: [output]) }
+    if low.magnitude != nil, places.rowOrder(output) != nil { _ = try weight("dora_scale") }
+    for part in places.split(low) { operations.append(try Operation(part)) }
   }
 
   /// The dimensions of A behind its rank: one of a matrix, the base's own of a kernel of 1 × 1; empty for a matrix.
   private func kernel(_ a: [Int], _ inputs: Int) -> [Int] {
     let own = a.count > 2 ? Array(a.dropFirst()) : []
-    guard let stored, own.dropFirst().allSatisfy({ $0 == 1 }) else { return own }
+    guard let stored = places[0].stored, own.dropFirst().allSatisfy({ $0 == 1 }) else { return own }
     if stored.count == 2 { return [] }
     return stored.dropFirst(2).allSatisfy { $0 == 1 } && stored.count > 1 && stored[1] == inputs
       ? Array(stored.dropFirst()) : own
   }
 
-  private mutating func readMagnitude(
-    _ magnitude: TensorInfo, _ down: TensorInfo, _ up: TensorInfo, _ kernel: [Int],
-    _ tensors: inout FactorTensors
-  ) throws {
+  private func isOfOutputs(_ magnitude: TensorInfo, _ output: Int) -> Bool {
     let shape = magnitude.shape.dimensions
+    return shape.first == output && shape.dropFirst().allSatisfy { $0 == 1 }
+  }
+
+  /// A norm for each column, which is that of a row of the transpose.
+  private mutating func readInputMagnitude(
+    _ magnitude: TensorInfo, _ down: TensorInfo, _ up: TensorInfo, _ tensors: inout FactorTensors
+  ) throws {
     let (rank, output) = (down.shape.dimensions[0], up.shape.dimensions[0])
-    let inputs = down.shape.count / rank
-    let isOfOutputs = shape.first == output && shape.dropFirst().allSatisfy { $0 == 1 }
-    let isOfInputs = shape.count == 2 && shape[0] == 1 && shape[1] == inputs && output != 1
-    var low: AddLowRank
-    if isOfOutputs, !shape.isEmpty {
-      var target = weight
-      (target.layout, target.layoutSource) = (.outIn, .sure)
-      low = AddLowRank(
-        target: target, a: try tensors.take(down, as: [rank] + (kernel.isEmpty ? [inputs] : kernel)),
-        b: try tensors.take(up, as: [output, rank] + kernel.dropFirst().map { _ in 1 }),
-        scale: scale(rank))
-      low.magnitude = try tensors.take(magnitude, as: [output])
-    } else if isOfInputs, kernel.isEmpty {
-      // A norm for each column is that of a row of the transpose.
-      var target = weight
-      (target.layout, target.layoutSource) = (.inOut, .sure)
-      low = AddLowRank(
-        target: target, a: try tensors.take(up, as: [output, rank], transposing: true),
-        b: try tensors.take(down, as: [rank, inputs], transposing: true), scale: scale(rank))
-      low.magnitude = try tensors.take(magnitude, as: [inputs])
-    } else {
+    let inputs = down.shape.dimensions.dropFirst().reduce(1, *)
+    guard down.shape.dimensions.count == 2, magnitude.shape.dimensions == [1, inputs] else {
       throw fault(
         "dora_scale", .unsupported,
         "\(magnitude.shape) is not a norm for each of \(output) outputs"
-          + (kernel.isEmpty ? " or \(inputs) inputs" : ", which a convolution needs"))
+          + (down.shape.dimensions.count == 2
+            ? " or \(inputs) inputs" : ", which a convolution needs"))
     }
+    var target = try weight("dora_scale")
+    (target.layout, target.layoutSource) = (.inOut, .sure)
+    var low = AddLowRank(
+      target: target, a: try tensors.take(up, as: [output, rank], transposing: true),
+      b: try tensors.take(down, as: [rank, inputs], transposing: true), scale: scale(rank))
+    low.magnitude = try tensors.take(magnitude, as: [inputs])
     operations.append(try Operation(low))
   }
 
@@ -167,7 +172,7 @@ struct KohyaModule {
     operations.append(
       try Operation(
         AddKronecker(
-          target: weight, left: .whole(one), right: .product(core), scale: scale(rank))))
+          target: try weight("lora_mid.weight"), left: .whole(one), right: .product(core), scale: scale(rank))))
   }
 
   // MARK: LoHa and LoKr
@@ -191,7 +196,7 @@ struct KohyaModule {
     let second = try pair("hada_w2", core: "hada_t2", &tensors)
     operations.append(
       try Operation(
-        AddHadamard(target: weight, first: first, second: second, scale: scale(first.rank))))
+        AddHadamard(target: try weight("hada_w1_a"), first: first, second: second, scale: scale(first.rank))))
   }
 
   private mutating func readKronecker(_ tensors: inout FactorTensors) throws {
@@ -202,7 +207,7 @@ struct KohyaModule {
     let rank = left.pair?.rank ?? right.pair?.rank
     operations.append(
       try Operation(
-        AddKronecker(target: weight, left: left, right: right, scale: rank.map(scale) ?? 1)))
+        AddKronecker(target: try weight("lokr_w1"), left: left, right: right, scale: rank.map(scale) ?? 1)))
   }
 
   private mutating func factor(
@@ -223,7 +228,7 @@ struct KohyaModule {
     }
     let values = try tensors.values(of: info).map { $0 + 1 }
     let vector = try tensors.take(values, of: info, as: [values.count])
-    var target = weight
+    var target = try weight("weight")
     (target.layout, target.layoutSource) = (.outIn, .sure)
     operations.append(
       try Operation(
@@ -234,17 +239,22 @@ struct KohyaModule {
   private mutating func readDifferences(_ tensors: inout FactorTensors) throws {
     for (leaf, isBias) in [("diff", false), ("w_norm", false), ("diff_b", true), ("b_norm", true)] {
       guard let info = partIfThere(leaf) else { continue }
-      var target = weight
-      if isBias {
-        guard let bias = weight.bias else {
-          throw fault(leaf, .unsupported, "the base's parameter has no bias beside it")
-        }
-        target = Target(bias)
-        target.bound = weight.bound.compactMap { Target.bias(beside: $0) }
-      }
       method = method ?? "full"
-      operations.append(
-        try Operation(Add(target: target, delta: try tensors.take(info), scale: 1)))
+      let delta = try tensors.take(info)
+      for place in places {
+        guard place.rows != .swappedHalves else { _ = try weight(leaf); continue }
+        var target = place.target
+        if isBias {
+          guard let bias = target.bias else {
+            throw fault(leaf, .unsupported, "the base's parameter has no bias beside it")
+          }
+          target = Target(bias)
+          target.bound = place.target.bound.compactMap { Target.bias(beside: $0) }
+        }
+        var part = delta
+        if case .some(let rows) = place.rows { part = delta.rows(rows) }
+        operations.append(try Operation(Add(target: target, delta: part, scale: 1)))
+      }
     }
   }
 }

@@ -45,8 +45,5 @@ struct MLXModule: Hashable {
   var isExperts: Bool { path.contains(".switch_mlp.") || path.contains(".switch_glu.") }
 
   /// Whether it is an embedding, by its name.
-  var isEmbedding: Bool {
-    let weight = Name(path + ".weight")
-    return AnyFamily.isVocabulary(weight) && !AnyFamily.isOutputLayer(weight)
-  }
+  var isEmbedding: Bool { AnyFamily.isInputEmbedding(Name(path + ".weight")) }
 }

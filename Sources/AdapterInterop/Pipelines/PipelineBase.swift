@@ -50,21 +50,29 @@ struct PipelineBase: Sendable {
     let stored: Name
   }
 
-  /// The weights, and parameters that no module's weight or bias is, by their paths with `_` for `.`: of one component,
+  /// The weights, and parameters that no module's weight or bias is, by the paths of their modules: of one component,
   /// or of the whole where there is none.
-  func index(_ component: PipelineComponent?) -> [String: Set<Parameter>] {
-    var result: [String: Set<Parameter>] = [:]
-    for stored in checkpoint.names where !stored.hasSuffix(".bias") {
+  func modules(_ component: PipelineComponent?) -> [String: Parameter] {
+    var result: [String: Parameter] = [:]
+    for stored in checkpoint.names.sorted() where !stored.hasSuffix(".bias") {
       for inner in insides(of: stored, component) {
         let path = inner.hasSuffix(".weight") ? String(inner.dropLast(".weight".count)) : inner
-        let parameter = Parameter(
-          target: component?.name(Name(inner)) ?? Name(inner), stored: stored)
-        for spelling in Self.spellings(path) {
-          result[spelling, default: []].insert(parameter)
-        }
+        let target = component?.name(Name(inner)) ?? Name(inner)
+        result[path] = result[path] ?? Parameter(target: target, stored: stored)
       }
     }
     return result
+  }
+
+  /// Why no parameter is a module of a file.
+  func reasonForNone(_ component: PipelineComponent?) -> String {
+    let isOfText = [.textEncoder, .textEncoder2, .textEncoder3].contains(component)
+    let hasText = checkpoint.names.contains {
+      $0.text.contains("self_attn") || $0.text.contains("SelfAttention")
+    }
+    return isOfText && !hasText
+      ? "it is of a text encoder, which this base is not: --drop leaves tensors out"
+      : "the base has no module of this name"
   }
 
   /// The name without what says where the part is.
@@ -72,12 +80,5 @@ struct PipelineBase: Sendable {
     guard let component, !isOnePart else { return [stored.text] }
     return places.filter { $0.component == component && stored.hasPrefix(Name($0.prefix)) }
       .map { String(stored.text.dropFirst($0.prefix.count)) }
-  }
-
-  /// CLIP's text encoders have lost `text_model.` in transformers 5, and files have it or not.
-  private static func spellings(_ path: String) -> [String] {
-    let flat = path.replacing(".", with: "_")
-    return path.hasPrefix("text_model.")
-      ? [flat, String(flat.dropFirst("text_model_".count))] : [flat, "text_model_" + flat]
   }
 }

@@ -45,12 +45,18 @@ struct FactorTensors {
   /// - Parameters:
   ///   - info: the tensor.
   ///   - shape: how it is seen, of as many elements, before it is transposed; nil for its own shape.
+  ///   - order: for each row of the operand the row that it is in the file.
   ///   - isTransposed: whether the operand is the transpose of the matrix that the tensor is.
   /// - Throws: `InteropError` where its type is not one that factors have, or the shape is another.
   mutating func take(
-    _ info: TensorInfo, as shape: [Int]? = nil, transposing isTransposed: Bool = false
+    _ info: TensorInfo, as shape: [Int]? = nil, transposing isTransposed: Bool = false,
+    rows order: [Int]? = nil
   ) throws -> TypedOperand {
     try Self.check(info)
+    if let order {
+      let reordered = rows(try bytes(of: info), in: order)
+      return try add(info, shape ?? info.shape.dimensions, bytes: MemoryBytes(reordered))
+    }
     guard isTransposed else { return try add(info, shape ?? info.shape.dimensions) }
     let stored = shape ?? info.shape.dimensions
     guard stored.count == 2, stored.reduce(1, *) == info.shape.count else {

@@ -30,7 +30,7 @@ package enum AnyFamily {
   }
 
   /// Whether a parameter is the weight of an input embedding, by the name of its module.
-  static func isInputEmbedding(_ parameter: Name) -> Bool {
+  package static func isInputEmbedding(_ parameter: Name) -> Bool {
     inputLeaves.contains(leaf(of: parameter))
   }
 

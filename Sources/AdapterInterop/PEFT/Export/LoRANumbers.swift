@@ -18,8 +18,19 @@ struct LoRANumbers: Sendable {
     let alpha: Double
   }
 
+  /// A module, its rank, and what its product is multiplied with.
+  struct Entry {
+    let name: Name
+    let rank: Int
+    let scale: Double
+  }
+
   init(_ modules: [LoRAModule]) {
-    let pairs = modules.map { Pair(rank: $0.low.rank, alpha: Self.alpha(of: $0)) }
+    self.init(modules.map { Entry(name: $0.name, rank: $0.low.rank, scale: $0.low.scale) })
+  }
+
+  init(_ modules: [Entry]) {
+    let pairs = modules.map { Pair(rank: $0.rank, alpha: Self.alpha(of: $0)) }
     var counts: [Pair: Int] = [:]
     for pair in pairs { counts[pair, default: 0] += 1 }
     let most = counts.values.max()
@@ -37,15 +48,18 @@ struct LoRANumbers: Sendable {
 
   /// What PEFT multiplies a module's product with.
   func scale(of module: LoRAModule) -> Double {
-    Self.alpha(of: module) / Double(module.low.rank)
+    Self.scale(of: Entry(name: module.name, rank: module.low.rank, scale: module.low.scale))
   }
+
+  /// What PEFT multiplies a module's product with.
+  static func scale(of entry: Entry) -> Double { alpha(of: entry) / Double(entry.rank) }
 
   /// Whether that is the scale that the operation has.
   func isExact(for module: LoRAModule) -> Bool { scale(of: module) == module.low.scale }
 
   /// An alpha whose quotient by the rank is the scale, or is next to it: not every number is such a quotient.
-  private static func alpha(of module: LoRAModule) -> Double {
-    let (scale, rank) = (module.low.scale, Double(module.low.rank))
+  private static func alpha(of entry: Entry) -> Double {
+    let (scale, rank) = (entry.scale, Double(entry.rank))
     let product = scale * rank
     return [product, product.nextUp, product.nextDown].first { $0 / rank == scale } ?? product
   }
