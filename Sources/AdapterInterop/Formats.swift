@@ -19,8 +19,11 @@ public enum Formats {
   /// The file of diffusers.
   public static let diffusers: any WritableFormat = DiffusersFormat()
 
+  /// The file of ONNX Runtime.
+  public static let onnx: any WritableFormat = ONNXFormat()
+
   /// Those that are written as well as read.
-  public static let written: [any WritableFormat] = [peft, gguf, mlx, kohya, diffusers]
+  public static let written: [any WritableFormat] = [peft, gguf, mlx, kohya, diffusers, onnx]
 
   /// All of them; the first that recognises a path has it.
   public static let all: [any ForeignFormat] =

@@ -109,7 +109,7 @@ struct KohyaImport {
     let component =
       all.count > 1
       ? targets.denoiser(
-        isTransformer: ModuleWords.path(of: key.path).map(ModuleWords.isOfTransformer) ?? false)
+        isTransformer: ModulePaths.path(of: key.path).map(ModulePaths.isOfTransformer) ?? false)
       : all.first
     guard let places = try targets.places(flat: key.path, component, name) else {
       throw InteropError(

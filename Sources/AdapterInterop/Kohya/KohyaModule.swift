@@ -161,7 +161,9 @@ struct KohyaModule {
       throw fault("dora_scale", .unsupported, "DoRA of a pair with lora_mid")
     }
     let (rank, output) = (down.shape.dimensions[0], up.shape.dimensions[0])
-    guard mid.shape.dimensions.count > 2, down.shape.count == rank * down.shape.dimensions[1] else {
+    guard mid.shape.dimensions.count > 2, mid.shape.dimensions.prefix(2) == [rank, rank],
+      down.shape.count == rank * down.shape.dimensions[1]
+    else {
       throw fault("lora_mid.weight", .malformed, "\(mid.shape) is not the core of a kernel")
     }
     let one = try tensors.one()

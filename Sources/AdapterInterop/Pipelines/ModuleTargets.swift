@@ -27,16 +27,16 @@ struct ModuleTargets {
     (base.map { !$0.hasUNet } ?? isTransformer) ? .transformer : .unet
   }
 
-  /// The weights of a module whose path has `_` for dots; nil where no words that are known make it up and there is no
-  /// base.
+  /// The weights of a module whose path has `_` for dots; nil where it is not one that is known, and there is
+  /// no base.
   ///
   /// - Throws: `InteropError` where the base has none, or several may be meant.
   mutating func places(
     flat path: String, _ component: PipelineComponent?, _ key: Name
   ) throws -> [ModulePlace]? {
-    let words = ModuleWords.path(of: path)
+    let known = ModulePaths.path(of: path)
     guard let base else {
-      return words.map { [ModulePlace(target: Self.target($0, component), stored: nil)] }
+      return known.map { [ModulePlace(target: Self.target($0, component), stored: nil)] }
     }
     let index = index(component, base)
     let found = (index.flat[path] ?? []).sorted { $0.stored < $1.stored }
@@ -46,7 +46,7 @@ struct ModuleTargets {
         "may be \(found[0].stored) or \(found[1].stored) of the base")
     }
     if let only = found.first { return [Self.place(only, in: base)] }
-    return try originals(words, component, index, base, key)
+    return try originals(known, component, index, base, key)
   }
 
   /// The weights of a module by its path; that itself where there is no base.
