@@ -87,7 +87,12 @@ public struct ForeignImport: Sendable {
   public let metadata: [Manifest.MetadataEntry]
 
   /// Pairs an adapter with what is known besides.
-  public init(_ adapter: Adapter, notes: [String] = [], metadata: [Manifest.MetadataEntry] = []) {
+  ///
+  /// - Throws: `FormatError` where no file of ours could hold it: of a name with a control character, say.
+  public init(
+    _ adapter: Adapter, notes: [String] = [], metadata: [Manifest.MetadataEntry] = []
+  ) throws(FormatError) {
+    try adapter.checkExpressible()
     self.adapter = adapter
     self.notes = notes
     self.metadata = metadata

@@ -47,12 +47,10 @@ public enum PathContents: Sendable {
     case webPage
     /// A zip archive, which is what PyTorch's pickles are in.
     case archive
-    /// A LoRA in the format of kohya's scripts.
-    case kohya
-    /// A LoRA of diffusers, without the configuration of PEFT.
-    case diffusers
-    /// An adapter of MLX.
-    case mlx
+    /// The tensors of an adapter of MLX, without its configuration.
+    case mlxTensors
+    /// An adapter of a program whose format is not read.
+    case program(OtherProgram)
     /// The tensors of a LoRA as PEFT names them, without its configuration.
     case factors
     /// Nothing that is known.
@@ -68,7 +66,9 @@ public enum PathContents: Sendable {
       self = .adapterFile
       return
     }
-    if let format = Formats.recognising(source) {
+    if let program = try OtherProgram(source) {
+      self = .stranger(.program(program))
+    } else if let format = Formats.recognising(source) {
       self = .foreign(format)
     } else if AdapterFolder.isPlausible(path) {
       self = .unpackedAdapter
@@ -146,14 +146,10 @@ extension PathContents.Stranger {
       return nil
     }
     func some(_ isOne: (Name) -> Bool) -> Bool { tensors.contains(where: isOne) }
-    if some({ $0.hasSuffix(".lora_down.weight") || $0.hasPrefix("lora_unet_") }) {
-      self = .kohya
-    } else if some({ $0.hasSuffix(".lora_a") || $0.hasSuffix(".lora_b") }) {
-      self = .mlx
+    if some({ $0.hasSuffix(".lora_a") || $0.hasSuffix(".lora_b") }) {
+      self = .mlxTensors
     } else if some({ $0.hasPrefix("base_model.") && $0.text.contains(".lora_") }) {
       self = .factors
-    } else if some({ $0.hasSuffix(".lora_A.weight") || $0.hasSuffix(".lora.down.weight") }) {
-      self = .diffusers
     } else {
       return nil
     }

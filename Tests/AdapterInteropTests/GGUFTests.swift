@@ -66,6 +66,15 @@ import Testing
     try expectEqualMerges(fixture.read(export(adapter, fixture, folder)), adapter, fixture)
   }
 
+  /// Stacks of experts, which PEFT has as one parameter and the base expert by expert.
+  @Test(arguments: ["mixtral_experts", "mixtral_down"])
+  func expertsComeBack(_ name: String) throws {
+    let fixture = Case(name: name, base: "tiny-mixtral", tolerance: 1e-6)
+    let folder = try TemporaryFolder()
+    let adapter = try PEFTImport(PEFTFolder(Repository.peft(name))).adapter
+    try expectEqualMerges(fixture.read(export(adapter, fixture, folder)), adapter, fixture)
+  }
+
   @Test(arguments: [
     ("llama_dora", "tiny-llama-16", "magnitude"),
     ("llama_ia3", "tiny-llama", "low-rank changes alone"),

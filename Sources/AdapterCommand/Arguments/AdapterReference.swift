@@ -143,7 +143,7 @@ extension AdapterReference {
     }
     guard let base, format.holdsTunedValues else { return try read(format, choices) }
     do {
-      return ForeignImport(try BiasExtraction(from: base, to: checkpoint).adapter)
+      return try ForeignImport(try BiasExtraction(from: base, to: checkpoint).adapter)
     } catch {
       throw Failure(error, in: path)
     }

@@ -145,14 +145,14 @@ extension FilePath {
 extension PathContents.Stranger {
   /// What to do about it.
   fileprivate var hint: String? {
-    func other(_ format: String) -> String { "this is \(format), which is not read yet" }
-    return switch self {
+    switch self {
     case .largeFilePointer: "this is a git-lfs pointer: run git lfs pull"
     case .webPage: "this is a web page: download the file itself"
     case .archive: "this is a zip or a PyTorch pickle, which is never read"
-    case .kohya: other("a LoRA in kohya's format")
-    case .diffusers: other("a LoRA of diffusers")
-    case .mlx: other("an adapter of MLX")
+    case .program(let program): program.hint
+    case .mlxTensors:
+      "these are tensors of MLX, whose scale is in adapter_config.json: put both into one folder, this one as "
+        + "adapters.safetensors"
     case .factors:
       "these are a LoRA's tensors, whose scale is in adapter_config.json: put both into one folder, this one as "
         + "adapter_model.safetensors"
@@ -160,6 +160,27 @@ extension PathContents.Stranger {
       "adapters are in " + names.prefix(5).joined(separator: ", ")
         + (names.count > 5 ? " and \(names.count - 5) more" : "")
     case .absent, .folder, .unknown: nil
+    }
+  }
+}
+
+extension OtherProgram {
+  /// What it is, and the way out.
+  fileprivate var hint: String {
+    switch self {
+    case .adapterHub:
+      "this is of AdapterHub's adapters, most of which are bottleneck layers and no change of weights; a LoRA trained "
+        + "with PEFT can be read"
+    case .openDelta: "this is of OpenDelta, which is not read: save the tuned model, and use adapter extract"
+    case .torchtune: "this is a pickle of torchtune, never read: it writes a PEFT folder beside it, which is"
+    case .nemo: "this is of NeMo: export it to PEFT, with Megatron-Bridge or NeMo's own converter"
+    case .distributedCheckpoint:
+      "these are shards of a training run: gather them, with zero_to_fp32.py or torch.distributed.checkpoint, and save "
+        + "the adapter with save_pretrained"
+    case .foundationModels:
+      "this is for Apple's Foundation Models, whose base is a part of the system"
+    case .npz: "these are arrays of numpy without their configuration: fuse or train again with a newer mlx-lm"
+    @unknown default: "this is of a program whose adapters are not read"
     }
   }
 }

@@ -161,7 +161,9 @@ struct ConvertCommand: ParsableCommand {
   ) throws(Failure) -> ForeignImport {
     guard !reference.isAdapterFile else {
       let adapter = try reference.open()
-      return ForeignImport(adapter, metadata: adapter.file?.file.manifest.metadata ?? [])
+      return try rethrowing(as: { Failure($0, in: reference.path) }) { () throws(FormatError) in
+        try ForeignImport(adapter, metadata: adapter.file?.file.manifest.metadata ?? [])
+      }
     }
     let source = try reference.openForeign(importChoices(reference.path, base), base: base)
     try drop.map(\.pattern).check([source.adapter])

@@ -56,6 +56,6 @@ struct BiasTensorsFormat: ForeignFormat {
   func read(
     _ source: ForeignSource, _ choices: ImportChoices
   ) throws -> ForeignImport {
-    ForeignImport(try BiasTensors(source.openTensors()).adapter)
+    try ForeignImport(try BiasTensors(source.openTensors()).adapter)
   }
 }

@@ -10,20 +10,17 @@ struct DiffusersFormat: WritableFormat {
   var title: String { "a LoRA of diffusers" }
   var suffix: String? { ".safetensors" }
 
-  /// By the names of its tensors: pairs of a part of a pipeline, or any pairs where the header has its configuration.
+  /// By the names of its tensors: pairs of a part of a pipeline, or nothing but pairs that are not PEFT's.
   func recognises(_ source: ForeignSource) -> Bool {
-    guard let header = source.tensors?.header else { return false }
-    let isDescribed = header.metadata?.contains { $0.key == DiffusersConfig.key } ?? false
-    return header.tensors.contains { tensor in
-      guard let key = DiffusersKey(tensor.info.name), key.part == .a || key.part == .b else {
-        return false
-      }
-      return key.component != nil || isDescribed
-    }
+    guard let header = source.tensors?.header, !header.tensors.isEmpty else { return false }
+    let keys = header.tensors.map { DiffusersKey($0.info.name) }
+    let pairs = keys.compactMap { $0 }.filter { [.a, .b].contains($0.part) }
+    return !pairs.isEmpty
+      && (pairs.contains { $0.component != nil } || keys.allSatisfy { $0 != nil })
   }
 
   func read(_ source: ForeignSource, _ choices: ImportChoices) throws -> ForeignImport {
-    try DiffusersImport(source.openTensors(), source.path, choices).result
+    try DiffusersImport(source.openTensors(), source.path, choices).result()
   }
 
   func export(_ adapter: Adapter, _ choices: ExportChoices) throws -> ForeignExport {

@@ -36,9 +36,9 @@ struct DiffusersImport {
     }
   }
 
-  var result: ForeignImport {
+  func result() throws -> ForeignImport {
     let metadata = (tensors.file.header.metadata ?? []).filter { $0.key != DiffusersConfig.key }
-    return ForeignImport(
+    return try ForeignImport(
       Adapter(
         name: "default", method: "lora", operations: operations, inert: [],
         source: SourceRecord(

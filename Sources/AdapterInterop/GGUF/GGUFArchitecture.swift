@@ -10,7 +10,6 @@ struct GGUFArchitecture: Sendable {
   /// The classes of transformers that it stands for.
   let classes: [String]
   let rows: RowOrder
-  let modules: Modules
 
   /// The order of rows of a weight, and so of `lora_b`.
   enum RowOrder: Sendable {
@@ -22,74 +21,55 @@ struct GGUFArchitecture: Sendable {
     case groupedQKV
   }
 
-  /// The names of a block's modules: GGUF's, and transformers' within the block.
-  enum Modules: Sendable {
-    case llama
-    case phi3
-    case gpt2
-    case bloom
-
-    var pairs: [(gguf: String, module: String)] {
-      switch self {
-      case .llama:
-        [
-          ("attn_q", "self_attn.q_proj"), ("attn_k", "self_attn.k_proj"),
-          ("attn_v", "self_attn.v_proj"), ("attn_output", "self_attn.o_proj"),
-          ("ffn_gate", "mlp.gate_proj"), ("ffn_up", "mlp.up_proj"),
-          ("ffn_down", "mlp.down_proj"),
-        ]
-      case .phi3:
-        [
-          ("attn_qkv", "self_attn.qkv_proj"), ("attn_output", "self_attn.o_proj"),
-          ("ffn_up", "mlp.gate_up_proj"), ("ffn_down", "mlp.down_proj"),
-        ]
-      case .gpt2:
-        [
-          ("attn_qkv", "attn.c_attn"), ("attn_output", "attn.c_proj"),
-          ("ffn_up", "mlp.c_fc"), ("ffn_down", "mlp.c_proj"),
-        ]
-      case .bloom:
-        [
-          ("attn_qkv", "self_attention.query_key_value"), ("attn_output", "self_attention.dense"),
-          ("ffn_up", "mlp.dense_h_to_4h"), ("ffn_down", "mlp.dense_4h_to_h"),
-        ]
-      }
-    }
-
-    /// Before a block's number: `layers` of `model.layers.3`.
-    var stack: String { self == .llama || self == .phi3 ? "layers" : "h" }
-
-    var embedding: String {
-      switch self {
-      case .llama, .phi3: "embed_tokens"
-      case .gpt2: "wte"
-      case .bloom: "word_embeddings"
-      }
-    }
-  }
-
   /// Those whose rows were seen in llama.cpp's own conversion of a model with random weights.
   static let all: [GGUFArchitecture] = [
     .init("llama", ["Llama", "Mistral", "Mixtral"], .alternatingHalves),
     .init("smollm3", ["SmolLM3"], .alternatingHalves),
     .init("granite", ["Granite"], .alternatingHalves),
     .init("olmo", ["Olmo"], .alternatingHalves),
-    .init("qwen2", ["Qwen2"]), .init("qwen3", ["Qwen3"]), .init("gemma", ["Gemma"]),
-    .init("gemma2", ["Gemma2"]), .init("olmo2", ["Olmo2"]), .init("command-r", ["Cohere"]),
-    .init("phi3", ["Phi3"], .same, .phi3), .init("bloom", ["Bloom"], .groupedQKV, .bloom),
-    GGUFArchitecture(name: "gpt2", classes: ["GPT2LMHeadModel"], rows: .same, modules: .gpt2),
+    .init("qwen2", ["Qwen2"]), .init("qwen3", ["Qwen3"]), .init("qwen2moe", ["Qwen2Moe"]),
+    .init("qwen3moe", ["Qwen3Moe"]), .init("gemma", ["Gemma"]), .init("gemma2", ["Gemma2"]),
+    .init("phi2", ["Phi"]), .init("phi3", ["Phi3"]), .init("olmo2", ["Olmo2"]),
+    .init("command-r", ["Cohere"]), .init("starcoder2", ["Starcoder2"]),
+    .init("stablelm", ["StableLm"]), .init("glm4", ["Glm4"]), .init("nemotron", ["Nemotron"]),
+    .init("hunyuan-dense", ["HunYuanDenseV1"]), .init("exaone4", ["Exaone4"]),
+    .init("bloom", ["Bloom"], .groupedQKV),
+    GGUFArchitecture(name: "gpt2", classes: ["GPT2LMHeadModel"], rows: .same),
   ]
 
-  private init(
-    _ name: String, _ families: [String], _ rows: RowOrder = .same, _ modules: Modules = .llama
-  ) {
-    self.init(
-      name: name, classes: families.map { $0 + "ForCausalLM" }, rows: rows, modules: modules)
+  private init(_ name: String, _ families: [String], _ rows: RowOrder = .same) {
+    self.init(name: name, classes: families.map { $0 + "ForCausalLM" }, rows: rows)
   }
 
-  private init(name: String, classes: [String], rows: RowOrder, modules: Modules) {
-    (self.name, self.classes, self.rows, self.modules) = (name, classes, rows, modules)
+  private init(name: String, classes: [String], rows: RowOrder) {
+    (self.name, self.classes, self.rows) = (name, classes, rows)
   }
+
+  /// The modules of a block: GGUF's names, and those of transformers within the block. Where families differ, the base's
+  /// own names say which is meant.
+  static let modules: [(gguf: String, module: String)] = [
+    ("attn_q", "self_attn.q_proj"), ("attn_k", "self_attn.k_proj"), ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"), ("attn_output", "self_attn.dense"),
+    ("attn_output", "attn.c_proj"), ("attn_output", "self_attention.dense"),
+    ("attn_qkv", "self_attn.qkv_proj"), ("attn_qkv", "attn.c_attn"),
+    ("attn_qkv", "self_attention.query_key_value"),
+    ("ffn_gate", "mlp.gate_proj"), ("ffn_up", "mlp.up_proj"), ("ffn_up", "mlp.gate_up_proj"),
+    ("ffn_up", "mlp.fc1"), ("ffn_up", "mlp.c_fc"), ("ffn_up", "mlp.dense_h_to_4h"),
+    ("ffn_down", "mlp.down_proj"), ("ffn_down", "mlp.fc2"), ("ffn_down", "mlp.c_proj"),
+    ("ffn_down", "mlp.dense_4h_to_h"),
+    ("ffn_gate_inp", "block_sparse_moe.gate"), ("ffn_gate_inp", "mlp.gate"),
+    ("ffn_gate_shexp", "mlp.shared_expert.gate_proj"),
+    ("ffn_up_shexp", "mlp.shared_expert.up_proj"),
+    ("ffn_down_shexp", "mlp.shared_expert.down_proj"),
+  ]
+
+  /// Before a block's number: `layers` of `model.layers.3`.
+  static let stacks = ["layers", "h"]
+  static let embeddings = ["embed_tokens", "wte", "word_embeddings"]
+  /// Where the model is in its file.
+  static let prefixes = [
+    "model.", "transformer.", "", "language_model.model.", "model.language_model.",
+  ]
 }
 
 /// A model that a GGUF adapter is for: its architecture, and the numbers that its rows' order hangs on.
@@ -126,7 +106,7 @@ struct GGUFModel: Sendable {
     headCount = heads
     keyValueHeadCount = count("num_key_value_heads") ?? heads
     isTied =
-      checkpoint.config?.tiesWordEmbeddings ?? (known.modules == .gpt2 || known.modules == .bloom)
+      checkpoint.config?.tiesWordEmbeddings ?? ["gpt2", "bloom"].contains(known.name)
   }
 }
 
@@ -137,38 +117,61 @@ extension GGUFModel {
   func tensorName(of target: Name) -> String? {
     let parts = target.text.split(separator: ".").map(String.init)
     guard parts.last == "weight" else { return nil }
-    let modules = architecture.modules
-    if let place = parts.firstIndex(of: modules.stack), place + 1 < parts.count,
-      let block = Int(parts[place + 1])
-    {
+    if let place = parts.indices.dropLast().first(where: {
+      GGUFArchitecture.stacks.contains(parts[$0]) && Int(parts[$0 + 1]) != nil
+    }), let block = Int(parts[place + 1]) {
       let module = parts[(place + 2)...].dropLast().joined(separator: ".")
-      return modules.pairs.first { $0.module == module }.map { "blk.\(block).\($0.gguf)" }
+      return GGUFArchitecture.modules.first { $0.module == module }.map { "blk.\(block).\($0.gguf)" }
     }
-    switch parts.dropLast().last {
-    case modules.embedding: return "token_embd"
-    case "lm_head": return "output"
-    default: return nil
-    }
+    guard let leaf = parts.dropLast().last else { return nil }
+    return GGUFArchitecture.embeddings.contains(leaf)
+      ? "token_embd" : leaf == "lm_head" ? "output" : nil
   }
 
   /// The weight of the base that a tensor of llama.cpp's is; nil where the base has none.
   func target(of tensor: String) -> Name? {
-    let modules = architecture.modules
     let parts = tensor.split(separator: ".").map(String.init)
-    let inner: String
+    let inner: [String]
     switch (parts.first, parts.count) {
-    case ("token_embd", 1): inner = modules.embedding
-    case ("output", 1): inner = "lm_head"
+    case ("token_embd", 1): inner = GGUFArchitecture.embeddings
+    case ("output", 1): inner = ["lm_head"]
     case ("blk", 3):
-      guard let block = Int(parts[1]), "\(block)" == parts[1],
-        let module = modules.pairs.first(where: { $0.gguf == parts[2] })?.module
-      else { return nil }
-      inner = "\(modules.stack).\(block).\(module)"
+      guard let block = Int(parts[1]), "\(block)" == parts[1] else { return nil }
+      let modules = GGUFArchitecture.modules.filter { $0.gguf == parts[2] }.map(\.module)
+      inner = GGUFArchitecture.stacks.flatMap { stack in
+        modules.map { "\(stack).\(block).\($0)" }
+      }
     default: return nil
     }
-    return ["model.", "transformer.", "", "language_model.model.", "model.language_model."]
-      .map { Name("\($0)\(inner).weight") }.first { checkpoint.tensor($0) != nil }
+    return GGUFArchitecture.prefixes.lazy
+      .flatMap { prefix in inner.map { Name("\(prefix)\($0).weight") } }
+      .first { checkpoint.tensor($0) != nil }
   }
+
+  /// The expert matrix that a stack of llama.cpp's is, `blk.3.ffn_gate_exps`; nil where the base has none.
+  func experts(of tensor: String) -> ExpertModule? {
+    let parts = tensor.split(separator: ".").map(String.init)
+    guard parts.count == 3, parts[0] == "blk", let block = Int(parts[1]), "\(block)" == parts[1],
+      let role = ExpertModule.Role.allCases.first(where: { $0.ggufName == parts[2] })
+    else { return nil }
+    let blocks = GGUFArchitecture.prefixes.flatMap { prefix in
+      ["block_sparse_moe", "mlp"].map { "\(prefix)layers.\(block).\($0)" }
+    }
+    return blocks.lazy.map { ExpertModule(block: $0, role: role) }.first { module in
+      checkpoint.tensor(module.weight(of: 0)) != nil
+        || checkpoint.tensor(Name("\(module.block).experts.down_proj")) != nil
+    }
+  }
+
+  /// What llama.cpp calls a stack of experts; nil where nothing says which block it is.
+  func tensorName(of module: ExpertModule) -> String? {
+    let parts = module.block.split(separator: ".")
+    return parts.lazy.compactMap { Int($0) }.first.map { "blk.\($0).\(module.role.ggufName)" }
+  }
+}
+
+extension ExpertModule.Role {
+  fileprivate var ggufName: String { "ffn_\(rawValue)_exps" }
 }
 
 // MARK: - Rows

@@ -12,7 +12,7 @@ struct GGUFFault: Error {
 struct GGUFCursor {
   /// How far it has come.
   private(set) var position: UInt64 = 0
-  private let file: File
+  private let file: any RandomAccessBytes
   private let end: UInt64
   private var piece: [UInt8] = []
   private var pieceStart: UInt64 = 0
@@ -20,7 +20,7 @@ struct GGUFCursor {
   private static let pieceByteCount: UInt64 = 1 << 16
   private static let maximumTextByteCount: UInt64 = 1 << 20
 
-  init(_ file: File, limit: Int) {
+  init(_ file: any RandomAccessBytes, limit: Int) {
     self.file = file
     end = min(file.count, UInt64(limit))
   }

@@ -12,65 +12,100 @@ struct GGUFExport {
   private let adapter: Adapter
   private let model: GGUFModel
   private var pairs: [GGUFPair] = []
+  private var experts: [GGUFExperts] = []
   private var alpha: Float = 0
 
   /// - Throws: `InteropError` where nothing of the adapter can be written.
   init(_ adapter: Adapter, for model: GGUFModel) throws {
     (self.adapter, self.model) = (adapter, model)
-    var taken: Set<String> = []
+    var wanted: [AddLowRank] = []
     for operation in adapter.operations {
       guard let low = operation.as(AddLowRank.self) else {
         losses.add(.effect, operation, "a GGUF adapter holds low-rank changes alone")
         continue
       }
-      guard low.rank > 0 else {
+      if low.rank == 0 {
         losses.add(.record, operation, "it has rank 0, and changes nothing")
-        continue
-      }
-      if let reason = reasonNotToWrite(low) {
+      } else if let reason = reasonNotToWrite(low) {
         losses.add(.effect, operation, reason)
-      } else if let name = model.tensorName(of: low.target.name), taken.insert(name).inserted {
-        pairs.append(try GGUFPair(low, name, of: adapter, model))
       } else {
-        losses.add(.effect, operation, "llama.cpp has no tensor for it, or it changes twice")
+        wanted.append(low)
       }
     }
-    try losses.checkSomethingIsLeft(!pairs.isEmpty)
-    alpha = Self.alpha(of: pairs)
+    let (experts, lows) = try ExpertPair.split(wanted, of: adapter, for: model.checkpoint)
+    try collect(lows)
+    try collect(experts)
+    try losses.checkSomethingIsLeft(!pairs.isEmpty || !self.experts.isEmpty)
+    alpha = Self.alpha(of: pairs.map(\.entry) + self.experts.map(\.entry))
     for index in pairs.indices { settle(index) }
+    for index in self.experts.indices { settleExperts(index) }
     losses.addRecords(of: adapter)
+  }
+
+  private mutating func collect(_ lows: [AddLowRank]) throws {
+    var taken: Set<String> = []
+    for low in lows {
+      guard let name = model.tensorName(of: low.target.name) else {
+        losses.add(
+          .effect, low,
+          "llama.cpp has no tensor for it in the architecture \(model.architecture.name)")
+        continue
+      }
+      if model.isTied, name == "token_embd" || name == "output" {
+        losses.add(
+          .effect, low,
+          "the base ties its embedding to its output, which llama.cpp cannot change apart")
+      } else if taken.insert(name).inserted {
+        pairs.append(try GGUFPair(low, name, of: adapter, model))
+      } else {
+        losses.add(.effect, low, "another one changes the same weight: combine them first")
+      }
+    }
+  }
+
+  private mutating func collect(_ stacks: [ExpertPair]) throws {
+    for pair in stacks {
+      guard let name = model.tensorName(of: pair.module) else {
+        losses.add(.effect, pair.operation, "nothing says which block its experts are of")
+        continue
+      }
+      experts.append(GGUFExperts(name: name, pair: pair))
+    }
   }
 
   private func reasonNotToWrite(_ low: AddLowRank) -> String? {
     if low.magnitude != nil { return "a GGUF adapter has no magnitude (DoRA)" }
-    if low.experts != nil { return "stacks of experts are not written as GGUF" }
-    if low.a.shape.count > 2 { return "a GGUF adapter has no convolutions" }
-    guard let name = model.tensorName(of: low.target.name) else {
-      return "llama.cpp has no tensor for it in the architecture \(model.architecture.name)"
-    }
-    if model.isTied, name == "token_embd" || name == "output" {
-      return "the base ties its embedding to its output, which llama.cpp cannot change apart"
-    }
-    return nil
+    return low.a.shape.count > 2 ? "a GGUF adapter has no convolutions" : nil
   }
 
   /// The alpha of most parameters; llama.cpp takes 0 for a scale of 1.
-  private static func alpha(of pairs: [GGUFPair]) -> Float {
-    let usual = pairs.map(\.pair).usual { Float($0.low.scale * Double($0.low.rank)) } ?? 0
+  private static func alpha(of entries: [(value: Float, count: Int)]) -> Float {
+    let usual = mostCommon(entries) ?? 0
     return usual == 0 || !usual.isFinite ? 1 : usual
   }
 
-  /// Decides what is multiplied into a pair's B.
+  /// What B is multiplied with besides alpha / rank: 1 where the nearest alpha that F32 has is the scale, to its last
+  /// bit.
+  private mutating func factor(_ scale: Double, rank: Int, _ low: AddLowRank) -> Double {
+    let factor = scale / (Double(alpha) / Double(rank))
+    guard (factor - 1).magnitude <= 0x1p-23 else { return factor }
+    if factor != 1 { losses.add(.rounding, low, "its scale, to the nearest alpha in F32") }
+    return 1
+  }
+
   private mutating func settle(_ index: Int) {
     let low = pairs[index].pair.low
-    let factor = low.scale / (Double(alpha) / Double(low.rank))
-    // The nearest alpha that F32 has is the scale, to its last bit.
-    if (factor - 1).magnitude <= 0x1p-23 {
-      if factor != 1 { losses.add(.rounding, low, "its scale, to the nearest alpha in F32") }
-    } else {
-      pairs[index].pair.factor = factor
-    }
+    pairs[index].pair.factor = factor(low.scale, rank: low.rank, low)
     if pairs[index].pair.rounds { losses.add(.rounding, low, ForeignExport.Loss.foldedScale) }
+  }
+
+  private mutating func settleExperts(_ index: Int) {
+    let pair = experts[index].pair
+    let factor = factor(pair.scale, rank: pair.rank, pair.operation)
+    experts[index].factor = factor
+    if pair.rounds || factor.significand.magnitude != 1 {
+      losses.add(.rounding, pair.operation, ForeignExport.Loss.foldedScale)
+    }
   }
 
   /// The file, which is written when its turn has come.
@@ -83,7 +118,7 @@ struct GGUFExport {
         ("adapter.type", .string("lora")),
         ("adapter.lora.alpha", .float32(alpha)),
         ("general.quantization_version", .unsigned(2)),
-      ], tensors: pairs.flatMap(\.tensors))
+      ], tensors: pairs.flatMap(\.tensors) + experts.flatMap(\.tensors))
     return ForeignExport(file: "adapter.gguf", losses: losses, notes: []) { file in
       try writer.write(to: file)
     }
@@ -105,6 +140,11 @@ struct GGUFPair: Sendable {
       throw InteropError(
         error.kind, at: .operation(AddLowRank.op, on: low.target.name), error.reason)
     }
+  }
+
+  /// Its alpha, and how many parameters have it.
+  var entry: (value: Float, count: Int) {
+    (Float(pair.low.scale * Double(pair.low.rank)), pair.parameterCount)
   }
 
   private var isEmbedding: Bool { name == "token_embd" }
@@ -137,5 +177,31 @@ struct GGUFPair: Sendable {
   private func bytes(_ bytes: [UInt8], _ stored: ElementType) -> [UInt8] {
     stored == type.elementType
       ? bytes : [Double](widening: bytes, of: stored).rounded(to: type.elementType)
+  }
+}
+
+/// A stack of experts on its way into a file.
+struct GGUFExperts: Sendable {
+  let name: String
+  let pair: ExpertPair
+  /// What B is multiplied with besides.
+  var factor = 1.0
+
+  /// Its alpha, and how many parameters have it.
+  var entry: (value: Float, count: Int) {
+    (Float(pair.scale * Double(pair.rank)), pair.parameterCount)
+  }
+
+  var tensors: [GGUFWriter.Tensor] {
+    let (pair, factor) = (pair, factor)
+    let type = (factor == 1 ? GGUFType(pair.type) : nil) ?? .f32
+    return [
+      .init(
+        name: "\(name).weight.lora_a", shape: [pair.count, pair.rank, pair.inputCount], type: type
+      ) { try pair.aValues(rank: pair.rank).rounded(to: type.elementType) },
+      .init(
+        name: "\(name).weight.lora_b", shape: [pair.count, pair.outputCount, pair.rank], type: type
+      ) { try pair.bValues(rank: pair.rank, times: factor).rounded(to: type.elementType) },
+    ]
   }
 }

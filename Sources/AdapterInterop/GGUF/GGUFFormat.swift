@@ -17,7 +17,7 @@ struct GGUFFormat: WritableFormat {
 
   func read(_ source: ForeignSource, _ choices: ImportChoices) throws -> ForeignImport {
     let reader = try GGUFReader(source.path)
-    return try GGUFImport(reader, source.path, choices).result
+    return try GGUFImport(reader, source.path, choices).result()
   }
 
   func export(_ adapter: Adapter, _ choices: ExportChoices) throws -> ForeignExport {

@@ -12,6 +12,7 @@ internal import SystemPackage
 /// | `T.lora_a` [r, in], `T.lora_b` [out, r] | `add_low_rank` on the base's weight; the rows of B as transformers has them |
 /// | `token_embd.weight.lora_a` [vocabulary, r] | transposed, on the embedding |
 /// | `adapter.lora.alpha` | `scale` alpha / r; 1 for alpha 0 |
+/// | `blk.N.ffn_P_exps.weight.lora_a` [E, r, in], `lora_b` [E, out, r] | `add_low_rank` on each expert's weight |
 /// | `*_norm.weight` | inert: llama.cpp leaves it alone |
 struct GGUFImport {
   private let reader: GGUFReader
@@ -76,9 +77,9 @@ struct GGUFImport {
     }
   }
 
-  var result: ForeignImport {
+  func result() throws -> ForeignImport {
     let norms = inert.map(\.tensor.text)
-    return ForeignImport(
+    return try ForeignImport(
       Adapter(
         name: "default", method: "lora", operations: operations, inert: inert,
         source: SourceRecord(format: GGUFFormat.name, config: nil, digest: digest, header: nil),
@@ -129,7 +130,34 @@ extension GGUFImport {
     }
   }
 
+  /// Expert by expert, under the names of the base.
+  private mutating func add(
+    _ module: ExpertModule, _ a: GGUFTensor, _ b: GGUFTensor
+  ) throws {
+    guard a.shape.count == 3, b.shape.count == 3, a.shape[0] == b.shape[0],
+      a.shape[1] == b.shape[2], a.shape[1] > 0
+    else {
+      throw InteropError(
+        .malformed, at: .tensor(a.name),
+        "\(a.shape) and \(b.shape) of B are not [E, r, in] and [E, out, r]")
+    }
+    let (count, rank, output) = (a.shape[0], a.shape[1], b.shape[1])
+    let down = try contents(of: a, shape: [count * rank, a.shape[2]])
+    let up = try contents(of: b, shape: [count * output, rank])
+    tensors += [down, up]
+    for expert in 0..<count {
+      operations.append(
+        try Operation(
+          AddLowRank(
+            target: Target(module.weight(of: expert), layout: .outIn, layoutSource: .sure),
+            a: TypedOperand(down.info).rows(expert * rank..<(expert + 1) * rank),
+            b: TypedOperand(up.info).rows(expert * output..<(expert + 1) * output),
+            scale: alpha == 0 ? 1 : alpha / Double(rank))))
+    }
+  }
+
   private mutating func add(_ stem: String, _ a: GGUFTensor, _ b: GGUFTensor) throws {
+    if let module = model.experts(of: stem) { return try add(module, a, b) }
     guard let target = model.target(of: stem) else {
       throw InteropError(.unsupported, at: .tensor(a.name), "the base has no weight for it")
     }
@@ -143,7 +171,7 @@ extension GGUFImport {
     }
     let rank = b.shape[1]
     let input = isEmbedding ? a.shape[0] : a.shape[1]
-    let isTransposed = isEmbedding || model.architecture.modules == .gpt2
+    let isTransposed = isEmbedding || model.architecture.name == "gpt2"
     let layout: Layout = isTransposed && stem != "output" ? .inOut : .outIn
     try check(target, output: b.shape[0], input: input, layout)
     let down = try contents(of: a, shape: [rank, input], transposing: isEmbedding)

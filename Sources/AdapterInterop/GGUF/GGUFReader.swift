@@ -9,7 +9,7 @@ internal import SystemPackage
 struct GGUFReader {
   private(set) var metadata: [Name: GGUFValue] = [:]
   private(set) var tensors: [GGUFTensor] = []
-  private(set) var file: File
+  let file: any RandomAccessBytes
 
   /// Metadata and list together are no longer than this.
   private static let maximumHeaderByteCount = 256 << 20
@@ -21,8 +21,13 @@ struct GGUFReader {
   /// Reads the header.
   ///
   /// - Throws: `InteropError` where a rule of the format is broken, or the file cannot be read.
-  init(_ path: FilePath) throws {
-    file = try File(path)
+  init(_ path: FilePath) throws { try self.init(File(path), path) }
+
+  /// Reads the header of a file, wherever its bytes are.
+  ///
+  /// - Throws: as for a path, which is what errors call it.
+  init(_ bytes: any RandomAccessBytes, _ path: FilePath) throws {
+    file = bytes
     var cursor = GGUFCursor(file, limit: Self.maximumHeaderByteCount)
     do throws(GGUFFault) {
       try read(&cursor)
@@ -74,6 +79,8 @@ struct GGUFReader {
     }
     let start = (end + alignment - 1) / alignment * alignment
     guard start <= file.count || tensors.isEmpty else { throw GGUFFault("it is cut short") }
+    // Tensors that share their bytes would take far more memory than the file has.
+    var left = file.count
     for index in tensors.indices {
       let tensor = tensors[index]
       guard tensor.offset.isMultiple(of: alignment) else {
@@ -83,6 +90,10 @@ struct GGUFReader {
       guard !overflow, place <= file.count, UInt64(tensor.byteCount) <= file.count - place else {
         throw GGUFFault("the tensor \(tensor.name) is beyond the end of the file")
       }
+      guard UInt64(tensor.byteCount) <= left else {
+        throw GGUFFault("its tensors have more bytes than the file")
+      }
+      left -= UInt64(tensor.byteCount)
       tensors[index].offset = place
     }
   }

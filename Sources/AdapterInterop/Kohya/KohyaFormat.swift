@@ -16,7 +16,7 @@ struct KohyaFormat: WritableFormat {
   }
 
   func read(_ source: ForeignSource, _ choices: ImportChoices) throws -> ForeignImport {
-    try KohyaImport(source.openTensors(), source.path, choices).result
+    try KohyaImport(source.openTensors(), source.path, choices).result()
   }
 
   func export(_ adapter: Adapter, _ choices: ExportChoices) throws -> ForeignExport {

@@ -49,8 +49,8 @@ struct KohyaImport {
     }
   }
 
-  var result: ForeignImport {
-    ForeignImport(
+  func result() throws -> ForeignImport {
+    try ForeignImport(
       Adapter(
         name: "default", method: method, operations: operations, inert: [],
         source: SourceRecord(format: KohyaFormat.name, config: nil, digest: digest, header: nil),

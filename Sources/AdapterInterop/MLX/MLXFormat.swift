@@ -23,7 +23,7 @@ struct MLXFormat: WritableFormat {
 
   func read(_ source: ForeignSource, _ choices: ImportChoices) throws -> ForeignImport {
     let folder = source.kind == .folder ? source.path : source.path.parent
-    return try MLXImport(folder, choices).result
+    return try MLXImport(folder, choices).result()
   }
 
   func export(_ adapter: Adapter, _ choices: ExportChoices) throws -> ForeignExport {

@@ -35,8 +35,8 @@ struct MLXImport {
     }
   }
 
-  var result: ForeignImport {
-    ForeignImport(
+  func result() throws -> ForeignImport {
+    try ForeignImport(
       Adapter(
         name: "default", method: config.kind.rawValue, operations: operations, inert: inert,
         source: SourceRecord(

@@ -10,12 +10,12 @@ struct FlatBufferFault: Error {
 /// A FlatBuffer in a file, of which a reader takes what it asks for: every offset is checked, and nothing is read that
 /// lies outside.
 struct FlatBuffer: Sendable {
-  let file: File
+  let file: any RandomAccessBytes
   /// Offsets are of 32 bits, and lengths are signed.
   static let maximumByteCount: UInt64 = 1 << 31 - 1
 
   /// - Throws: `FlatBufferFault` where the file is too short, or too long for its offsets.
-  init(_ file: File) throws(FlatBufferFault) {
+  init(_ file: any RandomAccessBytes) throws(FlatBufferFault) {
     guard file.count >= 8 else { throw FlatBufferFault("cut short") }
     guard file.count <= Self.maximumByteCount else { throw FlatBufferFault("over 2 GiB") }
     self.file = file

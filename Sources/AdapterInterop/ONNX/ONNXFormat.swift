@@ -20,7 +20,7 @@ struct ONNXFormat: WritableFormat {
 
   func read(_ source: ForeignSource, _ choices: ImportChoices) throws -> ForeignImport {
     do {
-      return try ONNXImport(File(source.path), source.path, choices).result
+      return try ONNXImport(File(source.path), source.path, choices).result()
     } catch let fault as FlatBufferFault {
       throw InteropError(.malformed, at: .file(source.path), fault.reason)
     }

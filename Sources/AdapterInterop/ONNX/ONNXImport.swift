@@ -11,13 +11,13 @@ internal import SystemPackage
 /// |---|---|
 /// | `M.lora_A.weight` [in, r], `M.lora_B.weight` [r, out] | `add_low_rank` on `M.weight`, both transposed; scale 1, for it is in B |
 struct ONNXImport {
-  private let file: File
+  private let file: any RandomAccessBytes
   private let digest: Digest?
   private var operations: [Operation] = []
   private var tensors: [TensorContents] = []
 
   /// - Throws: `InteropError` or `FlatBufferFault` where anything of it is not understood.
-  init(_ file: File, _ path: FilePath, _ choices: ImportChoices) throws {
+  init(_ file: any RandomAccessBytes, _ path: FilePath, _ choices: ImportChoices) throws {
     self.file = file
     digest = choices.recordsDigest ? try file.digest() : nil
     var order: [String] = []
@@ -35,8 +35,8 @@ struct ONNXImport {
     }
   }
 
-  var result: ForeignImport {
-    ForeignImport(
+  func result() throws -> ForeignImport {
+    try ForeignImport(
       Adapter(
         name: "default", method: "lora", operations: operations, inert: [],
         source: SourceRecord(format: ONNXFormat.name, config: nil, digest: digest, header: nil),

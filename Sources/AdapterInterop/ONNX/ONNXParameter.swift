@@ -18,7 +18,7 @@ struct ONNXParameter: Sendable {
   /// The parameters of a file, whose root table has format, adapter and model versions before them.
   ///
   /// - Throws: `FlatBufferFault`, or an error of the file.
-  static func all(in file: File) throws -> [ONNXParameter] {
+  static func all(in file: any RandomAccessBytes) throws -> [ONNXParameter] {
     let root = try FlatBuffer(file).root()
     let version = try root.integer(0)
     guard version == 1 else { throw FlatBufferFault("format version \(version), not 1") }

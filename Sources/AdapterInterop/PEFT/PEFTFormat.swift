@@ -31,7 +31,7 @@ struct PEFTFormat: WritableFormat {
     _ source: ForeignSource, _ choices: ImportChoices
   ) throws -> ForeignImport {
     let imported = try PEFTImport(PEFTFolder(source.path), choices: choices)
-    return ForeignImport(imported.adapter, notes: imported.notes)
+    return try ForeignImport(imported.adapter, notes: imported.notes)
   }
 
   func export(_ adapter: Adapter, _ choices: ExportChoices) throws -> ForeignExport {

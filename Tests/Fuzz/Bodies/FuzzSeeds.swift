@@ -30,6 +30,13 @@ extension FuzzTarget {
       return (0..<12 as Range<UInt8>).flatMap { what in
         [0, 3, 6, 7, 8, 9].map { which in [what &* 0x55, what, which, 0x42] }
       }
+    case .gguf:
+      let made = try GGUFBody.bases.flatMap { base in
+        try Self.exported(as: Formats.gguf, ExportChoices(base: base))
+      }
+      return try Set(made).filter { try run($0) }.sorted { $0.lexicographicallyPrecedes($1) }
+        + Self.files(below: fixtures.appending("gguf/llama"), suffix: ".gguf")
+    case .onnx: return try Self.exported(as: Formats.onnx, ExportChoices())
     }
   }
 
@@ -37,6 +44,24 @@ extension FuzzTarget {
   package func writeSeeds(to folder: String) throws {
     for (number, seed) in try seeds().enumerated() {
       try Data(seed).write(to: URL(fileURLWithPath: "\(folder)/seed-\(number)"))
+    }
+  }
+
+  /// The adapters of PEFT that a format can hold, for the base that the body has.
+  private static func exported(
+    as format: any WritableFormat, _ choices: ExportChoices
+  ) throws -> [[UInt8]] {
+    let folder = try TemporaryFolder()
+    return Repository.peftCases.compactMap { name in
+      guard name.contains("llama"),
+        let adapter = try? PEFTImport(PEFTFolder(Repository.peft(name))).adapter,
+        let export = try? format.export(adapter, choices)
+      else { return nil }
+      let path = folder.appending(name)
+      guard (try? export.write(to: path, replacing: false, allowingLoss: true)) != nil else {
+        return nil
+      }
+      return try? path.contents
     }
   }
 

@@ -16,6 +16,10 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case pair
   /// What is done to the folder of a merge that was begun.
   case job
+  /// GGUF adapters.
+  case gguf
+  /// Adapters of ONNX Runtime.
+  case onnx
 
   /// Reads the bytes and does with them whatever a program could.
   ///
@@ -31,6 +35,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .index: try IndexBody.run(bytes)
     case .pair: try PairBody.run(bytes)
     case .job: try JobBody.run(bytes)
+    case .gguf: try GGUFBody.run(bytes)
+    case .onnx: try ONNXBody.run(bytes)
     }
   }
 
@@ -47,6 +53,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
       case .peft: PEFTMutation.mutate(bytes, &random)
       case .pair: PairMutation.mutate(bytes, &random)
       case .job: JobMutation.mutate(bytes, &random)
+      case .gguf: GGUFMutation.mutate(bytes, &random)
+      case .onnx: BinaryMutation.mutate(bytes, &random)
       }
     return result.flatMap { $0.count <= limit ? $0 : nil }
   }

@@ -14,7 +14,7 @@ enum PEFTBody {
     guard let weights = input.weights(limit: maximumDataByteCount) else { return false }
     if RawEncoder.isIn(weights) {
       guard let raw = try? RawEncoder(config: input.config, weights: weights) else { return false }
-      _ = try pack(raw.adapter)
+      _ = try Packing.pack(raw.adapter)
       return true
     }
     guard
@@ -23,7 +23,7 @@ enum PEFTBody {
     else {
       return false
     }
-    let packed = try pack(converted.adapter)
+    let packed = try Packing.pack(converted.adapter)
     try BrokenProperty.unless(
       packed.operations.map(\.record) == converted.adapter.operations.map(\.record),
       "the operations have changed in the file")
@@ -38,22 +38,6 @@ enum PEFTBody {
       target.shape = Shape([64, 64])
       target.layout = target.layout == .inOut ? .inOut : .outIn
       return target
-    }
-  }
-
-  /// Writes an adapter, and opens the file as a user would.
-  private static func pack(_ adapter: Adapter) throws(BrokenProperty) -> Adapter {
-    let sink = MemorySink()
-    try BrokenProperty.unlessHolds("what is converted can be packed") { () throws(FormatError) in
-      try Adapter.write([adapter], to: sink)
-    }
-    return try BrokenProperty.unlessHolds("what is packed can be opened") {
-      () throws(FormatError) in
-      let file = try AdapterFile(MemoryBytes(sink.bytes))
-      try file.verify()
-      let packed = try Adapter(file, index: 0)
-      _ = try Inspection(packed)
-      return packed
     }
   }
 

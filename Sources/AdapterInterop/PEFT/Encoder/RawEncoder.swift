@@ -160,6 +160,6 @@ struct PromptEncoderFormat: ForeignFormat {
     _ source: ForeignSource, _ choices: ImportChoices
   ) throws -> ForeignImport {
     let encoder = try RawEncoder(source.openTensors(), choices: choices)
-    return ForeignImport(encoder.adapter, notes: encoder.notes)
+    return try ForeignImport(encoder.adapter, notes: encoder.notes)
   }
 }
