@@ -90,7 +90,9 @@ public enum PathContents: Sendable {
     switch source.kind {
     case nil, .stream: false
     case .folder:
-      source.names.contains { $0 == ShardIndex.fileName || $0.hasSuffix(".safetensors") }
+      source.names.contains {
+        [ShardIndex.fileName, Pipeline.fileName].contains($0) || $0.hasSuffix(".safetensors")
+      }
     case .file:
       source.beginsAsSafetensors || source.name.hasSuffix(".safetensors")
         || source.name.hasSuffix(".index.json")

@@ -1,11 +1,20 @@
 public import Checkpoints
 public import Operations
 internal import Storage
+internal import SystemPackage
 package import StrictJSON
 
 // What can stand against applying an adapter to a base, each in its words.
 
 extension AdapterError {
+  /// A folder of a pipeline, whose parts are folders of their own.
+  static func pipeline(_ checkpoint: Checkpoint) -> Self {
+    let part = checkpoint.shards.first.map { $0.prefix.text.dropLast() } ?? "unet"
+    return AdapterError(
+      .misuse, "\(checkpoint.path) is a pipeline's folder, which is not merged into as a whole",
+      advice: "merge into its parts, one by one: adapter merge \(checkpoint.path)/\(part) …")
+  }
+
   /// An operation that acts at run time only, that comes at the wrong place, or that this version does not know.
   static func notMergeable(
     _ what: String, at place: Name? = nil, kind: Kind = .misuse

@@ -2,7 +2,8 @@ internal import Storage
 public import StrictJSON
 public import SystemPackage
 
-/// A base model on disk: one safetensors file, or a folder of shards with their index.
+/// A base model on disk: one safetensors file, a folder of shards with their index, or a pipeline's folder, of whose
+/// parts each is one of these and its tensors are called by the part too, as in `unet.conv_in.weight`.
 ///
 /// Opening reads headers only.
 public struct Checkpoint: Sendable {
@@ -27,6 +28,8 @@ public struct Checkpoint: Sendable {
     public let name: String
     /// The open file.
     public let file: SafetensorsFile
+    /// What the names of its tensors have before them here: `unet.` of a part of a pipeline.
+    package let prefix: Name
     /// All that stands before the bytes of its tensors: the header and its length.
     package var head: FileRange { FileRange(0..<file.dataOffset, of: file.file) }
   }
@@ -40,28 +43,30 @@ public struct Checkpoint: Sendable {
   public var isFolder: Bool { folder != nil }
   /// The folder, where it was opened as one.
   public let folder: FilePath?
+  /// Whether it is the folder of a pipeline, which has no files of weights itself.
+  public let isPipeline: Bool
 
   /// Opens a safetensors file, a folder that holds one or several, or an index.
   ///
   /// - Throws: `CheckpointError` where the files are missing, malformed or contradict each other.
   public init(_ path: FilePath) throws(CheckpointError) {
-    let layout = try Self.layout(of: path)
     self.path = path
+    let parts = try Pipeline.parts(of: path)
+    isPipeline = !parts.isEmpty
+    let layout = parts.isEmpty ? try Self.layout(of: path) : Self.layout(ofPipeline: path)
     folder = layout.folder
     indexPath = layout.index
-    let index: ShardIndex? =
-      if let index = layout.index { try ShardIndex(index) } else { nil }
-    let names = index.map { Array(Set($0.shards.values)).sorted() } ?? [layout.single]
     var shards: [Shard] = []
-    for name in names {
-      let shard = layout.parent.appending(name)
-      if let index = layout.index, FileStatus(of: shard) == nil {
-        throw .index(index, "shard \(name) is missing")
+    var places: [Name: Place] = [:]
+    if parts.isEmpty {
+      try Self.open(layout, "", &shards, &places)
+    } else {
+      for part in parts {
+        try Self.open(try Self.layout(of: path.appending(part)), part, &shards, &places)
       }
-      shards.append(Shard(name: name, file: try SafetensorsFile(shard)))
     }
     self.shards = shards
-    places = try Self.places(shards, index, layout)
+    self.places = places
     configPath = layout.parent.appending("config.json")
     let configPath = configPath
     config = try storing { () throws(StorageError) in try ModelConfig(configPath) }
@@ -116,8 +121,15 @@ public struct Checkpoint: Sendable {
     let file = shards[index].file
     let start = file.offset(of: tensor)
     let bytes = FileRange(start..<start + UInt64(tensor.info.byteCount), of: file.file)
+    let prefix = shards[index].prefix
+    let info =
+      prefix.text.isEmpty
+      ? tensor.info
+      : TensorInfo(
+        name: Name("\(prefix)\(tensor.info.name)"), type: tensor.info.type,
+        shape: tensor.info.shape)
     return StoredTensor(
-      info: tensor.info, shard: index, elements: .plain(PlainElements(bytes, of: tensor.info.type)))
+      info: info, shard: index, elements: .plain(PlainElements(bytes, of: tensor.info.type)))
   }
 }
 
@@ -129,6 +141,35 @@ extension Checkpoint {
     let folder: FilePath?
     let index: FilePath?
     let single: String
+  }
+
+  /// The files of a model, or of a part of a pipeline, and where their tensors are.
+  private static func open(
+    _ layout: Layout, _ part: String, _ shards: inout [Shard], _ places: inout [Name: Place]
+  ) throws(CheckpointError) {
+    let index: ShardIndex? = if let index = layout.index { try ShardIndex(index) } else { nil }
+    let names = index.map { Array(Set($0.shards.values)).sorted() } ?? [layout.single]
+    var own: [Shard] = []
+    for name in names {
+      let shard = layout.parent.appending(name)
+      if let index = layout.index, FileStatus(of: shard) == nil {
+        throw .index(index, "shard \(name) is missing")
+      }
+      own.append(
+        Shard(
+          name: part.isEmpty ? name : "\(part)/\(name)", file: try SafetensorsFile(shard),
+          prefix: Name(part.isEmpty ? "" : part + ".")))
+    }
+    let first = shards.count
+    for (name, place) in try Self.places(own, index, layout) {
+      places[Name(part.isEmpty ? name.text : "\(part).\(name)")] = Place(
+        shard: first + place.shard, tensor: place.tensor)
+    }
+    shards += own
+  }
+
+  private static func layout(ofPipeline path: FilePath) -> Layout {
+    Layout(parent: path, folder: path, index: nil, single: "")
   }
 
   private static func layout(of path: FilePath) throws(CheckpointError) -> Layout {

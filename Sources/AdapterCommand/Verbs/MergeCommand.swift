@@ -144,6 +144,7 @@ struct MergeCommand: ParsableCommand {
     do {
       let view = try AdaptedCheckpoint(
         checkpoint, applying: stack, as: dtype?.type, policy: options.policy)
+      try Merge(view).check()
       guard !dryRun else { return try survey(view, start) }
       let merge = Merge(
         view, shardByteCount: shardSize?.byteCount,

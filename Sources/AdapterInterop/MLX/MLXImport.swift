@@ -38,7 +38,7 @@ struct MLXImport {
   func result() throws -> ForeignImport {
     try ForeignImport(
       Adapter(
-        name: "default", method: config.kind.rawValue, operations: operations, inert: inert,
+        name: "default", method: config.kind == .full ? "full" : "lora", operations: operations, inert: inert,
         source: SourceRecord(
           format: MLXFormat.name, config: config.text, digest: digest, header: nil),
         files: [],

@@ -58,6 +58,13 @@ public struct Merge: Sendable {
     plans = ShardPlan.all(of: view, shardByteCount: shardByteCount)
   }
 
+  /// Refuses a base that a merge has no result for: the folder of a pipeline.
+  ///
+  /// - Throws: `AdapterError`.
+  public func check() throws {
+    guard !view.checkpoint.isPipeline else { throw AdapterError.pipeline(view.checkpoint) }
+  }
+
   /// Whether the result is a folder.
   public var writesFolder: Bool { isResharded || view.checkpoint.isFolder }
 
@@ -83,6 +90,7 @@ public struct Merge: Sendable {
     event: (Event) -> Void = { _ in },
     announcing announce: (MergeReceipt) throws -> Void = { _ in }
   ) throws -> MergeReceipt {
+    try check()
     let inputs = inputs + choices.inputs
     try target.checkDistinct(from: view.checkpoint.inputs + choices.inputs)
     precondition(undo == nil || scope == .all, "an undo of a part of a merge")
