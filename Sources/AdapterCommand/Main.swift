@@ -9,7 +9,8 @@ struct AdapterTool: ParsableCommand {
     commandName: "adapter",
     abstract: "Inspect, check, merge, run and convert adapters of fine-tuned models.",
     discussion: """
-      inspect, check, diff, merge, run, convert and card take PEFT folders as well as .adp files.
+      inspect, check, diff, merge, run, convert and card take adapters of PEFT, llama.cpp, MLX, kohya's \
+      scripts, diffusers and ONNX Runtime as well as .adp files.
 
       Exit status: 0 done; 1 the answer is no (check: the base is refused; diff: they differ; verify: \
       damaged, or not that merge); 2 error; 64 wrong usage. Results go to standard output, everything \

@@ -49,8 +49,8 @@ public enum OtherProgram: Sendable, Hashable, CaseIterable {
     // What PEFT or MLX can be read from is that, whatever lies beside it.
     let own = [PEFTFolder.weightsName, PEFTFolder.pickleName, MLXFormat.weightsName]
     guard !some(own.contains) else { return nil }
-    if some({ $0.hasSuffix(".distcp") || $0.hasPrefix("mp_rank_") || $0.hasPrefix("zero_pp_rank_") })
-    {
+    if some({ $0.hasSuffix(".distcp") || $0.hasPrefix("mp_rank_") || $0.hasPrefix("zero_pp_rank_") }
+    ) {
       return .distributedCheckpoint
     }
     if some({ $0.hasPrefix("adapter_") && $0.hasSuffix(".pt") }) { return .torchtune }

@@ -222,10 +222,15 @@ import Testing
     try models.tensors(SmallModels.lora(), to: "style.safetensors")
     try models.text("GGUF....", to: "model.gguf")
     for (path, says) in [
-      ("kohya.safetensors", "kohya's format"), ("mlx", "MLX"), ("flux.safetensors", "diffusers"),
-      ("style.safetensors", "adapter_config.json"),
+      ("kohya.safetensors", "hint: give the base it was trained on: --base"),
+      ("mlx", "lora_parameters: is missing: the scale is unknown"),
+      ("flux.safetensors", "half a pair"),
+      (
+        "style.safetensors",
+        "hint: these are a LoRA's tensors, whose scale is in adapter_config.json"
+      ),
     ] {
-      try models.expectRefused("convert \(path) -o out.adp", says: "hint: ", says)
+      try models.expectRefused("convert \(path) -o out.adp", says: says)
     }
     try models.expectRefused("convert model.gguf -o out.adp", says: "GGUF")
     for (text, says) in [

@@ -30,7 +30,8 @@ import Testing
   }
 
   static let kohya = [
-    "dora", "dora_inputs", "full", "ia3", "loha", "loha_tucker", "lokr", "lokr_right", "lokr_tucker",
+    "dora", "dora_inputs", "full", "ia3", "loha", "loha_tucker", "lokr", "lokr_right",
+    "lokr_tucker",
     "lokr_whole", "lora", "lora_alpha_0", "lora_half", "lora_no_alpha", "norms", "tucker",
   ].map { Case(format: Formats.kohya, name: $0) }
 
@@ -100,20 +101,32 @@ import Testing
 
   /// Without a base a name comes back where the words that it is made of can be read in one way.
   @Test(arguments: [
-    ("lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_ff_net_0_proj",
-     "unet.down_blocks.0.attentions.1.transformer_blocks.0.ff.net.0.proj.weight"),
+    (
+      "lora_unet_down_blocks_0_attentions_1_transformer_blocks_0_ff_net_0_proj",
+      "unet.down_blocks.0.attentions.1.transformer_blocks.0.ff.net.0.proj.weight"
+    ),
     ("lora_unet_mid_block_attentions_0_proj_out", "unet.mid_block.attentions.0.proj_out.weight"),
-    ("lora_unet_up_blocks_1_resnets_2_time_emb_proj",
-     "unet.up_blocks.1.resnets.2.time_emb_proj.weight"),
-    ("lora_unet_output_blocks_2_1_transformer_blocks_0_attn2_to_out_0",
-     "unet.output_blocks.2.1.transformer_blocks.0.attn2.to_out.0.weight"),
-    ("lora_te_text_model_encoder_layers_10_mlp_fc1",
-     "text_encoder.text_model.encoder.layers.10.mlp.fc1.weight"),
-    ("lora_te2_text_model_encoder_layers_3_self_attn_out_proj",
-     "text_encoder_2.text_model.encoder.layers.3.self_attn.out_proj.weight"),
+    (
+      "lora_unet_up_blocks_1_resnets_2_time_emb_proj",
+      "unet.up_blocks.1.resnets.2.time_emb_proj.weight"
+    ),
+    (
+      "lora_unet_output_blocks_2_1_transformer_blocks_0_attn2_to_out_0",
+      "unet.output_blocks.2.1.transformer_blocks.0.attn2.to_out.0.weight"
+    ),
+    (
+      "lora_te_text_model_encoder_layers_10_mlp_fc1",
+      "text_encoder.text_model.encoder.layers.10.mlp.fc1.weight"
+    ),
+    (
+      "lora_te2_text_model_encoder_layers_3_self_attn_out_proj",
+      "text_encoder_2.text_model.encoder.layers.3.self_attn.out_proj.weight"
+    ),
     ("lora_unet_double_blocks_12_img_attn_qkv", "transformer.double_blocks.12.img_attn.qkv.weight"),
-    ("lora_unet_single_blocks_3_modulation_lin",
-     "transformer.single_blocks.3.modulation.lin.weight"),
+    (
+      "lora_unet_single_blocks_3_modulation_lin",
+      "transformer.single_blocks.3.modulation.lin.weight"
+    ),
   ])
   func aNameIsRead(_ module: String, _ target: String) throws {
     let folder = try TemporaryFolder()
@@ -134,7 +147,10 @@ import Testing
     ("lora_unet_M.hada_w1_a", [4, 2], "not a part of what else its module holds"),
     ("lora_unet_M.what", [1], "not a tensor of sd-scripts or LyCORIS that is known"),
     ("lora_unet_nothing_here.lora_up.weight", [4, 2], "the base has no module of this name"),
-    ("lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight", [4, 2], "it is of a text encoder"),
+    (
+      "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight", [4, 2],
+      "it is of a text encoder"
+    ),
     ("unet.M.lora_A.weight", [4, 2], "not a tensor of sd-scripts or LyCORIS that is known"),
   ])
   func aFaultIsNamed(_ name: String, _ shape: [Int], _ reason: String) throws {

@@ -49,7 +49,8 @@ import Testing
     let folder = try TemporaryFolder()
     let adapter = try PEFTImport(PEFTFolder(Repository.peft(name))).adapter
     let error = #expect(throws: InteropError.self) {
-      try Formats.onnx.export(adapter).write(to: folder.appending("x.onnx_adapter"), replacing: false)
+      try Formats.onnx.export(adapter).write(
+        to: folder.appending("x.onnx_adapter"), replacing: false)
     }
     #expect(error?.kind == .notExpressible && error?.reason.contains(reason) == true)
     #expect(folder.names == [])

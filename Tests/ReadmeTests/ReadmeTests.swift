@@ -33,7 +33,7 @@ func fencedBlocks(_ language: String, of path: FilePath) throws -> [String] {
       to: "path/to/tuned-model")
     let lines = try readmeBlocks("sh").flatMap { $0.split(separator: "\n") }
       .filter { $0.hasPrefix("adapter ") }
-    #expect(lines.count == 16)
+    #expect(lines.count == 17)
     for line in lines {
       let base = line.hasPrefix("adapter extract") ? "to/biased" : "to/model"
       let typed = String(line).replacing("to/model", with: base)

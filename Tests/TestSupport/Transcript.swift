@@ -71,6 +71,8 @@ extension Transcript {
     let folder = try TemporaryFolder()
     for (source, name) in [
       ("bases", "base"), ("bitfit", "bitfit"), ("effects", "effects"), ("invalid", "invalid"),
+      ("gguf", "gguf"), ("kohya", "kohya"), ("mlx", "mlx"), ("diffusers", "diffusers"),
+      ("onnx", "onnx"),
       ("peft", "peft"), ("refused", "refused"), ("speaking", "speaking"), ("valid", "valid"),
     ] {
       try folder.copy(Repository.fixtures.appending(source), to: name)

@@ -53,7 +53,8 @@ struct AdapterReference {
   /// The files that it is read from.
   var inputs: [FilePath] {
     if isStandardInput { return [] }
-    return isAdapterFile
+    let standsAlone = (contents.format as? any WritableFormat)?.suffix != nil
+    return isAdapterFile || standsAlone
       ? [path] : [path, FileStatus(of: path)?.isFolder == true ? path : path.parent]
   }
 

@@ -171,15 +171,18 @@ extension OtherProgram {
     case .adapterHub:
       "this is of AdapterHub's adapters, most of which are bottleneck layers and no change of weights; a LoRA trained "
         + "with PEFT can be read"
-    case .openDelta: "this is of OpenDelta, which is not read: save the tuned model, and use adapter extract"
-    case .torchtune: "this is a pickle of torchtune, never read: it writes a PEFT folder beside it, which is"
+    case .openDelta:
+      "this is of OpenDelta, which is not read: save the tuned model, and use adapter extract"
+    case .torchtune:
+      "this is a pickle of torchtune, never read: it writes a PEFT folder beside it, which is"
     case .nemo: "this is of NeMo: export it to PEFT, with Megatron-Bridge or NeMo's own converter"
     case .distributedCheckpoint:
       "these are shards of a training run: gather them, with zero_to_fp32.py or torch.distributed.checkpoint, and save "
         + "the adapter with save_pretrained"
     case .foundationModels:
       "this is for Apple's Foundation Models, whose base is a part of the system"
-    case .npz: "these are arrays of numpy without their configuration: fuse or train again with a newer mlx-lm"
+    case .npz:
+      "these are arrays of numpy without their configuration: fuse or train again with a newer mlx-lm"
     @unknown default: "this is of a program whose adapters are not read"
     }
   }

@@ -25,7 +25,7 @@ struct CardCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: "An .adp file, FILE#NAME, - for one on standard input, or a PEFT folder.",
+    help: "An adapter of any format, FILE#NAME, or - for an .adp file on standard input.",
     completion: .file())
   var path: String
 

@@ -28,7 +28,7 @@ struct CheckCommand: ParsableCommand {
 
   @Argument(
     help: """
-      The adapters: .adp files, FILE#NAME, - for standard input, or PEFT folders; each may end in \
+      The adapters, of any format; FILE#NAME for one of several, - for standard input. Each may end in \
       :WEIGHT.
       """, completion: .file())
   var adapters: [String]

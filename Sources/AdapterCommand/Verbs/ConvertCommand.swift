@@ -34,7 +34,7 @@ struct ConvertCommand: ParsableCommand {
         adapter convert path/to/peft-adapter -o lora.adp --base path/to/model
         adapter convert path/to/peft-adapter -o small.adp --level max
         adapter convert lora.adp -o path/to/peft-adapter
-        adapter convert path/to/peft-adapter --to gguf --base path/to/model
+        adapter convert lora.adp -o lora.gguf --base path/to/model
       """)
 
   @Argument(
@@ -114,7 +114,7 @@ struct ConvertCommand: ParsableCommand {
     let format = to ?? usualFormat(of: reference)
     let checkpoint: Checkpoint? =
       if let base { try openCheckpoint(base, notFor: output) } else { nil }
-    let source = try open(reference, checkpoint)
+    let source = try open(reference, checkpoint, recordsDigest: format.recordsSource || json)
     let adapter = source.adapter
     try checkOptions(reference, format)
     let output = try output ?? DefaultOutput.conversion(of: reference, suffix: format.suffix)
@@ -152,12 +152,13 @@ struct ConvertCommand: ParsableCommand {
         "the base is recorded as \(name), a path on one machine: --base-name gives it a name")
     }
     try AdapterCommand.write(
-      adapter, metadata: source.metadata.adding(card.metadata), to: output, replacing: force, from: reference.sources,
+      adapter, metadata: source.metadata.adding(card.metadata), to: output, replacing: force,
+      from: reference.sources,
       level: (level ?? .default).level)
   }
 
   private func open(
-    _ reference: AdapterReference, _ base: Checkpoint?
+    _ reference: AdapterReference, _ base: Checkpoint?, recordsDigest: Bool
   ) throws(Failure) -> ForeignImport {
     guard !reference.isAdapterFile else {
       let adapter = try reference.open()
@@ -165,7 +166,8 @@ struct ConvertCommand: ParsableCommand {
         try ForeignImport(adapter, metadata: adapter.file?.file.manifest.metadata ?? [])
       }
     }
-    let source = try reference.openForeign(importChoices(reference.path, base), base: base)
+    let source = try reference.openForeign(
+      importChoices(reference.path, base, recordsDigest: recordsDigest), base: base)
     try drop.map(\.pattern).check([source.adapter])
     return source
   }
@@ -194,7 +196,9 @@ struct ConvertCommand: ParsableCommand {
     .init(layout: layout?.layout, names: map.names, missingBias: .create, ties: .untie)
   }
 
-  private func importChoices(_ path: FilePath, _ base: Checkpoint?) -> ImportChoices {
+  private func importChoices(
+    _ path: FilePath, _ base: Checkpoint?, recordsDigest: Bool
+  ) -> ImportChoices {
     let answers = base.map { ImportBase(checkpoint: $0, binding: bindingChoices).choices(path) }
     var choices = answers ?? ImportChoices()
     choices.ignoredFields = ignoreField.map { Name($0) }
@@ -202,6 +206,7 @@ struct ConvertCommand: ParsableCommand {
     choices.dropped = drop.map(\.pattern)
     choices.component = component?.component
     choices.isKept = true
+    choices.recordsDigest = recordsDigest
     return choices
   }
 
@@ -240,7 +245,8 @@ struct ConvertCommand: ParsableCommand {
       "\(output): "
         + (format.suffix == nil
           ? export.names.joined(separator: ", ")
-          : "\(source.adapter.operations.count.of("operation")), \(ByteCount(FileStatus(of: FilePath(output))?.size ?? 0))"))
+          : "\(source.adapter.operations.count.of("operation")), \(ByteCount(FileStatus(of: FilePath(output))?.size ?? 0))")
+    )
     return export.losses
   }
 

@@ -26,7 +26,7 @@ struct DiffCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: "X: an .adp file (FILE#NAME for one of several), a PEFT folder, or a checkpoint.",
+    help: "X: an adapter of any format (FILE#NAME for one of several), or a checkpoint.",
     completion: .file())
   var left: String
 

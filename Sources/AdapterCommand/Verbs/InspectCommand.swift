@@ -28,7 +28,7 @@ struct InspectCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: "An .adp file, - for one on standard input, a PEFT folder, or a safetensors checkpoint.",
+    help: "An adapter of any format, - for an .adp file on standard input, or a checkpoint.",
     completion: .file())
   var path: String
 

@@ -35,7 +35,7 @@ struct RunCommand: ParsableCommand {
 
   @Argument(
     help:
-      "Adapters, left to right: .adp files, FILE#NAME, or PEFT folders, each with a weight after a colon or none.",
+      "Adapters of any format, left to right, each with a weight after a colon or none.",
     completion: .file())
   var adapters: [String] = []
 

@@ -23,7 +23,9 @@ struct DiffusersConfig {
         .unsupported, at: .field("peft_type", of: Self.key.text), "diffusers holds LoRA alone")
     }
     try config.method.fields.check(value, ignoredFields: [])
-    for field: Name in ["modules_to_save", "target_parameters", "trainable_token_indices", "use_bdlora"]
+    for field: Name in [
+      "modules_to_save", "target_parameters", "trainable_token_indices", "use_bdlora",
+    ]
     where config[field] != nil {
       throw InteropError(
         .unsupported, at: .field(field, of: Self.key.text), "diffusers has no place for it")

@@ -159,13 +159,17 @@ struct DiffusersExport {
         shape: kernel.isEmpty ? [low.outputCount] : [1, low.outputCount] + kernel)
     }
     let (rank, output, input) = (low.rank, pair.outputCount, pair.inputCount)
-    try draft.add(a, pair.bType, [rank, output], contents: {
-      transposed(
-        try pair.bBytes(), rows: output, columns: rank, width: pair.bType.bitWidth / 8)
-    })
-    try draft.add(b, pair.aType, [input, rank], contents: {
-      transposed(try pair.aBytes(), rows: rank, columns: input, width: pair.aType.bitWidth / 8)
-    })
+    try draft.add(
+      a, pair.bType, [rank, output],
+      contents: {
+        transposed(
+          try pair.bBytes(), rows: output, columns: rank, width: pair.bType.bitWidth / 8)
+      })
+    try draft.add(
+      b, pair.aType, [input, rank],
+      contents: {
+        transposed(try pair.aBytes(), rows: rank, columns: input, width: pair.aType.bitWidth / 8)
+      })
   }
 
   /// What a bias changes by, as the weight's scale multiplies it; zeros where it does not.

@@ -73,7 +73,8 @@ struct DiffusersImport {
         modules[place, default: Module(place: place)].parts.updateValue(info, forKey: key.part)
           == nil
       else {
-        throw InteropError(.malformed, at: .tensor(info.name), "another tensor is for the same part")
+        throw InteropError(
+          .malformed, at: .tensor(info.name), "another tensor is for the same part")
       }
     }
     return order.compactMap { modules[$0] }
@@ -90,7 +91,8 @@ struct DiffusersImport {
       up.dropFirst(2).allSatisfy({ $0 == 1 })
     else {
       throw InteropError(
-        .malformed, at: .tensor(a.name), "\(a.shape) and \(b.shape) of the other factor are not a pair")
+        .malformed, at: .tensor(a.name),
+        "\(a.shape) and \(b.shape) of the other factor are not a pair")
     }
     guard let component = module.place.component else {
       throw InteropError(
@@ -152,7 +154,9 @@ struct DiffusersImport {
       return alpha / Double(rank)
     }
     guard let config else {
-      if stated == nil, configs.isEmpty, !notes.contains(Self.assumed) { notes.append(Self.assumed) }
+      if stated == nil, configs.isEmpty, !notes.contains(Self.assumed) {
+        notes.append(Self.assumed)
+      }
       return stated ?? 1
     }
     if config.usesMagnitudes != (module.parts[.magnitude] != nil)

@@ -121,7 +121,9 @@ extension GGUFModel {
       GGUFArchitecture.stacks.contains(parts[$0]) && Int(parts[$0 + 1]) != nil
     }), let block = Int(parts[place + 1]) {
       let module = parts[(place + 2)...].dropLast().joined(separator: ".")
-      return GGUFArchitecture.modules.first { $0.module == module }.map { "blk.\(block).\($0.gguf)" }
+      return GGUFArchitecture.modules.first { $0.module == module }.map {
+        "blk.\(block).\($0.gguf)"
+      }
     }
     guard let leaf = parts.dropLast().last else { return nil }
     return GGUFArchitecture.embeddings.contains(leaf)
@@ -212,36 +214,5 @@ extension GGUFModel {
       throw InteropError(.malformed, "\(count) rows for \(heads) heads of the base")
     }
     return count / heads
-  }
-}
-
-/// Rows of a matrix in another order: row i of the result is row `order[i]`.
-func rows(_ bytes: [UInt8], in order: [Int]) -> [UInt8] {
-  guard !order.isEmpty else { return bytes }
-  let size = bytes.count / order.count
-  var result: [UInt8] = []
-  result.reserveCapacity(bytes.count)
-  for row in order { result += bytes[row * size..<(row + 1) * size] }
-  return result
-}
-
-/// The transpose of a matrix of elements of so many bytes.
-func transposed(_ bytes: [UInt8], rows: Int, columns: Int, width: Int) -> [UInt8] {
-  var result = [UInt8](repeating: 0, count: bytes.count)
-  for row in 0..<rows {
-    for column in 0..<columns {
-      let (from, to) = ((row * columns + column) * width, (column * rows + row) * width)
-      for byte in 0..<width { result[to + byte] = bytes[from + byte] }
-    }
-  }
-  return result
-}
-
-extension [Int] {
-  /// The order that undoes this one.
-  var inverted: [Int] {
-    var result = self
-    for (place, row) in enumerated() { result[row] = place }
-    return result
   }
 }

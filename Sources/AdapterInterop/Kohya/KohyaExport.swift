@@ -135,16 +135,20 @@ struct KohyaExport {
     let (down, up) = (Name(module + ".lora_down.weight"), Name(module + ".lora_up.weight"))
     let rank = low.rank
     if low.target.layout == .inOut {
-      try draft.add(down, pair.bType, [rank, pair.outputCount], contents: {
-        transposed(
-          try pair.bBytes(), rows: pair.outputCount, columns: rank,
-          width: pair.bType.bitWidth / 8)
-      })
-      try draft.add(up, pair.aType, [pair.inputCount, rank], contents: {
-        transposed(
-          try pair.aBytes(), rows: rank, columns: pair.inputCount,
-          width: pair.aType.bitWidth / 8)
-      })
+      try draft.add(
+        down, pair.bType, [rank, pair.outputCount],
+        contents: {
+          transposed(
+            try pair.bBytes(), rows: pair.outputCount, columns: rank,
+            width: pair.bType.bitWidth / 8)
+        })
+      try draft.add(
+        up, pair.aType, [pair.inputCount, rank],
+        contents: {
+          transposed(
+            try pair.aBytes(), rows: rank, columns: pair.inputCount,
+            width: pair.aType.bitWidth / 8)
+        })
     } else {
       let kernel = low.kernel
       try draft.add(
@@ -159,7 +163,8 @@ struct KohyaExport {
     try draft.add(
       Name(module + ".dora_scale"), magnitude,
       shape: low.target.layout == .inOut
-        ? [1, low.outputCount] : [low.outputCount, 1] + low.kernel.dropFirst(2).map { _ in 1 }
+        ? [1, low.outputCount]
+        : [low.outputCount, 1] + low.kernel.dropFirst(2).map { _ in 1 }
           + (low.kernel.isEmpty ? [] : [1]))
   }
 
@@ -227,6 +232,14 @@ struct KohyaExport {
     try addScaled(Name("\(module).\(leaf)"), add.delta, times: add.scale, add)
   }
 
+  private func differences(of vector: TypedOperand) throws(InteropError) -> [Double] {
+    do {
+      return try OperandValues<Double>(vector.operand, of: draft.adapter).values.map { $0 - 1 }
+    } catch {
+      throw InteropError(.malformed, at: .tensor(vector.operand.tensor), "\(error)")
+    }
+  }
+
   private mutating func write(_ scaling: Multiply) throws(InteropError) {
     guard !scaling.scalesBias else {
       throw InteropError(.notExpressible, "it scales the bias too, which LyCORIS' IA3 does not")
@@ -234,15 +247,16 @@ struct KohyaExport {
     isPairsAlone = false
     let module = try module(of: scaling.target.name)
     // LyCORIS holds what is added to 1.
-    losses.add(.rounding, scaling, "1 taken from its factors, in F32")
-    let (adapter, vector) = (draft.adapter, scaling.vector)
+    let vector = scaling.vector
+    let values = try differences(of: vector)
+    if values.contains(where: { Double(Float($0)) != $0 }) {
+      losses.add(.rounding, scaling, "1 taken from its factors, in F32")
+    }
     let kernel = (scaling.target.shape?.dimensions.count ?? 2) - 2
     let shape =
       kernel > 0
       ? [1, vector.count] + Array(repeating: 1, count: kernel) : [vector.count]
-    try draft.add(
-      Name(module + ".weight"), .f32, shape,
-      rounding: { try OperandValues<Double>(vector.operand, of: adapter).values.map { $0 - 1 } })
+    try draft.add(Name(module + ".weight"), .f32, shape, rounding: { values })
     let isOnInput = scaling.side == .input
     try draft.add(
       Name(module + ".on_input"), .i64, [],

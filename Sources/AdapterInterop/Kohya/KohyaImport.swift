@@ -25,6 +25,7 @@ struct KohyaImport {
   private var operations: [Operation] = []
   private var notes: [String] = []
   private var zeroAlphas = 0
+  private var roundedCount = 0
   private var method = "lora"
   private let digest: Digest?
 
@@ -42,6 +43,9 @@ struct KohyaImport {
     if zeroAlphas > 0 {
       notes.append(
         "alpha 0 is read as the rank, a scale of 1, as in training (\(zeroAlphas) times)")
+    }
+    if roundedCount > 0 {
+      notes.append("rounded: 1 added to the factors of IA3, in F32 (\(roundedCount) times)")
     }
     if file.header.metadata?.contains(where: { $0.value.contains("split_qkv") }) == true {
       notes.append(
@@ -95,6 +99,7 @@ struct KohyaImport {
     try reader.read(&tensors)
     operations += reader.operations
     if reader.isAlphaZero { zeroAlphas += 1 }
+    if reader.isRounded { roundedCount += 1 }
     if let kind = reader.method, operations.count == reader.operations.count { method = kind }
     if let left = reader.left.sorted().first, let info = module.parts[left] {
       throw InteropError(
@@ -124,7 +129,9 @@ struct KohyaImport {
     var values: [String: Double] = [:]
     for name in ["alpha", "on_input"] {
       guard let info = module.parts[name] else { continue }
-      guard info.shape.count == 1, info.type.isFloat || [.i64, .i32, .u8, .bool].contains(info.type) else {
+      guard info.shape.count == 1,
+        info.type.isFloat || [.i64, .i32, .u8, .bool].contains(info.type)
+      else {
         throw InteropError(.malformed, at: .tensor(info.name), "\(info.shape) is not one number")
       }
       let bytes = try tensors.bytes(of: info)

@@ -11,6 +11,8 @@ struct KohyaModule {
   private(set) var method: String?
   /// Leaves that nothing has used.
   private(set) var left: Set<String>
+  /// Whether numbers of it were rounded.
+  private(set) var isRounded = false
   /// Whether its alpha is there, and 0.
   let isAlphaZero: Bool
   private let parts: [String: TensorInfo]
@@ -93,7 +95,8 @@ struct KohyaModule {
     let (a, b) = (down.shape.dimensions, up.shape.dimensions)
     guard a.count >= 2, b.count >= 2, a[0] == b[1], a[0] > 0, b.dropFirst(2).allSatisfy({ $0 == 1 })
     else {
-      throw fault("lora_down.weight", .malformed, "\(down.shape) and \(up.shape) of lora_up are not a pair")
+      throw fault(
+        "lora_down.weight", .malformed, "\(down.shape) and \(up.shape) of lora_up are not a pair")
     }
     if let mid = partIfThere("lora_mid.weight") {
       return try readTucker(down, up, mid, &tensors)
@@ -174,7 +177,8 @@ struct KohyaModule {
     operations.append(
       try Operation(
         AddKronecker(
-          target: try weight("lora_mid.weight"), left: .whole(one), right: .product(core), scale: scale(rank))))
+          target: try weight("lora_mid.weight"), left: .whole(one), right: .product(core),
+          scale: scale(rank))))
   }
 
   // MARK: LoHa and LoKr
@@ -198,7 +202,8 @@ struct KohyaModule {
     let second = try pair("hada_w2", core: "hada_t2", &tensors)
     operations.append(
       try Operation(
-        AddHadamard(target: try weight("hada_w1_a"), first: first, second: second, scale: scale(first.rank))))
+        AddHadamard(
+          target: try weight("hada_w1_a"), first: first, second: second, scale: scale(first.rank))))
   }
 
   private mutating func readKronecker(_ tensors: inout FactorTensors) throws {
@@ -209,7 +214,8 @@ struct KohyaModule {
     let rank = left.pair?.rank ?? right.pair?.rank
     operations.append(
       try Operation(
-        AddKronecker(target: try weight("lokr_w1"), left: left, right: right, scale: rank.map(scale) ?? 1)))
+        AddKronecker(
+          target: try weight("lokr_w1"), left: left, right: right, scale: rank.map(scale) ?? 1)))
   }
 
   private mutating func factor(
@@ -229,6 +235,7 @@ struct KohyaModule {
       throw fault("on_input", .malformed, "missing: it says which axis is scaled")
     }
     let values = try tensors.values(of: info).map { $0 + 1 }
+    isRounded = values.contains { Double(Float($0)) != $0 }
     let vector = try tensors.take(values, of: info, as: [values.count])
     var target = try weight("weight")
     (target.layout, target.layoutSource) = (.outIn, .sure)

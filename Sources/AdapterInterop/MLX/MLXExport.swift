@@ -118,7 +118,8 @@ struct MLXExport {
         losses.add(.effect, low, "mlx-lm has a magnitude (DoRA) for every change or for none")
       } else if usesMagnitudes, isEmbedding, low.target.layout == .inOut {
         losses.add(
-          .effect, low, "mlx-lm's DoRA of an embedding has a norm for each token, this for each dimension"
+          .effect, low,
+          "mlx-lm's DoRA of an embedding has a norm for each token, this for each dimension"
         )
       } else if !taken.insert(low.target.name).inserted {
         losses.add(.effect, low, "another one changes the same weight: combine them first")
@@ -142,21 +143,25 @@ struct MLXExport {
       isEmbedding
       ? (pair.outputCount, pair.inputCount) : (pair.inputCount, pair.outputCount)
     let (aType, bType) = isEmbedding ? (pair.bType, pair.aType) : (pair.aType, pair.bType)
-    try draft.add(Name(module.path + ".lora_a"), aType, [rows, rank], contents: {
-      isEmbedding
-        ? Self.widened(
-          try settled.bBytes(), rows: rows, columns: own, to: rank, bType: aType)
-        : Self.widened(
-          transposed(try settled.aBytes(), rows: own, columns: rows, width: aType.bitWidth / 8),
-          rows: rows, columns: own, to: rank, bType: aType)
-    })
-    try draft.add(Name(module.path + ".lora_b"), bType, [rank, columns], contents: {
-      let bytes =
+    try draft.add(
+      Name(module.path + ".lora_a"), aType, [rows, rank],
+      contents: {
         isEmbedding
-        ? try settled.aBytes()
-        : transposed(try settled.bBytes(), rows: columns, columns: own, width: bType.bitWidth / 8)
-      return bytes + [UInt8](repeating: 0, count: (rank - own) * columns * bType.bitWidth / 8)
-    })
+          ? Self.widened(
+            try settled.bBytes(), rows: rows, columns: own, to: rank, bType: aType)
+          : Self.widened(
+            transposed(try settled.aBytes(), rows: own, columns: rows, width: aType.bitWidth / 8),
+            rows: rows, columns: own, to: rank, bType: aType)
+      })
+    try draft.add(
+      Name(module.path + ".lora_b"), bType, [rank, columns],
+      contents: {
+        let bytes =
+          isEmbedding
+          ? try settled.aBytes()
+          : transposed(try settled.bBytes(), rows: columns, columns: own, width: bType.bitWidth / 8)
+        return bytes + [UInt8](repeating: 0, count: (rank - own) * columns * bType.bitWidth / 8)
+      })
     guard let magnitude = pair.low.magnitude else { return }
     try draft.add(Name(module.path + ".m"), magnitude, shape: [magnitude.count])
   }

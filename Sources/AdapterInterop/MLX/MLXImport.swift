@@ -38,7 +38,8 @@ struct MLXImport {
   func result() throws -> ForeignImport {
     try ForeignImport(
       Adapter(
-        name: "default", method: config.kind == .full ? "full" : "lora", operations: operations, inert: inert,
+        name: "default", method: config.kind == .full ? "full" : "lora", operations: operations,
+        inert: inert,
         source: SourceRecord(
           format: MLXFormat.name, config: config.text, digest: digest, header: nil),
         files: [],
@@ -123,7 +124,8 @@ struct MLXImport {
     {
       throw InteropError(
         .malformed, at: place,
-        "block \(block.number) is not one of the last \(trained) of \(blockCount), which num_layers says")
+        "block \(block.number) is not one of the last \(trained) of \(blockCount), which num_layers says"
+      )
     }
   }
 
@@ -135,7 +137,8 @@ struct MLXImport {
     guard (parts["m"] != nil) == (config.kind == .dora) else {
       throw InteropError(
         .malformed, at: .tensor(Name(module.path + ".m")),
-        config.kind == .dora ? "missing, and fine_tune_type is dora" : "there, and fine_tune_type is lora")
+        config.kind == .dora
+          ? "missing, and fine_tune_type is dora" : "there, and fine_tune_type is lora")
     }
     if module.isExperts { return try addExperts(module, a, b) }
     guard a.shape.dimensions.count == 2, b.shape.dimensions.count == 2,
@@ -143,7 +146,8 @@ struct MLXImport {
     else {
       throw InteropError(
         .malformed, at: .tensor(a.name),
-        "\(a.shape) and \(b.shape) of lora_b are not [in, \(config.rank)] and [\(config.rank), out]")
+        "\(a.shape) and \(b.shape) of lora_b are not [in, \(config.rank)] and [\(config.rank), out]"
+      )
     }
     let name = module.weight
     var low: AddLowRank
@@ -170,7 +174,8 @@ struct MLXImport {
       return module.isEmbedding
     }
     switch stored.info.shape.dimensions {
-    case [first, last]: return module.isEmbedding || !AnyFamily.transposedLeaves.contains(Name(module.path).lastPart)
+    case [first, last]:
+      return module.isEmbedding || !AnyFamily.transposedLeaves.contains(Name(module.path).lastPart)
     case [last, first]: return false
     default: return module.isEmbedding
     }
@@ -189,7 +194,8 @@ struct MLXImport {
     }
     guard let experts = ExpertModule(mlx: module.path) else {
       throw InteropError(
-        .unsupported, at: .tensor(a.name), "what transformers calls these experts is not known here")
+        .unsupported, at: .tensor(a.name), "what transformers calls these experts is not known here"
+      )
     }
     let (rank, output) = (config.rank, b.shape.dimensions[1])
     let input = a.shape.count / (count * rank)

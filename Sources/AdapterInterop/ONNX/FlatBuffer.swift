@@ -24,7 +24,9 @@ struct FlatBuffer: Sendable {
   /// The table that the file begins with.
   func root() throws -> Table { try table(at: follow(0)) }
 
-  private func integer<Value: FixedWidthInteger>(_ type: Value.Type, at place: UInt64) throws -> Value {
+  private func integer<Value: FixedWidthInteger>(_ type: Value.Type, at place: UInt64) throws
+    -> Value
+  {
     let size = UInt64(Value.bitWidth / 8)
     guard place <= file.count, size <= file.count - place else {
       throw FlatBufferFault("an offset outside of the file")

@@ -81,9 +81,16 @@ struct ONNXExport {
   /// B's own type, where a product with a power of two is exact in it; F32 at least otherwise.
   private static func type(of pair: PlainPair) throws -> ElementType {
     let (stored, folded) = (pair.low.b.type, pair.bType)
-    guard stored != folded, !pair.rounds else { return folded }
-    let values = try pair.bValues()
-    let isExact = [Double](widening: values.rounded(to: stored), of: stored) == values
+    let limits: ClosedRange<Float>? =
+      switch stored {
+      case .f16: 0x1p-14...65504
+      case .bf16: 0x1p-126...Float.greatestFiniteMagnitude
+      default: nil
+      }
+    guard stored != folded, !pair.rounds, let limits else { return folded }
+    let factor = Float(pair.factor).magnitude
+    let values = try OperandValues<Float>(pair.low.b.operand, of: pair.adapter).values
+    let isExact = values.allSatisfy { $0 == 0 || limits.contains($0.magnitude * factor) }
     return isExact ? stored : folded
   }
 }

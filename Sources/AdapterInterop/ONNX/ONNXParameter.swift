@@ -55,7 +55,9 @@ struct ONNXParameter: Sendable {
     let dimensions = try dims.integers()
     guard dimensions.allSatisfy({ $0 >= 0 }), let shape = Shape(dimensions.map(UInt64.init)),
       shape.byteCount(of: type) == data.byteCount
-    else { throw FlatBufferFault("\(name) has \(data.byteCount) bytes, not those of \(dimensions)") }
+    else {
+      throw FlatBufferFault("\(name) has \(data.byteCount) bytes, not those of \(dimensions)")
+    }
     self.dimensions = shape.dimensions
     offset = data.start
   }

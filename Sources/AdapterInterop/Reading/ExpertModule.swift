@@ -67,7 +67,9 @@ struct ExpertModule: Hashable {
   /// The matrices that a stacked parameter holds one above the other; nil for one that is not such.
   static func stacked(_ parameter: Name) -> [ExpertModule]? {
     let text = parameter.text
-    for (ending, roles) in [(".experts.gate_up_proj", [Role.gate, .up]), (".experts.down_proj", [.down])]
+    for (ending, roles) in [
+      (".experts.gate_up_proj", [Role.gate, .up]), (".experts.down_proj", [.down]),
+    ]
     where text.hasSuffix(ending) {
       let block = String(text.dropLast(ending.count))
       return roles.map { ExpertModule(block: block, role: $0) }

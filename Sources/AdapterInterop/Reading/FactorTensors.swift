@@ -25,7 +25,9 @@ struct FactorTensors {
 
   /// The bytes of a tensor.
   func bytes(of info: TensorInfo) throws -> [UInt8] {
-    guard let place = places[info.name] else { throw InteropError.tensors("no tensor \(info.name)") }
+    guard let place = places[info.name] else {
+      throw InteropError.tensors("no tensor \(info.name)")
+    }
     return try file.file.bytes(at: file.offset(of: place), count: info.byteCount)
   }
 
@@ -74,7 +76,9 @@ struct FactorTensors {
   }
 
   /// Takes numbers that were worked out of a tensor, rounded to F32.
-  mutating func take(_ values: [Double], of info: TensorInfo, as shape: [Int]) throws -> TypedOperand {
+  mutating func take(_ values: [Double], of info: TensorInfo, as shape: [Int]) throws
+    -> TypedOperand
+  {
     let type = ElementType.f32
     let computed = TensorInfo(name: info.name, type: type, shape: info.shape)
     return try add(computed, shape, bytes: MemoryBytes(values.rounded(to: type)))
@@ -127,7 +131,9 @@ extension StoredTensor {
   /// Whether bytes elsewhere are of its type and shape, and the same as its own.
   ///
   /// - Throws: `StorageError` where either cannot be read.
-  func isEqual(to other: TensorInfo, at start: UInt64, in bytes: any RandomAccessBytes) throws -> Bool {
+  func isEqual(to other: TensorInfo, at start: UInt64, in bytes: any RandomAccessBytes) throws
+    -> Bool
+  {
     guard info.type == other.type, info.shape == other.shape else { return false }
     var offset = start
     for run in runs(of: 1 << 20) {

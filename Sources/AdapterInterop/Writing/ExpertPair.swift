@@ -164,7 +164,9 @@ extension ExpertPair {
       var count = 0
       while base.tensor(module.weight(of: count)) != nil { count += 1 }
       let stack = ["gate_up_proj", "down_proj"].lazy
-        .compactMap { base.tensor(Name("\(module.block).experts.\($0)"))?.info.shape.dimensions.first }
+        .compactMap {
+          base.tensor(Name("\(module.block).experts.\($0)"))?.info.shape.dimensions.first
+        }
       if count == 0 { count = stack.first ?? 0 }
       if count > last { return count }
     }

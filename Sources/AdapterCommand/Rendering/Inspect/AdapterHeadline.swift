@@ -131,7 +131,12 @@ extension ChangeMeasurement {
 extension Name {
   /// The last part of the module's name: `q_proj` of `model.layers.0.self_attn.q_proj.weight`.
   var leafModule: String {
-    text.split(separator: ".").dropLast().last.map(String.init) ?? text
+    let parts = text.split(separator: ".").dropLast()
+    // `to_out.0` is the first of a module's parts.
+    guard let last = parts.last, Int(last) != nil, parts.count > 1 else {
+      return parts.last.map(String.init) ?? text
+    }
+    return parts.suffix(2).joined(separator: ".")
   }
 }
 
