@@ -37,7 +37,14 @@ public struct Checkpoint: Sendable {
   private struct Place: Sendable {
     let shard: Int
     let tensor: Int
+    /// The parameter, where it is decoded; the place is that of its codes.
+    var parameter: QuantisedParameter?
   }
+
+  /// The parameters that are decoded, of a base that was opened quantised: none of them is stored as it is read.
+  package let decoded: [QuantisedParameter]
+  /// The tensors of schemes that are not there any more.
+  package let omitted: Set<Name>
 
   /// Whether it was opened as a folder, or as an index in one.
   public var isFolder: Bool { folder != nil }
@@ -67,6 +74,7 @@ public struct Checkpoint: Sendable {
     }
     self.shards = shards
     self.places = places
+    (decoded, omitted) = ([], [])
     configPath = layout.parent.appending("config.json")
     let configPath = configPath
     config = try storing { () throws(StorageError) in try ModelConfig(configPath) }
@@ -82,7 +90,8 @@ public struct Checkpoint: Sendable {
   /// A stored tensor; nil where there is none of this name.
   public func tensor(_ name: Name) -> StoredTensor? {
     places[name].map { place in
-      stored(shards[place.shard].file.header.tensors[place.tensor], inShard: place.shard)
+      if let parameter = place.parameter { return stored(parameter, inShard: place.shard) }
+      return stored(shards[place.shard].file.header.tensors[place.tensor], inShard: place.shard)
     }
   }
 
@@ -114,7 +123,41 @@ public struct Checkpoint: Sendable {
 
   /// The stored tensors of one shard in the order of their bytes.
   public func tensors(inShard index: Int) -> [StoredTensor] {
-    shards[index].file.header.tensors.map { stored($0, inShard: index) }
+    let codes = Dictionary(
+      decoded.map { ($0.codes, $0) }, uniquingKeysWith: { first, _ in first })
+    return shards[index].file.header.tensors.compactMap { tensor in
+      let plain = stored(tensor, inShard: index)
+      if let parameter = codes[plain.info.name] { return stored(parameter, inShard: index) }
+      return omitted.contains(plain.info.name) ? nil : plain
+    }
+  }
+
+  private func stored(_ parameter: QuantisedParameter, inShard index: Int) -> StoredTensor {
+    StoredTensor(
+      info: parameter.info, shard: index,
+      elements: .decoded(DecodedElements(scheme: parameter.elements, type: parameter.info.type)))
+  }
+
+  /// A base that is read with its quantised parameters decoded.
+  init(_ checkpoint: Checkpoint, decoding parameters: [QuantisedParameter]) {
+    path = checkpoint.path
+    shards = checkpoint.shards
+    indexPath = checkpoint.indexPath
+    config = checkpoint.config
+    hasUnreadableConfig = checkpoint.hasUnreadableConfig
+    configPath = checkpoint.configPath
+    folder = checkpoint.folder
+    isPipeline = checkpoint.isPipeline
+    decoded = parameters
+    omitted = Set(parameters.flatMap(\.companions))
+    var places = checkpoint.places
+    for name in omitted { places[name] = nil }
+    for parameter in parameters {
+      guard var place = places.removeValue(forKey: parameter.codes) else { continue }
+      place.parameter = parameter
+      places[parameter.info.name] = place
+    }
+    self.places = places
   }
 
   private func stored(_ tensor: SafetensorsHeader.Tensor, inShard index: Int) -> StoredTensor {

@@ -13,6 +13,8 @@ public enum CheckpointError: Error, Hashable, Sendable {
   case index(FilePath, String)
   /// The folder holds no weights in safetensors; the second value says what it holds instead.
   case noWeights(FilePath, String)
+  /// A parameter is stored in a scheme whose tensors contradict each other, or that is not read.
+  case quantised(Name, QuantisationScheme, String)
   /// A file cannot be read or written.
   case storage(StorageError)
 }
@@ -25,6 +27,8 @@ extension CheckpointError: CustomStringConvertible {
     case .json(let path, let error): "\(path): bad JSON: \(error)"
     case .index(let path, let what): "\(path): \(what)"
     case .noWeights(let path, let what): "\(path): \(what)"
+    case .quantised(let name, let scheme, let what):
+      "\(name) is stored as \(scheme.rawValue), and cannot be read: \(what)"
     case .storage(let error): error.description
     }
   }

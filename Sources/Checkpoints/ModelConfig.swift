@@ -1,4 +1,4 @@
-internal import Storage
+package import Storage
 internal import StrictJSON
 internal import SystemPackage
 
@@ -12,6 +12,8 @@ public struct ModelConfig: Sendable, Hashable {
   public let tiesWordEmbeddings: Bool?
   /// `_name_or_path`: what the model was loaded as when it was saved.
   package let nameOrPath: String?
+  /// `dtype`, or `torch_dtype` as it was called: the type that the weights have, or had before they were quantised.
+  package let dtype: ElementType?
   /// What the part of it says that describes the language model, in a model of several parts.
   package let languageModel: Part?
 
@@ -43,6 +45,13 @@ public struct ModelConfig: Sendable, Hashable {
     modelType = all.text("model_type")
     nameOrPath = all.text("_name_or_path")
     tiesWordEmbeddings = all.flag("tie_word_embeddings")
+    let levels = members.compactMap { member -> Fields? in
+      if case .object(let inner) = member.value { Fields(inner) } else { nil }
+    }
+    dtype =
+      ([all] + levels).lazy.compactMap {
+        ElementType(torchName: $0.text("dtype") ?? $0.text("torch_dtype") ?? "")
+      }.first
     if case .array(let values) = all["architectures"], case .string(let text) = values.first {
       architecture = text
     } else {
@@ -73,4 +82,21 @@ private struct Fields {
   func flag(_ key: Name) -> Bool? {
     if case .boolean(let flag)? = self[key] { flag } else { nil }
   }
+}
+
+extension ElementType {
+  private static let torchNames: [(name: String, type: ElementType)] = [
+    ("bfloat16", .bf16), ("float16", .f16), ("float32", .f32), ("float64", .f64),
+  ]
+
+  /// The type that transformers calls so in `config.json`; nil for another word.
+  package init?(torchName: String) {
+    guard let type = Self.torchNames.first(where: { $0.name == torchName })?.type else {
+      return nil
+    }
+    self = type
+  }
+
+  /// What transformers calls it in `config.json`.
+  package var torchName: String? { Self.torchNames.first { $0.type == self }?.name }
 }

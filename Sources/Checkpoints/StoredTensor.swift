@@ -33,6 +33,7 @@ public struct StoredTensor: Sendable {
         && count == byteCount(of: range), "elements or memory out of bounds")
     switch elements {
     case .plain(let plain): try unsafe plain.read(range, into: memory)
+    case .decoded(let decoded): try unsafe decoded.read(range, into: memory)
     }
   }
 
@@ -66,10 +67,11 @@ public struct StoredTensor: Sendable {
   /// Bytes of elements.
   package func byteCount(of range: Range<Int>) -> Int { range.count * info.type.bitWidth / 8 }
 
-  /// Its bytes in the file, to be copied as they are.
-  package var fileRange: FileRange {
+  /// Its bytes in the file, to be copied as they are; nil where they are decoded.
+  package var fileRange: FileRange? {
     switch elements {
     case .plain(let plain): plain.bytes
+    case .decoded: nil
     }
   }
 
@@ -79,6 +81,8 @@ public struct StoredTensor: Sendable {
   package func checkUnchanged() throws(StorageError) {
     switch elements {
     case .plain(let plain): try plain.bytes.checkUnchanged()
+    case .decoded(let decoded):
+      for bytes in decoded.scheme.sources { try bytes.checkUnchanged() }
     }
   }
 }

@@ -71,6 +71,11 @@ extension Platform {
     return body()
   }
 
+  /// A variable of the environment; nil where it is not set.
+  package static func environment(_ name: String) -> String? {
+    unsafe getenv(name).map { unsafe String(cString: $0) }
+  }
+
   /// Whether a variable of the environment is set, be it to nothing.
   package static func hasEnvironment(_ name: String) -> Bool { unsafe getenv(name) != nil }
 

@@ -81,7 +81,8 @@ import Testing
       cp path/to/base/model.safetensors base.safetensors
       cp base.safetensors model.safetensors
       cp path/to/tuned/model.safetensors tuned.safetensors
-      cp -r '\(Repository.peft("gpt2_default"))' path/to/peft-adapter
+      cp -r '\(Repository.peft("gpt2_ia3"))' path/to/peft-adapter
+      cp '\(Repository.fixtures)/kohya/lora.safetensors' style.safetensors
       adapter convert path/to/peft-adapter -o lora.adp
       for name in old new dora french german; do cp lora.adp $name.adp; done
       adapter pack french.adp german.adp -o languages.adp

@@ -28,10 +28,10 @@ struct AdapterReference {
       return
     }
     if FileStatus(of: whole) == nil, let mark = argument.lastIndex(of: "#") {
-      path = FilePath(String(argument[..<mark]))
+      path = FilePath(try ModelNames.path(String(argument[..<mark])))
       name = Name(String(argument[argument.index(after: mark)...]))
     } else {
-      path = whole
+      path = FilePath(try ModelNames.path(argument))
       name = nil
     }
     let path = path
@@ -49,6 +49,9 @@ struct AdapterReference {
     case .unpackedAdapter, .unpackedTensors, .foreign, .checkpoint: false
     }
   }
+
+  /// Whether it is PEFT's, whose two files come back byte for byte.
+  var isOfPEFT: Bool { contents.format?.name == Formats.peft.name }
 
   /// The files that it is read from.
   var inputs: [FilePath] {

@@ -52,14 +52,6 @@ enum FormatChoice: ExpressibleByArgument {
     if case .adp = self { true } else { false }
   }
 
-  /// Whether it needs the digest of the source's file: to record it, or to give the file back.
-  var recordsSource: Bool {
-    switch self {
-    case .adp: true
-    case .foreign(let format): format.name == Formats.peft.name
-    }
-  }
-
   /// Whether a base tells it more than the adapter does.
   var usesBase: Bool {
     switch self {

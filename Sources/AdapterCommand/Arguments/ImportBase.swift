@@ -18,7 +18,7 @@ struct ImportBase {
     by references: [AdapterReference], at path: String?, _ binding: BindingChoices
   ) throws(Failure) -> ImportBase? {
     guard let path, references.contains(where: { $0.contents.format != nil }) else { return nil }
-    return ImportBase(checkpoint: try openCheckpoint(path), binding: binding)
+    return ImportBase(checkpoint: try openCheckpoint(path).decoded(), binding: binding)
   }
 
   /// What answers the questions of the files at a path.

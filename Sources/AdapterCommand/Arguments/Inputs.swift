@@ -21,6 +21,7 @@ extension FilePath {
 /// Opens a base, no file of which may be the output, where there is one.
 func openCheckpoint(_ path: String, notFor output: String? = nil) throws(Failure) -> Checkpoint {
   let checkpoint: Checkpoint
+  let path = try ModelNames.path(path)
   do throws(CheckpointError) {
     checkpoint = try Checkpoint(FilePath(path))
   } catch {
@@ -31,6 +32,17 @@ func openCheckpoint(_ path: String, notFor output: String? = nil) throws(Failure
   if checkpoint.shards.map(\.name) == ["adapter_model.safetensors"] { try refuseAdapter(path) }
   if let output { try checkDistinct(output, from: checkpoint.inputs) }
   return checkpoint
+}
+
+extension Checkpoint {
+  /// With its quantised parameters decoded.
+  func decoded() throws(Failure) -> Checkpoint {
+    do throws(CheckpointError) {
+      return try dequantised()
+    } catch {
+      throw Failure(error)
+    }
+  }
 }
 
 /// Refuses an adapter in a base's place.

@@ -36,7 +36,7 @@ struct MergeVerificationOptions: ParsableArguments {
   /// Computes a merge again, compares, and says what came out.
   func verify(base: String, adapters: [String], merged: String) throws(Failure) {
     let references = try WeightedReference.all(adapters)
-    let (checkpoint, result) = (try openCheckpoint(base), try openCheckpoint(merged))
+    let (checkpoint, result) = (try policyOptions.openBase(base), try openCheckpoint(merged))
     let stack = try references.open(
       for: policyOptions.importBase(checkpoint))
     let verification: MergeVerification

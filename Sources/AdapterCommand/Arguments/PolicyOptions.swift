@@ -20,6 +20,11 @@ struct PolicyOptions: ParsableArguments {
     help: "Untie parameters that an adapter changes independently.")
   var untie = false
 
+  @Flag(
+    name: [.customLong("dequantize"), .customLong("dequantise")],
+    help: "Decode the base's quantised parameters, and write all of them as floats.")
+  var dequantize = false
+
   @Flag(help: "Accept NaN and infinity.")
   var allowNonFinite = false
 
@@ -34,6 +39,17 @@ struct PolicyOptions: ParsableArguments {
     layout != nil || !map.isEmpty || !drop.isEmpty || addMissingBias || untie || allowNonFinite
       || otherBase.policy != .refuse
       || requireFingerprint
+  }
+
+  /// The base at a path, decoded where that is asked for.
+  func openBase(_ path: String, notFor output: String? = nil) throws(Failure) -> Checkpoint {
+    let checkpoint = try openCheckpoint(path, notFor: output)
+    guard dequantize else { return checkpoint }
+    let base = try checkpoint.decoded()
+    if base.decoded.isEmpty {
+      Terminal.report("note", "\(path): nothing is quantised: --dequantize has no effect")
+    }
+    return base
   }
 
   /// What they say together.

@@ -34,7 +34,7 @@ struct WeightedReference {
   }
 
   private static func exists(_ name: String) -> Bool {
-    if FileStatus(of: FilePath(name)) != nil { return true }
+    if FileStatus(of: FilePath(name)) != nil || ModelNames.holds(name) { return true }
     guard let mark = name.lastIndex(of: "#") else { return false }
     return FileStatus(of: FilePath(String(name[..<mark]))) != nil
   }

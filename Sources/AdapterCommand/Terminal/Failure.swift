@@ -44,8 +44,6 @@ extension Failure {
       case .noRoom: "make room, or write it to another disk"
       case .system("read", let path, .noSuchFileOrDirectory) where Double(path.string) != nil:
         "a weight goes after a colon: ADAPTER:\(path)"
-      case .system("read", let path, .noSuchFileOrDirectory) where path.looksLikeHubName:
-        "paths are read, not names of the Hub: download it first, as with hf download \(path)"
       default: nil
       }
     self.init(error.description, hint: hint)
@@ -131,14 +129,6 @@ extension InteropError {
     case (.conflict, _): "unpack them one by one: FILE#NAME"
     default: nil
     }
-  }
-}
-
-extension FilePath {
-  /// It has the form `ORGANISATION/NAME`.
-  fileprivate var looksLikeHubName: Bool {
-    !isAbsolute && components.count == 2
-      && components.allSatisfy { $0.kind == .regular && !$0.string.hasPrefix(".") }
   }
 }
 

@@ -41,7 +41,7 @@ struct CheckCommand: ParsableCommand {
 
   func run() throws {
     let references = try WeightedReference.all(adapters)
-    let checkpoint = try openCheckpoint(base)
+    let checkpoint = try options.openBase(base)
     let stack = try references.open(
       for: options.importBase(checkpoint))
     MergedCard.reportEarlier(of: checkpoint, before: stack)

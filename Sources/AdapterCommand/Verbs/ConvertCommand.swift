@@ -34,7 +34,7 @@ struct ConvertCommand: ParsableCommand {
         adapter convert path/to/peft-adapter -o lora.adp --base path/to/model
         adapter convert path/to/peft-adapter -o small.adp --level max
         adapter convert lora.adp -o path/to/peft-adapter
-        adapter convert lora.adp -o lora.gguf --base path/to/model
+        adapter convert style.safetensors --to diffusers -o lora.safetensors
       """)
 
   @Argument(
@@ -113,8 +113,9 @@ struct ConvertCommand: ParsableCommand {
     if let output { try checkDistinct(output, from: reference.inputs) }
     let format = to ?? usualFormat(of: reference)
     let checkpoint: Checkpoint? =
-      if let base { try openCheckpoint(base, notFor: output) } else { nil }
-    let source = try open(reference, checkpoint, recordsDigest: format.recordsSource || json)
+      if let base { try openCheckpoint(base, notFor: output).decoded() } else { nil }
+    let source = try open(
+      reference, checkpoint, recordsDigest: format.isOurs || json || reference.isOfPEFT)
     let adapter = source.adapter
     try checkOptions(reference, format)
     let output = try output ?? DefaultOutput.conversion(of: reference, suffix: format.suffix)
@@ -146,6 +147,10 @@ struct ConvertCommand: ParsableCommand {
     var adapter = try checkpoint.map { try bind(source.adapter, to: $0) } ?? source.adapter
     let card = try SourceCard(of: adapter, at: reference.path)
     adapter.base = card.base(baseName, checkpoint)
+    if baseName == nil, let base, let model = try ModelNames.model(base) {
+      adapter.base?.name = model.name
+      adapter.base?.revision = model.commit
+    }
     if baseName == nil, let name = adapter.base?.name, BaseRecord.isPath(name) {
       Terminal.report(
         "warning",

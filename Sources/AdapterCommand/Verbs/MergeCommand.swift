@@ -125,6 +125,9 @@ struct MergeCommand: ParsableCommand {
     }
     let isWhole = part == nil && !finish
     guard isWhole || !dryRun else { throw ValidationError("a dry run is of all shards") }
+    guard undo == nil || !options.dequantize else {
+      throw ValidationError("--undo would have to hold the quantised base: keep that instead")
+    }
     guard undo == nil || (isWhole && !dryRun) else {
       throw ValidationError("--undo goes with a merge by one process")
     }
@@ -137,7 +140,7 @@ struct MergeCommand: ParsableCommand {
       for reference in references { try checkDistinct(path, from: reference.adapter.inputs) }
     }
     let start = ContinuousClock.now
-    let checkpoint = try openCheckpoint(base, notFor: output)
+    let checkpoint = try options.openBase(base, notFor: output)
     let stack = try references.open(
       for: options.importBase(checkpoint))
     MergedCard.reportEarlier(of: checkpoint, before: stack)

@@ -24,9 +24,7 @@ extension [ModulePlace] {
   /// The only place, all of it.
   var single: ModulePlace? { count == 1 && self[0].rows == .all ? self[0] : nil }
 
-  /// A low-rank change of the module as one of each of its places.
-  ///
-  /// - Parameter low: of all rows, with a layout, whatever its target.
+  /// A low-rank change of the module, of all rows and with a layout, as one of each of its places.
   func split(_ low: AddLowRank) -> [AddLowRank] {
     map { place in
       var part = low

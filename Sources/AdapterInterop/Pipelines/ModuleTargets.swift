@@ -20,9 +20,8 @@ struct ModuleTargets {
 
   init(_ base: Checkpoint?) { self.base = base.map { PipelineBase($0) } }
 
-  /// The component that a denoiser's modules are of.
-  ///
-  /// - Parameter isTransformer: what the path suggests, where there is no base.
+  /// The component that a denoiser's modules are of: by the base's names, or by what the path suggests where there is no
+  /// base.
   func denoiser(isTransformer: Bool) -> PipelineComponent {
     (base.map { !$0.hasUNet } ?? isTransformer) ? .transformer : .unet
   }

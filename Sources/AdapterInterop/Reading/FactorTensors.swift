@@ -47,9 +47,10 @@ struct FactorTensors {
   /// - Parameters:
   ///   - info: the tensor.
   ///   - shape: how it is seen, of as many elements, before it is transposed; nil for its own shape.
-  ///   - order: for each row of the operand the row that it is in the file.
   ///   - isTransposed: whether the operand is the transpose of the matrix that the tensor is.
+  ///   - order: for each row of the operand the row that it is in the file.
   /// - Throws: `InteropError` where its type is not one that factors have, or the shape is another.
+  /// - Returns: the operand.
   mutating func take(
     _ info: TensorInfo, as shape: [Int]? = nil, transposing isTransposed: Bool = false,
     rows order: [Int]? = nil

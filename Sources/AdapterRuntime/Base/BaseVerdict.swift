@@ -153,7 +153,8 @@ extension BaseVerdict {
     case .targetsPadded: "merge into the base as it was before its vocabulary was padded"
     case .alreadyMerged:
       "merge into the base as it was before: a second time the change would be doubled"
-    case .quantised: "merge into the unquantised original"
+    case .quantised:
+      "write floats, with the effect that was trained: --dequantize; or merge into the unquantised original"
     case .exact, .sameValues, .padded, .unknown, .leftOut, .targetsNotSampled, .othersDiffer,
       .targetsDiffer,
       .structureDiffers:

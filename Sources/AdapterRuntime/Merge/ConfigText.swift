@@ -68,9 +68,17 @@ extension ConfigText {
     if member(key) == nil { insert(key, json) }
   }
 
+  /// Removes a key on every level where it is there.
+  mutating func removeEverywhere(_ key: String) {
+    while let member = member(key, onAnyLevel: true) { remove(member) }
+  }
+
   /// Removes a key of the top level, where it is there.
   mutating func removeWhole(_ key: String) {
-    guard let member = member(key) else { return }
+    if let member = member(key) { remove(member) }
+  }
+
+  private mutating func remove(_ member: (key: String.Index, value: Range<String.Index>)) {
     var (start, end) = (member.key, member.value.upperBound)
     let after = scalars[end...].firstIndex { !$0.properties.isWhitespace }
     if let after, scalars[after] == "," {
@@ -98,7 +106,9 @@ extension ConfigText {
   private var scalars: String.UnicodeScalarView { text.unicodeScalars }
 
   /// Where a key of the top level and its value are.
-  private func member(_ key: String) -> (key: String.Index, value: Range<String.Index>)? {
+  private func member(
+    _ key: String, onAnyLevel: Bool = false
+  ) -> (key: String.Index, value: Range<String.Index>)? {
     var depth = 0
     var place = text.startIndex
     while place < text.endIndex {
@@ -106,7 +116,7 @@ extension ConfigText {
       case "\"":
         let end = endOfString(place)
         let next = scalars[end...].firstIndex { !$0.properties.isWhitespace } ?? text.endIndex
-        if depth == 1, next < text.endIndex, scalars[next] == ":",
+        if depth == 1 || onAnyLevel, next < text.endIndex, scalars[next] == ":",
           isString(text[place..<end], key)
         {
           let start = scalars[scalars.index(after: next)...].firstIndex {

@@ -97,7 +97,8 @@ public struct Merge: Sendable {
     // Opened before the work, so that a place that cannot be written is known by then.
     let journal = try undo.map { try openUndo($0, replacing, inputs) }
     let files = try MergeFiles(view, plans, isResharded: isResharded, choices)
-    var receipt = MergeReceipt(output: target, applied: view.receipt, notes: files.notes)
+    var receipt = MergeReceipt(
+      output: target, applied: view.receipt, notes: files.notes, of: view)
     guard writesFolder else {
       guard scope == .all else { throw AdapterError.notSharded }
       receipt.proven = try proveResults(of: plans)

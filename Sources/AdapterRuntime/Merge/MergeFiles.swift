@@ -25,6 +25,11 @@ struct MergeFiles {
     ".safetensors.index.json", ".bin.index.json",
   ]
 
+  /// What libraries keep beside quantised weights, untrue of weights that are not.
+  private static let schemeFiles = [
+    "quantize_config.json", "quant_config.json", "hf_quant_config.json", "quant_log.csv",
+  ]
+
   /// Looks at the base's folder.
   ///
   /// - Parameters:
@@ -77,7 +82,8 @@ struct MergeFiles {
       let isFile = FileStatus(of: folder.appending(name))?.isRegular == true
       // transformers would load the adapter's base, and not what is merged.
       let isAdapter = name == "adapter_config.json" || name.hasPrefix("adapter_model.")
-      if isFile, !isWeights, !isAdapter, !name.hasPrefix(".") {
+      let isOfScheme = !checkpoint.decoded.isEmpty && schemeFiles.contains(name)
+      if isFile, !isWeights, !isAdapter, !isOfScheme, !name.hasPrefix(".") {
         copied.append(name)
       } else {
         omitted.append(name)

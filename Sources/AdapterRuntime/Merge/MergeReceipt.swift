@@ -1,5 +1,7 @@
 internal import AdapterInsight
+public import Checkpoints
 public import Operations
+public import Storage
 public import StrictJSON
 public import SystemPackage
 
@@ -31,9 +33,34 @@ public struct MergeReceipt: Sendable {
   public internal(set) var undoByteCount: UInt64?
   /// Decisions about the files that a user should know of.
   public let notes: [String]
+  /// The quantised parameters that were written as floats, scheme by scheme.
+  public let dequantised: [Dequantised]
+  /// How many tensors of these schemes the result does not have.
+  public let omittedTensorCount: Int
 
-  init(output: FilePath, applied: Receipt, notes: [String]) {
+  /// Parameters of one scheme that are floats in the result.
+  public struct Dequantised: Sendable, Hashable {
+    /// The scheme.
+    public let scheme: QuantisationScheme
+    /// How many parameters.
+    public let parameterCount: Int
+    /// How many of them an adapter changes.
+    public let changedCount: Int
+    /// The type that they have in the result.
+    public let type: ElementType
+  }
+
+  init(output: FilePath, applied: Receipt, notes: [String], of view: AdaptedCheckpoint) {
     (self.output, self.applied, self.notes) = (output, applied, notes)
+    let changed = Set(view.changedNames)
+    let decoded = Dictionary(grouping: view.checkpoint.decoded, by: \.scheme)
+    dequantised = decoded.map { scheme, parameters in
+      Dequantised(
+        scheme: scheme, parameterCount: parameters.count,
+        changedCount: parameters.count { changed.contains($0.info.name) },
+        type: view.resultType ?? .bf16)
+    }.sorted { $0.scheme.rawValue < $1.scheme.rawValue }
+    omittedTensorCount = view.checkpoint.omitted.count
   }
 
   mutating func add(_ plan: ShardPlan, _ survival: [Name: Survival], _ times: MergeTimes) {

@@ -15,6 +15,10 @@ struct MergedConfig {
   let resizedVocabularies: [AdaptedTensor]
 
   static let fileName = "config.json"
+  /// What would tell a library to look for codes that are not there any more.
+  private static let quantisationKeys = [
+    "quantization_config", "quantization", "compression_config", "_pre_quantization_dtype",
+  ]
   private static let maximumByteCount = 64 << 20
 
   init(_ view: AdaptedCheckpoint, _ choices: FolderChoices) {
@@ -38,7 +42,9 @@ struct MergedConfig {
   ///
   /// - Throws: `StorageError` where it cannot be read.
   func mended(_ path: FilePath) throws -> [UInt8]? {
-    let changes = isUntied || !resizedVocabularies.isEmpty || view.resultType != nil
+    let changes =
+      isUntied || !resizedVocabularies.isEmpty || view.resultType != nil
+      || !view.checkpoint.decoded.isEmpty
     guard changes || given != nil || head?.architecture != nil else { return nil }
     // One that is too large is none that could be read before either.
     guard let own = try File(path).contents(limit: Self.maximumByteCount) else { return nil }
@@ -68,6 +74,9 @@ struct MergedConfig {
       let names = Set(ElementType.allCases.compactMap(\.torchName).map { "\"\($0)\"" })
       config.replace("torch_dtype", from: names, with: "\"\(name)\"")
       config.replace("dtype", from: names, with: "\"\(name)\"")
+    }
+    if !view.checkpoint.decoded.isEmpty {
+      for key in Self.quantisationKeys { config.removeEverywhere(key) }
     }
     head?.write(to: &config)
     return Array(config.text.utf8)
@@ -99,19 +108,6 @@ struct MergedConfig {
         && stored.info.shape.dimensions.count == 2 && stored.info.shape.dimensions[0] == before
     }.map {
       "\($0.info.name) keeps \(before) rows where \(resized.info.name) has \(after): transformers will not load the result"
-    }
-  }
-}
-
-extension ElementType {
-  /// What transformers calls it in `config.json`.
-  fileprivate var torchName: String? {
-    switch self {
-    case .bf16: "bfloat16"
-    case .f16: "float16"
-    case .f32: "float32"
-    case .f64: "float64"
-    default: nil
     }
   }
 }

@@ -40,9 +40,14 @@ struct ShardPlan: Sendable {
     let contents: Contents
 
     init(_ stored: StoredTensor, in view: AdaptedCheckpoint) {
-      let adapted = view.adapted(stored.info.name)
-      info = adapted?.info ?? stored.info
-      contents = adapted.map(Contents.adapted) ?? .stored(stored.fileRange)
+      if let adapted = view.adapted(stored.info.name) {
+        (info, contents) = (adapted.info, .adapted(adapted))
+      } else if let range = stored.fileRange {
+        (info, contents) = (stored.info, .stored(range))
+      } else {
+        let decoded = AdaptedTensor(decoded: stored)
+        (info, contents) = (decoded.info, .adapted(decoded))
+      }
     }
 
     init(_ created: AdaptedTensor) {
@@ -99,7 +104,9 @@ struct ShardPlan: Sendable {
     let shard = view.checkpoint.shards[index]
     let stored = view.checkpoint.tensors(inShard: index)
     let contents = stored.map { Content($0, in: view) }
-    let isSame = created.isEmpty && zip(stored, contents).allSatisfy { $0.info == $1.info }
+    let isSame =
+      created.isEmpty && view.checkpoint.decoded.isEmpty
+      && zip(stored, contents).allSatisfy { $0.info == $1.info }
     guard isSame else {
       self.init(named: shard.name, contents + created, shard.file.header.metadata)
       return

@@ -106,12 +106,24 @@ public struct AdaptedCheckpoint: Sendable {
     policy: Policy
   ) throws {
     let tensors = try StackCombination(adapters).tensors
+    let decoded = Set(checkpoint.decoded.map(\.info.name))
+    let decodedType = decoded.isEmpty ? nil : type ?? checkpoint.dequantisedType
     self.tensors = tensors.map { tensor in
-      guard let type, tensor.info.type.isFloat else { return tensor }
+      guard tensor.info.type.isFloat,
+        let type = decoded.contains(tensor.info.name) ? decodedType : type
+      else { return tensor }
       return tensor.stored(as: type)
     }
-    resultType = type
+    resultType = type ?? decodedType
     var changes = type.map { Self.converted(checkpoint, to: $0, but: tensors) } ?? [:]
+    if let decodedType {
+      let changed = Set(tensors.map(\.info.name))
+      for parameter in checkpoint.decoded where !changed.contains(parameter.info.name) {
+        changes[parameter.info.name] = checkpoint.tensor(parameter.info.name).map {
+          AdaptedTensor(decoded: $0).stored(as: decodedType)
+        }
+      }
+    }
     for tensor in self.tensors where changes.updateValue(tensor, forKey: tensor.info.name) != nil {
       throw AdapterError.notMergeable(
         "\(tensor.info.name) would be made twice", at: tensor.info.name)

@@ -27,6 +27,15 @@ public struct AdaptedTensor: Sendable {
     case converted
   }
 
+  /// A tensor that no adapter changes, and whose values are not stored as they are.
+  init(decoded stored: StoredTensor) {
+    self.init(info: stored.info, origin: stored, kind: .converted, operations: [])
+  }
+
+  init(info: TensorInfo, origin: StoredTensor?, kind: Kind, operations: [BoundOperation]) {
+    (self.info, self.origin, self.kind, self.operations) = (info, origin, kind, operations)
+  }
+
   /// The element type of the tensor that it is made from.
   var storedType: ElementType { origin?.info.type ?? info.type }
 

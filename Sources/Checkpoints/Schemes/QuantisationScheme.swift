@@ -46,7 +46,7 @@ extension Checkpoint {
       module.map { tensor(Name($0.text + suffix)) != nil } ?? false
     }
     switch tensor(parameter)?.info.type {
-    case .u8:
+    case .u8, .bf16, .f16, .f32:
       if has(".quant_state.bitsandbytes__fp4") { return .bitsandbytesFP4 }
       let isPacked = has(".quant_state.bitsandbytes__nf4") || has(".absmax")
       return isPacked ? .bitsandbytesNF4 : nil

@@ -58,8 +58,8 @@ struct AdapterDiff {
     defer { bar.finish() }
     // Prompts and prefixes are compared by themselves.
     let (left, right) = (left.onWeights, right.onWeights)
+    let checkpoint = try openCheckpoint(base).decoded()
     do {
-      let checkpoint = try Checkpoint(FilePath(base))
       let policy = AdaptedCheckpoint.Policy.looking(choices.binding)
       return try ChangeMeasurement(
         try AdaptedCheckpoint(checkpoint, applying: left, policy: policy),

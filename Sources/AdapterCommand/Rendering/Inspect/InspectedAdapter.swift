@@ -75,9 +75,7 @@ extension InspectedAdapter.BaseEffect {
     of adapter: Adapter, at adapterPath: FilePath, on base: String, _ choices: BindingChoices,
     _ progress: ProgressChoice
   ) throws(Failure) {
-    let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
-      try Checkpoint(FilePath(base))
-    }
+    let checkpoint = try openCheckpoint(base).decoded()
     path = checkpoint.path
     let bar = ProgressBar("measuring", progress)
     defer { bar.finish() }

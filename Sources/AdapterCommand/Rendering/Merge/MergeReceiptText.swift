@@ -52,6 +52,13 @@ extension MergeReceipt {
       lines.append(("note", "\(proven.count.of("tensor")) bit for bit as recorded"))
     }
     lines += notes.map { ("note", $0) }
+    lines += dequantised.map { entry in
+      (
+        "note",
+        "dequantised \(entry.parameterCount.of("parameter")) (\(entry.scheme.rawValue)) to "
+          + "\(entry.type.rawValue), \(entry.changedCount.grouped) of them changed"
+      )
+    }
     if !omittedFiles.isEmpty {
       lines.append(("note", "not copied: " + omittedFiles.joined(separator: ", ")))
     }
@@ -94,6 +101,19 @@ extension MergeReceipt {
     writer.member("copied_files", copiedFiles)
     writer.member("edited_files", editedFiles)
     writer.member("omitted_files", omittedFiles)
+    writer.key("quantisation")
+    writer.array { writer in
+      for entry in dequantised {
+        writer.object { writer in
+          writer.member("scheme", entry.scheme.rawValue)
+          writer.member("parameters", UInt64(entry.parameterCount))
+          writer.member("changed", UInt64(entry.changedCount))
+          writer.member("treatment", "dequantised")
+          writer.member("dtype", entry.type.rawValue)
+        }
+      }
+    }
+    writer.member("omitted_tensors", UInt64(omittedTensorCount))
     writer.member("resumed_files", resumedShards)
     writer.member("notes", (only?.notes ?? []) + notes)
     survival.write(to: &writer)

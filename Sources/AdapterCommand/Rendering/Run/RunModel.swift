@@ -29,9 +29,7 @@ struct RunModel {
     self.references = references
     policy = AdaptedCheckpoint.Policy(
       otherBase: otherBase, choices: BindingChoices(missingBias: .create, ties: .untie))
-    let checkpoint = try rethrowing(as: { Failure($0) }) { () throws(CheckpointError) in
-      try Checkpoint(FilePath(base))
-    }
+    let checkpoint = try openCheckpoint(base).decoded()
     self.checkpoint = checkpoint
     var stack: [WeightedAdapter] = []
     for reference in references {

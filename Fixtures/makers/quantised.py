@@ -1,0 +1,228 @@
+"""Weights as bitsandbytes, transformers, compressed-tensors, MLX, GPTQ and AWQ store them, in Fixtures/quantised, and
+the values that each library gives for them.
+
+    pip install torch bitsandbytes transformers compressed-tensors "mlx[cpu]" numpy safetensors
+    python -P makers/quantised.py            # in Fixtures
+
+Each folder has model.safetensors, config.json where the tensors do not say all, and values.safetensors: the library's
+own, in its type. GPTQ's and AWQ's are worked out here, by their published formulas, in numpy.
+"""
+import json, pathlib, shutil
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+FOLDER = pathlib.Path(__file__).resolve().parent.parent / "quantised"
+Q, GATE = "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.gate_proj"
+SIZES = {Q: (96, 128), GATE: (160, 64)}
+
+
+def weights(dtype=torch.float32):
+    return {name: (torch.randn(*size) * 0.1).to(dtype) for name, size in SIZES.items()}
+
+
+def save(name, tensors, values, config=None):
+    folder = FOLDER / name
+    folder.mkdir(parents=True)
+    norm = {"model.norm.weight": torch.ones(8)}
+    save_file({k: v.contiguous() for k, v in (tensors | norm).items()}, folder / "model.safetensors")
+    save_file({k: v.contiguous() for k, v in values.items()}, folder / "values.safetensors")
+    if config:
+        (folder / "config.json").write_text(json.dumps({"model_type": "llama", "torch_dtype": "bfloat16", "quantization_config": config}, indent=2))
+    print(name, sorted(tensors))
+
+
+def four_bits():
+    import bitsandbytes.functional as bnb
+    for name, kind, block, nested, dtype, storage in (
+            ("nf4", "nf4", 64, False, torch.bfloat16, torch.uint8), ("nf4_double", "nf4", 64, True, torch.bfloat16, torch.uint8),
+            ("nf4_odd", "nf4", 128, True, torch.float16, torch.uint8), ("nf4_stored_bf16", "nf4", 64, True, torch.bfloat16, torch.bfloat16),
+            ("nf4_f32", "nf4", 32, False, torch.float32, torch.uint8), ("fp4", "fp4", 64, False, torch.bfloat16, torch.uint8),
+            ("fp4_double", "fp4", 64, True, torch.float16, torch.uint8)):
+        tensors, values = {}, {}
+        sizes = {Q: torch.randn(45, 33) * 0.1, GATE: torch.randn(160, 64) * 0.1} if name == "nf4_odd" else weights()
+        for module, weight in sizes.items():
+            weight = weight.to(dtype)
+            codes, state = bnb.quantize_4bit(weight, blocksize=block, compress_statistics=nested, quant_type=kind, quant_storage=storage)
+            tensors[module + ".weight"] = codes
+            tensors |= {f"{module}.weight.{key}": value for key, value in state.as_dict(packed=True).items()}
+            values[module + ".weight"] = portable(codes, state, kind, dtype)
+        save(name, tensors, values, {"quant_method": "bitsandbytes", "load_in_4bit": True})
+
+
+def portable(codes, state, kind, dtype):
+    """The library's kernel, by its parts: its vector kernel is wrong where rows are not whole blocks."""
+    import bitsandbytes.functional as bnb
+    absmax = state.absmax
+    if state.nested:
+        absmax = bnb.dequantize_blockwise(state.absmax, state.state2) + state.offset
+    flat = codes.contiguous().view(torch.uint8).flatten()
+    nibbles = torch.stack([flat >> 4, flat & 15], 1).flatten()[: state.shape.numel()].long()
+    table = state.code.float()
+    value = table[nibbles] * absmax.float().repeat_interleave(state.blocksize)[: nibbles.numel()]
+    result = value.to(dtype).reshape(state.shape)
+    if state.shape[-1] % state.blocksize == 0:
+        assert torch.equal(result, bnb.dequantize_4bit(codes, state)), kind
+    return result
+
+
+def eight_bits():
+    import bitsandbytes.functional as bnb
+    tensors, values = {}, {}
+    for module, weight in weights(torch.float16).items():
+        codes, scale, _ = bnb.int8_vectorwise_quant(weight)
+        tensors |= {f"{module}.weight": codes, f"{module}.SCB": scale.float(), f"{module}.weight_format": torch.tensor(0, dtype=torch.uint8)}
+        values[module + ".weight"] = bnb.int8_vectorwise_dequant(codes, scale.float())
+    save("int8", tensors, values, {"quant_method": "bitsandbytes", "load_in_8bit": True})
+
+
+def fp8():
+    for name, block, dtype in (("fp8_blocks", (32, 32), torch.float32), ("fp8_short_blocks", (64, 48), torch.bfloat16)):
+        tensors, values = {}, {}
+        for module, weight in weights().items():
+            rows, columns = weight.shape
+            grid = torch.zeros(-(-rows // block[0]), -(-columns // block[1]))
+            spread = lambda g: g.repeat_interleave(block[0], 0)[:rows].repeat_interleave(block[1], 1)[:, :columns]
+            for i in range(grid.shape[0]):
+                for j in range(grid.shape[1]):
+                    grid[i, j] = weight[i * block[0]:(i + 1) * block[0], j * block[1]:(j + 1) * block[1]].abs().max() / 448
+            grid = grid.to(dtype)
+            codes = (weight / spread(grid.float())).to(torch.float8_e4m3fn)
+            tensors |= {f"{module}.weight": codes, f"{module}.weight_scale_inv": grid}
+            values[module + ".weight"] = codes.float() * spread(grid.float())
+        save(name, tensors, values, {"quant_method": "fp8", "weight_block_size": list(block)})
+    tensors, values = {}, {}
+    for module, weight in weights(torch.bfloat16).items():
+        scale = (weight.abs().amax(1, keepdim=True) / 448).to(torch.bfloat16)
+        codes = (weight.float() / scale.float()).to(torch.float8_e4m3fn)
+        tensors |= {f"{module}.weight": codes, f"{module}.weight_scale": scale, f"{module}.input_scale": torch.ones(1)}
+        values[module + ".weight"] = (codes.float() * scale.float()).to(torch.bfloat16)
+    save("fp8_channel", tensors, values, {"quant_method": "compressed-tensors", "format": "float-quantized"})
+
+
+def mxfp4():
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+    tensors, values = {}, {}
+    for name, (experts, out, inner) in {"model.layers.0.mlp.experts.gate_up_proj": (3, 48, 64), "model.layers.0.mlp.experts.down_proj": (3, 64, 96)}.items():
+        blocks = torch.randint(0, 256, (experts, out, inner // 32, 16), dtype=torch.uint8)
+        scales = torch.randint(110, 130, (experts, out, inner // 32), dtype=torch.uint8)
+        tensors |= {name + "_blocks": blocks, name + "_scales": scales}
+        value = convert_moe_packed_tensors(blocks.clone(), scales.clone(), dtype=torch.bfloat16)
+        values[name] = value if value.shape == (experts, inner, out) else value.transpose(1, 2)
+    save("mxfp4", tensors, values, {"quant_method": "mxfp4"})
+
+
+def compressed():
+    from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
+    for name, bits, group, asymmetric in (("packed_int4", 4, 32, False), ("packed_int4_asymmetric", 4, 32, True), ("packed_int8", 8, 0, False), ("packed_int3", 3, 32, True)):
+        tensors, values = {}, {}
+        low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+        for module, weight in weights(torch.bfloat16).items():
+            size = group or weight.shape[1]
+            scale = torch.rand(weight.shape[0], weight.shape[1] // size).to(torch.bfloat16) * 0.02 + 0.01
+            codes = torch.randint(low, high + 1, weight.shape, dtype=torch.int8)
+            zero = torch.randint(low, high + 1, scale.shape, dtype=torch.int8) if asymmetric else torch.zeros_like(scale, dtype=torch.int8)
+            tensors |= {f"{module}.weight_packed": pack_to_int32(codes, bits), f"{module}.weight_scale": scale,
+                        f"{module}.weight_shape": torch.tensor(weight.shape, dtype=torch.int64)}
+            if asymmetric:
+                tensors[f"{module}.weight_zero_point"] = pack_to_int32(zero, bits, packed_dim=0)
+            wide = lambda t: t.float().repeat_interleave(size, 1)
+            values[module + ".weight"] = ((codes.float() - wide(zero)) * wide(scale)).to(torch.bfloat16)
+        save(name, tensors, values, {"quant_method": "compressed-tensors", "format": "pack-quantized"})
+
+
+E2M1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6])
+
+
+def small_floats():
+    for name, size in (("nvfp4", 16), ("packed_mxfp4", 32)):
+        tensors, values = {}, {}
+        for module, weight in weights().items():
+            codes = torch.randint(0, 256, (weight.shape[0], weight.shape[1] // 2), dtype=torch.uint8)
+            value = E2M1[torch.stack([codes & 15, codes >> 4], 2).flatten(1).long()]
+            if name == "nvfp4":
+                scale = (torch.rand(weight.shape[0], weight.shape[1] // size) * 200 + 1).to(torch.float8_e4m3fn)
+                whole = torch.rand(1) * 1000 + 100
+                tensors |= {f"{module}.weight_scale": scale, f"{module}.weight_global_scale": whole, f"{module}.input_global_scale": torch.ones(1)}
+                factor = scale.float() / whole
+            else:
+                scale = torch.randint(110, 130, (weight.shape[0], weight.shape[1] // size), dtype=torch.uint8)
+                tensors[f"{module}.weight_scale"] = scale
+                factor = torch.exp2(scale.float() - 127)
+            tensors[f"{module}.weight_packed"] = codes
+            values[module + ".weight"] = (value * factor.repeat_interleave(size, 1)).to(torch.bfloat16)
+        save(name, tensors, values, {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized" if name == "nvfp4" else "mxfp4-pack-quantized"})
+
+
+def dense(codes, bits, axis):
+    """Integers of so many bits as words of 32, little end first, along an axis."""
+    codes = np.moveaxis(codes.astype(np.uint64), axis, -1)
+    bitmap = (codes[..., None] >> np.arange(bits, dtype=np.uint64)) & np.uint64(1)
+    bitmap = bitmap.reshape(*codes.shape[:-1], -1)
+    words = (bitmap.reshape(*codes.shape[:-1], -1, 32) << np.arange(32, dtype=np.uint64)).sum(-1).astype(np.uint32)
+    return torch.from_numpy(np.moveaxis(words, -1, axis).copy().view(np.int32))
+
+
+def gptq():
+    random = np.random.default_rng(5)
+    for name, bits, version, order in (("gptq", 4, "gptq", False), ("gptq_act_order", 4, "gptq", True), ("gptq_v2", 8, "gptq_v2", False), ("gptq_3", 3, "gptq", False), ("gptq_2", 2, "gptq", False)):
+        tensors, values = {}, {}
+        for module, (out, inner) in SIZES.items():
+            groups = inner // 32
+            codes = random.integers(0, 2**bits, (inner, out))
+            zeros = random.integers(0, 2**bits, (groups, out))
+            scales = (random.random((groups, out)) * 0.02 + 0.001).astype(np.float16)
+            index = np.arange(inner) // 32
+            if order:
+                index = random.permutation(index)
+            stored = (zeros - 1) % 2**bits if version == "gptq" else zeros
+            tensors |= {f"{module}.qweight": dense(codes, bits, 0), f"{module}.qzeros": dense(stored, bits, 1),
+                        f"{module}.scales": torch.from_numpy(scales), f"{module}.g_idx": torch.from_numpy(index.astype(np.int32))}
+            value = scales[index].astype(np.float32) * (codes - zeros[index]).astype(np.float32)
+            values[module + ".weight"] = torch.from_numpy(value.T.astype(np.float16).copy())
+        save(name, tensors, values, {"quant_method": "gptq", "bits": bits, "group_size": 32, "checkpoint_format": version})
+
+
+def awq():
+    random = np.random.default_rng(6)
+    tensors, values = {}, {}
+    order = [0, 2, 4, 6, 1, 3, 5, 7]
+    def pack(codes):
+        return dense(codes.reshape(codes.shape[0], -1, 8)[:, :, order].reshape(codes.shape), 4, 1)
+    for module, (out, inner) in SIZES.items():
+        groups = inner // 32
+        codes, zeros = random.integers(0, 16, (inner, out)), random.integers(0, 16, (groups, out))
+        scales = (random.random((groups, out)) * 0.02 + 0.001).astype(np.float16)
+        tensors |= {f"{module}.qweight": pack(codes), f"{module}.qzeros": pack(zeros), f"{module}.scales": torch.from_numpy(scales)}
+        index = np.arange(inner) // 32
+        value = (codes - zeros[index]).astype(np.float32) * scales[index].astype(np.float32)
+        values[module + ".weight"] = torch.from_numpy(value.T.astype(np.float16).copy())
+    save("awq", tensors, values, {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm"})
+
+
+def mlx():
+    import mlx.core as mx
+    for bits in (4, 3, 8):
+        tensors, values = {}, {}
+        for module, (out, inner) in SIZES.items():
+            weight = mx.array(np.random.default_rng(bits).standard_normal((out, inner)).astype(np.float32)).astype(mx.float16)
+            codes, scales, biases = mx.quantize(weight, group_size=32, bits=bits)
+            as_torch = lambda a: torch.from_numpy(np.array(a))
+            tensors |= {f"{module}.weight": as_torch(codes), f"{module}.scales": as_torch(scales), f"{module}.biases": as_torch(biases)}
+            values[module + ".weight"] = as_torch(mx.dequantize(codes, scales, biases, group_size=32, bits=bits))
+        save(f"mlx_{bits}", tensors, values, {"group_size": 32, "bits": bits})
+
+
+def main():
+    torch.manual_seed(4)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    for make in (four_bits, eight_bits, fp8, mxfp4, compressed, small_floats, gptq, awq, mlx):
+        try:
+            make()
+        except Exception as error:
+            print("FAILED", make.__name__, type(error).__name__, error)
+            raise
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+internal import AdapterFormat
+internal import Checkpoints
+internal import Storage
+internal import SystemPackage
+
+/// Names of models in the places of paths: of a base, and of an adapter.
+enum ModelNames {
+  /// The path that an argument names: itself, where something is there or it has not the form of a name.
+  ///
+  /// - Throws: `Failure` where it has the form of a name, and the cache does not have it.
+  static func path(_ argument: String) throws(Failure) -> String {
+    try model(argument)?.folder.string ?? argument
+  }
+
+  /// The model that an argument names; nil for a path.
+  ///
+  /// - Throws: `Failure` where it has the form of a name, and the cache does not have it.
+  static func model(_ argument: String) throws(Failure) -> ModelCache.Model? {
+    guard FileStatus(of: FilePath(argument)) == nil else { return nil }
+    do throws(ModelCache.Missing) {
+      return try cache.model(argument)
+    } catch {
+      throw Failure(
+        "cannot read \(argument): no such file or directory", hint: error.description)
+    }
+  }
+
+  /// Whether an argument is the name of a model that is in the cache.
+  static func holds(_ argument: String) -> Bool { ((try? model(argument)) ?? nil) != nil }
+
+  private static var cache: ModelCache { ModelCache(environment: Platform.environment) }
+}

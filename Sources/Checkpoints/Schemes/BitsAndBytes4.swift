@@ -1,0 +1,172 @@
+internal import Storage
+internal import StrictJSON
+
+/// NF4 and FP4 of bitsandbytes: table[code] · absmax of its block, blocks running on across rows; with double
+/// quantisation absmax itself is a code of 256, times an absmax of its own, plus an offset.
+struct BitsAndBytes4: QuantisedElements {
+  private let codes: FileRange
+  private let table: [Float]
+  private let blockSize: Int
+  private let absmax: StoredNumbers
+  private let nested: Nested?
+
+  private struct Nested {
+    let map: [Float]
+    let absmax: StoredNumbers
+    let blockSize: Int
+    let offset: Float
+  }
+
+  var sources: [FileRange] { [codes, absmax.bytes] + (nested.map { [$0.absmax.bytes] } ?? []) }
+
+  static func parameter(
+    _ name: Name, _ scheme: QuantisationScheme, in checkpoint: Checkpoint
+  ) throws(CheckpointError) -> QuantisedParameter {
+    let kind = scheme == .bitsandbytesFP4 ? "fp4" : "nf4"
+    let state = Name("\(name).quant_state.bitsandbytes__\(kind)")
+    let fields = try QuantState(state, of: name, scheme, in: checkpoint)
+    let info = try TensorInfo(name, fields.type, fields.shape, of: scheme)
+    let count = info.shape.count
+    guard let codes = checkpoint.tensor(name)?.fileRange, codes.count == UInt64((count + 1) / 2)
+    else {
+      throw .quantised(
+        name, scheme,
+        "\(checkpoint.tensor(name)?.info.byteCount ?? 0) bytes are not those of \(fields.shape)")
+    }
+    guard fields.kind == kind else {
+      throw .quantised(name, scheme, "\(state) says \(fields.kind)")
+    }
+    let blocks = (count + fields.blockSize - 1) / fields.blockSize
+    let absmax = try StoredNumbers(
+      Name("\(name).absmax"), fields.nested == nil ? [.f32] : [.u8], shape: [blocks], of: name,
+      scheme, in: checkpoint)
+    let table = kind == "fp4" ? FloatTables.fp4 : FloatTables.nf4
+    try check(Name("\(name).quant_map"), is: table, of: name, scheme, in: checkpoint)
+    let parts = ["absmax", "quant_map", "nested_absmax", "nested_quant_map"].map {
+      Name("\(name).\($0)")
+    }
+    return QuantisedParameter(
+      info: info, scheme: scheme, codes: name,
+      companions: (parts + [state]).filter { checkpoint.tensor($0) != nil },
+      elements: BitsAndBytes4(
+        codes: codes, table: table, blockSize: fields.blockSize, absmax: absmax,
+        nested: try nested(fields, blocks, of: name, scheme, in: checkpoint)))
+  }
+
+  private static func nested(
+    _ fields: QuantState, _ count: Int, of name: Name, _ scheme: QuantisationScheme,
+    in checkpoint: Checkpoint
+  ) throws(CheckpointError) -> Nested? {
+    guard let nested = fields.nested else { return nil }
+    let map = try StoredNumbers(
+      Name("\(name).nested_quant_map"), [.f32], shape: [256], of: name, scheme, in: checkpoint)
+    let absmax = try StoredNumbers(
+      Name("\(name).nested_absmax"), [.f32],
+      shape: [(count + nested.blockSize - 1) / nested.blockSize], of: name, scheme, in: checkpoint)
+    return Nested(
+      map: try storing { () throws(StorageError) in try map.values() }, absmax: absmax,
+      blockSize: nested.blockSize, offset: nested.offset)
+  }
+
+  /// The library has the table in its kernels: another map is damage, or another scheme.
+  private static func check(
+    _ map: Name, is table: [Float], of name: Name, _ scheme: QuantisationScheme,
+    in checkpoint: Checkpoint
+  ) throws(CheckpointError) {
+    let numbers = try StoredNumbers(map, [.f32], shape: [16], of: name, scheme, in: checkpoint)
+    let values = try storing { () throws(StorageError) in try numbers.values() }
+    guard values == table else {
+      throw .quantised(name, scheme, "\(map) is not the table of the scheme")
+    }
+  }
+
+  func read(
+    _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
+  ) throws(StorageError) {
+    let blocks = range.lowerBound / blockSize..<(range.upperBound - 1) / blockSize + 1
+    let scales = try scales(blocks)
+    let first = range.lowerBound / 2
+    let bytes = try codes.contents(first..<(range.upperBound + 1) / 2)
+    unsafe bytes.withUnsafeBufferPointer { bytes in
+      unsafe table.withUnsafeBufferPointer { table in
+        for block in blocks {
+          let scale = scales[block - blocks.lowerBound]
+          let part = (block * blockSize..<(block + 1) * blockSize).clamped(to: range)
+          for index in part {
+            let byte = unsafe bytes[index / 2 - first]
+            let code = index % 2 == 0 ? byte >> 4 : byte & 15
+            unsafe values[index - range.lowerBound] = table[Int(code)] * scale
+          }
+        }
+      }
+    }
+  }
+
+  private func scales(_ blocks: Range<Int>) throws(StorageError) -> [Float] {
+    guard let nested else { return try absmax.values(blocks) }
+    let codes = try absmax.bytes.contents(blocks)
+    let outer =
+      blocks.lowerBound / nested.blockSize..<(blocks.upperBound - 1) / nested.blockSize + 1
+    let factors = try nested.absmax.values(outer)
+    return blocks.map { block in
+      let code = codes[block - blocks.lowerBound]
+      let factor = factors[block / nested.blockSize - outer.lowerBound]
+      // Two roundings, as the library has them.
+      let product = nested.map[Int(code)] * factor
+      return product + nested.offset
+    }
+  }
+}
+
+/// The JSON text that bitsandbytes keeps in a tensor of bytes.
+private struct QuantState {
+  let kind: String
+  let blockSize: Int
+  let type: ElementType
+  let shape: [Int]
+  let nested: (blockSize: Int, offset: Float)?
+
+  private static let keys: Set<Name> = [
+    "quant_type", "blocksize", "dtype", "shape", "nested_blocksize", "nested_dtype",
+    "nested_offset",
+  ]
+  private static let blockSizes = [32, 64, 128, 256, 512, 1024, 2048, 4096]
+
+  init(
+    _ state: Name, of name: Name, _ scheme: QuantisationScheme, in checkpoint: Checkpoint
+  ) throws(CheckpointError) {
+    func fault(_ reason: String) -> CheckpointError { .quantised(name, scheme, reason) }
+    guard let tensor = checkpoint.tensor(state), tensor.info.type == .u8,
+      tensor.info.byteCount <= 1 << 16
+    else { throw fault("\(state) is missing, or not a text") }
+    let bytes = try storing { () throws(StorageError) in try tensor.contents() }
+    guard case .object(let members)? = try? JSONValue(document: bytes, maximumDepth: 4) else {
+      throw fault("\(state) is not a JSON object")
+    }
+    let fields = Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }
+    if let unknown = members.first(where: { !Self.keys.contains($0.key) }) {
+      throw fault("\(state) has the unknown key \(unknown.key)")
+    }
+    guard case .string(let kind)? = fields["quant_type"],
+      let size = fields["blocksize"]?.double.flatMap({ Int(exactly: $0) }),
+      Self.blockSizes.contains(size)
+    else { throw fault("\(state) has no quant_type or blocksize that is known") }
+    guard case .string(let word)? = fields["dtype"],
+      let type = ["bfloat16": ElementType.bf16, "float16": .f16, "float32": .f32][word]
+    else { throw fault("\(state) has no dtype that is known") }
+    guard case .array(let sizes)? = fields["shape"], (1...8).contains(sizes.count) else {
+      throw fault("\(state) has no shape")
+    }
+    let shape = sizes.compactMap { $0.double.flatMap { Int(exactly: $0) } }.filter { $0 > 0 }
+    guard shape.count == sizes.count else { throw fault("\(state) has a shape that is not one") }
+    (self.kind, blockSize, self.type, self.shape) = (kind, size, type, shape)
+    guard let nestedSize = fields["nested_blocksize"] else {
+      nested = nil
+      return
+    }
+    guard let size = nestedSize.double.flatMap({ Int(exactly: $0) }), (1...1 << 20).contains(size),
+      let offset = fields["nested_offset"]?.double, offset.isFinite
+    else { throw fault("\(state) has no nested_blocksize or nested_offset that is a number") }
+    nested = (size, Float(offset))
+  }
+}

@@ -1,0 +1,64 @@
+internal import Storage
+
+/// Elements that a scheme decodes, in the float type that the scheme's library gives: each is worked out in F32, and
+/// rounded once.
+struct DecodedElements: Sendable {
+  let scheme: any QuantisedElements
+  let type: ElementType
+
+  /// Elements that are decoded at a time.
+  private static let runLength = 1 << 14
+
+  func read(
+    _ range: Range<Int>, into memory: UnsafeMutableRawBufferPointer
+  ) throws(StorageError) {
+    let width = type.bitWidth / 8
+    let scratch = ScratchMemory()
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: Self.runLength) {
+      let run = start..<min(range.upperBound, start + Self.runLength)
+      let place = (start - range.lowerBound) * width
+      let target = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: memory[place..<place + run.count * width])
+      let values = unsafe scratch.bytes(count: run.count * 4).bindMemory(to: Float.self)
+      try unsafe scheme.read(run, into: values)
+      unsafe Self.round(values, to: type, into: target)
+    }
+  }
+
+  private static func round(
+    _ values: UnsafeMutableBufferPointer<Float>, to type: ElementType,
+    into memory: UnsafeMutableRawBufferPointer
+  ) {
+    switch type {
+    case .bf16:
+      for index in 0..<values.count {
+        let unit = unsafe BrainFloat.bits(values[index]).littleEndian
+        unsafe memory.storeBytes(of: unit, toByteOffset: 2 * index, as: UInt16.self)
+      }
+    case .f16:
+      for index in 0..<values.count {
+        let unit = unsafe Float16(values[index]).bitPattern.littleEndian
+        unsafe memory.storeBytes(of: unit, toByteOffset: 2 * index, as: UInt16.self)
+      }
+    default:
+      for index in 0..<values.count {
+        let unit = unsafe values[index].bitPattern.littleEndian
+        unsafe memory.storeBytes(of: unit, toByteOffset: 4 * index, as: UInt32.self)
+      }
+    }
+  }
+}
+
+/// BF16: the upper half of an F32.
+enum BrainFloat {
+  /// Rounded to nearest, ties to even; a NaN stays one.
+  static func bits(_ value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    guard !value.isNaN else { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
+    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
+  }
+
+  static func rounded(_ value: Float) -> Float {
+    Float(bitPattern: UInt32(bits(value)) << 16)
+  }
+}

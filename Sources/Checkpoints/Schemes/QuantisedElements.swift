@@ -1,0 +1,41 @@
+package import Storage
+package import StrictJSON
+
+/// What gives the values of a parameter that a scheme stores in several tensors.
+///
+/// Each is made once a checkpoint is opened, holds no more than small tables, and reads what it needs for a range.
+protocol QuantisedElements: Sendable {
+  /// The files' bytes that it reads.
+  var sources: [FileRange] { get }
+
+  /// The values of elements of the parameter, in row-major order, in F32: the library's own, before they are rounded to
+  /// the parameter's type.
+  func read(_ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>)
+    throws(StorageError)
+}
+
+/// A parameter that is stored quantised, as what it is without that.
+package struct QuantisedParameter: Sendable {
+  /// Its name, the float type that the scheme's library gives, and its shape in the model without the scheme.
+  package let info: TensorInfo
+  package let scheme: QuantisationScheme
+  /// The tensor whose place in the files is the parameter's.
+  package let codes: Name
+  /// The other tensors of the scheme, which the parameter has no use for once it is float.
+  package let companions: [Name]
+  let elements: any QuantisedElements
+}
+
+extension TensorInfo {
+  /// As a reader of a scheme makes it.
+  ///
+  /// - Throws: `CheckpointError` where it is too large.
+  init(
+    _ name: Name, _ type: ElementType, _ dimensions: [Int], of scheme: QuantisationScheme
+  ) throws(CheckpointError) {
+    guard let shape = Shape(dimensions.map { UInt64(clamping: $0) }), shape.count > 0 else {
+      throw .quantised(name, scheme, "the shape \(dimensions) is not one")
+    }
+    self.init(name: name, type: type, shape: shape)
+  }
+}

@@ -1,0 +1,179 @@
+internal import Storage
+internal import StrictJSON
+
+/// Codes of a byte each, of a matrix or a stack of them, whose blocks of rows and columns have a scale each: FP8, and
+/// integers of eight bits.
+///
+/// | scheme | value of [o, i] |
+/// |---|---|
+/// | FP8 by blocks | q · scale_inv[⌊o / bm⌋, ⌊i / bn⌋], the last block shorter |
+/// | FP8, or integers, by tensor or channel | q · scale |
+/// | LLM.int8 | (q · SCB[o]) · 1/127, in this order |
+struct ScaledMatrix: QuantisedElements {
+  private let codes: FileRange
+  private let table: [Float]
+  private let rows: Int
+  private let columns: Int
+  private let block: (rows: Int, columns: Int)
+  private let scales: StoredNumbers
+  /// What the product is multiplied with once more.
+  private let factor: Float?
+
+  var sources: [FileRange] { [codes, scales.bytes] }
+
+  private var scaleColumns: Int { (columns + block.columns - 1) / block.columns }
+  private var scaleRows: Int { (rows + block.rows - 1) / block.rows }
+
+  private static let int8: [Float] = (UInt8.min ... .max).map { Float(Int8(bitPattern: $0)) }
+
+  // MARK: Finding them
+
+  /// bitsandbytes' LLM.int8.
+  static func int8(
+    _ name: Name, in checkpoint: Checkpoint
+  ) throws(CheckpointError) -> QuantisedParameter {
+    let scheme = QuantisationScheme.bitsandbytesInt8
+    let module = name.dropLast("weight".utf8.count)
+    let (tensor, shape) = try matrix(name, [.i8], scheme, in: checkpoint)
+    let format = Name("\(module)weight_format")
+    if let stored = checkpoint.tensor(format) {
+      let bytes = try storing { () throws(StorageError) in try stored.contents() }
+      guard bytes.allSatisfy({ $0 == 0 }) else {
+        throw .quantised(name, scheme, "\(format) is a layout for a GPU, not rows")
+      }
+    }
+    let scales = try StoredNumbers(
+      Name("\(module)SCB"), [.f32], shape: [shape[0]], of: name, scheme, in: checkpoint)
+    return QuantisedParameter(
+      info: try TensorInfo(name, .f32, shape, of: scheme), scheme: scheme, codes: name,
+      companions: [Name("\(module)SCB"), format].filter { checkpoint.tensor($0) != nil },
+      elements: ScaledMatrix(
+        codes: tensor, table: int8, rows: shape[0], columns: shape[1], block: (1, shape[1]),
+        scales: scales, factor: Float(bitPattern: 0x3C01_0204)))
+  }
+
+  /// Eight-bit floats, or integers of compressed-tensors, by tensor, channel or blocks.
+  static func scaled(
+    _ name: Name, _ scheme: QuantisationScheme, _ config: QuantisationConfig?,
+    in checkpoint: Checkpoint
+  ) throws(CheckpointError) -> QuantisedParameter {
+    let (codes, shape) = try matrix(name, [.f8E4M3, .f8E5M2, .i8], scheme, in: checkpoint)
+    let type = checkpoint.tensor(name)?.info.type ?? .f8E4M3
+    let (rows, columns) = (shape.dropLast().reduce(1, *), shape[shape.count - 1])
+    let inverse = Name("\(name)_scale_inv")
+    let isBlocked = checkpoint.tensor(inverse) != nil
+    let scaleName = isBlocked ? inverse : Name("\(name)_scale")
+    guard let stored = checkpoint.tensor(scaleName) else {
+      throw .quantised(name, scheme, "\(scaleName) is missing")
+    }
+    if checkpoint.tensor(Name("\(name)_zero_point")) != nil {
+      throw .quantised(name, scheme, "integers with a zero of their own are not read")
+    }
+    let dimensions = stored.info.shape.dimensions
+    let block: (rows: Int, columns: Int)
+    var expected = dimensions
+    if isBlocked {
+      guard let sizes = config?.integers("weight_block_size"), sizes.count == 2,
+        sizes.allSatisfy({ (1...1 << 20).contains($0) })
+      else {
+        throw .quantised(name, scheme, "weight_block_size is not in quantization_config")
+      }
+      block = (sizes[0], sizes[1])
+      let last = Array(shape.suffix(2))
+      expected = shape.dropLast(2) + zip(last, sizes).map { ($0 + $1 - 1) / $1 }
+      guard shape.count == 2 || shape[shape.count - 2].isMultiple(of: sizes[0]) else {
+        throw .quantised(name, scheme, "a stack whose blocks do not end with its matrices")
+      }
+    } else if stored.info.shape.count == 1 {
+      block = (rows, columns)
+    } else if shape.count == 2, columns > 0, dimensions.count == 2, dimensions[0] == rows,
+      dimensions[1] > 0, columns.isMultiple(of: dimensions[1])
+    {
+      block = (1, columns / dimensions[1])
+    } else if dimensions == [rows] {
+      block = (1, columns)
+    } else {
+      throw .quantised(
+        name, scheme, "\(scaleName) has the shape \(stored.info.shape), for \(shape)")
+    }
+    let scales = try StoredNumbers(
+      scaleName, [.f32, .bf16, .f16, .f8E8M0, .u8], shape: expected, of: name, scheme,
+      in: checkpoint)
+    let result: ElementType =
+      isBlocked ? .f32 : [.bf16, .f16].contains(stored.info.type) ? stored.info.type : .f32
+    let others = ["_scale", "_scale_inv", "_shape"].map { Name(name.text + $0) }
+    let module = name.text.hasSuffix("weight") ? String(name.text.dropLast("weight".count)) : ""
+    let activations = [
+      "input_scale", "output_scale", "activation_scale", "k_scale", "v_scale", "input_zero_point",
+    ].map { Name(module + $0) }
+    return QuantisedParameter(
+      info: try TensorInfo(name, result, shape, of: scheme), scheme: scheme, codes: name,
+      companions: (others + activations).filter { checkpoint.tensor($0) != nil },
+      elements: ScaledMatrix(
+        codes: codes,
+        table: type == .i8 ? int8 : type == .f8E5M2 ? FloatTables.e5m2 : FloatTables.e4m3,
+        rows: rows, columns: columns, block: block, scales: scales.asExponents, factor: nil))
+  }
+
+  private static func matrix(
+    _ name: Name, _ types: [ElementType], _ scheme: QuantisationScheme, in checkpoint: Checkpoint
+  ) throws(CheckpointError) -> (FileRange, [Int]) {
+    guard let tensor = checkpoint.tensor(name), types.contains(tensor.info.type),
+      let range = tensor.fileRange, tensor.info.shape.dimensions.count >= 2,
+      tensor.info.shape.count > 0
+    else { throw .quantised(name, scheme, "it is not a matrix of codes") }
+    return (range, tensor.info.shape.dimensions)
+  }
+
+  // MARK: Values
+
+  func read(
+    _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
+  ) throws(StorageError) {
+    let bytes = try codes.contents(range)
+    var place = range.lowerBound
+    while place < range.upperBound {
+      let (row, column) = place.quotientAndRemainder(dividingBy: columns)
+      let end = min(range.upperBound, (row + 1) * columns)
+      let first = row / block.rows * scaleColumns + column / block.columns
+      let last = row / block.rows * scaleColumns + (column + end - place - 1) / block.columns
+      let scales = try scales.values(first..<last + 1)
+      unsafe fill(place..<end, bytes, from: range.lowerBound, column, scales, values)
+      place = end
+    }
+  }
+
+  /// Elements of one row.
+  private func fill(
+    _ part: Range<Int>, _ bytes: [UInt8], from start: Int, _ column: Int, _ scales: [Float],
+    _ values: UnsafeMutableBufferPointer<Float>
+  ) {
+    let firstBlock = column / block.columns
+    unsafe bytes.withUnsafeBufferPointer { bytes in
+      unsafe table.withUnsafeBufferPointer { table in
+        var (index, column) = (part.lowerBound, column)
+        while index < part.upperBound {
+          let scale = scales[column / block.columns - firstBlock]
+          let count = min(part.upperBound - index, block.columns - column % block.columns)
+          for offset in index - start..<index - start + count {
+            let product = unsafe table[Int(bytes[offset])] * scale
+            unsafe values[offset] = factor.map { product * $0 } ?? product
+          }
+          index += count
+          column += count
+        }
+      }
+    }
+  }
+}
+
+extension StoredNumbers {
+  /// Bytes that stand for powers of two, as FP8 with `scale_fmt` ue8m0 has them.
+  var asExponents: StoredNumbers {
+    type == .u8 ? StoredNumbers(bytes: bytes, type: .f8E8M0, count: count) : self
+  }
+
+  init(bytes: FileRange, type: ElementType, count: Int) {
+    (self.bytes, self.type, self.count) = (bytes, type, count)
+  }
+}
