@@ -1,6 +1,7 @@
-"""GGUF files and FlatBuffers with one lie each, in Fixtures/crashes: what has brought down other readers.
+"""GGUF files, FlatBuffers and quantised weights with one lie each, in Fixtures/crashes: what has brought down other readers.
 
-    python makers/hostile_formats.py         # in Fixtures
+    pip install torch safetensors
+    python -P makers/hostile_formats.py      # in Fixtures, after quantised.py
 
 GGUF: sizes that wrap (CVE-2025-53630, CVE-2026-27940), a tensor that is only said to be huge (CVE-2026-33298), data
 beyond the file (CVE-2026-7482), dimensions of 0, counts and lengths up to 2^64 - 1 (CVE-2024-21802 and its kin).
@@ -135,8 +136,63 @@ ONNX = {
 }
 
 
+def quantised(base, change, config=None):
+    """A base of Fixtures/quantised with some tensors changed, after its configuration."""
+    import json
+    from safetensors.torch import load_file, save
+    folder = os.path.join(os.path.dirname(FOLDER), "quantised", base)
+    tensors = {key: value for key, value in load_file(folder + "/model.safetensors").items() if ".mlp." not in key}
+    change(tensors)
+    text = json.loads(open(folder + "/config.json").read())
+    text["quantization_config"] |= config or {}
+    return json.dumps(text).encode() + b"\0" + save(tensors)
+
+
+def lies():
+    import json
+    import torch
+    X = "model.layers.0.self_attn.q_proj."
+    def state(**fields):
+        def change(tensors):
+            key = next(k for k in tensors if "quant_state" in k)
+            value = json.loads(bytes(tensors[key].tolist())) | fields
+            tensors[key] = torch.tensor(list(json.dumps({k: v for k, v in value.items() if v is not None}).encode()), dtype=torch.uint8)
+        return change
+    def drop(name):
+        return lambda tensors: tensors.pop(X + name)
+    def put(name, make):
+        return lambda tensors: tensors.__setitem__(X + name, make(tensors[X + name]))
+    yield "shape-that-wraps", quantised("nf4", state(shape=[2**53, 2**53]))
+    yield "shape-of-zero", quantised("nf4", state(shape=[0, 128]))
+    yield "shape-below-zero", quantised("nf4", state(shape=[-96, -128]))
+    yield "no-shape", quantised("nf4", state(shape=None))
+    yield "blocksize-of-zero", quantised("nf4", state(blocksize=0))
+    yield "blocksize-of-three", quantised("nf4", state(blocksize=3))
+    yield "nested-blocksize-of-zero", quantised("nf4_double", state(nested_blocksize=0))
+    yield "nested-offset-that-is-none", quantised("nf4_double", state(nested_offset="x"))
+    yield "unknown-key", quantised("nf4", state(more=1))
+    yield "unknown-dtype", quantised("nf4", state(dtype="int32"))
+    yield "no-absmax", quantised("nf4", drop("weight.absmax"))
+    yield "few-absmax", quantised("nf4", put("weight.absmax", lambda v: v[:3]))
+    yield "another-table", quantised("nf4", put("weight.quant_map", lambda v: v.flip(0)))
+    yield "few-scales", quantised("int8", put("SCB", lambda v: v[:3]))
+    yield "another-layout", quantised("int8", put("weight_format", lambda v: torch.tensor(1, dtype=torch.uint8)))
+    yield "group-that-is-not-there", quantised("gptq", put("g_idx", lambda v: v + 1000))
+    yield "group-below-zero", quantised("gptq", put("g_idx", lambda v: v - 1))
+    yield "bits-of-zero", quantised("gptq", lambda t: None, {"bits": 0})
+    yield "bits-of-a-million", quantised("gptq", lambda t: None, {"bits": 10**6})
+    yield "few-zeros", quantised("gptq", put("qzeros", lambda v: v[:1]))
+    yield "group-size-of-zero", quantised("awq", lambda t: None, {"group_size": 0})
+    yield "shape-of-ones", quantised("packed_int4", put("weight_shape", lambda v: torch.tensor([2**63 - 1, 2**63 - 1])))
+    yield "shape-below-zero-of-words", quantised("packed_int4", put("weight_shape", lambda v: torch.tensor([-1, -1])))
+    yield "scales-of-zero-columns", quantised("packed_int4", put("weight_scale", lambda v: v[:, :0].contiguous()))
+    yield "many-scales", quantised("packed_int4", put("weight_scale", lambda v: torch.cat([v] * 64, 1)))
+    yield "mlx-bits-of-zero", quantised("mlx_4", lambda t: None, {"bits": 0})
+    yield "mlx-group-size-of-zero", quantised("mlx_4", lambda t: None, {"group_size": 0})
+
+
 def main():
-    for name, cases in (("gguf", GGUF), ("onnx", ONNX)):
+    for name, cases in (("gguf", GGUF), ("onnx", ONNX), ("quantised", dict(lies()))):
         os.makedirs(f"{FOLDER}/{name}", exist_ok=True)
         for case, content in cases.items():
             with open(f"{FOLDER}/{name}/{case}", "wb") as file:

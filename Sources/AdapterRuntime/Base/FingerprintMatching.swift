@@ -17,6 +17,8 @@ extension FingerprintRecord {
     on checkpoint: Checkpoint, of adapter: Adapter, _ bound: BoundAdapter
   ) throws -> BaseVerdict {
     guard !tensors.isEmpty else { return .unknown }
+    // The samples of a quantised base are of its values; one that cannot be decoded differs from them.
+    let checkpoint = (try? checkpoint.dequantised()) ?? checkpoint
     let recorded = bound.targets(recordedBy: adapter)
     let names = storedNames(in: checkpoint, targets: recorded)
     let targets = Set(recorded.values)

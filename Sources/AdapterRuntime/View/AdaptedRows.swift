@@ -103,6 +103,8 @@ struct AdaptedRows: Sendable {
     } else {
       unsafe stored.initializeMemory(as: UInt8.self, repeating: 0)
     }
+    // Values that no adapter changes, in the type that they have: they were decoded, and nothing else.
+    if isInPlace, tensor.operations.isEmpty { return }
     var survival = isMeasured ? Survival() : nil
     try unsafe program.apply(
       UnsafeRawBufferPointer(stored), to: result, rows: rows, scratch: worker.tiles, &survival)

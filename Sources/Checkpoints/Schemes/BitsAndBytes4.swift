@@ -92,10 +92,21 @@ struct BitsAndBytes4: QuantisedElements {
         for block in blocks {
           let scale = scales[block - blocks.lowerBound]
           let part = (block * blockSize..<(block + 1) * blockSize).clamped(to: range)
-          for index in part {
-            let byte = unsafe bytes[index / 2 - first]
-            let code = index % 2 == 0 ? byte >> 4 : byte & 15
-            unsafe values[index - range.lowerBound] = table[Int(code)] * scale
+          var index = part.lowerBound
+          if index % 2 == 1 {
+            unsafe values[index - range.lowerBound] =
+              table[Int(bytes[index / 2 - first] & 15)] * scale
+            index += 1
+          }
+          while index + 1 < part.upperBound {
+            let byte = unsafe Int(bytes[index / 2 - first])
+            unsafe values[index - range.lowerBound] = table[byte >> 4] * scale
+            unsafe values[index + 1 - range.lowerBound] = table[byte & 15] * scale
+            index += 2
+          }
+          if index < part.upperBound {
+            unsafe values[index - range.lowerBound] =
+              table[Int(bytes[index / 2 - first] >> 4)] * scale
           }
         }
       }

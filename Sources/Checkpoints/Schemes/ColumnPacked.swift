@@ -61,6 +61,7 @@ struct ColumnPacked: QuantisedElements {
     let scales = try StoredNumbers(
       part("scales"), [.f16, .bf16, .f32], shape: [groupCount, outputs], of: name, scheme,
       in: checkpoint)
+    guard (outputs * bits).isMultiple(of: 32) else { throw fault("qweight has \(outputs) outputs") }
     guard let zeros = checkpoint.tensor(part("qzeros")), zeros.info.type == .i32,
       zeros.info.shape.dimensions == [groupCount, outputs * bits / 32],
       let zeroRange = zeros.fileRange
@@ -107,17 +108,14 @@ struct ColumnPacked: QuantisedElements {
   func read(
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws(StorageError) {
-    var place = range.lowerBound
-    while place < range.upperBound {
-      let (output, input) = place.quotientAndRemainder(dividingBy: inputs)
-      let count = min(range.upperBound - place, inputs - input)
+    try forEachRow(of: range, columns: inputs) {
+      (output, input, part) throws(StorageError) in
       let number = output / Self.panelWidth
       let panel = try panels.part(number) { () throws(StorageError) in try decoded(number) }
       let start = (output - number * Self.panelWidth) * inputs + input
-      for offset in 0..<count {
-        unsafe values[place - range.lowerBound + offset] = panel[start + offset]
+      for offset in 0..<part.count {
+        unsafe values[part.lowerBound - range.lowerBound + offset] = panel[start + offset]
       }
-      place += count
     }
   }
 

@@ -52,10 +52,12 @@ struct DecodedElements: Sendable {
 /// BF16: the upper half of an F32.
 enum BrainFloat {
   /// Rounded to nearest, ties to even; a NaN stays one.
+  @inline(__always)
   static func bits(_ value: Float) -> UInt16 {
     let bits = value.bitPattern
-    guard !value.isNaN else { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
-    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16)
+    // One expression for both, so that loops over it have no branch.
+    let rounded = (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16
+    return UInt16(truncatingIfNeeded: value.isNaN ? bits >> 16 | 0x40 : rounded)
   }
 
   static func rounded(_ value: Float) -> Float {

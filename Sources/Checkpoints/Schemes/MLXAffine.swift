@@ -51,20 +51,17 @@ struct MLXAffine: QuantisedElements {
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws(StorageError) {
     let groups = columns / groupSize
-    var place = range.lowerBound
-    while place < range.upperBound {
-      let (row, column) = place.quotientAndRemainder(dividingBy: columns)
-      let end = min(range.upperBound, (row + 1) * columns)
+    try forEachRow(of: range, columns: columns) {
+      (row, column, part) throws(StorageError) in
       let bytes = try codes.contents(row * rowBytes..<(row + 1) * rowBytes)
       let scales = try scales.values(row * groups..<(row + 1) * groups)
       let biases = try biases.values(row * groups..<(row + 1) * groups)
-      for index in place..<end {
-        let column = column + index - place
+      for index in part {
+        let column = column + index - part.lowerBound
         let code = Float(PackedBits.bits(column * bits, bits, bytes))
         unsafe values[index - range.lowerBound] =
           rounded(scales[column / groupSize] * code) + biases[column / groupSize]
       }
-      place = end
     }
   }
 

@@ -3,6 +3,7 @@ enum PackedBits {
   /// Some bits, eight at most, from a bit on: across bytes and words.
   static func bits(_ bit: Int, _ count: Int, _ bytes: [UInt8]) -> Int {
     let first = bit / 8
+    guard first < bytes.count else { return 0 }
     var pair = Int(bytes[first])
     if first + 1 < bytes.count { pair |= Int(bytes[first + 1]) << 8 }
     return pair >> (bit % 8) & (1 << count - 1)

@@ -129,21 +129,18 @@ struct PackedIntegers: QuantisedElements {
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws(StorageError) {
     let groups = columns / groupSize
-    var place = range.lowerBound
-    while place < range.upperBound {
-      let (row, column) = place.quotientAndRemainder(dividingBy: columns)
-      let end = min(range.upperBound, (row + 1) * columns)
+    try forEachRow(of: range, columns: columns) {
+      (row, column, part) throws(StorageError) in
       let bytes = try codes.contents(row * rowBytes..<(row + 1) * rowBytes)
       var scales = try scales.values(row * groups..<(row + 1) * groups)
       if global != 1 { scales = scales.map { $0 / global } }
       let zeros = try zeros(of: row, groups)
-      for index in place..<end {
-        let column = column + index - place
+      for index in part {
+        let column = column + index - part.lowerBound
         let group = column / groupSize
         unsafe values[index - range.lowerBound] =
           (code(column, bytes) - (zeros?[group] ?? 0)) * scales[group]
       }
-      place = end
     }
   }
 

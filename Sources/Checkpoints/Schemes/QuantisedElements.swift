@@ -14,6 +14,21 @@ protocol QuantisedElements: Sendable {
     throws(StorageError)
 }
 
+/// Calls `body` with each row of a matrix of so many columns that some of its elements are of: the row, the first column,
+/// and the elements.
+func forEachRow(
+  of range: Range<Int>, columns: Int,
+  _ body: (_ row: Int, _ column: Int, _ part: Range<Int>) throws(StorageError) -> Void
+) throws(StorageError) {
+  var place = range.lowerBound
+  while place < range.upperBound {
+    let (row, column) = place.quotientAndRemainder(dividingBy: columns)
+    let end = min(range.upperBound, (row + 1) * columns)
+    try body(row, column, place..<end)
+    place = end
+  }
+}
+
 /// A parameter that is stored quantised, as what it is without that.
 package struct QuantisedParameter: Sendable {
   /// Its name, the float type that the scheme's library gives, and its shape in the model without the scheme.

@@ -131,15 +131,12 @@ struct ScaledMatrix: QuantisedElements {
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws(StorageError) {
     let bytes = try codes.contents(range)
-    var place = range.lowerBound
-    while place < range.upperBound {
-      let (row, column) = place.quotientAndRemainder(dividingBy: columns)
-      let end = min(range.upperBound, (row + 1) * columns)
+    try forEachRow(of: range, columns: columns) {
+      (row, column, part) throws(StorageError) in
       let first = row / block.rows * scaleColumns + column / block.columns
-      let last = row / block.rows * scaleColumns + (column + end - place - 1) / block.columns
+      let last = row / block.rows * scaleColumns + (column + part.count - 1) / block.columns
       let scales = try scales.values(first..<last + 1)
-      unsafe fill(place..<end, bytes, from: range.lowerBound, column, scales, values)
-      place = end
+      unsafe fill(part, bytes, from: range.lowerBound, column, scales, values)
     }
   }
 
@@ -155,10 +152,9 @@ struct ScaledMatrix: QuantisedElements {
         while index < part.upperBound {
           let scale = scales[column / block.columns - firstBlock]
           let count = min(part.upperBound - index, block.columns - column % block.columns)
-          for offset in index - start..<index - start + count {
-            let product = unsafe table[Int(bytes[offset])] * scale
-            unsafe values[offset] = factor.map { product * $0 } ?? product
-          }
+          let offsets = index - start..<index - start + count
+          for offset in offsets { unsafe values[offset] = table[Int(bytes[offset])] * scale }
+          if let factor { for offset in offsets { unsafe values[offset] *= factor } }
           index += count
           column += count
         }

@@ -37,6 +37,14 @@ extension FuzzTarget {
       return try Set(made).filter { try run($0) }.sorted { $0.lexicographicallyPrecedes($1) }
         + Self.files(below: fixtures.appending("gguf/llama"), suffix: ".gguf")
     case .onnx: return try Self.exported(as: Formats.onnx, ExportChoices())
+    case .quantised:
+      return try Repository.files(
+        below: fixtures.appending("quantised"), suffix: "model.safetensors"
+      )
+      .map { path in
+        let config = try path.removingLastComponent().appending("config.json").contents
+        return QuantisedInput(config: config, file: try path.contents).bytes
+      }
     }
   }
 

@@ -20,6 +20,8 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
   case gguf
   /// Adapters of ONNX Runtime.
   case onnx
+  /// Bases whose weights are quantised: a configuration and a safetensors file.
+  case quantised
 
   /// Reads the bytes and does with them whatever a program could.
   ///
@@ -37,6 +39,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
     case .job: try JobBody.run(bytes)
     case .gguf: try GGUFBody.run(bytes)
     case .onnx: try ONNXBody.run(bytes)
+    case .quantised: try QuantisedBody.run(bytes)
     }
   }
 
@@ -55,6 +58,7 @@ package enum FuzzTarget: String, CaseIterable, Sendable {
       case .job: JobMutation.mutate(bytes, &random)
       case .gguf: GGUFMutation.mutate(bytes, &random)
       case .onnx: BinaryMutation.mutate(bytes, &random)
+      case .quantised: QuantisedMutation.mutate(bytes, limit: limit, &random)
       }
     return result.flatMap { $0.count <= limit ? $0 : nil }
   }
