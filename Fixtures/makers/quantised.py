@@ -213,8 +213,21 @@ def mlx():
         save(f"mlx_{bits}", tensors, values, {"group_size": 32, "bits": bits})
 
 
+def lora():
+    """A LoRA of PEFT for both parameters, beside the folders: Fixtures/quantised_lora."""
+    folder = FOLDER.parent / "quantised_lora"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    tensors = {}
+    for module, (out, inner) in SIZES.items():
+        tensors |= {f"base_model.model.{module}.lora_A.weight": torch.randn(2, inner), f"base_model.model.{module}.lora_B.weight": torch.randn(out, 2) * 0.1}
+    save_file(tensors, folder / "adapter_model.safetensors", {"format": "pt"})
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "gate_proj"]}, indent=2))
+
+
 def main():
     torch.manual_seed(4)
+    lora()
     shutil.rmtree(FOLDER, ignore_errors=True)
     for make in (four_bits, eight_bits, fp8, mxfp4, compressed, small_floats, gptq, awq, mlx):
         try:

@@ -74,7 +74,7 @@ extension AdapterError {
     guard let value else {
       return AdapterError(
         .type, at: [name.text],
-        "the base stores \(name) as \(type.rawValue): --dequantize, or merge into the unquantised original"
+        "the base stores \(name) as \(type.rawValue): merge into the unquantised original"
       )
     }
     return AdapterError(

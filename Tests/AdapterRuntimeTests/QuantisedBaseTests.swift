@@ -50,7 +50,8 @@ import Testing
     #expect(found == scheme)
     #expect(names == ["model.layers.0.self_attn.q_proj.weight"])
     #expect(error.description.contains(scheme.rawValue))
-    #expect(error.advice == "merge into the unquantised original")
+    #expect(
+      error.advice == "write floats: --dequantize; or merge into the unquantised original")
     #expect(error.isOfBase)
   }
 

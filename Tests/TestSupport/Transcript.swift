@@ -72,7 +72,7 @@ extension Transcript {
     for (source, name) in [
       ("bases", "base"), ("bitfit", "bitfit"), ("effects", "effects"), ("invalid", "invalid"),
       ("gguf", "gguf"), ("kohya", "kohya"), ("mlx", "mlx"), ("diffusers", "diffusers"),
-      ("onnx", "onnx"),
+      ("onnx", "onnx"), ("quantised", "quantised"), ("quantised_lora", "quantised_lora"),
       ("peft", "peft"), ("refused", "refused"), ("speaking", "speaking"), ("valid", "valid"),
     ] {
       try folder.copy(Repository.fixtures.appending(source), to: name)

@@ -154,7 +154,7 @@ extension BaseVerdict {
     case .alreadyMerged:
       "merge into the base as it was before: a second time the change would be doubled"
     case .quantised:
-      "write floats, with the effect that was trained: --dequantize; or merge into the unquantised original"
+      "write floats: --dequantize; or merge into the unquantised original"
     case .exact, .sameValues, .padded, .unknown, .leftOut, .targetsNotSampled, .othersDiffer,
       .targetsDiffer,
       .structureDiffers:
