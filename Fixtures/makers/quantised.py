@@ -7,10 +7,10 @@ the values that each library gives for them.
 Each folder has model.safetensors, config.json where the tensors do not say all, and values.safetensors: the library's
 own, in its type. GPTQ's and AWQ's are worked out here, by their published formulas, in numpy.
 """
-import json, pathlib, shutil
+import json, pathlib, shutil, tempfile
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "quantised"
 Q, GATE = "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.gate_proj"
@@ -21,14 +21,14 @@ def weights(dtype=torch.float32):
     return {name: (torch.randn(*size) * 0.1).to(dtype) for name, size in SIZES.items()}
 
 
-def save(name, tensors, values, config=None):
+def save(name, tensors, values, config=None, family="llama"):
     folder = FOLDER / name
     folder.mkdir(parents=True)
     norm = {"model.norm.weight": torch.ones(8)}
     save_file({k: v.contiguous() for k, v in (tensors | norm).items()}, folder / "model.safetensors")
     save_file({k: v.contiguous() for k, v in values.items()}, folder / "values.safetensors")
     if config:
-        (folder / "config.json").write_text(json.dumps({"model_type": "llama", "torch_dtype": "bfloat16", "quantization_config": config}, indent=2))
+        (folder / "config.json").write_text(json.dumps({"model_type": family, "torch_dtype": "bfloat16", "quantization_config": config}, indent=2))
     print(name, sorted(tensors))
 
 
@@ -74,6 +74,28 @@ def eight_bits():
         tensors |= {f"{module}.weight": codes, f"{module}.SCB": scale.float(), f"{module}.weight_format": torch.tensor(0, dtype=torch.uint8)}
         values[module + ".weight"] = bnb.int8_vectorwise_dequant(codes, scale.float())
     save("int8", tensors, values, {"quant_method": "bitsandbytes", "load_in_8bit": True})
+
+
+def conv1d():
+    """GPT-2 through transformers: the layer is linear then, and the model without the scheme has the transpose."""
+    import bitsandbytes.functional as bnb
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+    for name, options in (("nf4_conv1d", {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}), ("int8_conv1d", {"load_in_8bit": True})):
+        model = AutoModelForCausalLM.from_pretrained(
+            FOLDER.parent / "bases" / "tiny-gpt2", quantization_config=BitsAndBytesConfig(**options), dtype=torch.float16)
+        values = {}
+        for path, module in model.named_modules():
+            if path.startswith("transformer.h.0.") and hasattr(module, "weight") and type(module).__name__.startswith("Linear"):
+                weight = module.weight
+                value = (portable(weight.data, weight.quant_state, "nf4", torch.float16) if "nf4" in name
+                         else bnb.int8_vectorwise_dequant(weight.data, weight.SCB))
+                values[path + ".weight"] = value.T
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            stored = load_file(pathlib.Path(folder) / "model.safetensors")
+        modules = [key.removesuffix(".weight") for key in values]
+        tensors = {key: value for key, value in stored.items() if any(key.startswith(module + ".") for module in modules) and not key.endswith(".bias")}
+        save(name, tensors, values, {"quant_method": "bitsandbytes"} | options, "gpt2")
 
 
 def fp8():
@@ -229,7 +251,7 @@ def main():
     torch.manual_seed(4)
     lora()
     shutil.rmtree(FOLDER, ignore_errors=True)
-    for make in (four_bits, eight_bits, fp8, mxfp4, compressed, small_floats, gptq, awq, mlx):
+    for make in (four_bits, eight_bits, fp8, mxfp4, compressed, small_floats, gptq, awq, mlx, conv1d):
         try:
             make()
         except Exception as error:

@@ -82,6 +82,14 @@ extension AdapterError {
       "\(name) is \(type.rawValue), and cannot be given a value that is \(value.rawValue)")
   }
 
+  /// The base is stored in a scheme that is known by its name only.
+  static func unreadScheme(_ scheme: String, _ names: [String]) -> Self {
+    AdapterError(
+      .type, at: names,
+      "the base's weights are quantised by \(scheme), which is not read: merge into the unquantised original"
+    )
+  }
+
   /// Nothing decides whether square weights are stored transposed.
   static func undecidedLayout(_ names: [Name]) -> Self {
     let rest = names.count > 1 ? " (nor \(names.count - 1) more)" : ""

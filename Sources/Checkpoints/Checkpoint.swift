@@ -135,7 +135,7 @@ public struct Checkpoint: Sendable {
   private func stored(_ parameter: QuantisedParameter, inShard index: Int) -> StoredTensor {
     StoredTensor(
       info: parameter.info, shard: index,
-      elements: .decoded(DecodedElements(scheme: parameter.elements, type: parameter.info.type)))
+      elements: .decoded(DecodedElements(parameter)))
   }
 
   /// A base that is read with its quantised parameters decoded.

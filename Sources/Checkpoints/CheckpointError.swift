@@ -15,6 +15,10 @@ public enum CheckpointError: Error, Hashable, Sendable {
   case noWeights(FilePath, String)
   /// A parameter is stored in a scheme whose tensors contradict each other, or that is not read.
   case quantised(Name, QuantisationScheme, String)
+  /// All parameters are stored in a scheme that is known by its name only, which is the second value.
+  case unreadScheme(FilePath, String)
+  /// Values of a quantised parameter are not finite.
+  case notFinite(Name, QuantisationScheme)
   /// A file cannot be read or written.
   case storage(StorageError)
 }
@@ -29,6 +33,9 @@ extension CheckpointError: CustomStringConvertible {
     case .noWeights(let path, let what): "\(path): \(what)"
     case .quantised(let name, let scheme, let what):
       "\(name) is stored as \(scheme.rawValue), and cannot be read: \(what)"
+    case .unreadScheme(let path, let name): "\(path): quantised by \(name), which is not read"
+    case .notFinite(let name, let scheme):
+      "\(name) is stored as \(scheme.rawValue), and holds values that are not finite: its scales are damaged"
     case .storage(let error): error.description
     }
   }

@@ -75,6 +75,14 @@ public struct StoredTensor: Sendable {
     }
   }
 
+  /// How the file holds it, where its values are decoded.
+  package var scheme: QuantisationScheme? {
+    switch elements {
+    case .plain: nil
+    case .decoded(let decoded): decoded.scheme
+    }
+  }
+
   /// Holds what it is read from against what that was when the checkpoint was opened.
   ///
   /// - Throws: `StorageError.changed` where a file's size or the time of its last change is another.
@@ -82,7 +90,7 @@ public struct StoredTensor: Sendable {
     switch elements {
     case .plain(let plain): try plain.bytes.checkUnchanged()
     case .decoded(let decoded):
-      for bytes in decoded.scheme.sources { try bytes.checkUnchanged() }
+      for bytes in decoded.elements.sources { try bytes.checkUnchanged() }
     }
   }
 }

@@ -22,7 +22,9 @@ import Testing
   /// A LoRA on the first parameter of a base.
   private func adapter(for parameter: TensorInfo) throws -> Adapter {
     let shape = parameter.shape.dimensions
-    let (rows, columns) = (shape[shape.count - 2], shape[shape.count - 1])
+    let isConv1D = parameter.name.text.hasPrefix("transformer.")
+    let (first, last) = (shape[shape.count - 2], shape[shape.count - 1])
+    let (rows, columns) = isConv1D ? (last, first) : (first, last)
     func tensor(_ name: Name, _ dimensions: [Int]) throws -> TensorContents {
       let shape = try #require(Shape(dimensions.map(UInt64.init)))
       let values = (0..<shape.count).map { Float($0 % 7 - 3) / 64 }
@@ -32,7 +34,7 @@ import Testing
     }
     let (a, b) = (try tensor("a", [2, columns]), try tensor("b", [rows, 2]))
     var low = AddLowRank(
-      target: Target(parameter.name, layout: .outIn, layoutSource: .sure),
+      target: Target(parameter.name, layout: isConv1D ? .inOut : .outIn, layoutSource: .sure),
       a: TypedOperand(a.info), b: TypedOperand(b.info), scale: 0.5)
     if shape.count == 3 {
       // Of a stack of experts, each its own.
@@ -92,6 +94,44 @@ import Testing
   }
 
   /// Without being asked, nothing is decoded, and a quantised target is refused with the way out.
+  /// A scale that is no number spoils a block, of what an adapter changes and of what none does.
+  @Test(
+    arguments: [
+      ("nf4", ".absmax"), ("fp8_channel", "_scale"), ("gptq", ".scales"), ("int8", "SCB"),
+    ],
+    [true, false])
+  func aScaleThatIsNotFiniteIsRefused(_ base: (name: String, scale: String), _ isChanged: Bool)
+    throws
+  {
+    let source = try Checkpoint(Self.folder(base.name))
+    let folder = try TemporaryFolder()
+    var file = HandMadeCheckpoint()
+    let parameter = try source.dequantised().decoded[isChanged ? 0 : 1].info
+    let module = parameter.name.text.dropLast("weight".count)
+    for tensor in source.tensors {
+      let name = tensor.info.name.text
+      var bytes = try tensor.contents()
+      if name.hasPrefix(module), name.hasSuffix(base.scale) {
+        for index in 0..<tensor.info.type.bitWidth / 8 { bytes[index] = 0xFF }
+      }
+      file.add(tensor.info.name, tensor.info.type, tensor.info.shape.dimensions, bytes)
+    }
+    let config = try Self.folder(base.name).appending("config.json").contents
+    let damaged = try file.write(to: folder, config: String(decoding: config, as: UTF8.self))
+      .dequantised()
+    let adapter = WeightedAdapter(try adapter(for: damaged.decoded[0].info))
+    let view = try AdaptedCheckpoint(damaged, applying: [adapter], as: .bf16)
+    let error = #expect(throws: CheckpointError.self) { try view.contents(of: parameter.name) }
+    if case .notFinite(let name, _)? = error {
+      #expect(name == parameter.name)
+    } else {
+      Issue.record("\(String(describing: error))")
+    }
+    let lenient = try AdaptedCheckpoint(
+      damaged, applying: [adapter], as: .bf16, policy: .init(nonFiniteValues: .allow))
+    #expect(try lenient.contents(of: parameter.name) != nil)
+  }
+
   @Test(arguments: names) func withoutBeingAskedItIsRefused(_ name: String) throws {
     let base = try Checkpoint(Self.folder(name))
     let adapter = try adapter(for: base.dequantised().decoded[0].info)

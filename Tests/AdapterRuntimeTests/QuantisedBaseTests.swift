@@ -102,6 +102,23 @@ import Testing
     #expect(error?.kind == .quantised)
   }
 
+  /// A scheme that is known by its name only is refused by it, not for the names and shapes that come of it.
+  @Test(arguments: [
+    ("{\"quantization_config\": {\"quant_method\": \"aqlm\"}}", "a.codes", "aqlm"),
+    ("{\"quantization_config\": {\"quant_method\": \"quanto\"}}", "a.weight", "quanto"),
+    ("{}", "a.W_q", "hqq"), ("{}", "a._weight_qdata", "torchao"),
+  ])
+  func aSchemeThatIsNotReadIsNamed(_ config: String, _ stored: String, _ scheme: String) throws {
+    var made = HandMadeCheckpoint()
+    made.add(Name(stored), .u8, [4, 8], Array(repeating: 0, count: 32))
+    let base = try made.write(to: folder, config: config)
+    let refused = try refusal("a.weight", base)
+    #expect(refused.reason.contains("quantised by \(scheme), which is not read"), "\(refused)")
+    let error = #expect(throws: CheckpointError.self) { try base.dequantised() }
+    if case .unreadScheme(_, scheme)? = error { return }
+    Issue.record("\(String(describing: error))")
+  }
+
   /// Floats of eight bits without scales, and integers, are what they are.
   @Test func withoutWhatBelongsToAScheme() throws {
     var made = HandMadeCheckpoint()

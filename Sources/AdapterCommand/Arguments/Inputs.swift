@@ -4,8 +4,9 @@ internal import Checkpoints
 internal import Storage
 internal import SystemPackage
 
-/// Refuses an output that is one of the inputs.
+/// Refuses an output that is one of the inputs, or in the cache of models.
 func checkDistinct(_ output: String, from inputs: [FilePath]) throws(Failure) {
+  try ModelNames.checkOutside(output)
   try rethrowing(as: { Failure($0) }) { () throws(StorageError) in
     try FilePath(output).checkDistinct(from: inputs)
   }

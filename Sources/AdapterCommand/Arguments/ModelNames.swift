@@ -28,5 +28,16 @@ enum ModelNames {
   /// Whether an argument is the name of a model that is in the cache.
   static func holds(_ argument: String) -> Bool { ((try? model(argument)) ?? nil) != nil }
 
+  /// Refuses an output in the cache: its libraries would take it for what they have downloaded.
+  static func checkOutside(_ output: String) throws(Failure) {
+    guard let cache = cache.path.real, let here = Platform.workingFolder else { return }
+    var path = here.pushing(FilePath(output)).lexicallyNormalized()
+    while path.real == nil, path.components.count > 0 { path.removeLastComponent() }
+    guard let folder = path.real, folder.starts(with: cache) else { return }
+    throw Failure(
+      "\(output) is in the cache of models (\(Self.cache.path)), where nothing else may write",
+      hint: "name a folder of your own")
+  }
+
   private static var cache: ModelCache { ModelCache(environment: Platform.environment) }
 }

@@ -86,6 +86,9 @@ extension Failure {
     case .safetensors(let path, _):
       let stranger = try? PathContents.Stranger(lookingAt: path)
       self.init(error.description, hint: stranger?.hint)
+    case .unreadScheme: self.init(error.description, hint: "take the unquantised original")
+    case .notFinite:
+      self.init(error.description, hint: "to write them all the same: --allow-non-finite")
     default: self.init(error.description)
     }
   }

@@ -56,7 +56,7 @@ public struct BoundAdapter: Sendable {
     do {
       for operation in adapter.operations { try builder.append(operation) }
     } catch let error as AdapterError {
-      throw error.naming(modelsOf: adapter, checkpoint)
+      throw quantised.reason(of: error).naming(modelsOf: adapter, checkpoint)
     }
     guard builder.undecided.isEmpty else { throw AdapterError.undecidedLayout(builder.undecided) }
     let resolution = try TieResolution(builder.slots, of: adapter, in: checkpoint, choices)

@@ -37,8 +37,11 @@ struct QuantisedTargets {
   }
 
   /// What to say instead of an error of names that cannot be found: where a base has them quantised under
-  /// another prefix, or as single experts, that is why.
+  /// another prefix, or as single experts, that is why; so it is where it has all weights in a scheme that is not read.
   func reason(of error: AdapterError) -> AdapterError {
+    if [.unbound, .shape, .type].contains(error.kind), let scheme = checkpoint.unreadScheme {
+      return .unreadScheme(scheme, error.places)
+    }
     guard error.kind == .unbound else { return error }
     let absent = parameters.map(\.name).filter { checkpoint.tensor($0) == nil }
     let (endings, stacks) = (

@@ -104,7 +104,10 @@ struct AdaptedRows: Sendable {
       unsafe stored.initializeMemory(as: UInt8.self, repeating: 0)
     }
     // Values that no adapter changes, in the type that they have: they were decoded, and nothing else.
-    if isInPlace, tensor.operations.isEmpty { return }
+    if isInPlace, tensor.operations.isEmpty {
+      try unsafe checkDecoded(UnsafeRawBufferPointer(stored))
+      return
+    }
     var survival = isMeasured ? Survival() : nil
     try unsafe program.apply(
       UnsafeRawBufferPointer(stored), to: result, rows: rows, scratch: worker.tiles, &survival)
@@ -119,6 +122,15 @@ struct AdaptedRows: Sendable {
       || (worker.looksForChange && worker.survival.changedCount == 0)
   }
 
+  /// Every value of a quantised base comes of codes and scales: one that is not finite is damage, whether an adapter
+  /// changes it or not.
+  private func checkDecoded(_ values: UnsafeRawBufferPointer) throws {
+    guard nonFiniteValues == .refuse, let origin = tensor.origin, let scheme = origin.scheme,
+      unsafe NonFinite.isPresent(in: values, of: origin.info.type)
+    else { return }
+    throw CheckpointError.notFinite(origin.info.name, scheme)
+  }
+
   private func checkFinite(
     _ result: UnsafeRawBufferPointer, _ rows: Range<Int>
   ) throws {
@@ -128,6 +140,7 @@ struct AdaptedRows: Sendable {
     }
     // Rare: something is not finite. It is an overflow unless the base had it already.
     let original = try Self.original(of: tensor, rows, grid)
+    try unsafe original.withUnsafeBytes { try unsafe checkDecoded($0) }
     let (width, storedWidth) = (type.bitWidth / 8, tensor.storedType.bitWidth / 8)
     for index in 0..<result.count / width {
       let after = unsafe Array(result[index * width..<(index + 1) * width])

@@ -91,7 +91,12 @@ package struct ModelFamily: Sendable {
 
   /// Whether the weight of a layer is stored [in, out], by its name; false where nothing is known of it.
   package func storesTransposed(_ weight: Name) -> Bool {
-    isWhollyTransposed || transposedLeaves.contains(weight.dropLast(".weight".utf8.count).lastPart)
+    isWhollyTransposed || isConv1D(weight)
+  }
+
+  /// Whether a weight is that of a layer of GPT-2's kind, by its name.
+  func isConv1D(_ weight: Name) -> Bool {
+    transposedLeaves.contains(weight.dropLast(".weight".utf8.count).lastPart)
   }
 
   /// Whether a stored parameter has a row for each token of a vocabulary.

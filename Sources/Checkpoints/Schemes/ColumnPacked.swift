@@ -17,7 +17,8 @@ struct ColumnPacked: QuantisedElements {
   private let scales: StoredNumbers
   /// The group of each input.
   private let groups: [Int]
-  private let panels = RecentParts<[Float]>(limit: 8)
+  private let name: Name
+  private let panels: RecentParts<[Float]>
 
   private enum Kind: Sendable {
     case gptq(zeroOffset: Int)
@@ -32,7 +33,7 @@ struct ColumnPacked: QuantisedElements {
 
   static func parameter(
     _ name: Name, _ scheme: QuantisationScheme, _ config: QuantisationConfig?,
-    in checkpoint: Checkpoint
+    _ memory: DecodingMemory, in checkpoint: Checkpoint
   ) throws(CheckpointError) -> QuantisedParameter {
     func fault(_ reason: String) -> CheckpointError { .quantised(name, scheme, reason) }
     let module = name.dropLast("weight".utf8.count)
@@ -78,8 +79,8 @@ struct ColumnPacked: QuantisedElements {
       companions: ["qzeros", "scales", "g_idx"].map(part).filter { checkpoint.tensor($0) != nil },
       elements: ColumnPacked(
         kind: isAWQ ? .awq : .gptq(zeroOffset: version == "gptq" ? 1 : 0), bits: bits,
-        inputs: inputs,
-        outputs: outputs, codes: codes, zeros: zeroRange, scales: scales, groups: groups))
+        inputs: inputs, outputs: outputs, codes: codes, zeros: zeroRange, scales: scales,
+        groups: groups, name: name, panels: memory.panels))
   }
 
   private static func groups(
@@ -111,7 +112,8 @@ struct ColumnPacked: QuantisedElements {
     try forEachRow(of: range, columns: inputs) {
       (output, input, part) throws(StorageError) in
       let number = output / Self.panelWidth
-      let panel = try panels.part(number) { () throws(StorageError) in try decoded(number) }
+      let panel = try panels.part(number, of: name) { () throws(StorageError) in try decoded(number)
+      }
       let start = (output - number * Self.panelWidth) * inputs + input
       for offset in 0..<part.count {
         unsafe values[part.lowerBound - range.lowerBound + offset] = panel[start + offset]

@@ -3,8 +3,13 @@ internal import Storage
 /// Elements that a scheme decodes, in the float type that the scheme's library gives: each is worked out in F32, and
 /// rounded once.
 struct DecodedElements: Sendable {
-  let scheme: any QuantisedElements
+  let scheme: QuantisationScheme
   let type: ElementType
+  let elements: any QuantisedElements
+
+  init(_ parameter: QuantisedParameter) {
+    (scheme, type, elements) = (parameter.scheme, parameter.info.type, parameter.elements)
+  }
 
   /// Elements that are decoded at a time.
   private static let runLength = 1 << 14
@@ -20,7 +25,7 @@ struct DecodedElements: Sendable {
       let target = unsafe UnsafeMutableRawBufferPointer(
         rebasing: memory[place..<place + run.count * width])
       let values = unsafe scratch.bytes(count: run.count * 4).bindMemory(to: Float.self)
-      try unsafe scheme.read(run, into: values)
+      try unsafe elements.read(run, into: values)
       unsafe Self.round(values, to: type, into: target)
     }
   }

@@ -5,15 +5,20 @@ extension Checkpoint {
   /// The base with every quantised parameter as one float tensor, in the shape and the type that its library gives; the
   /// tensors of the schemes are gone. Values are decoded when they are read.
   ///
-  /// - Throws: `CheckpointError.quantised` where a parameter's tensors contradict each other, or its scheme is not read.
+  /// - Throws: `CheckpointError.quantised` where a parameter's tensors contradict each other, or are stored in a way that
+  ///   is not read; `unreadScheme` where nothing of the scheme is.
   /// - Returns: itself, where nothing is quantised.
   public func dequantised() throws(CheckpointError) -> Checkpoint {
+    if let scheme = unreadScheme { throw .unreadScheme(path, scheme) }
     let found = quantisedParameters
     guard !found.isEmpty else { return self }
     let config = try QuantisationConfig(of: self)
+    let (family, memory) = (family, DecodingMemory())
     var parameters: [QuantisedParameter] = []
     for (name, scheme) in found.sorted(by: { $0.key < $1.key }) {
-      parameters.append(try scheme.parameter(name, config, in: self))
+      let stored = try scheme.parameter(name, config, memory, in: self)
+      let isTransposed = scheme.storesOutputsFirst && family?.isConv1D(name) ?? false
+      parameters.append(isTransposed ? try TransposedMatrix.parameter(stored, memory) : stored)
     }
     return Checkpoint(self, decoding: parameters)
   }
@@ -30,9 +35,18 @@ extension Checkpoint {
 }
 
 extension QuantisationScheme {
+  /// Whether its library stores every matrix [out, in], whatever the layer has.
+  fileprivate var storesOutputsFirst: Bool {
+    switch self {
+    case .bitsandbytesNF4, .bitsandbytesFP4, .bitsandbytesInt8, .gptq, .awq: true
+    case .fp8, .compressedTensors, .mxfp4, .mlx: false
+    }
+  }
+
   /// Reads how a parameter is stored. Each scheme is in a file beside this one.
   fileprivate func parameter(
-    _ name: Name, _ config: QuantisationConfig?, in checkpoint: Checkpoint
+    _ name: Name, _ config: QuantisationConfig?, _ memory: DecodingMemory,
+    in checkpoint: Checkpoint
   ) throws(CheckpointError) -> QuantisedParameter {
     switch self {
     case .bitsandbytesNF4, .bitsandbytesFP4:
@@ -43,8 +57,8 @@ extension QuantisationScheme {
       checkpoint.tensor(name) == nil
         ? try PackedIntegers.parameter(name, in: checkpoint)
         : try ScaledMatrix.scaled(name, self, config, in: checkpoint)
-    case .mxfp4: try MXFP4Stack.parameter(name, in: checkpoint)
-    case .gptq, .awq: try ColumnPacked.parameter(name, self, config, in: checkpoint)
+    case .mxfp4: try MXFP4Stack.parameter(name, memory, in: checkpoint)
+    case .gptq, .awq: try ColumnPacked.parameter(name, self, config, memory, in: checkpoint)
     case .mlx: try MLXAffine.parameter(name, config, in: checkpoint)
     }
   }

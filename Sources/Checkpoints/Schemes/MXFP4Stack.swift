@@ -10,21 +10,18 @@ struct MXFP4Stack: QuantisedElements {
   private let exponents: FileRange
   private let inputs: Int
   private let outputs: Int
-  private let recent = RecentParts<Expert>(limit: 4)
+  private let name: Name
+  private let recent: RecentParts<Expert>
 
-  private struct Expert: Sendable {
+  struct Expert: Sendable {
     let codes: [UInt8]
     let exponents: [UInt8]
   }
 
   var sources: [FileRange] { [codes, exponents] }
 
-  private init(_ codes: FileRange, _ exponents: FileRange, inputs: Int, outputs: Int) {
-    (self.codes, self.exponents, self.inputs, self.outputs) = (codes, exponents, inputs, outputs)
-  }
-
   static func parameter(
-    _ name: Name, in checkpoint: Checkpoint
+    _ name: Name, _ memory: DecodingMemory, in checkpoint: Checkpoint
   ) throws(CheckpointError) -> QuantisedParameter {
     let scheme = QuantisationScheme.mxfp4
     let (blocks, scales) = (Name("\(name)_blocks"), Name("\(name)_scales"))
@@ -42,12 +39,14 @@ struct MXFP4Stack: QuantisedElements {
     return QuantisedParameter(
       info: try TensorInfo(name, .bf16, [shape[0], inputs, outputs], of: scheme), scheme: scheme,
       codes: blocks, companions: [scales],
-      elements: MXFP4Stack(codes, exponents.bytes, inputs: inputs, outputs: outputs))
+      elements: MXFP4Stack(
+        codes: codes, exponents: exponents.bytes, inputs: inputs, outputs: outputs, name: name,
+        recent: memory.experts))
   }
 
   private func expert(_ index: Int) throws(StorageError) -> Expert {
     let (size, count) = (inputs / 2 * outputs, inputs / 32 * outputs)
-    return try recent.part(index) { () throws(StorageError) in
+    return try recent.part(index, of: name) { () throws(StorageError) in
       Expert(
         codes: try codes.contents(index * size..<(index + 1) * size),
         exponents: try exponents.contents(index * count..<(index + 1) * count))

@@ -1,22 +1,41 @@
 internal import Storage
+internal import StrictJSON
 
-/// The parts of a tensor that were decoded last: what is stored across to how it is read would be read over and over.
+/// The parts of parameters that were decoded last, of a whole base: what is stored across to how it is read would be read
+/// over and over, and what each parameter kept for itself would add up to the base.
 final class RecentParts<Part: Sendable>: Sendable {
-  private let parts = Guarded<[(index: Int, part: Part)]>([])
+  private struct Entry: Sendable {
+    let parameter: Name
+    let index: Int
+    let part: Part
+  }
+
+  private let entries = Guarded<[Entry]>([])
   private let limit: Int
 
   init(limit: Int) { self.limit = limit }
 
   /// A part, made where it is not at hand.
   func part(
-    _ index: Int, _ make: () throws(StorageError) -> Part
+    _ index: Int, of parameter: Name, _ make: () throws(StorageError) -> Part
   ) throws(StorageError) -> Part {
-    if let known = parts.withLock({ $0.last { $0.index == index }?.part }) { return known }
+    let known = entries.withLock { entries in
+      entries.last { $0.index == index && $0.parameter == parameter }?.part
+    }
+    if let known { return known }
     let part = try make()
-    parts.withLock { parts in
-      if parts.count >= limit { parts.removeFirst() }
-      parts.append((index, part))
+    entries.withLock { entries in
+      if entries.count >= limit { entries.removeFirst() }
+      entries.append(Entry(parameter: parameter, index: index, part: part))
     }
     return part
   }
+}
+
+/// What the readers of a base's parameters share: some tens of MiB for the widest models, as many parts as a merge has
+/// threads.
+struct DecodingMemory: Sendable {
+  /// Some rows of values, of what is stored by columns.
+  let panels = RecentParts<[Float]>(limit: 16)
+  let experts = RecentParts<MXFP4Stack.Expert>(limit: 8)
 }

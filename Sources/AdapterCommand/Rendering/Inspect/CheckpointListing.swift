@@ -6,22 +6,30 @@ internal import SystemPackage
 /// What `inspect` shows of a checkpoint.
 struct CheckpointListing {
   private let checkpoint: Checkpoint
+  /// The same with every quantised parameter as one.
+  private let model: Checkpoint
   private let listsTensors: Bool
 
   init(_ checkpoint: Checkpoint, listsTensors: Bool) {
     self.checkpoint = checkpoint
     self.listsTensors = listsTensors
+    do throws(CheckpointError) {
+      model = try checkpoint.dequantised()
+    } catch {
+      Terminal.report("warning", "\(error)")
+      model = checkpoint
+    }
   }
 
   var text: String {
     let tensors = checkpoint.tensors
-    let parameters = tensors.reduce(0) { $0 + $1.info.shape.count }
+    let parameters = model.tensors.reduce(0) { $0 + $1.info.shape.count }
     let bytes = tensors.reduce(0) { $0 + $1.info.byteCount }
     let head =
       "\(checkpoint.path.string.escaped): \(tensors.count.of("tensor")), "
       + "\(parameters.grouped) parameters, \(ByteCount(bytes)) "
       + "in \(checkpoint.shards.count.of("file"))"
-    let rows = listsTensors ? tensors.map(Self.row) : groups
+    let rows = listsTensors ? tensors.map { row($0, $0.info.name.text) } : groups
     let columns = [TextColumn("tensor"), .init("dtype"), .init("shape")]
     return
       ([head] + TextColumn.table(columns + (listsTensors ? [] : [.init("count")]), rows, indent: 2))
@@ -31,10 +39,10 @@ struct CheckpointListing {
   /// Longer names are cut at their start, as their end says most.
   private static let maximumName = 54
 
-  private static func row(_ tensor: StoredTensor) -> [String] {
+  private func row(_ tensor: StoredTensor, _ name: String) -> [String] {
     [
-      tensor.info.name.text.escaped.cutStart(to: maximumName), tensor.info.type.rawValue,
-      "\(tensor.info.shape)",
+      name.escaped.cutStart(to: Self.maximumName),
+      tensor.scheme?.rawValue ?? tensor.info.type.rawValue, "\(tensor.info.shape)",
     ]
   }
 
@@ -42,13 +50,10 @@ struct CheckpointListing {
   private var groups: [[String]] {
     var order: [[String]] = []
     var counts: [[String]: Int] = [:]
-    for tensor in checkpoint.tensors {
+    for tensor in model.tensors {
       let parts = tensor.info.name.text.split(separator: ".", omittingEmptySubsequences: false)
       let pattern = parts.map { Int($0) == nil ? $0 : "*" }.joined(separator: ".")
-      let row = [
-        pattern.escaped.cutStart(to: Self.maximumName), tensor.info.type.rawValue,
-        "\(tensor.info.shape)",
-      ]
+      let row = row(tensor, pattern)
       if counts[row, default: 0] == 0 { order.append(row) }
       counts[row, default: 0] += 1
     }
@@ -68,15 +73,33 @@ struct CheckpointListing {
           writer.object { writer in
             writer.member("name", tensor.info.name.text)
             writer.member("dtype", tensor.info.type.rawValue)
-            writer.key("shape")
-            writer.array { writer in
-              for dimension in tensor.info.shape.dimensions { writer.integer(dimension) }
-            }
+            Self.write(tensor.info.shape, to: &writer)
             writer.member("file", checkpoint.shards[tensor.shard].name)
           }
         }
       }
+      writer.key("parameters")
+      writer.array { writer in
+        for parameter in model.decoded { Self.write(parameter, to: &writer) }
+      }
     }
     return String(decoding: writer.bytes, as: UTF8.self) + "\n"
+  }
+
+  private static func write(_ parameter: QuantisedParameter, to writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.member("name", parameter.info.name.text)
+      writer.member("scheme", parameter.scheme.rawValue)
+      writer.member("dtype", parameter.info.type.rawValue)
+      write(parameter.info.shape, to: &writer)
+      writer.member("tensors", ([parameter.codes] + parameter.companions).map(\.text))
+    }
+  }
+
+  private static func write(_ shape: Shape, to writer: inout JSONWriter) {
+    writer.key("shape")
+    writer.array { writer in
+      for dimension in shape.dimensions { writer.integer(dimension) }
+    }
   }
 }
