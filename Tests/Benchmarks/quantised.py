@@ -7,7 +7,7 @@ Makes a base of so many gigabytes of codes (1) in each scheme: random codes in l
 stacks of experts as gpt-oss has them. The adapter is of rank 16 on one layer in four. `write` is `dd` of zeros of the
 result's size into the same folder, synced, as a merge's files are.
 """
-import json, os, pathlib, resource, shutil, subprocess, sys, tempfile, time
+import json, os, pathlib, shutil, subprocess, sys, tempfile, time
 import numpy as np
 
 ADAPTER = os.environ.get("ADAPTER", ".build/release/adapter")
@@ -120,11 +120,20 @@ def make(folder, name, gigabytes):
 def run(*command):
     """Seconds of the clock, seconds of the processors, and the peak of memory in MiB."""
     began = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    error = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    assert status == 0, error.decode()
-    return time.monotonic() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0
+    while True:
+        # wait4's peak begins with that of this process.
+        try:
+            lines = pathlib.Path(f"/proc/{child.pid}/status").read_text().splitlines()
+            peak = max([peak] + [int(line.split()[1]) for line in lines if line.startswith("VmHWM")])
+        except OSError:
+            pass
+        done, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if done:
+            assert status == 0, command
+            return time.monotonic() - began, usage.ru_utime + usage.ru_stime, peak / 1024
+        time.sleep(0.005)
 
 
 def main():

@@ -27,7 +27,9 @@ struct ColumnPacked: QuantisedElements {
 
   /// Outputs of a panel: whole words of both kinds.
   private static let panelWidth = 64
-  private static let order = [0, 2, 4, 6, 1, 3, 5, 7]
+  private static let sampleCount = 64
+  /// Which nibble of an AWQ word an output is.
+  private static let places = [0, 4, 1, 5, 2, 6, 3, 7]
 
   var sources: [FileRange] { [codes, zeros, scales.bytes] }
 
@@ -111,43 +113,64 @@ struct ColumnPacked: QuantisedElements {
   ) throws(StorageError) {
     try forEachRow(of: range, columns: inputs) {
       (output, input, part) throws(StorageError) in
-      let number = output / Self.panelWidth
-      let panel = try panels.part(number, of: name) { () throws(StorageError) in try decoded(number)
+      let target = unsafe UnsafeMutableBufferPointer(
+        rebasing: values[part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound])
+      // A few elements, as samples of a base are, are not worth a panel.
+      guard range.count > Self.sampleCount else {
+        let wanted = input..<input + part.count
+        let first = output / 8 * 8
+        let few = try decoded(first..<min(first + 8, outputs), wanted)
+        for offset in 0..<wanted.count {
+          unsafe target[offset] = few[(output - first) * wanted.count + offset]
+        }
+        return
       }
-      let start = (output - number * Self.panelWidth) * inputs + input
-      for offset in 0..<part.count {
-        unsafe values[part.lowerBound - range.lowerBound + offset] = panel[start + offset]
+      let number = output / Self.panelWidth
+      let first = number * Self.panelWidth
+      let panel = try panels.part(number, of: name) { () throws(StorageError) in
+        try decoded(first..<min(first + Self.panelWidth, outputs), 0..<inputs)
+      }
+      let start = (output - first) * inputs + input
+      unsafe panel.withUnsafeBufferPointer { panel in
+        for offset in 0..<part.count { unsafe target[offset] = panel[start + offset] }
       }
     }
   }
 
-  /// The values of some outputs, [out, in].
-  private func decoded(_ number: Int) throws(StorageError) -> [Float] {
-    let first = number * Self.panelWidth
-    let width = min(Self.panelWidth, outputs - first)
-    let groupCount = (groups.max() ?? 0) + 1
-    var (zeros, scales): ([[Float]], [[Float]]) = ([], [])
-    for group in 0..<groupCount {
-      let start = group * outputs + first
-      scales.append(try self.scales.values(start..<start + width))
-      zeros.append(try self.zeros(group, first, width))
+  /// The values of some inputs for some outputs, [out, in]. The outputs begin at a multiple of 8.
+  private func decoded(
+    _ outputs: Range<Int>, _ inputs: Range<Int>
+  ) throws(StorageError) -> [Float] {
+    var (zeros, scales): ([Float], [Float]) = ([], [])
+    let used = (groups[inputs].min() ?? 0)...(groups[inputs].max() ?? 0)
+    for group in used {
+      let start = group * self.outputs
+      scales += try self.scales.values(start + outputs.lowerBound..<start + outputs.upperBound)
+      zeros += try self.zeros(group, outputs)
     }
-    let columns = try columns(first, width)
-    var result = [Float](repeating: 0, count: width * inputs)
-    for output in 0..<width {
-      for input in 0..<inputs {
-        let group = groups[input]
-        result[output * inputs + input] =
-          scales[group][output] * (columns[output * inputs + input] - zeros[group][output])
+    var result = try codes(outputs, inputs)
+    unsafe result.withUnsafeMutableBufferPointer { result in
+      unsafe scales.withUnsafeBufferPointer { scales in
+        unsafe zeros.withUnsafeBufferPointer { zeros in
+          unsafe groups.withUnsafeBufferPointer { groups in
+            for output in 0..<outputs.count {
+              for input in inputs {
+                let index = output * inputs.count + input - inputs.lowerBound
+                let group = unsafe (groups[input] - used.lowerBound) * outputs.count + output
+                unsafe result[index] = scales[group] * (result[index] - zeros[group])
+              }
+            }
+          }
+        }
       }
     }
     return result
   }
 
-  private func zeros(_ group: Int, _ first: Int, _ width: Int) throws(StorageError) -> [Float] {
-    let words = outputs * bits / 32
-    let row = try self.zeros.contents(4 * group * words..<4 * (group + 1) * words)
-    return (first..<first + width).map { output in
+  private func zeros(_ group: Int, _ outputs: Range<Int>) throws(StorageError) -> [Float] {
+    let words = self.outputs * bits / 32
+    let row = try zeros.contents(4 * group * words..<4 * (group + 1) * words)
+    return outputs.map { output in
       switch kind {
       case .awq: Float(Self.nibble(of: output, row))
       case .gptq(let offset):
@@ -156,38 +179,74 @@ struct ColumnPacked: QuantisedElements {
     }
   }
 
-  /// The codes of some outputs, [out, in].
-  private func columns(_ first: Int, _ width: Int) throws(StorageError) -> [Float] {
-    var result = [Float](repeating: 0, count: width * inputs)
+  /// The codes of some inputs for some outputs, [out, in].
+  private func codes(
+    _ outputs: Range<Int>, _ inputs: Range<Int>
+  ) throws(StorageError) -> [Float] {
     switch kind {
-    case .awq:
-      let words = outputs / 8
-      for input in 0..<inputs {
-        let start = 4 * (input * words + first / 8)
-        let row = try codes.contents(start..<start + 4 * ((width + 7) / 8))
-        for output in 0..<width {
-          result[output * inputs + input] = Float(Self.nibble(of: output, row))
-        }
+    case .awq: try nibbles(outputs, inputs)
+    case .gptq: try denseCodes(outputs, inputs)
+    }
+  }
+
+  private func nibbles(
+    _ outputs: Range<Int>, _ inputs: Range<Int>
+  ) throws(StorageError) -> [Float] {
+    var result = [Float](repeating: 0, count: outputs.count * inputs.count)
+    for input in inputs {
+      let start = 4 * (input * (self.outputs / 8) + outputs.lowerBound / 8)
+      let row = try codes.contents(start..<start + outputs.count / 2)
+      for output in 0..<outputs.count {
+        result[output * inputs.count + input - inputs.lowerBound] = Float(
+          Self.nibble(of: output, row))
       }
-    case .gptq:
-      var words: [[UInt8]] = Array(repeating: [], count: width)
-      for row in 0..<inputs * bits / 32 {
-        let start = 4 * (row * outputs + first)
-        let bytes = try codes.contents(start..<start + 4 * width)
-        for output in 0..<width { words[output] += bytes[4 * output..<4 * output + 4] }
-      }
-      for output in 0..<width {
-        for input in 0..<inputs {
-          result[output * inputs + input] = Float(
-            PackedBits.bits(input * bits, bits, words[output]))
+    }
+    return result
+  }
+
+  private func denseCodes(
+    _ outputs: Range<Int>, _ inputs: Range<Int>
+  ) throws(StorageError) -> [Float] {
+    var result = [Float](repeating: 0, count: outputs.count * inputs.count)
+    let first = inputs.lowerBound * bits / 32
+    let words = try words(outputs, first..<(inputs.upperBound * bits + 31) / 32)
+    let (bits, mask) = (bits, UInt64(1) << UInt64(bits) - 1)
+    unsafe words.withUnsafeBufferPointer { words in
+      unsafe result.withUnsafeMutableBufferPointer { result in
+        for output in 0..<outputs.count {
+          for input in inputs {
+            let place = (input * bits / 32 - first) * outputs.count + output
+            // A code may go on in the next word.
+            let pair = unsafe UInt64(words[place]) | UInt64(words[place + outputs.count]) << 32
+            unsafe result[output * inputs.count + input - inputs.lowerBound] = Float(
+              pair >> UInt64(input * bits % 32) & mask)
+          }
         }
       }
     }
     return result
   }
 
+  /// Rows of GPTQ's words for some outputs, and a row of zeros.
+  private func words(
+    _ outputs: Range<Int>, _ rows: Range<Int>
+  ) throws(StorageError) -> [UInt32] {
+    let width = outputs.count
+    var words = [UInt32](repeating: 0, count: (rows.count + 1) * width)
+    for row in rows {
+      let place = 4 * (row - rows.lowerBound) * width
+      try unsafe words.withUnsafeMutableBytesThrowing { memory throws(StorageError) in
+        try unsafe codes.read(
+          at: UInt64(4 * (row * self.outputs + outputs.lowerBound)),
+          into: UnsafeMutableRawBufferPointer(rebasing: memory[place..<place + 4 * width]))
+      }
+    }
+    return words.map { UInt32(littleEndian: $0) }
+  }
+
   private static func nibble(of output: Int, _ row: [UInt8]) -> Int {
-    let place = 8 * (output / 8) + (order.firstIndex(of: output % 8) ?? 0)
-    return PackedBits.bits(4 * place, 4, row)
+    let place = places[output % 8]
+    let byte = row[output / 8 * 4 + place / 2]
+    return Int(place % 2 == 0 ? byte & 15 : byte >> 4)
   }
 }

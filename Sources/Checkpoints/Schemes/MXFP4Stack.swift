@@ -4,14 +4,18 @@ internal import StrictJSON
 /// gpt-oss' MXFP4: `P_blocks` [E, out, in / 32, 16] of two codes each, low nibble first, and `P_scales` [E, out, in / 32],
 /// the exponents. The parameter is the transpose, [E, in, out].
 ///
-/// A matrix is stored across to how it is read, so the codes of one expert are kept, those that were read last.
+/// A matrix is stored across to how it is read, so it is read in panels of some inputs, and the codes of the last experts are kept.
 struct MXFP4Stack: QuantisedElements {
   private let codes: FileRange
   private let exponents: FileRange
   private let inputs: Int
   private let outputs: Int
   private let name: Name
-  private let recent: RecentParts<Expert>
+  private let memory: DecodingMemory
+
+  /// Inputs of a panel: whole blocks.
+  private static let panelWidth = 64
+  private static let sampleCount = 64
 
   struct Expert: Sendable {
     let codes: [UInt8]
@@ -41,12 +45,12 @@ struct MXFP4Stack: QuantisedElements {
       codes: blocks, companions: [scales],
       elements: MXFP4Stack(
         codes: codes, exponents: exponents.bytes, inputs: inputs, outputs: outputs, name: name,
-        recent: memory.experts))
+        memory: memory))
   }
 
   private func expert(_ index: Int) throws(StorageError) -> Expert {
     let (size, count) = (inputs / 2 * outputs, inputs / 32 * outputs)
-    return try recent.part(index, of: name) { () throws(StorageError) in
+    return try memory.experts.part(index, of: name) { () throws(StorageError) in
       Expert(
         codes: try codes.contents(index * size..<(index + 1) * size),
         exponents: try exponents.contents(index * count..<(index + 1) * count))
@@ -56,37 +60,63 @@ struct MXFP4Stack: QuantisedElements {
   func read(
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws(StorageError) {
-    let size = inputs * outputs
-    var place = range.lowerBound
-    while place < range.upperBound {
-      let (index, inner) = place.quotientAndRemainder(dividingBy: size)
-      let expert = try expert(index)
-      let end = min(range.upperBound, (index + 1) * size)
-      unsafe fill(place..<end, inner, expert, from: range.lowerBound, values)
-      place = end
+    let panelCount = (inputs + Self.panelWidth - 1) / Self.panelWidth
+    try forEachRow(of: range, columns: outputs) {
+      (row, output, part) throws(StorageError) in
+      let (index, input) = row.quotientAndRemainder(dividingBy: inputs)
+      // A few elements, as samples of a base are, are not worth a panel.
+      guard range.count > Self.sampleCount else {
+        for offset in 0..<part.count {
+          unsafe values[part.lowerBound - range.lowerBound + offset] = try value(
+            index * outputs + output + offset, input)
+        }
+        return
+      }
+      let number = input / Self.panelWidth
+      let panel = try memory.panels.part(index * panelCount + number, of: name) {
+        () throws(StorageError) in decoded(number, of: try expert(index))
+      }
+      let start = (input - number * Self.panelWidth) * outputs + output
+      unsafe panel.withUnsafeBufferPointer { panel in
+        for offset in 0..<part.count {
+          unsafe values[part.lowerBound - range.lowerBound + offset] = panel[start + offset]
+        }
+      }
     }
   }
 
-  private func fill(
-    _ part: Range<Int>, _ inner: Int, _ expert: Expert, from start: Int,
-    _ values: UnsafeMutableBufferPointer<Float>
-  ) {
-    var (input, output) = inner.quotientAndRemainder(dividingBy: outputs)
-    unsafe expert.codes.withUnsafeBufferPointer { codes in
-      unsafe expert.exponents.withUnsafeBufferPointer { exponents in
+  private func value(_ row: Int, _ input: Int) throws(StorageError) -> Float {
+    let place = row * (inputs / 2) + input / 2
+    let byte = try codes.contents(place..<place + 1)[0]
+    let block = row * (inputs / 32) + input / 32
+    let exponent = try exponents.contents(block..<block + 1)[0]
+    return FloatTables.e2m1[Int(input % 2 == 0 ? byte & 15 : byte >> 4)]
+      * FloatTables.e8m0[Int(exponent)]
+  }
+
+  /// The values of some inputs, [in, out].
+  private func decoded(_ number: Int, of expert: Expert) -> [Float] {
+    let first = number * Self.panelWidth
+    let width = min(Self.panelWidth, inputs - first)
+    var result = [Float](repeating: 0, count: width * outputs)
+    unsafe result.withUnsafeMutableBufferPointer { result in
+      unsafe expert.codes.withUnsafeBufferPointer { codes in
         unsafe FloatTables.e2m1.withUnsafeBufferPointer { table in
-          unsafe FloatTables.e8m0.withUnsafeBufferPointer { powers in
-            for index in part {
-              let byte = unsafe codes[output * (inputs / 2) + input / 2]
-              let code = input % 2 == 0 ? byte & 15 : byte >> 4
-              let exponent = unsafe exponents[output * (inputs / 32) + input / 32]
-              unsafe values[index - start] = table[Int(code)] * powers[Int(exponent)]
-              output += 1
-              if output == outputs { (input, output) = (input + 1, 0) }
+          for output in 0..<outputs {
+            for block in 0..<width / 32 {
+              let place = output * (inputs / 32) + first / 32 + block
+              let scale = FloatTables.e8m0[Int(expert.exponents[place])]
+              for byte in 0..<16 {
+                let code = unsafe codes[place * 16 + byte]
+                let input = block * 32 + 2 * byte
+                unsafe result[input * outputs + output] = table[Int(code & 15)] * scale
+                unsafe result[(input + 1) * outputs + output] = table[Int(code >> 4)] * scale
+              }
             }
           }
         }
       }
     }
+    return result
   }
 }

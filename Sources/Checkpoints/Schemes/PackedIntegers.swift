@@ -131,26 +131,45 @@ struct PackedIntegers: QuantisedElements {
     let groups = columns / groupSize
     try forEachRow(of: range, columns: columns) {
       (row, column, part) throws(StorageError) in
-      let bytes = try codes.contents(row * rowBytes..<(row + 1) * rowBytes)
+      // What is read at once may reach beyond the last code.
+      let bytes = try codes.contents(row * rowBytes..<(row + 1) * rowBytes) + [0, 0]
       var scales = try scales.values(row * groups..<(row + 1) * groups)
       if global != 1 { scales = scales.map { $0 / global } }
       let zeros = try zeros(of: row, groups)
-      for index in part {
-        let column = column + index - part.lowerBound
-        let group = column / groupSize
-        unsafe values[index - range.lowerBound] =
-          (code(column, bytes) - (zeros?[group] ?? 0)) * scales[group]
+      let end = column + part.count
+      let target = unsafe UnsafeMutableBufferPointer(
+        rebasing: values[part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound])
+      for group in column / groupSize...(end - 1) / groupSize {
+        let run = (group * groupSize..<(group + 1) * groupSize).clamped(to: column..<end)
+        unsafe decode(run, bytes, scales[group], zeros?[group] ?? 0, from: column, into: target)
       }
     }
   }
 
-  private func code(_ column: Int, _ bytes: [UInt8]) -> Float {
-    switch form {
-    case .e2m1:
-      let byte = bytes[column / 2]
-      return FloatTables.e2m1[Int(column % 2 == 0 ? byte & 15 : byte >> 4)]
-    case .integers(let bits):
-      return Float(PackedBits.bits(column * bits, bits, bytes) - 1 << (bits - 1))
+  /// Codes of one group.
+  private func decode(
+    _ run: Range<Int>, _ bytes: [UInt8], _ scale: Float, _ zero: Float, from column: Int,
+    into values: UnsafeMutableBufferPointer<Float>
+  ) {
+    unsafe bytes.withUnsafeBufferPointer { bytes in
+      switch form {
+      case .e2m1:
+        unsafe FloatTables.e2m1.withUnsafeBufferPointer { table in
+          for index in run {
+            let byte = unsafe bytes[index / 2]
+            let code = index % 2 == 0 ? byte & 15 : byte >> 4
+            unsafe values[index - column] = table[Int(code)] * scale
+          }
+        }
+      case .integers(let bits):
+        let (mask, middle) = (1 << bits - 1, 1 << (bits - 1))
+        for index in run {
+          let bit = index * bits
+          let pair = unsafe Int(bytes[bit / 8]) | Int(bytes[bit / 8 + 1]) << 8
+          let code = pair >> (bit % 8) & mask - middle
+          unsafe values[index - column] = (Float(code) - zero) * scale
+        }
+      }
     }
   }
 

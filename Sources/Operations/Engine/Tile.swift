@@ -101,7 +101,8 @@ package struct TileGrid: Sendable, Hashable {
     }
     let dimensions = shape.dimensions
     let isStack = dimensions.count == 3 && operations.contains(where: \.seesStack)
-    let leading = isStack ? 2 : 1
+    // What nothing changes may be cut anywhere, a stack of matrices into small pieces too.
+    let leading = operations.isEmpty ? max(1, dimensions.count - 1) : isStack ? 2 : 1
     rows = dimensions.prefix(leading).reduce(1, *)
     columns = dimensions.dropFirst(leading).reduce(1, *)
     // Beyond the last row there is nothing to align to.
