@@ -119,7 +119,7 @@ struct KohyaImport {
     guard let places = try targets.places(flat: key.path, component, name) else {
       throw InteropError(
         .undecided(.base), at: .tensor(name),
-        "the dots of its name are lost, and only the base's names show where they were")
+        "kohya's names have lost their dots, and only the base's names show where they were")
     }
     return places
   }
