@@ -55,7 +55,7 @@ extension ForeignFormat {
 public protocol WritableFormat: ForeignFormat {
   /// The suffix of its file; nil where it is a folder.
   var suffix: String? { get }
-  /// Whether the base tells it more than the adapter does.
+  /// True of a format for which the base tells more than the adapter does.
   var usesBase: Bool { get }
 
   /// Works out how an adapter is written in the format. Nothing is written yet.
@@ -83,7 +83,7 @@ public struct ForeignImport: Sendable {
   public let adapter: Adapter
   /// What a user should know of the conversion.
   public let notes: [String]
-  /// What the file says of itself, for the metadata of an `.adp` file (Spec/adp-v1.md, section 5.4).
+  /// The file's own metadata, for that of an `.adp` file (Spec/adp-v1.md, section 5.4).
   public let metadata: [Manifest.MetadataEntry]
 
   /// Pairs an adapter with what is known besides.

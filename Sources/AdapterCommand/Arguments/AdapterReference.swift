@@ -50,7 +50,7 @@ struct AdapterReference {
     }
   }
 
-  /// Whether it is PEFT's, whose two files come back byte for byte.
+  /// True of PEFT's format, whose two files come back byte for byte.
   var isOfPEFT: Bool { contents.format?.name == Formats.peft.name }
 
   /// The files that it is read from.

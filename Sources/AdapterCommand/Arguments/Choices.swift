@@ -52,7 +52,7 @@ enum FormatChoice: ExpressibleByArgument {
     if case .adp = self { true } else { false }
   }
 
-  /// Whether a base tells it more than the adapter does.
+  /// True of a format for which a base tells more than the adapter does.
   var usesBase: Bool {
     switch self {
     case .adp: true

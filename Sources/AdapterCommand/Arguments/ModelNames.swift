@@ -25,7 +25,7 @@ enum ModelNames {
     }
   }
 
-  /// Whether an argument is the name of a model that is in the cache.
+  /// True of the name of a model that is in the cache.
   static func holds(_ argument: String) -> Bool { ((try? model(argument)) ?? nil) != nil }
 
   /// Refuses an output in the cache: its libraries would take it for what they have downloaded.

@@ -158,7 +158,7 @@ extension PathContents.Stranger {
 }
 
 extension OtherProgram {
-  /// What it is, and the way out.
+  /// The name of the program's files, and the way out.
   fileprivate var hint: String {
     switch self {
     case .adapterHub:

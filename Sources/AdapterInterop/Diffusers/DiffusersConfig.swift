@@ -2,7 +2,7 @@ internal import AdapterFormat
 internal import Checkpoints
 internal import StrictJSON
 
-/// What `lora_adapter_metadata` says of one part of a pipeline: the configuration of PEFT, whose rules hold.
+/// The entry of `lora_adapter_metadata` for one part of a pipeline: a configuration of PEFT, whose rules hold.
 struct DiffusersConfig {
   private let config: PEFTConfig
   private let ranks: PEFTRanks

@@ -172,7 +172,7 @@ struct DiffusersExport {
       })
   }
 
-  /// What a bias changes by, as the weight's scale multiplies it; zeros where it does not.
+  /// The change of a bias, as the weight's scale multiplies it; zeros where there is none.
   private mutating func writeBias(
     _ module: Module, _ component: PipelineComponent, _ scale: Double
   ) throws {

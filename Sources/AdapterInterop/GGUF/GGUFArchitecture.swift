@@ -165,7 +165,7 @@ extension GGUFModel {
     }
   }
 
-  /// What llama.cpp calls a stack of experts; nil where nothing says which block it is.
+  /// llama.cpp's name of a stack of experts; nil where nothing says which block it is.
   func tensorName(of module: ExpertModule) -> String? {
     let parts = module.block.split(separator: ".")
     return parts.lazy.compactMap { Int($0) }.first.map { "blk.\($0).\(module.role.ggufName)" }

@@ -184,7 +184,7 @@ struct GGUFPair: Sendable {
 struct GGUFExperts: Sendable {
   let name: String
   let pair: ExpertPair
-  /// What B is multiplied with besides.
+  /// A factor that is multiplied into B.
   var factor = 1.0
 
   /// Its alpha, and how many parameters have it.

@@ -8,7 +8,7 @@ internal import Storage
 /// Everything is worked out in F64 and rounded once, to F32 at least.
 struct PlainPair: Sendable {
   let low: AddLowRank
-  /// What B is multiplied with besides.
+  /// A factor that is multiplied into B.
   var factor = 1.0
   /// Columns of the logical weight.
   let inputCount: Int

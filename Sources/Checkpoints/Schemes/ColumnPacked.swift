@@ -27,7 +27,6 @@ struct ColumnPacked: QuantisedElements {
 
   /// Outputs of a panel: whole words of both kinds.
   private static let panelWidth = 64
-  private static let sampleCount = 64
   /// Which nibble of an AWQ word an output is.
   private static let places = [0, 4, 1, 5, 2, 6, 3, 7]
 
@@ -115,8 +114,7 @@ struct ColumnPacked: QuantisedElements {
       (output, input, part) throws(StorageError) in
       let target = unsafe UnsafeMutableBufferPointer(
         rebasing: values[part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound])
-      // A few elements, as samples of a base are, are not worth a panel.
-      guard range.count > Self.sampleCount else {
+      guard range.count > DecodingMemory.sampleCount else {
         let wanted = input..<input + part.count
         let first = output / 8 * 8
         let few = try decoded(first..<min(first + 8, outputs), wanted)

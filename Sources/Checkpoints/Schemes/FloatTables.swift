@@ -18,6 +18,7 @@ enum FloatTables {
     return code & 0x80 == 0 ? magnitude : -magnitude
   }
 
+  /// E5M2, which has infinities.
   static let e5m2: [Float] = (UInt8.min ... .max).map { code in
     let (exponent, fraction) = (Int(code >> 2 & 31), Float(code & 3))
     let magnitude: Float =
@@ -29,7 +30,7 @@ enum FloatTables {
     return code & 0x80 == 0 ? magnitude : -magnitude
   }
 
-  /// E8M0: a power of two; 255 is NaN, and refused before it is looked up.
+  /// E8M0: a power of two; 255 is NaN.
   static let e8m0: [Float] = (UInt8.min ... .max).map { code in
     code == 255 ? .nan : code == 0 ? 0x1p-127 : Float(bitPattern: UInt32(code) << 23)
   }

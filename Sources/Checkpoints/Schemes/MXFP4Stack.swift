@@ -15,7 +15,6 @@ struct MXFP4Stack: QuantisedElements {
 
   /// Inputs of a panel: whole blocks.
   private static let panelWidth = 64
-  private static let sampleCount = 64
 
   struct Expert: Sendable {
     let codes: [UInt8]
@@ -64,8 +63,7 @@ struct MXFP4Stack: QuantisedElements {
     try forEachRow(of: range, columns: outputs) {
       (row, output, part) throws(StorageError) in
       let (index, input) = row.quotientAndRemainder(dividingBy: inputs)
-      // A few elements, as samples of a base are, are not worth a panel.
-      guard range.count > Self.sampleCount else {
+      guard range.count > DecodingMemory.sampleCount else {
         for offset in 0..<part.count {
           unsafe values[part.lowerBound - range.lowerBound + offset] = try value(
             index * outputs + output + offset, input)

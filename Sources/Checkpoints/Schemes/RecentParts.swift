@@ -35,6 +35,9 @@ final class RecentParts<Part: Sendable>: Sendable {
 /// What the readers of a base's parameters share: some tens of MiB for the widest models, as many parts as a merge has
 /// threads.
 struct DecodingMemory: Sendable {
+  /// So few elements, as samples of a base are, are not worth a panel.
+  static let sampleCount = 64
+
   /// Some rows of values, of what is stored by columns.
   let panels = RecentParts<[Float]>(limit: 16)
   let experts = RecentParts<MXFP4Stack.Expert>(limit: 8)

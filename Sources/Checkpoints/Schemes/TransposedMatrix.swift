@@ -37,6 +37,16 @@ struct TransposedMatrix: QuantisedElements {
   ) throws(StorageError) {
     try forEachRow(of: range, columns: outputs) {
       (input, output, part) throws(StorageError) in
+      guard range.count > DecodingMemory.sampleCount else {
+        for offset in 0..<part.count {
+          let place = (output + offset) * inputs + input
+          let index = part.lowerBound - range.lowerBound + offset
+          try unsafe stored.read(
+            place..<place + 1,
+            into: UnsafeMutableBufferPointer(rebasing: values[index..<index + 1]))
+        }
+        return
+      }
       let number = input / Self.panelWidth
       let panel = try panels.part(number, of: name) { () throws(StorageError) in
         try decoded(number)

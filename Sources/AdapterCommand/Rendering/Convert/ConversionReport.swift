@@ -3,7 +3,7 @@ internal import Operations
 internal import StrictJSON
 internal import SystemPackage
 
-/// What `convert --json` prints: the document `adapter.convert/1` of Spec/cli.md.
+/// The document `adapter.convert/1` of Spec/cli.md, which `convert --json` prints.
 struct ConversionReport {
   let source: AdapterReference
   let output: String
