@@ -28,14 +28,19 @@ package enum AbandonedFolders {
     }
   }
 
-  /// Whether a process is at work on it.
+  /// Whether a process is at work on it, or has ended it since it was listed.
   private static func isInUse(_ path: FilePath) -> Bool {
-    guard
-      let folder = try? FileDescriptor.open(
+    do {
+      let folder = try FileDescriptor.open(
         path, .readOnly, options: [.directory, .noFollow, .closeOnExec])
-    else { return false }
-    defer { try? folder.close() }
-    return !Platform.lock(folder, isShared: false)
+      defer { try? folder.close() }
+      guard Platform.lock(folder, isShared: false) else { return true }
+      let status = try FileStatus(of: folder, path: path)
+      return FileStatus(ofLink: path)?.isSameFile(as: status) != true
+    } catch {
+      // One that may not be opened is nobody's at work; one that is gone needs no word.
+      return FileStatus(ofLink: path) == nil
+    }
   }
 
   /// Removes them.

@@ -1,4 +1,6 @@
+import Dispatch
 import Foundation
+import Storage
 import SystemPackage
 import TestSupport
 import Testing
@@ -102,5 +104,32 @@ import Testing
       #expect(try folder.appending("out").files == wanted)
       expectNothingElse("out")
     }
+  }
+
+  /// A merge that another one comes upon while it begins or ends is not one that was left: the other would tell its
+  /// user of a folder that is gone a moment later.
+  @Test func jobsThatBeginAndEndAreNotAbandoned() throws {
+    let target = folder.appending("out")
+    let tag = "merge-0123456789abcdef"
+    let (begun, ended) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+    DispatchQueue.global().async {
+      begun.signal()
+      for number in 0..<400 {
+        guard
+          let output = try? OutputFolder(
+            target, names: ["file"], replacing: false, inputs: [], lifetime: .job(tag)),
+          number.isMultiple(of: 2)
+        else { continue }
+        try? output.file("file").commit()
+        guard (try? output.commit()) != nil else { continue }
+        try? FileManager.default.removeItem(atPath: target.string)
+      }
+      ended.signal()
+    }
+    begun.wait()
+    while ended.wait(timeout: .now()) == .timedOut {
+      #expect(AbandonedFolders.all(ofKind: "merge-", beside: target).isEmpty)
+    }
+    expectNothingElse()
   }
 }
