@@ -17,6 +17,9 @@ public struct ImportChoices: Sendable {
   public var recordsDigest = true
   /// Whether the adapter is written to a file: only then it matters which files beside it are not carried.
   public var isKept = true
+  /// Whether an adapter whose names are another program's, which only the base translates, is read under those names:
+  /// to be looked at, and not to be applied.
+  public var keepsForeignNames = false
   /// The base, where it is at hand: what the file holds of it beside the adapter is left out.
   public var base: Checkpoint?
   /// The part of a pipeline that targets without such a prefix belong to.

@@ -77,11 +77,15 @@ struct AdapterReference {
   }
 
   /// All adapters, or the one that is named, and the `.adp` file that they are in, where they are in one.
+  ///
+  /// - Parameter keepsForeignNames: without a base, names that only it translates stay as they are.
   func openAll(
-    for base: ImportBase? = nil
+    for base: ImportBase? = nil, keepsForeignNames: Bool = false
   ) throws(Failure) -> (file: AdapterFile?, adapters: [Adapter]) {
     guard !isAdapterFile else { return try openFile() }
-    return (nil, [try openForeign(base?.choices(path) ?? .looking).adapter])
+    var choices = base?.choices(path) ?? .looking
+    choices.keepsForeignNames = keepsForeignNames
+    return (nil, [try openForeign(choices).adapter])
   }
 
   /// The `.adp` file.

@@ -86,7 +86,8 @@ struct InspectCommand: ParsableCommand {
     }
     try report.check(inputs: reference.inputs, base: base)
     let (file, adapters) = try reference.openAll(
-      for: try ImportBase.needed(by: [reference], at: base, binding.choices))
+      for: try ImportBase.needed(by: [reference], at: base, binding.choices),
+      keepsForeignNames: true)
     var inspected: [InspectedAdapter] = []
     for adapter in adapters { inspected.append(try inspect(adapter, reference)) }
     let listing = AdapterListing(

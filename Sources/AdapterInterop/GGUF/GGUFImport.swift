@@ -12,12 +12,13 @@ internal import SystemPackage
 /// | `T.lora_a` [r, in], `T.lora_b` [out, r] | `add_low_rank` on the base's weight; the rows of B as transformers has them |
 /// | `token_embd.weight.lora_a` [vocabulary, r] | transposed, on the embedding |
 /// | `adapter.lora.alpha` | `scale` alpha / r; 1 for alpha 0 |
-/// | `blk.N.ffn_P_exps.weight.lora_a` [E, r, in], `lora_b` [E, out, r] | `add_low_rank` on each expert's weight |
+/// | `blk.N.ffn_P_exps.weight.lora_a` [E, r, in], `lora_b` [E, out, r] | `add_low_rank` on the stack, or on each expert |
 /// | `*_norm.weight` | inert: llama.cpp leaves it alone |
 struct GGUFImport {
   private let reader: GGUFReader
   private let path: FilePath
-  private let model: GGUFModel
+  /// Nil where it is only looked at, under llama.cpp's names.
+  private let model: GGUFModel?
   private let alpha: Double
   private var operations: [Operation] = []
   private var tensors: [TensorContents] = []
@@ -28,23 +29,31 @@ struct GGUFImport {
   init(_ reader: GGUFReader, _ path: FilePath, _ choices: ImportChoices) throws {
     (self.reader, self.path) = (reader, path)
     try Self.checkKind(reader, path)
+    model = try Self.model(of: reader, path, choices)
+    alpha = try Self.alpha(reader, path)
+    digest = choices.recordsDigest ? try reader.file.digest() : nil
+    try readTensors()
+  }
+
+  private static func model(
+    of reader: GGUFReader, _ path: FilePath, _ choices: ImportChoices
+  ) throws -> GGUFModel? {
     guard let base = choices.base else {
-      throw InteropError(
-        .undecided(.base), at: .file(path),
-        "its rows and names are llama.cpp's, and only the base shows what they are")
+      guard choices.keepsForeignNames else {
+        throw InteropError(
+          .undecided(.base), at: .file(path),
+          "its rows and names are llama.cpp's, and only the base shows what they are")
+      }
+      return nil
     }
-    model = try GGUFModel(base)
-    guard case .string(let name) = reader.metadata["general.architecture"],
-      name == model.architecture.name
-    else {
+    let model = try GGUFModel(base)
+    guard case .string(model.architecture.name) = reader.metadata["general.architecture"] else {
       throw InteropError(
         .malformed, at: .file(path),
         "it is for the architecture \(reader.metadata["general.architecture"]?.text ?? "unknown"), "
           + "and the base is \(model.architecture.name)")
     }
-    alpha = try Self.alpha(reader, path)
-    digest = choices.recordsDigest ? try reader.file.digest() : nil
-    try readTensors()
+    return model
   }
 
   private static func checkKind(_ reader: GGUFReader, _ path: FilePath) throws(InteropError) {
@@ -84,13 +93,52 @@ struct GGUFImport {
         name: "default", method: "lora", operations: operations, inert: inert,
         source: SourceRecord(format: GGUFFormat.name, config: nil, digest: digest, header: nil),
         files: [], base: base, tensors: tensors),
-      notes: norms.isEmpty
-        ? [] : ["llama.cpp leaves norms of an adapter alone: " + norms.joined(separator: ", ")])
+      notes: [
+        model == nil ? "its names and rows are llama.cpp's: the model's need --base" : nil,
+        norms.isEmpty
+          ? nil : "llama.cpp leaves norms of an adapter alone: " + norms.joined(separator: ", "),
+      ].compactMap(\.self))
   }
 
   private var base: BaseRecord? {
     let name = reader.metadata["general.base_model.0.name"]?.text
     return name.map { BaseRecord(name: $0, revision: nil, architecture: nil, fingerprint: nil) }
+  }
+}
+
+// MARK: - Experts
+
+extension GGUFImport {
+  /// One change of the whole parameter, or one for each expert where that cannot be.
+  private mutating func add(_ stack: GGUFExpertStack) throws {
+    guard let factors = try stack.factors({ try contents(of: $0, shape: $0.shape) }) else {
+      for part in stack.parts { try add(part.module, part.pair) }
+      return
+    }
+    tensors += [factors.a, factors.b]
+    var low = AddLowRank(
+      target: Target(stack.parameter, layout: .outIn, layoutSource: .sure),
+      a: TypedOperand(factors.a.info), b: TypedOperand(factors.b.info),
+      scale: scale(ofRank: stack.parts[0].pair.rank))
+    low.experts = factors.experts
+    operations.append(try Operation(low))
+  }
+
+  /// Expert by expert, under the names of the base.
+  private mutating func add(_ module: ExpertModule, _ pair: GGUFStackedPair) throws {
+    let (rank, output) = (pair.rank, pair.outputCount)
+    let down = try contents(of: pair.a, shape: [pair.count * rank, pair.inputCount])
+    let up = try contents(of: pair.b, shape: [pair.count * output, rank])
+    tensors += [down, up]
+    for expert in 0..<pair.count {
+      operations.append(
+        try Operation(
+          AddLowRank(
+            target: Target(module.weight(of: expert), layout: .outIn, layoutSource: .sure),
+            a: TypedOperand(down.info).rows(expert * rank..<(expert + 1) * rank),
+            b: TypedOperand(up.info).rows(expert * output..<(expert + 1) * output),
+            scale: scale(ofRank: rank))))
+    }
   }
 }
 
@@ -100,6 +148,7 @@ extension GGUFImport {
   private mutating func readTensors() throws {
     var pairs: [String: (a: GGUFTensor?, b: GGUFTensor?)] = [:]
     var order: [String] = []
+    var experts = GGUFExpertBlocks()
     for tensor in reader.tensors {
       let text = tensor.name.text
       let isA = text.hasSuffix(".weight.lora_a")
@@ -123,42 +172,22 @@ extension GGUFImport {
         throw InteropError(
           .malformed, at: .tensor(Name(stem)), "half a pair: lora_a or lora_b is missing")
       }
-      try add(stem, a, b)
+      if let module = model?.experts(of: stem) {
+        try experts.add(GGUFStackedPair(a, b), of: module)
+      } else if model == nil, a.shape.count == 3 {
+        try add(GGUFExpertStack(GGUFStackedPair(a, b), at: stem))
+      } else {
+        try add(stem, a, b)
+      }
     }
+    for stack in experts.blocks.flatMap(\.stacks) { try add(stack) }
     guard !operations.isEmpty else {
       throw InteropError(.malformed, at: .file(path), "it holds no pair of factors")
     }
   }
 
-  /// Expert by expert, under the names of the base.
-  private mutating func add(
-    _ module: ExpertModule, _ a: GGUFTensor, _ b: GGUFTensor
-  ) throws {
-    guard a.shape.count == 3, b.shape.count == 3, a.shape[0] == b.shape[0],
-      a.shape[1] == b.shape[2], a.shape[1] > 0
-    else {
-      throw InteropError(
-        .malformed, at: .tensor(a.name),
-        "\(a.shape) and \(b.shape) of B are not [E, r, in] and [E, out, r]")
-    }
-    let (count, rank, output) = (a.shape[0], a.shape[1], b.shape[1])
-    let down = try contents(of: a, shape: [count * rank, a.shape[2]])
-    let up = try contents(of: b, shape: [count * output, rank])
-    tensors += [down, up]
-    for expert in 0..<count {
-      operations.append(
-        try Operation(
-          AddLowRank(
-            target: Target(module.weight(of: expert), layout: .outIn, layoutSource: .sure),
-            a: TypedOperand(down.info).rows(expert * rank..<(expert + 1) * rank),
-            b: TypedOperand(up.info).rows(expert * output..<(expert + 1) * output),
-            scale: alpha == 0 ? 1 : alpha / Double(rank))))
-    }
-  }
-
   private mutating func add(_ stem: String, _ a: GGUFTensor, _ b: GGUFTensor) throws {
-    if let module = model.experts(of: stem) { return try add(module, a, b) }
-    guard let target = model.target(of: stem) else {
+    guard let target = model.map({ $0.target(of: stem) }) ?? Name("\(stem).weight") else {
       throw InteropError(.unsupported, at: .tensor(a.name), "the base has no weight for it")
     }
     let isEmbedding = stem == "token_embd"
@@ -171,7 +200,7 @@ extension GGUFImport {
     }
     let rank = b.shape[1]
     let input = isEmbedding ? a.shape[0] : a.shape[1]
-    let isTransposed = isEmbedding || model.architecture.name == "gpt2"
+    let isTransposed = isEmbedding || model?.architecture.name == "gpt2"
     let layout: Layout = isTransposed && stem != "output" ? .inOut : .outIn
     try check(target, output: b.shape[0], input: input, layout)
     let down = try contents(of: a, shape: [rank, input], transposing: isEmbedding)
@@ -182,12 +211,14 @@ extension GGUFImport {
       try Operation(
         AddLowRank(
           target: Target(target, layout: layout, layoutSource: .sure), a: TypedOperand(down.info),
-          b: TypedOperand(up.info), scale: alpha == 0 ? 1 : alpha / Double(rank))))
+          b: TypedOperand(up.info), scale: scale(ofRank: rank))))
   }
+
+  private func scale(ofRank rank: Int) -> Double { alpha == 0 ? 1 : alpha / Double(rank) }
 
   private func rowOrder(_ stem: String, _ b: GGUFTensor) throws(InteropError) -> [Int]? {
     do throws(InteropError) {
-      return try model.rowOrder(of: stem, count: b.shape[0])?.inverted
+      return try model?.rowOrder(of: stem, count: b.shape[0])?.inverted
     } catch {
       throw InteropError(error.kind, at: .tensor(b.name), error.reason)
     }
@@ -197,7 +228,7 @@ extension GGUFImport {
     _ target: Name, output: Int, input: Int, _ layout: Layout
   ) throws(InteropError) {
     let expected = layout == .outIn ? [output, input] : [input, output]
-    guard let stored = model.checkpoint.tensor(target)?.info.shape.dimensions, stored != expected
+    guard let stored = model?.checkpoint.tensor(target)?.info.shape.dimensions, stored != expected
     else { return }
     throw InteropError(
       .malformed, at: .tensor(target), "the base has \(stored), and the adapter is for \(expected)")

@@ -44,6 +44,13 @@ struct ExpertModule: Hashable {
     Name("\(block).experts.\(expert).\(Self.leaf(role, in: block)).weight")
   }
 
+  /// The parameter of transformers' model, since version 5, that holds it.
+  var stack: Name {
+    let mixtral = "block_sparse_moe"
+    let path = block.hasSuffix(mixtral) ? block.dropLast(mixtral.count) + "mlp" : block
+    return Name("\(path).experts.\(role == .down ? "down_proj" : "gate_up_proj")")
+  }
+
   /// The path that the block would have in a file of Mixtral.
   var blockOfMixtral: String {
     block.hasSuffix(".mlp") ? block.dropLast("mlp".count) + "block_sparse_moe" : block
