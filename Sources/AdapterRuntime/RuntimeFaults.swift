@@ -7,12 +7,21 @@ package import StrictJSON
 // What can stand against applying an adapter to a base, each in its words.
 
 extension AdapterError {
-  /// A folder of a pipeline, whose parts are folders of their own.
+  /// Another type, other shards, or a part of the work, of a pipeline's folder: its parts have configurations and indexes
+  /// of their own.
   static func pipeline(_ checkpoint: Checkpoint) -> Self {
     let part = checkpoint.shards.first.map { $0.prefix.text.dropLast() } ?? "unet"
     return AdapterError(
-      .misuse, "\(checkpoint.path) is a pipeline's folder, which is not merged into as a whole",
+      .misuse,
+      "\(checkpoint.path) is a pipeline's folder: it is written at once, with its own types and shards",
       advice: "merge into its parts, one by one: adapter merge \(checkpoint.path)/\(part) …")
+  }
+
+  /// Tensors that a part of a pipeline with an index would get.
+  static func pipelineIndex(_ checkpoint: Checkpoint, _ part: String) -> Self {
+    AdapterError(
+      .misuse, "\(checkpoint.path): the tensors of \(part) and its index would not agree any more",
+      advice: "merge into this part alone: adapter merge \(checkpoint.path)/\(part) …")
   }
 
   /// An operation that acts at run time only, that comes at the wrong place, or that this version does not know.

@@ -75,6 +75,51 @@ import Testing
     try expectEqualMerges(fixture.read(export(adapter, fixture, folder)), adapter, fixture)
   }
 
+  /// Changes of single experts, of gate and up with an A each, come back as changes of what transformers stacks.
+  @Test(arguments: [["w1"], ["w3"], ["w2"], ["w1", "w3"], ["w1", "w3", "w2"]])
+  func expertsWithTheirOwnFactorsComeBack(_ leaves: [String]) throws {
+    let fixture = Case(name: "experts", base: "tiny-mixtral", tolerance: 1e-6)
+    let folder = try TemporaryFolder()
+    var made = HandMadeAdapter()
+    var seed: Float = 0
+    func values(_ count: Int) -> [Float] {
+      (0..<count).map { _ in
+        seed += 1
+        return (seed * 0.37).remainder(dividingBy: 1)
+      }
+    }
+    for leaf in leaves {
+      let (output, input) = leaf == "w2" ? (8, 12) : (12, 8)
+      for expert in 0..<4 {
+        let stem = "model.layers.0.block_sparse_moe.experts.\(expert).\(leaf)"
+        try made.append(
+          AddLowRank(
+            target: Target(Name("\(stem).weight"), layout: .outIn),
+            a: made.operand(Name("\(stem).a"), [2, input], values(2 * input)),
+            b: made.operand(Name("\(stem).b"), [output, 2], values(2 * output)), scale: 1.5))
+      }
+    }
+    let read = try fixture.read(export(made.adapter, fixture, folder))
+    let stacks = Set(leaves.map { $0 == "w2" ? "down_proj" : "gate_up_proj" })
+    #expect(
+      Set(read.operations.compactMap { $0.target?.name.text })
+        == Set(stacks.map { "model.layers.0.mlp.experts.\($0)" }))
+    try expectEqualMerges(read, made.adapter, fixture)
+  }
+
+  /// Without a base it can be looked at, under llama.cpp's names.
+  @Test func itIsSeenWithoutABase() throws {
+    let fixture = Self.cases[0]
+    var choices = ImportChoices()
+    choices.keepsForeignNames = true
+    let adapter = try Formats.gguf.read(ForeignSource(fixture.peer), choices).adapter
+    let names = try GGUFFile(fixture.peer).tensors.keys.filter { $0.hasSuffix(".lora_a") }
+    #expect(
+      Set(adapter.operations.compactMap { $0.target?.name.text })
+        == Set(names.map { String($0.dropLast(".lora_a".count)) }))
+    #expect(try adapter.operations.count == fixture.read(fixture.peer).operations.count)
+  }
+
   @Test(arguments: [
     ("llama_dora", "tiny-llama-16", "magnitude"),
     ("llama_ia3", "tiny-llama", "low-rank changes alone"),

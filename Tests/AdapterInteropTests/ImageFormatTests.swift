@@ -2,6 +2,7 @@ import AdapterFormat
 import AdapterInterop
 import AdapterRuntime
 import Checkpoints
+import Foundation
 import Operations
 import Storage
 import StrictJSON
@@ -72,6 +73,46 @@ import Testing
     let adapter = try read(fixture.path, Formats.kohya, checkpoint)
     try ForeignMerge(adapter, on: checkpoint).expect(
       Repository.fixtures.appending("diffusers").appending("\(name).fused.safetensors"))
+  }
+
+  /// A pipeline's folder: what changes is that of its part alone, and whatever else is there goes along, but for
+  /// weights in other files.
+  @Test(arguments: ["plain", "biases"]) func aPipelineIsMergedAsAWhole(_ name: String) throws {
+    let folder = try TemporaryFolder()
+    let pipeline = folder.appending("pipeline")
+    for name in ["scheduler", "vae"] {
+      try FileManager.default.createDirectory(
+        atPath: pipeline.appending(name).string, withIntermediateDirectories: true)
+    }
+    try FileManager.default.copyItem(
+      atPath: Repository.base("tiny-unet").string, toPath: pipeline.appending("unet").string)
+    let others = ["model_index.json", "scheduler/scheduler_config.json", "vae/model.safetensors"]
+    let weights = ["pipeline.ckpt", "unet/diffusion_pytorch_model.bin"]
+    for name in others + weights {
+      try pipeline.pushing(FilePath(name)).write(Array(name.utf8))
+    }
+    let fixture = Case(format: Formats.diffusers, name: name)
+    let base = try Checkpoint(pipeline)
+    func view(_ base: Checkpoint, as type: ElementType? = nil) throws -> AdaptedCheckpoint {
+      let adapter = try read(fixture.path, fixture.format, base)
+      return try AdaptedCheckpoint(base, applying: [WeightedAdapter(adapter)], as: type)
+    }
+    let out = folder.appending("out")
+    let receipt = try Merge(view(base)).write(to: out, replacing: false)
+    let part = folder.appending("part")
+    try Merge(view(fixture.checkpoint())).write(to: part, replacing: false)
+    #expect(try out.appending("unet").files == part.files)
+    #expect(out.names == ["model_index.json", "scheduler", "unet", "vae"])
+    for name in others { #expect(try out.pushing(FilePath(name)).contents == Array(name.utf8)) }
+    #expect(receipt.omittedFiles.sorted() == weights)
+    let other = folder.appending("other")
+    #expect(throws: AdapterError.self) {
+      try Merge(view(base, as: .f16)).write(to: other, replacing: false)
+    }
+    #expect(throws: AdapterError.self) {
+      try Merge(view(base), shardByteCount: 1 << 20).write(to: other, replacing: false)
+    }
+    #expect(folder.names == ["out", "part", "pipeline"])
   }
 
   /// A single file of the original layout, whose parts have prefixes.

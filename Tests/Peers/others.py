@@ -90,6 +90,49 @@ def images(folder):
         compare(f"LyCORIS  diffusers/{name}", model.state_dict(), load_file(FIXTURES / "diffusers" / f"{name}.fused.safetensors"), plain)
 
 
+def pipeline(folder):
+    """A whole pipeline with a LoRA on its UNet and its text encoder: what we write loads, and has the weights of `fuse_lora`."""
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from peft import LoraConfig, get_peft_model_state_dict
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    torch.manual_seed(3)
+    base, out = folder / "pipeline", folder / "merged-pipeline"
+    (folder / "tokenizer").mkdir()
+    (folder / "tokenizer" / "vocab.json").write_text('{"<|startoftext|>": 0, "<|endoftext|>": 1, "a</w>": 2}')
+    (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\n")
+    parts = dict(
+        unet=UNet2DConditionModel.from_pretrained(FIXTURES / "bases" / "tiny-unet"), scheduler=DDIMScheduler(),
+        vae=AutoencoderKL(block_out_channels=(4,), norm_num_groups=2, latent_channels=4),
+        text_encoder=CLIPTextModel(CLIPTextConfig(vocab_size=3, hidden_size=6, intermediate_size=8, num_hidden_layers=2, num_attention_heads=2)),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"))
+    StableDiffusionPipeline(**parts, safety_checker=None, feature_extractor=None).save_pretrained(base)
+    def load(path):
+        return StableDiffusionPipeline.from_pretrained(path, safety_checker=None)
+    pipe = load(base)
+    before = {f"{part}.{k}": v.clone() for part in ("unet", "text_encoder", "vae") for k, v in getattr(pipe, part).state_dict().items()}
+    for part, targets in (("unet", ["to_q", "to_v"]), ("text_encoder", ["q_proj", "v_proj"])):
+        getattr(pipe, part).add_adapter(LoraConfig(r=2, lora_alpha=3, target_modules=targets, init_lora_weights=False))
+    StableDiffusionPipeline.save_lora_weights(
+        folder / "lora", unet_lora_layers=get_peft_model_state_dict(pipe.unet),
+        text_encoder_lora_layers=get_peft_model_state_dict(pipe.text_encoder),
+        unet_lora_adapter_metadata=dict(r=2, lora_alpha=3, target_modules=["to_q", "to_v"]),
+        text_encoder_lora_adapter_metadata=dict(r=2, lora_alpha=3, target_modules=["q_proj", "v_proj"]))
+    lora = folder / "lora" / "pytorch_lora_weights.safetensors"
+    fused = load(base)
+    fused.load_lora_weights(lora.parent)
+    fused.fuse_lora()
+    fused.unload_lora_weights()
+    result = subprocess.run([ADAPTER, "merge", str(base), str(lora), "-o", str(out)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    def state(pipe):
+        return {f"{part}.{k}": v for part in ("unet", "text_encoder", "vae") for k, v in getattr(pipe, part).state_dict().items()}
+    ours, theirs = state(load(out)), state(fused)
+    changed = {k.split(".")[0] for k in theirs if not torch.equal(theirs[k], before[k])}
+    if changed != {"unet", "text_encoder"}:
+        BAD.append("pipeline")
+    compare(f"diffusers  a pipeline ({len(changed)} parts change)", ours, theirs, before)
+
+
 def onnx(folder):
     import onnxruntime
     out = convert(FIXTURES / "gguf" / "llama", folder / "llama.onnx_adapter", "--to", "onnx")
@@ -103,6 +146,6 @@ def onnx(folder):
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as name:
-        for run in (mlx, images, onnx):
+        for run in (mlx, images, pipeline, onnx):
             run(pathlib.Path(name))
     sys.exit(min(1, len(BAD)))

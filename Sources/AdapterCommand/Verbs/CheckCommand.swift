@@ -53,9 +53,6 @@ struct CheckCommand: ParsableCommand {
     }
     let answer = CheckAnswer(base: base, check: check)
     Terminal.write(json ? answer.json : answer.text)
-    if checkpoint.isPipeline {
-      Terminal.report("note", "a pipeline's folder is read only: merge into its parts, one by one")
-    }
     if !check.isAffirmed { Terminal.exit(1) }
   }
 }

@@ -10,8 +10,8 @@ public import SystemPackage
 /// replaced. Headers, order, metadata and untouched tensors stay as they are, byte for byte, unless another element
 /// type or other shards are asked for.
 public struct Merge: Sendable {
-  private let view: AdaptedCheckpoint
-  private let plans: [ShardPlan]
+  let view: AdaptedCheckpoint
+  let plans: [ShardPlan]
   private let isResharded: Bool
   private let choices: FolderChoices
 
@@ -58,11 +58,18 @@ public struct Merge: Sendable {
     plans = ShardPlan.all(of: view, shardByteCount: shardByteCount)
   }
 
-  /// Refuses a base that a merge has no result for: the folder of a pipeline.
+  /// Refuses what a merge has no result for: a pipeline's folder with other shards or types than it has.
   ///
   /// - Throws: `AdapterError`.
   public func check() throws {
-    guard !view.checkpoint.isPipeline else { throw AdapterError.pipeline(view.checkpoint) }
+    guard view.checkpoint.isPipeline else { return }
+    if isResharded || view.resultType != nil { throw AdapterError.pipeline(view.checkpoint) }
+    for plan in plans where plan.header != nil {
+      let part = FilePath(plan.name).removingLastComponent()
+      if plans.count(where: { FilePath($0.name).removingLastComponent() == part }) > 1 {
+        throw AdapterError.pipelineIndex(view.checkpoint, part.string)
+      }
+    }
   }
 
   /// Whether the result is a folder.
@@ -99,8 +106,11 @@ public struct Merge: Sendable {
     let files = try MergeFiles(view, plans, isResharded: isResharded, choices)
     var receipt = MergeReceipt(
       output: target, applied: view.receipt, notes: files.notes, of: view)
+    guard scope == .all || writesFolder else { throw AdapterError.notSharded }
+    guard scope == .all || !view.checkpoint.isPipeline else {
+      throw AdapterError.pipeline(view.checkpoint)
+    }
     guard writesFolder else {
-      guard scope == .all else { throw AdapterError.notSharded }
       receipt.proven = try proveResults(of: plans)
       let total = plans[0].byteCount
       try target.checkRoom(for: total, copiedFrom: view.checkpoint.path)
@@ -131,10 +141,14 @@ public struct Merge: Sendable {
     _ target: FilePath, _ scope: Scope, _ files: MergeFiles, _ replacing: Bool,
     _ inputs: [FilePath], _ event: (Event) -> Void
   ) throws -> OutputFolder {
+    let names = plans.map(\.name) + files.copied + files.edited.map(\.name)
+    guard !view.checkpoint.isPipeline else {
+      return try OutputFolder(
+        target, names: names, replacing: replacing, inputs: view.checkpoint.sources + inputs)
+    }
     let job = try MergeJob(view, plans)
     AbandonedFolders.all(ofKind: MergeJob.kind, beside: target, but: job.tag)
       .forEach { event(.abandoned($0)) }
-    let names = plans.map(\.name) + files.copied + files.edited.map(\.name)
     return try OutputFolder(
       target, names: names, replacing: replacing, inputs: view.checkpoint.sources + inputs,
       lifetime: scope.lifetime(of: job))
@@ -169,108 +183,6 @@ extension Merge {
     try announce(receipt)
     event(.flushing)
     try Outputs.commit((journal.map { [$0] } ?? []) + [output])
-  }
-}
-
-// MARK: - Files with weights
-
-extension Merge {
-  private func write(
-    _ scope: Scope, to output: OutputFolder,
-    _ progress: @escaping @Sendable (Int, UInt64) -> Void, _ event: (Event) -> Void,
-    _ receipt: inout MergeReceipt
-  ) throws {
-    let share = share(of: scope)
-    let size = share.reduce(0) { $0 + plans[$1].byteCount }
-    event(.checking)
-    let missing = try missing(of: share, in: output) { progress($0, size) }
-    receipt.resumedShards = share.filter { !missing.contains($0) }.map { plans[$0].name }
-    if scope == .finish, !missing.isEmpty {
-      throw AdapterError.partsMissing(missing.map { plans[$0].name })
-    }
-    receipt.proven = try proveResults(of: missing.map { plans[$0] })
-    try output.target.checkRoom(
-      for: missing.reduce(0) { $0 + plans[$1].byteCount }, copiedFrom: view.checkpoint.path)
-    event(.writing)
-    try write(missing, in: output, { progress($0, size) }, event, &receipt)
-  }
-
-  /// The files that a scope is about.
-  private func share(of scope: Scope) -> [Int] {
-    guard case .part(let number, let count) = scope else { return Array(plans.indices) }
-    precondition((1...count).contains(number), "part \(number) of \(count)")
-    return MergeJob.shares(of: plans, count: count)[number - 1]
-  }
-
-  /// Those of some files that are not in the folder, or not as they were written.
-  private func missing(
-    of share: [Int], in output: OutputFolder, _ report: @escaping @Sendable (Int) -> Void
-  ) throws -> [Int] {
-    try share.filter { !(try ShardProof.holds(of: plans[$0], in: output, report: report)) }
-  }
-
-  private func write(
-    _ indices: [Int], in output: OutputFolder, _ report: @escaping @Sendable (Int) -> Void,
-    _ event: (Event) -> Void, _ receipt: inout MergeReceipt
-  ) throws {
-    var kept = receipt.resumedShards.count
-    if kept > 0 { event(.kept(files: kept, of: kept + indices.count)) }
-    for index in indices {
-      let file = try output.file(plans[index].name)
-      let proof = try fill(file, with: plans[index], isProved: true, report, &receipt)
-      try proof.write(of: plans[index], into: output)
-      try file.commit()
-      // One more to come, so that going on is worth more than beginning anew.
-      kept += 1
-      if index != indices.last {
-        output.keepWhenInterrupted()
-        event(.kept(files: kept, of: receipt.resumedShards.count + indices.count))
-      }
-    }
-  }
-
-  private func fill(
-    _ file: OutputFile, with plan: ShardPlan, isProved: Bool,
-    _ report: @escaping @Sendable (Int) -> Void, _ receipt: inout MergeReceipt
-  ) throws -> ShardProof {
-    let blocks = try BlockOutput(file, byteCount: plan.byteCount)
-    let writer = ShardWriter(view, plan, output: blocks, isProved: isProved, report: report)
-    let written = try writer.run()
-    try checkSources(of: plan)
-    receipt.add(plan, written.survival, written.times)
-    return written.proof
-  }
-
-  /// Half of one base and half of another would be none: what was read must be what was opened.
-  private func checkSources(of plan: ShardPlan) throws {
-    for run in plan.runs {
-      switch run.contents {
-      case .bytes: break
-      case .stored(let bytes): try bytes.checkUnchanged()
-      case .adapted(let tensor): try tensor.origin?.checkUnchanged()
-      }
-    }
-  }
-
-  /// Tensors whose bytes after the change the adapter has recorded ([BND-6]): on its own base they must come
-  /// out so, and restored ones always, or nothing is written.
-  private func proveResults(of plans: [ShardPlan]) throws -> [Name] {
-    guard view.resultType == nil else { return [] }
-    let names = Set(plans.flatMap { $0.tensors.map(\.name) })
-    let recorded = view.tensors.filter {
-      $0.recordedResult != nil && names.contains($0.info.name)
-    }
-    let isProven = try recorded.concurrentMap { tensor in
-      try view.reader(of: tensor.info.name)?.digest() == tensor.recordedResult
-    }
-    for (tensor, isProven) in zip(recorded, isProven) where !isProven {
-      if tensor.isRestored
-        || tensor.operations.allSatisfy({ view.adapters[$0.owner].verdict == .exact })
-      {
-        throw AdapterError.otherResult(tensor.info.name)
-      }
-    }
-    return zip(recorded, isProven).filter(\.1).map(\.0.info.name)
   }
 }
 

@@ -19,17 +19,6 @@ struct MergeFiles {
   private(set) var edited: [(name: String, contents: [UInt8])] = []
   private var tokenizerNotes: [String] = []
 
-  /// Weights in other formats would contradict the result.
-  private static let weightSuffixes = [
-    ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".npz",
-    ".safetensors.index.json", ".bin.index.json",
-  ]
-
-  /// What libraries keep beside quantised weights, untrue of weights that are not.
-  private static let schemeFiles = [
-    "quantize_config.json", "quant_config.json", "hf_quant_config.json", "quant_log.csv",
-  ]
-
   /// Looks at the base's folder.
   ///
   /// - Parameters:
@@ -45,10 +34,11 @@ struct MergeFiles {
     config = MergedConfig(view, choices)
     self.plans = plans
     folder = view.checkpoint.folder
-    (copied, omitted) = try Self.others(in: view.checkpoint, keepingIndex: !isResharded)
+    let others = try BaseFolder(of: view.checkpoint, keepingIndex: !isResharded)
+    (copied, omitted) = (others.copied, others.omitted)
     if let folder {
       for name in copied {
-        guard let contents = try mended(name, folder.appending(name)) else { continue }
+        guard let contents = try mended(name, folder.pushing(FilePath(name))) else { continue }
         edited.append((name, contents))
       }
     }
@@ -68,30 +58,6 @@ struct MergeFiles {
     copied.removeAll(where: names.contains)
   }
 
-  /// The files of the base's folder that are none of its shards; an index that is not kept has another in its place.
-  private static func others(
-    in checkpoint: Checkpoint, keepingIndex: Bool
-  ) throws -> (copied: [String], omitted: [String]) {
-    guard let folder = checkpoint.folder else { return ([], []) }
-    let index = checkpoint.indexPath?.lastComponent?.string
-    let shards = Set(checkpoint.shards.map(\.name))
-    var (copied, omitted): ([String], [String]) = ([], [])
-    let names = try Platform.list(folder)
-    for name in names where !shards.contains(name) && (keepingIndex || name != index) {
-      let isWeights = name != index && weightSuffixes.contains { name.hasSuffix($0) }
-      let isFile = FileStatus(of: folder.appending(name))?.isRegular == true
-      // transformers would load the adapter's base, and not what is merged.
-      let isAdapter = name == "adapter_config.json" || name.hasPrefix("adapter_model.")
-      let isOfScheme = !checkpoint.decoded.isEmpty && schemeFiles.contains(name)
-      if isFile, !isWeights, !isAdapter, !isOfScheme, !name.hasPrefix(".") {
-        copied.append(name)
-      } else {
-        omitted.append(name)
-      }
-    }
-    return (copied, omitted)
-  }
-
   private mutating func addCard(_ card: String?) throws {
     let name = FolderChoices.cardName
     if copied.contains(name), try view.checkpoint.mergedCard != nil {
@@ -106,12 +72,12 @@ struct MergeFiles {
   func write(into target: OutputFolder) throws {
     for file in edited {
       let output = try target.file(
-        file.name, alsoFrom: folder.map { [$0.appending(file.name)] } ?? [])
+        file.name, alsoFrom: folder.map { [$0.pushing(FilePath(file.name))] } ?? [])
       try output.write(file.contents)
       try output.commit()
     }
     for name in copied {
-      guard let source = folder?.appending(name) else { continue }
+      guard let source = folder?.pushing(FilePath(name)) else { continue }
       let file = try File(source)
       let output = try target.file(name, alsoFrom: [source])
       try output.copy(from: file, range: 0..<file.count)

@@ -67,8 +67,11 @@ struct ShardPlan: Sendable {
       }
     }
     return checkpoint.shards.indices.map { index in
-      let isLast = index == checkpoint.shards.count - 1
-      return ShardPlan(view, shard: index, and: isLast ? created : [])
+      // New tensors go to the last file, of a pipeline to that of their part.
+      let prefix = checkpoint.shards[index].prefix
+      let isLast = checkpoint.shards.dropFirst(index + 1).allSatisfy { $0.prefix != prefix }
+      return ShardPlan(
+        view, shard: index, and: isLast ? created.filter { $0.info.name.hasPrefix(prefix) } : [])
     }
   }
 
@@ -108,7 +111,8 @@ struct ShardPlan: Sendable {
       created.isEmpty && view.checkpoint.decoded.isEmpty
       && zip(stored, contents).allSatisfy { $0.info == $1.info }
     guard isSame else {
-      self.init(named: shard.name, contents + created, shard.file.header.metadata)
+      self.init(
+        named: shard.name, contents + created, shard.file.header.metadata, dropping: shard.prefix)
       return
     }
     self.init(named: shard.name, contents, header: nil)
@@ -116,11 +120,14 @@ struct ShardPlan: Sendable {
     append(contents)
   }
 
-  /// A file with a header of its own.
+  /// A file with a header of its own, in which the names are without what a pipeline adds.
   private init(
-    named name: String, _ contents: [Content], _ metadata: [SafetensorsHeader.Entry]?
+    named name: String, _ contents: [Content], _ metadata: [SafetensorsHeader.Entry]?,
+    dropping prefix: Name = ""
   ) {
-    let header = SafetensorsHeader(inOrder: contents.map(\.info), metadata: metadata).encoded
+    let header = SafetensorsHeader(
+      inOrder: contents.map { $0.info.dropping(prefix) }, metadata: metadata
+    ).encoded
     self.init(named: name, contents, header: header)
     append(.bytes(header), UInt64(header.count))
     append(contents)
@@ -160,5 +167,13 @@ struct ShardPlan: Sendable {
     } else {
       runs.append(Run(range: range, contents: contents))
     }
+  }
+}
+
+extension TensorInfo {
+  fileprivate func dropping(_ prefix: Name) -> TensorInfo {
+    guard !prefix.text.isEmpty else { return self }
+    return TensorInfo(
+      name: Name(String(name.text.dropFirst(prefix.text.count))), type: type, shape: shape)
   }
 }
