@@ -1,11 +1,12 @@
 """Weights as bitsandbytes, transformers, compressed-tensors, MLX, GPTQ and AWQ store them, in Fixtures/quantised, and
 the values that each library gives for them.
 
-    pip install torch bitsandbytes transformers compressed-tensors "mlx[cpu]" numpy safetensors
+    pip install torch bitsandbytes transformers compressed-tensors nvidia-modelopt "mlx[cpu]" numpy safetensors
     python -P makers/quantised.py            # in Fixtures
 
 Each folder has model.safetensors, config.json where the tensors do not say all, and values.safetensors: the library's
-own, in its type. GPTQ's and AWQ's are worked out here, by their published formulas, in numpy.
+own, in its type. GPTQ's and AWQ's are worked out here, by their published formulas, in numpy; so are those of groups in
+an order of their own, as compressed-tensors 0.9 had them and its later versions do not.
 """
 import json, pathlib, shutil, tempfile
 import numpy as np
@@ -176,6 +177,45 @@ def small_floats():
         save(name, tensors, values, {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized" if name == "nvfp4" else "mxfp4-pack-quantized"})
 
 
+def modelopt():
+    from modelopt.torch.quantization.qtensor import NVFP4QTensor
+    tensors, values = {}, {}
+    for module, weight in weights(torch.bfloat16).items():
+        packed, scale, whole = NVFP4QTensor.quantize(weight, 16)
+        tensors |= {f"{module}.weight": packed._quantized_data, f"{module}.weight_scale": scale, f"{module}.weight_scale_2": whole.float().reshape(()),
+                    f"{module}.input_scale": torch.tensor(0.5)}
+        values[module + ".weight"] = packed.dequantize(torch.bfloat16, scale=scale, double_scale=whole, block_sizes={-1: 16})
+    save("modelopt_nvfp4", tensors, values, {"quant_method": "modelopt", "quant_algo": "NVFP4"})
+
+
+def ordered():
+    from compressed_tensors.compressors.pack_quantized.helpers import pack_to_int32
+    from compressed_tensors.quantization import QuantizationArgs
+    from compressed_tensors.quantization.lifecycle.forward import dequantize
+    for name, packs in (("packed_int4_order", True), ("int8_zero", False), ("int8_groups_zero", False)):
+        tensors, values = {}, {}
+        bits = 4 if packs else 8
+        for module, weight in weights(torch.bfloat16).items():
+            size = weight.shape[1] if name == "int8_zero" else 32
+            groups = weight.shape[1] // size
+            low, high = -(2 ** (bits - 1)), 2 ** (bits - 1)
+            scale = (torch.rand(weight.shape[0], groups) * 0.02 + 0.01).to(torch.bfloat16)
+            codes = torch.randint(low, high, weight.shape, dtype=torch.int8)
+            zero = torch.randint(low, high, scale.shape, dtype=torch.int8)
+            tensors |= {f"{module}.weight_scale": scale}
+            if packs:
+                order = torch.arange(weight.shape[1], dtype=torch.int32)[torch.randperm(weight.shape[1])] // size
+                tensors |= {f"{module}.weight_packed": pack_to_int32(codes, bits), f"{module}.weight_zero_point": pack_to_int32(zero, bits, packed_dim=0),
+                            f"{module}.weight_shape": torch.tensor(weight.shape, dtype=torch.int64), f"{module}.weight_g_idx": order}
+                value = (codes.to(scale.dtype) - zero[:, order.long()].to(scale.dtype)) * scale[:, order.long()]
+            else:
+                tensors |= {f"{module}.weight": codes, f"{module}.weight_zero_point": zero}
+                kind = dict(strategy="channel") if groups == 1 else dict(strategy="group", group_size=size)
+                value = dequantize(codes, scale, zero, QuantizationArgs(num_bits=8, symmetric=False, **kind))
+            values[module + ".weight"] = value
+        save(name, tensors, values, {"quant_method": "compressed-tensors", "format": "pack-quantized" if packs else "int-quantized"})
+
+
 def dense(codes, bits, axis):
     """Integers of so many bits as words of 32, little end first, along an axis."""
     codes = np.moveaxis(codes.astype(np.uint64), axis, -1)
@@ -251,7 +291,7 @@ def main():
     torch.manual_seed(4)
     lora()
     shutil.rmtree(FOLDER, ignore_errors=True)
-    for make in (four_bits, eight_bits, fp8, mxfp4, compressed, small_floats, gptq, awq, mlx, conv1d):
+    for make in (four_bits, eight_bits, fp8, mxfp4, compressed, small_floats, gptq, awq, mlx, conv1d, modelopt, ordered):
         try:
             make()
         except Exception as error:

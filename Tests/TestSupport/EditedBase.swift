@@ -78,6 +78,10 @@ extension HandMadeCheckpoint {
       add(".weight_packed", .i32, [8, 1])
       add(".weight_scale", .bf16, [8, 1])
       add(".weight_shape", .i64, [2])
+    case .modelOptNVFP4:
+      add(".weight", .u8, [8, 8])
+      add(".weight_scale", .f8E4M3, [8, 1])
+      add(".weight_scale_2", .f32, [])
     case .mxfp4:
       add(".weight_blocks", .u8, [8, 1, 4])
       add(".weight_scales", .u8, [8, 1])

@@ -39,7 +39,7 @@ extension QuantisationScheme {
   fileprivate var storesOutputsFirst: Bool {
     switch self {
     case .bitsandbytesNF4, .bitsandbytesFP4, .bitsandbytesInt8, .gptq, .awq: true
-    case .fp8, .compressedTensors, .mxfp4, .mlx: false
+    case .fp8, .compressedTensors, .modelOptNVFP4, .mxfp4, .mlx: false
     }
   }
 
@@ -54,9 +54,14 @@ extension QuantisationScheme {
     case .bitsandbytesInt8: try ScaledMatrix.int8(name, in: checkpoint)
     case .fp8: try ScaledMatrix.scaled(name, self, config, in: checkpoint)
     case .compressedTensors:
-      checkpoint.tensor(name) == nil
-        ? try PackedIntegers.parameter(name, in: checkpoint)
-        : try ScaledMatrix.scaled(name, self, config, in: checkpoint)
+      if checkpoint.tensor(name) != nil {
+        try ScaledMatrix.scaled(name, self, config, in: checkpoint)
+      } else if checkpoint.tensor(Name("\(name)_packed"))?.info.type == .u8 {
+        try PackedFloats.packed(name, in: checkpoint)
+      } else {
+        try PackedIntegers.parameter(name, in: checkpoint)
+      }
+    case .modelOptNVFP4: try PackedFloats.modelOpt(name, in: checkpoint)
     case .mxfp4: try MXFP4Stack.parameter(name, memory, in: checkpoint)
     case .gptq, .awq: try ColumnPacked.parameter(name, self, config, memory, in: checkpoint)
     case .mlx: try MLXAffine.parameter(name, config, in: checkpoint)

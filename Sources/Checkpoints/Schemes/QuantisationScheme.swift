@@ -11,6 +11,7 @@ public import StrictJSON
 /// | AWQ | the same without `X.g_idx` |
 /// | FP8 | `X.weight` of an eight-bit float, `X.weight_scale` or `X.weight_scale_inv` |
 /// | compressed-tensors | `X.weight_packed`, `X.weight_scale`, and no `X.weight`; or `X.weight` of I8 with `X.weight_scale` |
+/// | ModelOpt NVFP4 | `X.weight` of U8, `X.weight_scale`, `X.weight_scale_2` |
 /// | MXFP4 | `X.weight_blocks`, `X.weight_scales`, and no `X.weight` |
 /// | MLX | `X.weight` of U32, `X.scales`, `X.biases` |
 ///
@@ -28,8 +29,10 @@ public enum QuantisationScheme: String, CaseIterable, Sendable, Hashable {
   case awq = "AWQ"
   /// Eight-bit floats with scales.
   case fp8 = "FP8 with scales"
-  /// Packed or eight-bit integers with scales.
+  /// Packed or eight-bit integers with scales, or four-bit floats.
   case compressedTensors = "compressed-tensors"
+  /// Groups of four-bit floats with a scale each, and one for all.
+  case modelOptNVFP4 = "ModelOpt NVFP4"
   /// Blocks of four-bit floats that share an exponent.
   case mxfp4 = "MXFP4"
   /// Packed integers with scales and offsets.
@@ -48,6 +51,7 @@ extension Checkpoint {
     switch tensor(parameter)?.info.type {
     case .u8, .bf16, .f16, .f32:
       if has(".quant_state.bitsandbytes__fp4") { return .bitsandbytesFP4 }
+      if tensor(parameter)?.info.type == .u8, has("_scale_2") { return .modelOptNVFP4 }
       let isPacked = has(".quant_state.bitsandbytes__nf4") || has(".absmax")
       return isPacked ? .bitsandbytesNF4 : nil
     case .i8:

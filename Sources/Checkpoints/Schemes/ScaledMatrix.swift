@@ -7,7 +7,8 @@ internal import StrictJSON
 /// | scheme | value of [o, i] |
 /// |---|---|
 /// | FP8 by blocks | q · scale_inv[⌊o / bm⌋, ⌊i / bn⌋], the last block shorter |
-/// | FP8, or integers, by tensor or channel | q · scale |
+/// | FP8 by tensor or channel | q · scale |
+/// | integers by tensor, channel or groups | (q − z) · scale |
 /// | LLM.int8 | (q · SCB[o]) · 1/127, in this order |
 struct ScaledMatrix: QuantisedElements {
   private let codes: FileRange
@@ -16,10 +17,12 @@ struct ScaledMatrix: QuantisedElements {
   private let columns: Int
   private let block: (rows: Int, columns: Int)
   private let scales: StoredNumbers
+  /// What codes are counted from, where that is not 0.
+  private let zeros: StoredNumbers?
   /// What the product is multiplied with once more.
   private let factor: Float?
 
-  var sources: [FileRange] { [codes, scales.bytes] }
+  var sources: [FileRange] { [codes, scales.bytes] + (zeros.map { [$0.bytes] } ?? []) }
 
   private var scaleColumns: Int { (columns + block.columns - 1) / block.columns }
   private var scaleRows: Int { (rows + block.rows - 1) / block.rows }
@@ -49,7 +52,7 @@ struct ScaledMatrix: QuantisedElements {
       companions: [Name("\(module)SCB"), format].filter { checkpoint.tensor($0) != nil },
       elements: ScaledMatrix(
         codes: tensor, table: int8, rows: shape[0], columns: shape[1], block: (1, shape[1]),
-        scales: scales, factor: Float(bitPattern: 0x3C01_0204)))
+        scales: scales, zeros: nil, factor: Float(bitPattern: 0x3C01_0204)))
   }
 
   /// Eight-bit floats, or integers of compressed-tensors, by tensor, channel or blocks.
@@ -59,60 +62,77 @@ struct ScaledMatrix: QuantisedElements {
   ) throws(CheckpointError) -> QuantisedParameter {
     let (codes, shape) = try matrix(name, [.f8E4M3, .f8E5M2, .i8], scheme, in: checkpoint)
     let type = checkpoint.tensor(name)?.info.type ?? .f8E4M3
-    let (rows, columns) = (shape.dropLast().reduce(1, *), shape[shape.count - 1])
     let inverse = Name("\(name)_scale_inv")
-    let isBlocked = checkpoint.tensor(inverse) != nil
-    let scaleName = isBlocked ? inverse : Name("\(name)_scale")
-    guard let stored = checkpoint.tensor(scaleName) else {
+    let scaleName = checkpoint.tensor(inverse) == nil ? Name("\(name)_scale") : inverse
+    guard let stored = checkpoint.tensor(scaleName)?.info else {
       throw .quantised(name, scheme, "\(scaleName) is missing")
     }
-    if checkpoint.tensor(Name("\(name)_zero_point")) != nil {
-      throw .quantised(name, scheme, "integers with a zero of their own are not read")
-    }
-    let dimensions = stored.info.shape.dimensions
-    let block: (rows: Int, columns: Int)
-    var expected = dimensions
-    if isBlocked {
-      guard let sizes = config?.integers("weight_block_size"), sizes.count == 2,
-        sizes.allSatisfy({ (1...1 << 20).contains($0) })
-      else {
-        throw .quantised(name, scheme, "weight_block_size is not in quantization_config")
-      }
-      block = (sizes[0], sizes[1])
-      let last = Array(shape.suffix(2))
-      expected = shape.dropLast(2) + zip(last, sizes).map { ($0 + $1 - 1) / $1 }
-      guard shape.count == 2 || shape[shape.count - 2].isMultiple(of: sizes[0]) else {
-        throw .quantised(name, scheme, "a stack whose blocks do not end with its matrices")
-      }
-    } else if stored.info.shape.count == 1 {
-      block = (rows, columns)
-    } else if shape.count == 2, columns > 0, dimensions.count == 2, dimensions[0] == rows,
-      dimensions[1] > 0, columns.isMultiple(of: dimensions[1])
-    {
-      block = (1, columns / dimensions[1])
-    } else if dimensions == [rows] {
-      block = (1, columns)
-    } else {
-      throw .quantised(
-        name, scheme, "\(scaleName) has the shape \(stored.info.shape), for \(shape)")
-    }
+    let (block, expected) =
+      scaleName == inverse
+      ? try squares(name, shape, scheme, config)
+      : try channels(scaleName, of: name, shape, stored, scheme)
     let scales = try StoredNumbers(
       scaleName, [.f32, .bf16, .f16, .f8E8M0, .u8], shape: expected, of: name, scheme,
       in: checkpoint)
+    let zeroName = Name("\(name)_zero_point")
+    let zeros = try checkpoint.tensor(zeroName).map { (_) throws(CheckpointError) in
+      try StoredNumbers(
+        zeroName, type == .i8 ? [.i8] : [], shape: expected, of: name, scheme, in: checkpoint)
+    }
     let result: ElementType =
-      isBlocked ? .f32 : [.bf16, .f16].contains(stored.info.type) ? stored.info.type : .f32
-    let others = ["_scale", "_scale_inv", "_shape"].map { Name(name.text + $0) }
-    let module = name.text.hasSuffix("weight") ? String(name.text.dropLast("weight".count)) : ""
-    let activations = [
-      "input_scale", "output_scale", "activation_scale", "k_scale", "v_scale", "input_zero_point",
-    ].map { Name(module + $0) }
+      scaleName != inverse && [.bf16, .f16].contains(stored.type) ? stored.type : .f32
     return QuantisedParameter(
       info: try TensorInfo(name, result, shape, of: scheme), scheme: scheme, codes: name,
-      companions: (others + activations).filter { checkpoint.tensor($0) != nil },
+      companions: companions(of: name, in: checkpoint),
       elements: ScaledMatrix(
         codes: codes,
         table: type == .i8 ? int8 : type == .f8E5M2 ? FloatTables.e5m2 : FloatTables.e4m3,
-        rows: rows, columns: columns, block: block, scales: scales.asExponents, factor: nil))
+        rows: shape.dropLast().reduce(1, *), columns: shape[shape.count - 1], block: block,
+        scales: scales.asExponents, zeros: zeros, factor: nil))
+  }
+
+  private static func companions(of name: Name, in checkpoint: Checkpoint) -> [Name] {
+    let own = ["_scale", "_scale_inv", "_shape", "_zero_point"].map { name.text + $0 }
+    let module = name.text.hasSuffix("weight") ? String(name.text.dropLast("weight".count)) : ""
+    let activations = [
+      "input_scale", "output_scale", "activation_scale", "k_scale", "v_scale", "input_zero_point",
+    ].map { module + $0 }
+    return (own + activations).map { Name($0) }.filter { checkpoint.tensor($0) != nil }
+  }
+
+  /// Blocks of rows and columns, whose size only the configuration has.
+  private static func squares(
+    _ name: Name, _ shape: [Int], _ scheme: QuantisationScheme, _ config: QuantisationConfig?
+  ) throws(CheckpointError) -> (block: (rows: Int, columns: Int), scales: [Int]) {
+    guard let sizes = config?.integers("weight_block_size"), sizes.count == 2,
+      sizes.allSatisfy({ (1...1 << 20).contains($0) })
+    else {
+      throw .quantised(name, scheme, "weight_block_size is not in quantization_config")
+    }
+    guard shape.count == 2 || shape[shape.count - 2].isMultiple(of: sizes[0]) else {
+      throw .quantised(name, scheme, "a stack whose blocks do not end with its matrices")
+    }
+    return (
+      (sizes[0], sizes[1]),
+      shape.dropLast(2) + zip(shape.suffix(2), sizes).map { ($0 + $1 - 1) / $1 }
+    )
+  }
+
+  /// One scale for all, one for each row, or several for each row.
+  private static func channels(
+    _ scaleName: Name, of name: Name, _ shape: [Int], _ stored: TensorInfo,
+    _ scheme: QuantisationScheme
+  ) throws(CheckpointError) -> (block: (rows: Int, columns: Int), scales: [Int]) {
+    let (rows, columns) = (shape.dropLast().reduce(1, *), shape[shape.count - 1])
+    let dimensions = stored.shape.dimensions
+    if stored.shape.count == 1 { return ((rows, columns), dimensions) }
+    if shape.count == 2, dimensions.count == 2, dimensions[0] == rows, dimensions[1] > 0,
+      columns.isMultiple(of: dimensions[1])
+    {
+      return ((1, columns / dimensions[1]), dimensions)
+    }
+    if dimensions == [rows] { return ((1, columns), dimensions) }
+    throw .quantised(name, scheme, "\(scaleName) has the shape \(stored.shape), for \(shape)")
   }
 
   private static func matrix(
@@ -136,14 +156,15 @@ struct ScaledMatrix: QuantisedElements {
       let first = row / block.rows * scaleColumns + column / block.columns
       let last = row / block.rows * scaleColumns + (column + part.count - 1) / block.columns
       let scales = try scales.values(first..<last + 1)
-      unsafe fill(part, bytes, from: range.lowerBound, column, scales, values)
+      let zeros = try zeros?.values(first..<last + 1)
+      unsafe fill(part, bytes, from: range.lowerBound, column, scales, zeros, values)
     }
   }
 
   /// Elements of one row.
   private func fill(
     _ part: Range<Int>, _ bytes: [UInt8], from start: Int, _ column: Int, _ scales: [Float],
-    _ values: UnsafeMutableBufferPointer<Float>
+    _ zeros: [Float]?, _ values: UnsafeMutableBufferPointer<Float>
   ) {
     let firstBlock = column / block.columns
     unsafe bytes.withUnsafeBufferPointer { bytes in
@@ -153,7 +174,13 @@ struct ScaledMatrix: QuantisedElements {
           let scale = scales[column / block.columns - firstBlock]
           let count = min(part.upperBound - index, block.columns - column % block.columns)
           let offsets = index - start..<index - start + count
-          for offset in offsets { unsafe values[offset] = table[Int(bytes[offset])] * scale }
+          if let zero = zeros?[column / block.columns - firstBlock] {
+            for offset in offsets {
+              unsafe values[offset] = (table[Int(bytes[offset])] - zero) * scale
+            }
+          } else {
+            for offset in offsets { unsafe values[offset] = table[Int(bytes[offset])] * scale }
+          }
           if let factor { for offset in offsets { unsafe values[offset] *= factor } }
           index += count
           column += count

@@ -1,0 +1,132 @@
+internal import Storage
+internal import StrictJSON
+
+/// Codes of E2M1, two in a byte, low nibble first, each row by itself and in groups that share a scale.
+///
+/// | scheme | tensors | value |
+/// |---|---|---|
+/// | compressed-tensors NVFP4 | `X.weight_packed` U8 [out, in / 2], `weight_scale` F8_E4M3 [out, in / 16], `weight_global_scale` F32 | e2m1 · (scale / global) |
+/// | compressed-tensors MXFP4 | `X.weight_packed`, `weight_scale` U8 [out, in / 32] | e2m1 · 2^(e − 127) |
+/// | ModelOpt NVFP4 | `X.weight` U8, `weight_scale` F8_E4M3, `weight_scale_2` F32 | e2m1 · (scale · scale_2) |
+struct PackedFloats: QuantisedElements {
+  private let codes: FileRange
+  private let columns: Int
+  private let groupSize: Int
+  private let scales: StoredNumbers
+  private let whole: WholeScale
+
+  /// What the scales of one parameter are changed by.
+  private enum WholeScale: Sendable {
+    case none
+    case divides(Float)
+    case multiplies(Float)
+  }
+
+  var sources: [FileRange] { [codes, scales.bytes] }
+
+  // MARK: Finding them
+
+  /// Those of compressed-tensors, which says by the type of the scales which they are.
+  static func packed(
+    _ name: Name, in checkpoint: Checkpoint
+  ) throws(CheckpointError) -> QuantisedParameter {
+    let isNVFP4 = checkpoint.tensor(Name("\(name)_scale"))?.info.type == .f8E4M3
+    let whole: WholeScale =
+      isNVFP4
+      ? .divides(try number("_global_scale", of: name, .compressedTensors, in: checkpoint)) : .none
+    return try parameter(
+      name, .compressedTensors, codes: Name("\(name)_packed"), groupSize: isNVFP4 ? 16 : 32, whole,
+      companions: PackedIntegers.companions(of: name, in: checkpoint), in: checkpoint)
+  }
+
+  /// Those of ModelOpt.
+  static func modelOpt(
+    _ name: Name, in checkpoint: Checkpoint
+  ) throws(CheckpointError) -> QuantisedParameter {
+    let scheme = QuantisationScheme.modelOptNVFP4
+    let module = name.text.hasSuffix("weight") ? String(name.text.dropLast("weight".count)) : ""
+    let companions =
+      ["_scale", "_scale_2"].map { name.text + $0 }
+      + ["input_scale", "output_scale", "k_scale", "v_scale"].map { module + $0 }
+    return try parameter(
+      name, scheme, codes: name, groupSize: 16,
+      .multiplies(try number("_scale_2", of: name, scheme, in: checkpoint)),
+      companions: companions.map { Name($0) }.filter { checkpoint.tensor($0) != nil },
+      in: checkpoint)
+  }
+
+  private static func parameter(
+    _ name: Name, _ scheme: QuantisationScheme, codes: Name, groupSize: Int, _ whole: WholeScale,
+    companions: [Name], in checkpoint: Checkpoint
+  ) throws(CheckpointError) -> QuantisedParameter {
+    guard let tensor = checkpoint.tensor(codes), let range = tensor.fileRange,
+      tensor.info.shape.dimensions.count == 2, tensor.info.shape.count > 0
+    else { throw .quantised(name, scheme, "\(codes) is not a matrix") }
+    let (rows, columns) = (tensor.info.shape.dimensions[0], 2 * tensor.info.shape.dimensions[1])
+    guard columns.isMultiple(of: groupSize) else {
+      throw .quantised(name, scheme, "rows of \(columns) elements are not whole groups")
+    }
+    let scales = try StoredNumbers(
+      Name("\(name)_scale"), groupSize == 16 ? [.f8E4M3] : [.u8, .f8E8M0],
+      shape: [rows, columns / groupSize], of: name, scheme, in: checkpoint)
+    return QuantisedParameter(
+      info: try TensorInfo(name, .bf16, [rows, columns], of: scheme), scheme: scheme, codes: codes,
+      companions: companions,
+      elements: PackedFloats(
+        codes: range, columns: columns, groupSize: groupSize, scales: scales.asExponents,
+        whole: whole))
+  }
+
+  /// One positive number for the whole parameter.
+  private static func number(
+    _ suffix: String, of name: Name, _ scheme: QuantisationScheme, in checkpoint: Checkpoint
+  ) throws(CheckpointError) -> Float {
+    let numbers = try StoredNumbers(
+      Name("\(name)\(suffix)"), [.f32], shape: nil, of: name, scheme, in: checkpoint)
+    guard numbers.count == 1,
+      let value = try storing({ () throws(StorageError) in try numbers.values() }).first,
+      value.isFinite, value > 0
+    else { throw .quantised(name, scheme, "weight\(suffix) is not one positive number") }
+    return value
+  }
+
+  // MARK: Values
+
+  func read(
+    _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
+  ) throws(StorageError) {
+    let groups = range.lowerBound / groupSize..<(range.upperBound - 1) / groupSize + 1
+    let first = range.lowerBound / 2
+    let bytes = try codes.contents(first..<(range.upperBound + 1) / 2)
+    // A row is whole groups, so that groups run on across rows.
+    let scales = try self.scales.values(groups)
+    for group in groups {
+      let stored = scales[group - groups.lowerBound]
+      let scale =
+        switch whole {
+        case .none: stored
+        case .divides(let number): stored / number
+        case .multiplies(let number): stored * number
+        }
+      let run = (group * groupSize..<(group + 1) * groupSize).clamped(to: range)
+      let target = unsafe UnsafeMutableBufferPointer(
+        rebasing: values[run.lowerBound - range.lowerBound..<run.upperBound - range.lowerBound])
+      unsafe Self.decode(run, bytes, from: first, scale, into: target)
+    }
+  }
+
+  private static func decode(
+    _ run: Range<Int>, _ bytes: [UInt8], from first: Int, _ scale: Float,
+    into values: UnsafeMutableBufferPointer<Float>
+  ) {
+    unsafe bytes.withUnsafeBufferPointer { bytes in
+      unsafe FloatTables.e2m1.withUnsafeBufferPointer { table in
+        for index in run {
+          let byte = unsafe bytes[index / 2 - first]
+          let code = index % 2 == 0 ? byte & 15 : byte >> 4
+          unsafe values[index - run.lowerBound] = table[Int(code)] * scale
+        }
+      }
+    }
+  }
+}
