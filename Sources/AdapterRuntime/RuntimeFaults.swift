@@ -199,7 +199,7 @@ extension AdapterError {
   /// Whether the base is not the one that the adapter was made for.
   public var isVerdict: Bool {
     switch kind {
-    case .noFingerprint, .targetsNotSampled, .othersDiffer, .targetsPadded, .targetsDiffer,
+    case .noFingerprint, .near, .targetsNotSampled, .othersDiffer, .targetsPadded, .targetsDiffer,
       .alreadyMerged, .structureDiffers, .quantised:
       true
     default: false

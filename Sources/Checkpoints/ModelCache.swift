@@ -12,7 +12,7 @@ public struct ModelCache: Sendable {
 
   /// A name that was found.
   public struct Model: Sendable, Hashable {
-    /// `ORGANISATION/NAME`.
+    /// `ORGANISATION/NAME`, or `NAME` of an old one.
     public let name: String
     /// 40 hexadecimal digits.
     public let commit: String
@@ -71,12 +71,16 @@ public struct ModelCache: Sendable {
 
   // MARK: Names
 
+  private static let fileSuffixes = [".adp", ".safetensors", ".gguf", ".json", ".onnx_adapter"]
+
   /// The name and the revision that an argument has the form of; nil where it has another.
   static func parts(_ argument: String) -> (name: String, revision: String?)? {
     let parts = argument.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
     let name = String(parts[0])
     let words = name.split(separator: "/", omittingEmptySubsequences: false)
-    guard words.count == 2, words.allSatisfy(isWord), !name.contains("--"), !name.contains(".."),
+    let looksLikeFile = words.count == 1 && fileSuffixes.contains { name.hasSuffix($0) }
+    guard words.count <= 2, !looksLikeFile, words.allSatisfy(isWord), !name.contains("--"),
+      !name.contains(".."),
       !name.hasSuffix(".git")
     else { return nil }
     guard parts.count == 2 else { return (name, nil) }
@@ -94,10 +98,13 @@ public struct ModelCache: Sendable {
 
   /// The model of a name; nil where an argument has not the form of one.
   ///
+  /// A name of one part, as old models have, is one only with a revision, or where the cache has it.
+  ///
   /// - Throws: `Missing` where the cache does not have it.
   public func model(_ argument: String) throws(Missing) -> Model? {
     guard let (name, revision) = Self.parts(argument) else { return nil }
     let folder = path.appending("models--" + name.replacing("/", with: "--"))
+    if !name.contains("/"), revision == nil, FileStatus(of: folder)?.isFolder != true { return nil }
     guard FileStatus(of: folder)?.isFolder == true else {
       throw Missing(
         description:
@@ -111,6 +118,7 @@ public struct ModelCache: Sendable {
         description: "the cache has no files of \(name) at \(commit): download it again")
     }
     try checkFiles(of: name, in: snapshot, below: folder)
+    try SnapshotListing(commit, below: folder)?.check(snapshot, of: name)
     return Model(name: name, commit: commit, folder: snapshot)
   }
 

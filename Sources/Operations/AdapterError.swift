@@ -94,6 +94,8 @@ extension AdapterError {
 
     /// The adapter records no samples of its base, and they were asked for.
     case noFingerprint = "no_fingerprint"
+    /// It is near the recorded one, and quantised, and samples that match were asked for.
+    case near
     /// Tensors that the adapter changes were not sampled.
     case targetsNotSampled = "targets_not_sampled"
     /// Other tensors differ.

@@ -57,7 +57,8 @@ import Testing
 
   /// The verdicts of `check`, `diff` and `verify --merge` and the findings of `inspect`, as the sources have them.
   @Test(arguments: [
-    "exact", "same_values", "padded", "no_fingerprint", "targets_not_sampled", "others_differ",
+    "exact", "same_values", "padded", "near", "no_fingerprint", "targets_not_sampled",
+    "others_differ",
     "targets_padded", "targets_differ", "already_merged", "structure_differs", "quantised",
     "same", "same_weights", "same_effect", "undecided", "differs", "within_tolerance", "only_left",
     "only_right", "other_kind",

@@ -152,4 +152,77 @@ import Testing
     let own = try BoundAdapter(try lora(output), to: quantised).recordingBase(quantised)
     #expect(try AdaptedCheckpoint(quantised, applying: own).verdict == .exact)
   }
+
+  // MARK: A base that was quantised since
+
+  /// Values of a trained matrix, more or less; other ones with another seed.
+  private static func weights(_ seed: UInt64) -> [Float] {
+    var state = seed
+    return (0..<96 * 64).map { _ in
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Float(Int32(truncatingIfNeeded: state >> 33)) / 0x1p31
+    }
+  }
+
+  /// The model with weights of these seeds; quantised as LLM.int8 does.
+  private func model(
+    _ query: UInt64, _ output: UInt64, norm: Float = 1, isQuantised: Bool
+  ) throws -> Checkpoint {
+    var made = HandMadeCheckpoint()
+    for (leaf, seed) in [("q_proj", query), ("o_proj", output)] {
+      let (module, values) = ("model.layers.0.self_attn.\(leaf)", Self.weights(seed))
+      guard isQuantised else {
+        made.add(Name("\(module).weight"), [96, 64], values)
+        continue
+      }
+      let rows = stride(from: 0, to: values.count, by: 64).map { Array(values[$0..<$0 + 64]) }
+      let largest = rows.map { row in row.map(\.magnitude).max() ?? 1 }
+      let codes = zip(rows, largest).flatMap { row, largest in
+        row.map { UInt8(bitPattern: Int8(($0 * 127 / largest).rounded())) }
+      }
+      made.add(Name("\(module).weight"), .i8, [96, 64], codes)
+      made.add(Name("\(module).SCB"), [96], largest)
+    }
+    made.add("model.norm.weight", [4], [1, norm, 1, 1])
+    return try made.write(to: try TemporaryFolder())
+  }
+
+  private func recorded(on original: Checkpoint) throws -> Adapter {
+    var made = HandMadeAdapter()
+    let a = made.operand("a", [1, 64], (0..<64).map { Float($0) / 640 })
+    let b = made.operand("b", [96, 1], (0..<96).map { Float($0) / 960 })
+    let target = Target("model.layers.0.self_attn.q_proj.weight", layout: .outIn)
+    try made.append(AddLowRank(target: target, a: a, b: b, scale: 1))
+    return try BoundAdapter(made.adapter, to: original).recordingBase(original)
+  }
+
+  /// An adapter that was recorded on the original fits a quantised copy nearly, and that of another model not at all.
+  @Test func aQuantisedCopyIsNear() throws {
+    let adapter = try recorded(on: model(1, 2, isQuantised: false))
+    let copy = try model(1, 2, isQuantised: true).dequantised()
+    let view = try AdaptedCheckpoint(copy, applying: adapter)
+    guard case .near(let near) = view.verdict else { return Issue.record("\(view.verdict)") }
+    #expect(near.scheme == .bitsandbytesInt8)
+    #expect(near.names.count == 2)
+    // Half a step of 127, evenly spread, of values that are spread evenly up to the largest.
+    #expect((0.003...0.007).contains(near.distance), "\(near.distance)")
+    let change = try #require(near.distanceInChanges)
+    #expect(change > near.distance)
+    let policy = AdaptedCheckpoint.Policy(missingFingerprint: .refuse)
+    let refusal = #expect(throws: AdapterError.self) {
+      _ = try AdaptedCheckpoint(copy, applying: adapter, policy: policy)
+    }
+    #expect(refusal?.kind == .near)
+    for (other, kind) in [
+      (try model(3, 2, isQuantised: true), AdapterError.Kind.targetsDiffer),
+      (try model(1, 3, isQuantised: true), .othersDiffer),
+      (try model(1, 2, norm: 1.01, isQuantised: true), .othersDiffer),
+      (try model(1, 2, norm: 1.01, isQuantised: false), .othersDiffer),
+    ] {
+      let error = #expect(throws: AdapterError.self) {
+        _ = try AdaptedCheckpoint(other.dequantised(), applying: adapter)
+      }
+      #expect(error?.kind == kind)
+    }
+  }
 }

@@ -45,6 +45,46 @@ import Testing
     #expect(found?.folder == model.appending("snapshots").appending(Self.commit))
   }
 
+  /// Old models have a name of one part: where the cache has it, or a revision says that it is a name.
+  @Test func aNameOfOnePart() throws {
+    #expect(try cache.model("gpt2") == nil)
+    #expect(throws: ModelCache.Missing.self) { _ = try cache.model("gpt2@main") }
+    try FileManager.default.copyItem(
+      atPath: model.string, toPath: folder.appending("hub/models--gpt2").string)
+    #expect(try cache.model("gpt2")?.name == "gpt2")
+    #expect(try cache.model("gpt2@v1.0")?.commit == Self.commit)
+  }
+
+  /// What huggingface_hub lists of a commit: sizes of all files, those that were not asked for too.
+  @Test(arguments: [
+    (#"{"size": 134, "lfs_size": 7}"#, nil), (#"{"size": 7}"#, nil),
+    (#"{"size": 8}"#, "model.safetensors has 7 bytes of 8"),
+  ])
+  func aListedSizeIsChecked(_ entry: String, _ fault: String?) throws {
+    try FileManager.default.createDirectory(
+      atPath: model.appending("trees").string, withIntermediateDirectories: true)
+    func list(_ more: String, version: Int = 1) throws {
+      try write(
+        "trees/\(Self.commit).json",
+        #"{"format_version": \#(version), "files": {"model.safetensors": \#(entry)\#(more)}}"#)
+    }
+    func found() throws -> String? {
+      do throws(ModelCache.Missing) {
+        _ = try cache.model("org/name")
+        return nil
+      } catch {
+        return error.description.split(separator: ": ").last.map(String.init)
+      }
+    }
+    try list(#", "model.onnx": {"size": 1}"#)
+    #expect(try found() == fault)
+    try list("", version: 2)
+    #expect(try found() == nil)
+    guard fault == nil else { return }
+    try list(#", "config.json": {"size": 1}"#)
+    #expect(try found() == "config.json is missing")
+  }
+
   @Test(arguments: [
     "name", "org/name/x", "/org/name", "org/na--me", "org/..", "-org/name", "org/name.git", "org/",
     "./name",

@@ -31,7 +31,7 @@ struct PolicyOptions: ParsableArguments {
   @OptionGroup
   var otherBase: OtherBaseOptions
 
-  @Flag(help: "Refuse an adapter without a fingerprint of its base.")
+  @Flag(help: "Refuse an adapter without a fingerprint, or of a base that is only near this one.")
   var requireFingerprint = false
 
   /// Whether any of them is given.

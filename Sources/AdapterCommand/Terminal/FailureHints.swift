@@ -65,6 +65,7 @@ extension AdapterError {
         + "to use it all the same: --allow-other-base=targets"
     case .targetsDiffer:
       "to use it all the same, on a base that it was not made for: --allow-other-base=targets"
+    case .near: "merge into the base that it was made for, or leave out --require-fingerprint"
     case .noFingerprint:
       "to record one: adapter convert ADAPTER -o NEW.adp --base BASE, with the base it was trained on"
     case .otherChanges: "to ignore them: --only-bias"

@@ -9,17 +9,19 @@ struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
     abstract: "Run a model with adapters: a conversation, or a text.",
-    usage: "adapter run <base> [<adapter>[:<weight>] …] [--prompt <text>] [<options>]",
+    usage: "adapter run [<base>] [<adapter>[:<weight>] …] [--prompt <text>] [<options>]",
     discussion: """
       The base is a folder with config.json (of type gpt2, bloom, llama, mistral, qwen2, qwen3, \
       gemma2, gemma3_text or phi3), weights in safetensors, and, for text, tokenizer.json. It is \
-      loaded as it is stored; adapters act beside it. The text goes to standard output as it comes.
+      loaded as it is stored; adapters act beside it. The text goes to standard output as it comes. \
+      Without a base, it is the one that the first adapter records, from the Hugging Face cache.
 
       On a terminal, without --prompt, it is a conversation: type a question, or /help for the commands. \
       In a pipe, standard input is the prompt.
 
       Examples:
         adapter run path/to/model lora.adp
+        adapter run lora.adp
         adapter run path/to/model --prompt "Once upon a time"
         adapter run path/to/model lora.adp --chat --prompt "Who are you?"
         adapter run path/to/model lora.adp --chat < question.txt > answer.txt
@@ -30,7 +32,9 @@ struct RunCommand: ParsableCommand {
         adapter run path/to/model lora.adp --token-ids 1,2,3 --logits l.safetensors
       """)
 
-  @Argument(help: "The base model's folder.", completion: .directory)
+  @Argument(
+    help: "The base model's folder; or the first adapter, of a base in the cache.",
+    completion: .file())
   var base: String
 
   @Argument(
@@ -73,9 +77,6 @@ struct RunCommand: ParsableCommand {
       throw ValidationError("--logits generates no text: options for one have no effect")
     }
     guard !force || logits != nil else { throw ValidationError("--force is for --logits") }
-    guard !compare || !adapters.isEmpty else {
-      throw ValidationError("--compare compares the base with adapters: name one")
-    }
     guard !prompt.isConversation || (logits == nil && !json) else {
       throw ValidationError(
         "\(json ? "--json" : "--logits") is for one prompt: give --prompt or --token-ids")
@@ -84,7 +85,11 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let start = ContinuousClock.now
-    let references = try WeightedReference.all(adapters)
+    let arguments = try RunArguments(base, adapters)
+    let (base, references) = (arguments.base, arguments.adapters)
+    guard !compare || !references.isEmpty else {
+      throw ValidationError("--compare compares the base with adapters: name one")
+    }
     if case .standardInput = prompt.source, references.contains(where: \.adapter.isStandardInput) {
       throw Failure(
         "standard input is an adapter: the prompt cannot come from it", hint: "give --prompt TEXT")

@@ -13,6 +13,8 @@ struct BaseComparison {
   private var otherShape: [Name] = []
   private var padded: [Name] = []
   private var different: [DifferentTensor] = []
+  /// The base's parameters that are quantised, and decoded to be compared.
+  private let quantised: [Name: QuantisedParameter]
 
   /// Compares every tensor that was recorded.
   ///
@@ -26,6 +28,8 @@ struct BaseComparison {
   ) throws {
     self.fingerprint = fingerprint
     self.checkpoint = checkpoint
+    quantised = Dictionary(
+      checkpoint.decoded.map { ($0.info.name, $0) }, uniquingKeysWith: { first, _ in first })
     // The checkpoint keeps them: most of the time is waiting for these reads, and hashing.
     _ = try fingerprint.tensors.concurrentMap { recorded in
       let tensor = checkpoint.tensor(names[recorded.name] ?? recorded.name)
@@ -61,7 +65,9 @@ struct BaseComparison {
     guard fingerprint.matches(sample, recorded) else {
       guard shape == recorded.shape else { return otherShape.append(name) }
       return different.append(
-        DifferentTensor(name, then: fingerprint.sketch(of: recorded.name), now: sample.sketch))
+        DifferentTensor(
+          name, then: fingerprint.sketch(of: recorded.name), now: sample.sketch,
+          near: quantised[name]?.errorBound))
     }
     if shape != recorded.shape { padded.append(name) }
     if sample.type != recorded.type { isExact = false }
@@ -81,7 +87,8 @@ struct BaseComparison {
     guard missing.isEmpty, otherShape.isEmpty else {
       return .structureDiffers(missing: missing.sorted(), otherShape: otherShape.sorted())
     }
-    let wrong = different.filter { targets.contains($0.name) }
+    let far = isNear ? different.filter { !$0.mayBeNear } : different
+    let wrong = far.filter { targets.contains($0.name) }
     guard wrong.isEmpty else {
       let names = wrong.sorted(by: DifferentTensor.isWorse).map(\.name)
       return try RepeatedMerge.explains(wrong, bound)
@@ -89,12 +96,32 @@ struct BaseComparison {
     }
     let sized = padded.filter(targets.contains)
     if !sized.isEmpty { return .targetsPadded(sized.sorted()) }
-    if !different.isEmpty {
-      return .othersDiffer(different.sorted(by: DifferentTensor.isWorse).map(\.name))
+    if !far.isEmpty {
+      return .othersDiffer(far.sorted(by: DifferentTensor.isWorse).map(\.name))
     }
     if !unsampled.isEmpty { return .targetsNotSampled(unsampled) }
+    if let near = try nearness(for: bound, targets) { return .near(near) }
     if !padded.isEmpty { return .padded(padded.sorted()) }
     return isExact ? .exact : .sameValues
+  }
+}
+
+extension BaseComparison {
+  /// Whether some values are known of what is quantised, and near the recorded ones.
+  private var isNear: Bool { different.contains { $0.mayBeNear && $0.values != nil } }
+
+  /// What there is to say of a base that holds what was recorded, but for quantising it; nil where it holds just that.
+  private func nearness(
+    for bound: BoundAdapter, _ targets: Set<Name>
+  ) throws -> BaseVerdict.Nearness? {
+    guard let first = different.first, let scheme = quantised[first.name]?.scheme else {
+      return nil
+    }
+    let near = different.filter { targets.contains($0.name) }
+    return BaseVerdict.Nearness(
+      scheme: scheme, names: different.map(\.name).sorted(),
+      distance: DifferentTensor.distance(of: different),
+      distanceInChanges: try RepeatedMerge.distance(of: near, inChangesOf: bound))
   }
 }
 
@@ -103,23 +130,47 @@ struct DifferentTensor {
   let name: Name
   /// Some values as they were recorded, and as they are; nil where there are none.
   let values: (then: [Float], now: [Float])?
+  /// Up to which distance it may be the recorded one, quantised; nil where it is not quantised.
+  private let bound: Double?
 
-  init(_ name: Name, then: [UInt8]? = nil, now: [UInt8]? = nil) {
+  init(_ name: Name, then: [UInt8]? = nil, now: [UInt8]? = nil, near bound: Double? = nil) {
     self.name = name
+    self.bound = bound
     values =
       if let then, let now { (FingerprintRecord.floats(then), FingerprintRecord.floats(now)) } else
       { nil }
   }
 
-  /// How far these values are from what they were, in relation to that; nil where that cannot be said.
+  /// Whether its values may be the recorded ones, quantised: as far as any are known.
+  var mayBeNear: Bool {
+    guard let bound else { return false }
+    guard values != nil else { return true }
+    return distance.map { $0 <= bound * bound } ?? false
+  }
+
+  /// The square of how far these values are from what they were, in relation to that; nil where that cannot be said.
   private var distance: Double? {
+    guard let (change, size) = squares else { return nil }
+    return change.isFinite && size > 0 ? change / size : nil
+  }
+
+  private var squares: (change: Double, size: Double)? {
     guard let values else { return nil }
     var (change, size) = (0.0, 0.0)
     for (then, now) in zip(values.then, values.now) {
       change += (Double(now) - Double(then)) * (Double(now) - Double(then))
       size += Double(then) * Double(then)
     }
-    return change.isFinite && size > 0 ? change / size : nil
+    return (change, size)
+  }
+
+  /// How far all of some are from what they were, in relation to that.
+  static func distance(of tensors: [DifferentTensor]) -> Double {
+    let squares = tensors.compactMap(\.squares)
+    let (change, size) = (
+      squares.reduce(0) { $0 + $1.change }, squares.reduce(0) { $0 + $1.size }
+    )
+    return (change / size).squareRoot()
   }
 
   /// The farthest first; those of which it is not known last, by name.

@@ -11,6 +11,8 @@ public enum BaseVerdict: Error, Sendable, Hashable {
   case sameValues
   /// Tensors that the adapter leaves alone have more rows; the samples of those that were there are the same.
   case padded([Name])
+  /// It is quantised, and holds what quantising the recorded values may give. That it was made of these cannot be told.
+  case near(Nearness)
   /// The adapter records no samples: its base is trusted by name.
   case unknown
   /// The adapter is left out, with weight 0: nothing was compared.
@@ -30,12 +32,25 @@ public enum BaseVerdict: Error, Sendable, Hashable {
   /// Parameters that the adapter changes are stored in so few values that they cannot be changed.
   case quantised(QuantisationScheme, [Name])
 
+  /// How near a quantised base is to the recorded one.
+  public struct Nearness: Sendable, Hashable {
+    /// How it is quantised; of several ways the first.
+    public let scheme: QuantisationScheme
+    /// The tensors that hold other values, sorted.
+    public let names: [Name]
+    /// ‖W′ − W‖ / ‖W‖ over the sampled values: some 0.01 for eight bits, 0.1 for four.
+    public let distance: Double
+    /// ‖W′ − W‖ / ‖ΔW‖ over those of the adapter's targets; nil where that cannot be told.
+    public let distanceInChanges: Double?
+  }
+
   /// The verdict's name for programs.
   public var code: String {
     switch self {
     case .exact: "exact"
     case .sameValues: "same_values"
     case .padded: "padded"
+    case .near: "near"
     case .unknown: "no_fingerprint"
     case .leftOut: "left_out"
     case .targetsNotSampled: "targets_not_sampled"
@@ -52,6 +67,7 @@ public enum BaseVerdict: Error, Sendable, Hashable {
   public var names: [Name] {
     switch self {
     case .exact, .sameValues, .unknown, .leftOut: []
+    case .near(let near): near.names
     case .padded(let names), .targetsNotSampled(let names), .othersDiffer(let names),
       .targetsPadded(let names), .targetsDiffer(let names), .alreadyMerged(let names),
       .quantised(_, let names):
@@ -67,6 +83,7 @@ public enum BaseVerdict: Error, Sendable, Hashable {
     case .sameValues: "matches in every sample, in another element type"
     case .padded(let names):
       "matches in every sample; \(Self.list(names, "has", "have")) more rows, which the adapter leaves alone"
+    case .near(let near): near.sentence
     case .unknown: "no fingerprint in the adapter: only names and shapes were compared"
     case .leftOut: "not compared: weight 0 leaves the adapter out"
     case .targetsNotSampled(let names):
@@ -98,13 +115,26 @@ public enum BaseVerdict: Error, Sendable, Hashable {
   }
 }
 
+extension BaseVerdict.Nearness {
+  fileprivate var sentence: String {
+    func short(_ value: Double) -> String {
+      let place = value >= 10 ? 1.0 : value >= 1 ? 10 : 100
+      let rounded = (value * place).rounded() / place
+      return place == 1 ? "\(Int(min(rounded, 1e9)))" : "\(rounded)"
+    }
+    let own =
+      "near the adapter's base, and quantised (\(scheme.rawValue)): values \(short(100 * distance)) % off"
+    return own + (distanceInChanges.map { ", \(short($0)) times the adapter's change" } ?? "")
+  }
+}
+
 // MARK: - Policy
 
 extension BaseVerdict {
   /// Whether a merge goes on, unless a user asks for a fingerprint.
   public var isAccepted: Bool {
     switch self {
-    case .exact, .sameValues, .padded, .unknown, .leftOut: true
+    case .exact, .sameValues, .padded, .near, .unknown, .leftOut: true
     case .targetsNotSampled, .othersDiffer, .targetsPadded, .targetsDiffer, .alreadyMerged,
       .structureDiffers, .quantised:
       false
@@ -116,7 +146,7 @@ extension BaseVerdict {
     switch self {
     case .othersDiffer, .targetsNotSampled: policy != .refuse
     case .targetsDiffer: policy == .allowTargets
-    case .exact, .sameValues, .padded, .unknown, .leftOut: true
+    case .exact, .sameValues, .padded, .near, .unknown, .leftOut: true
     case .targetsPadded, .alreadyMerged, .structureDiffers, .quantised: false
     }
   }
@@ -127,21 +157,25 @@ extension BaseVerdict {
     case .exact, .leftOut: 0
     case .sameValues: 1
     case .padded: 2
-    case .unknown: 3
-    case .targetsNotSampled: 4
-    case .othersDiffer: 5
-    case .targetsPadded: 6
-    case .targetsDiffer: 7
-    case .alreadyMerged: 8
-    case .structureDiffers: 9
-    case .quantised: 10
+    case .near: 3
+    case .unknown: 4
+    case .targetsNotSampled: 5
+    case .othersDiffer: 6
+    case .targetsPadded: 7
+    case .targetsDiffer: 8
+    case .alreadyMerged: 9
+    case .structureDiffers: 10
+    case .quantised: 11
     }
   }
 
   /// Why a merge does not go on.
   var refusal: String {
-    if case .unknown = self { return "the adapter has no fingerprint of its base" }
-    return "wrong base: \(sentence)"
+    switch self {
+    case .unknown: "the adapter has no fingerprint of its base"
+    case .near: "not the base of the fingerprint: \(sentence)"
+    default: "wrong base: \(sentence)"
+    }
   }
 
   /// The kind of the error that refuses the base.
@@ -155,9 +189,8 @@ extension BaseVerdict {
       "merge into the base as it was before: a second time the change would be doubled"
     case .quantised:
       "write floats: --dequantize; or merge into the unquantised original"
-    case .exact, .sameValues, .padded, .unknown, .leftOut, .targetsNotSampled, .othersDiffer,
-      .targetsDiffer,
-      .structureDiffers:
+    case .exact, .sameValues, .padded, .near, .unknown, .leftOut, .targetsNotSampled,
+      .othersDiffer, .targetsDiffer, .structureDiffers:
       nil
     }
   }

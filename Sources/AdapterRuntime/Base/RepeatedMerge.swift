@@ -44,6 +44,35 @@ struct RepeatedMerge {
     return merged.change > 0 && merged.rest <= merged.change / 16
   }
 
+  /// How far tensors are from the recorded ones, in relation to what the adapter changes of these, by the sketches.
+  ///
+  /// - Parameters:
+  ///   - different: the adapter's targets that hold other values than recorded.
+  ///   - bound: the adapter, bound to the base.
+  /// - Throws: `AdapterError` where the adapter cannot be read.
+  /// - Returns: nil where nothing can be said.
+  static func distance(
+    of different: [DifferentTensor], inChangesOf bound: BoundAdapter
+  ) throws -> Double? {
+    let merge = RepeatedMerge(bound)
+    guard merge.isWorthwhile(bound) else { return nil }
+    let values = Dictionary(
+      different.map { ($0.name, $0.values) }, uniquingKeysWith: { first, _ in first })
+    var (distance, change) = (0.0, 0.0)
+    for tensor in merge.tensors where tensor.kind == .changed {
+      guard let values = values[tensor.info.name] ?? nil,
+        let expected = try merge.expected(tensor, values.then, as: .f32)
+      else { continue }
+      for (index, value) in expected.enumerated() {
+        let (then, now) = (Double(values.then[index]), Double(values.now[index]))
+        distance += (now - then) * (now - then)
+        change += (value - then) * (value - then)
+      }
+    }
+    let ratio = (distance / change).squareRoot()
+    return ratio.isFinite ? ratio : nil
+  }
+
   private init(_ bound: BoundAdapter) { tensors = bound.tensors }
 
   /// Whether adapter and base are worth the work that it may take.
@@ -69,7 +98,7 @@ struct RepeatedMerge {
   private mutating func isExplained(
     _ tensor: AdaptedTensor, _ then: [Float], _ now: [Float]
   ) throws -> Bool {
-    guard let expected = try expected(tensor, then) else { return true }
+    guard let expected = try expected(tensor, then, as: tensor.info.type) else { return true }
     for (index, value) in expected.enumerated() {
       let (then, now) = (Double(then[index]), Double(now[index]))
       // Other programs round twice, or to a narrower type on the way.
@@ -82,21 +111,21 @@ struct RepeatedMerge {
 
   /// The sketch of the merged tensor; nil where the recorded one does not say enough.
   private func expected(
-    _ tensor: AdaptedTensor, _ then: [Float]
+    _ tensor: AdaptedTensor, _ then: [Float], as type: ElementType
   ) throws -> [Double]? {
-    let program = try TensorProgram(
-      tensor.operations, type: tensor.info.type, shape: tensor.info.shape)
+    let program = try TensorProgram(tensor.operations, type: type, shape: tensor.info.shape)
     guard !program.needsMeasuring, program.grid.alignment == 1,
       (1...Self.maximumColumns).contains(program.grid.columns)
     else { return nil }
     // What else is in a row is not known: it must not matter.
-    let zeros = try values(of: tensor, program, then, among: 0)
-    return try zeros == values(of: tensor, program, then, among: 1) ? zeros : nil
+    let zeros = try values(of: tensor, program, type, then, among: 0)
+    return try zeros == values(of: tensor, program, type, then, among: 1) ? zeros : nil
   }
 
   /// The recorded values after the change, each row filled up with some other value.
   private func values(
-    of tensor: AdaptedTensor, _ program: TensorProgram, _ then: [Float], among filler: Float
+    of tensor: AdaptedTensor, _ program: TensorProgram, _ type: ElementType, _ then: [Float],
+    among filler: Float
   ) throws -> [Double] {
     let positions = TensorSample.sketchPositions(count: tensor.info.shape.count)
     let columns = program.grid.columns
@@ -104,7 +133,7 @@ struct RepeatedMerge {
     for (row, places) in Dictionary(grouping: positions.indices, by: { positions[$0] / columns }) {
       var values = [Float](repeating: filler, count: columns)
       for place in places { values[positions[place] % columns] = then[place] }
-      let changed = try apply(program, tensor.info.type, to: values, row: row)
+      let changed = try apply(program, type, to: values, row: row)
       for place in places { result[place] = changed[positions[place] % columns] }
     }
     return result

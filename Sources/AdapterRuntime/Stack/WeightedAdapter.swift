@@ -76,7 +76,7 @@ public struct AppliedAdapter: Sendable {
   func refusal(_ policy: AdaptedCheckpoint.Policy) -> AdapterError? {
     let isAccepted =
       switch verdict {
-      case .unknown: policy.missingFingerprint == .allow
+      case .unknown, .near: policy.missingFingerprint == .allow
       default: verdict.isAccepted(by: policy.otherBase)
       }
     return isAccepted ? nil : AdapterError.otherBase(verdict)

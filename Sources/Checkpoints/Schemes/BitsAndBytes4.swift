@@ -17,6 +17,8 @@ struct BitsAndBytes4: QuantisedElements {
     let offset: Float
   }
 
+  var errorBound: Double { Self.errorBound(bits: 4) }
+
   var sources: [FileRange] { [codes, absmax.bytes] + (nested.map { [$0.absmax.bytes] } ?? []) }
 
   static func parameter(

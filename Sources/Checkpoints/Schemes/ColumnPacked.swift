@@ -30,6 +30,8 @@ struct ColumnPacked: QuantisedElements {
   /// Which nibble of an AWQ word an output is.
   private static let places = [0, 4, 1, 5, 2, 6, 3, 7]
 
+  var errorBound: Double { Self.errorBound(bits: bits) }
+
   var sources: [FileRange] { [codes, zeros, scales.bytes] }
 
   static func parameter(

@@ -12,6 +12,8 @@ struct MLXAffine: QuantisedElements {
   private let scales: StoredNumbers
   private let biases: StoredNumbers
 
+  var errorBound: Double { Self.errorBound(bits: bits) }
+
   var sources: [FileRange] { [codes, scales.bytes, biases.bytes] }
 
   static func parameter(

@@ -21,6 +21,8 @@ struct MXFP4Stack: QuantisedElements {
     let exponents: [UInt8]
   }
 
+  var errorBound: Double { Self.errorBound(bits: 4) }
+
   var sources: [FileRange] { [codes, exponents] }
 
   static func parameter(

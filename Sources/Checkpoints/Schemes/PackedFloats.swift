@@ -22,6 +22,8 @@ struct PackedFloats: QuantisedElements {
     case multiplies(Float)
   }
 
+  var errorBound: Double { Self.errorBound(bits: 4) }
+
   var sources: [FileRange] { [codes, scales.bytes] }
 
   // MARK: Finding them

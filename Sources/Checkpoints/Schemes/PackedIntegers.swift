@@ -19,6 +19,8 @@ struct PackedIntegers: QuantisedElements {
 
   private static let scheme = QuantisationScheme.compressedTensors
 
+  var errorBound: Double { Self.errorBound(bits: bits) }
+
   var sources: [FileRange] { [codes, scales.bytes] + (zeros.map { [$0] } ?? []) }
 
   // MARK: Finding them

@@ -8,6 +8,10 @@ protocol QuantisedElements: Sendable {
   /// The files' bytes that it reads.
   var sources: [FileRange] { get }
 
+  /// How far its values may be, in relation to them, from those that were quantised: some three times what the scheme
+  /// costs weights of trained models. Those of another model are 1.4 away.
+  var errorBound: Double { get }
+
   /// The values of elements of the parameter, in row-major order, in F32: the library's own, before they are rounded to
   /// the parameter's type.
   func read(_ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>)
@@ -39,6 +43,21 @@ package struct QuantisedParameter: Sendable {
   /// The other tensors of the scheme, which the parameter has no use for once it is float.
   package let companions: [Name]
   let elements: any QuantisedElements
+
+  /// `QuantisedElements.errorBound`.
+  package var errorBound: Double { elements.errorBound }
+}
+
+extension QuantisedElements {
+  /// The bound of integers, or other codes, of so many bits.
+  static func errorBound(bits: Int) -> Double {
+    switch bits {
+    case 8...: 0.05
+    case 5...7: 0.15
+    case 4: 0.3
+    default: 0.5
+    }
+  }
 }
 
 extension TensorInfo {

@@ -22,6 +22,9 @@ struct ScaledMatrix: QuantisedElements {
   /// What the product is multiplied with once more.
   private let factor: Float?
 
+  /// Floats of eight bits have two or three for the fraction.
+  var errorBound: Double { table == Self.int8 ? Self.errorBound(bits: 8) : 0.08 }
+
   var sources: [FileRange] { [codes, scales.bytes] + (zeros.map { [$0.bytes] } ?? []) }
 
   private var scaleColumns: Int { (columns + block.columns - 1) / block.columns }

@@ -15,6 +15,8 @@ struct TransposedMatrix: QuantisedElements {
   /// Inputs of a panel.
   private static let panelWidth = 64
 
+  var errorBound: Double { stored.errorBound }
+
   var sources: [FileRange] { stored.sources }
 
   /// The parameter as the model has it.

@@ -39,8 +39,10 @@ struct CheckAnswer {
         ("changes", changed.of("tensor") + (created > 0 ? ", \(created.grouped) of them new" : "")))
     }
     if entry.isNeutral { facts.append(("warning", "changes nothing on any base: was it trained?")) }
-    facts += entry.differing.prefix(shownNames).map { ("differs", $0) }
-    let more = entry.differing.count - shownNames
+    // Of a base that is near every quantised parameter differs, which is said already.
+    let differing = entry.near == nil ? entry.differing : []
+    facts += differing.prefix(shownNames).map { ("differs", $0) }
+    let more = differing.count - shownNames
     if more > 0 { facts.append(("", "and \(more.grouped) more, which --json lists")) }
     facts += entry.notes.map { ("note", $0) }
     let weight = entry.adapter.weight == 1 ? "" : ", weight \(entry.adapter.weight.exact)"
@@ -81,6 +83,8 @@ extension BaseCheck.Entry {
     writer.boolean(refusal == nil)
     writer.member("verdict", verdictCode)
     writer.member("differing", differing)
+    writer.key("near")
+    if let near { near.write(to: &writer) } else { writer.null() }
     writer.member("binding", applied?.bound.rule.description)
     writer.key("changes_nothing")
     writer.boolean(isNeutral)
@@ -91,8 +95,24 @@ extension BaseCheck.Entry {
     writer.member("notes", notes)
   }
 
+  fileprivate var near: BaseVerdict.Nearness? {
+    if case .near(let near)? = applied?.verdict { near } else { nil }
+  }
+
   private func write(_ count: Int?, as key: Name, to writer: inout JSONWriter) {
     writer.key(key)
     if let count { writer.integer(count) } else { writer.null() }
+  }
+}
+
+extension BaseVerdict.Nearness {
+  fileprivate func write(to writer: inout JSONWriter) {
+    writer.object { writer in
+      writer.member("scheme", scheme.rawValue)
+      writer.key("distance")
+      writer.number(distance)
+      writer.key("distance_in_changes")
+      if let distanceInChanges { writer.number(distanceInChanges) } else { writer.null() }
+    }
   }
 }
