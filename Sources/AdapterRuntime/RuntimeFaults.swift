@@ -17,6 +17,13 @@ extension AdapterError {
       advice: "merge into its parts, one by one: adapter merge \(checkpoint.path)/\(part) …")
   }
 
+  /// A parameter whose codes cannot be made again.
+  static func notRequantised(_ name: Name, _ reason: String) -> Self {
+    AdapterError(
+      .type, at: [name.text], "\(name) cannot be quantised again: \(reason)",
+      advice: "write floats: --dequantize")
+  }
+
   /// Tensors that a part of a pipeline with an index would get.
   static func pipelineIndex(_ checkpoint: Checkpoint, _ part: String) -> Self {
     AdapterError(

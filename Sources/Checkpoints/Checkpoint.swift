@@ -45,6 +45,8 @@ public struct Checkpoint: Sendable {
   package let decoded: [QuantisedParameter]
   /// The tensors of schemes that are not there any more.
   package let omitted: Set<Name>
+  /// Whether what is written of it is quantised as it is: decoded to be read alone.
+  package let keepsCodes: Bool
 
   /// Whether it was opened as a folder, or as an index in one.
   public var isFolder: Bool { folder != nil }
@@ -74,7 +76,7 @@ public struct Checkpoint: Sendable {
     }
     self.shards = shards
     self.places = places
-    (decoded, omitted) = ([], [])
+    (decoded, omitted, keepsCodes) = ([], [], false)
     configPath = layout.parent.appending("config.json")
     let configPath = configPath
     config = try storing { () throws(StorageError) in try ModelConfig(configPath) }
@@ -132,6 +134,14 @@ public struct Checkpoint: Sendable {
     }
   }
 
+  /// The tensors of one shard as its file has them, whatever is decoded.
+  package func tensorsAsStored(inShard index: Int) -> [StoredTensor] {
+    shards[index].file.header.tensors.map { stored($0, inShard: index) }
+  }
+
+  /// Whether quantised parameters are written as floats.
+  package var isWrittenDecoded: Bool { !decoded.isEmpty && !keepsCodes }
+
   private func stored(_ parameter: QuantisedParameter, inShard index: Int) -> StoredTensor {
     StoredTensor(
       info: parameter.info, shard: index,
@@ -139,7 +149,8 @@ public struct Checkpoint: Sendable {
   }
 
   /// A base that is read with its quantised parameters decoded.
-  init(_ checkpoint: Checkpoint, decoding parameters: [QuantisedParameter]) {
+  init(_ checkpoint: Checkpoint, decoding parameters: [QuantisedParameter], keepsCodes: Bool) {
+    self.keepsCodes = keepsCodes
     path = checkpoint.path
     shards = checkpoint.shards
     indexPath = checkpoint.indexPath

@@ -5,7 +5,7 @@ package struct FileRange: Sendable {
   private let file: File
   private let bytes: Range<UInt64>
 
-  init(_ bytes: Range<UInt64>, of file: File) {
+  package init(_ bytes: Range<UInt64>, of file: File) {
     self.bytes = bytes
     self.file = file
   }

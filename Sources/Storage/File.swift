@@ -8,12 +8,14 @@ public final class File: RandomAccessBytes {
   public let count: UInt64
   package let status: FileStatus
   package let descriptor: FileDescriptor
+  /// Whether nobody else can reach it, and this process alone writes to it.
+  private let isOwn: Bool
 
   /// Opens a file.
   ///
   /// - Throws: `StorageError` where it is not there, not readable or not a regular file.
   public init(_ path: FilePath) throws(StorageError) {
-    self.path = path
+    (self.path, isOwn) = (path, false)
     descriptor = try withErrno("read", path) { () throws in
       // Not to wait for the other end where the path is a pipe.
       try FileDescriptor.open(path, .readOnly, options: [.nonBlocking, .closeOnExec])
@@ -44,7 +46,7 @@ public final class File: RandomAccessBytes {
     reading source: FileDescriptor, calledAs name: FilePath, limit: UInt64,
     while isWanted: (_ start: [UInt8]) -> Bool
   ) throws(StorageError) {
-    path = name
+    (path, isOwn) = (name, false)
     descriptor = try Self.seekable(source, name, limit, isWanted)
     do throws(StorageError) {
       status = try FileStatus(of: descriptor, path: name)
@@ -52,6 +54,32 @@ public final class File: RandomAccessBytes {
     } catch {
       try? descriptor.close()
       throw error
+    }
+  }
+
+  /// A new file that has no name, to be written at places and read: its bytes go with it.
+  ///
+  /// - Parameters:
+  ///   - neighbour: a path on the file system that is to hold it.
+  ///   - size: how many bytes it has, all of them 0.
+  /// - Throws: `StorageError` where there is no room for it.
+  package init(namelessBeside neighbour: FilePath, size: UInt64) throws(StorageError) {
+    (path, isOwn) = (neighbour, true)
+    descriptor = try TemporaryPaths.makeNameless(beside: neighbour)
+    count = size
+    do throws(StorageError) {
+      try Platform.allocate(descriptor, size: size, path: neighbour)
+      status = try FileStatus(of: descriptor, path: neighbour)
+    } catch {
+      try? descriptor.close()
+      throw error
+    }
+  }
+
+  /// Writes bytes into one that was made so.
+  package func write(_ bytes: [UInt8], at offset: UInt64) throws(StorageError) {
+    _ = try withErrno("write", path) { () throws in
+      try descriptor.writeAll(toAbsoluteOffset: Int64(offset), bytes)
     }
   }
 
@@ -126,6 +154,7 @@ public final class File: RandomAccessBytes {
   ///
   /// - Throws: `changed` where its size or the time of its last change is another.
   package func checkUnchanged() throws(StorageError) {
+    if isOwn { return }
     let now = try FileStatus(of: descriptor, path: path)
     guard now.size == status.size, now.modified == status.modified else { throw .changed(path) }
   }

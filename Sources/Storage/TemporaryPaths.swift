@@ -17,8 +17,11 @@ public enum TemporaryPaths {
   }
 
   /// Makes a file that has no name any more: its bytes go with its last descriptor.
-  static func makeNameless() throws(StorageError) -> FileDescriptor {
-    let path = Platform.temporaryFolder.appending("adapter").temporarySibling
+  ///
+  /// - Parameter neighbour: a path on the file system that is to hold it; nil for that of temporary files.
+  static func makeNameless(beside neighbour: FilePath? = nil) throws(StorageError) -> FileDescriptor
+  {
+    let path = (neighbour ?? Platform.temporaryFolder.appending("adapter")).temporarySibling
     let descriptor = try make(path) { () throws(StorageError) in
       let descriptor = try withErrno("write", path) { () throws in
         try FileDescriptor.open(

@@ -51,7 +51,9 @@ import Testing
     #expect(names == ["model.layers.0.self_attn.q_proj.weight"])
     #expect(error.description.contains(scheme.rawValue))
     #expect(
-      error.advice == "write floats: --dequantize; or merge into the unquantised original")
+      error.advice
+        == "write floats: --dequantize; write codes again: --requantize; or merge into the unquantised original"
+    )
     #expect(error.isOfBase)
   }
 
@@ -201,7 +203,10 @@ import Testing
     let adapter = try recorded(on: model(1, 2, isQuantised: false))
     let copy = try model(1, 2, isQuantised: true).dequantised()
     let view = try AdaptedCheckpoint(copy, applying: adapter)
-    guard case .near(let near) = view.verdict else { return Issue.record("\(view.verdict)") }
+    guard case .near(let near) = view.verdict else {
+      Issue.record("\(view.verdict)")
+      return
+    }
     #expect(near.scheme == .bitsandbytesInt8)
     #expect(near.names.count == 2)
     // Half a step of 127, evenly spread, of values that are spread evenly up to the largest.

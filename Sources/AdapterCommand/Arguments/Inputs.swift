@@ -36,10 +36,10 @@ func openCheckpoint(_ path: String, notFor output: String? = nil) throws(Failure
 }
 
 extension Checkpoint {
-  /// With its quantised parameters decoded.
-  func decoded() throws(Failure) -> Checkpoint {
+  /// With its quantised parameters decoded; a merge may write codes again.
+  func decoded(keepingCodes: Bool = false) throws(Failure) -> Checkpoint {
     do throws(CheckpointError) {
-      return try dequantised()
+      return try dequantised(keepingCodes: keepingCodes)
     } catch {
       throw Failure(error)
     }

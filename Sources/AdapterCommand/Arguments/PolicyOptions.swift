@@ -25,6 +25,11 @@ struct PolicyOptions: ParsableArguments {
     help: "Decode the base's quantised parameters, and write all of them as floats.")
   var dequantize = false
 
+  @Flag(
+    name: [.customLong("requantize"), .customLong("requantise")],
+    help: "Decode the base's quantised parameters that change, and quantise them again.")
+  var requantize = false
+
   @Flag(help: "Accept NaN and infinity.")
   var allowNonFinite = false
 
@@ -41,13 +46,20 @@ struct PolicyOptions: ParsableArguments {
       || requireFingerprint
   }
 
+  func validate() throws {
+    guard !dequantize || !requantize else {
+      throw ValidationError("--dequantize writes floats, --requantize codes: give one of them")
+    }
+  }
+
   /// The base at a path, decoded where that is asked for.
   func openBase(_ path: String, notFor output: String? = nil) throws(Failure) -> Checkpoint {
     let checkpoint = try openCheckpoint(path, notFor: output)
-    guard dequantize else { return checkpoint }
-    let base = try checkpoint.decoded()
+    guard dequantize || requantize else { return checkpoint }
+    let base = try checkpoint.decoded(keepingCodes: requantize)
     if base.decoded.isEmpty {
-      Terminal.report("note", "\(path): nothing is quantised: --dequantize has no effect")
+      let option = dequantize ? "--dequantize" : "--requantize"
+      Terminal.report("note", "\(path): nothing is quantised: \(option) has no effect")
     }
     return base
   }

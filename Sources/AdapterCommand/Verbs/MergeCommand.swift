@@ -125,8 +125,13 @@ struct MergeCommand: ParsableCommand {
     }
     let isWhole = part == nil && !finish
     guard isWhole || !dryRun else { throw ValidationError("a dry run is of all shards") }
-    guard undo == nil || !options.dequantize else {
+    guard undo == nil || !(options.dequantize || options.requantize) else {
       throw ValidationError("--undo would have to hold the quantised base: keep that instead")
+    }
+    guard !options.requantize || (isWhole && dtype == nil && shardSize == nil) else {
+      throw ValidationError(
+        "--requantize keeps types and shards, and is one process's: no --dtype, --shard-size or --part"
+      )
     }
     guard undo == nil || (isWhole && !dryRun) else {
       throw ValidationError("--undo goes with a merge by one process")
@@ -210,6 +215,7 @@ struct MergeCommand: ParsableCommand {
         "note",
         "another merge into \(output) was begun and not ended: \(path); --discard removes it")
     case .checking: bar.begin("checking what is there")
+    case .requantising: bar.begin("working out codes")
     case .writing: bar.begin("merging")
     case .undo: bar.begin("working out the undo")
     case .flushing: bar.begin("flushing")

@@ -188,7 +188,7 @@ extension BaseVerdict {
     case .alreadyMerged:
       "merge into the base as it was before: a second time the change would be doubled"
     case .quantised:
-      "write floats: --dequantize; or merge into the unquantised original"
+      "write floats: --dequantize; write codes again: --requantize; or merge into the unquantised original"
     case .exact, .sameValues, .padded, .near, .unknown, .leftOut, .targetsNotSampled,
       .othersDiffer, .targetsDiffer, .structureDiffers:
       nil

@@ -58,7 +58,7 @@ struct BaseFolder {
   private static func isKept(_ name: String, at path: FilePath, of checkpoint: Checkpoint) -> Bool {
     // transformers would load the adapter's base, and not what is merged.
     let isAdapter = name == "adapter_config.json" || name.hasPrefix("adapter_model.")
-    let isOfScheme = !checkpoint.decoded.isEmpty && schemeFiles.contains(name)
+    let isOfScheme = checkpoint.isWrittenDecoded && schemeFiles.contains(name)
     return FileStatus(of: path)?.isRegular == true && !isWeights(name) && !isAdapter && !isOfScheme
       && !name.hasPrefix(".")
   }

@@ -11,9 +11,11 @@ public import SystemPackage
 /// type or other shards are asked for.
 public struct Merge: Sendable {
   let view: AdaptedCheckpoint
-  let plans: [ShardPlan]
+  private(set) var plans: [ShardPlan]
   private let isResharded: Bool
   private let choices: FolderChoices
+  /// What arrives of changes that are made codes of again; nil where none are, or not yet.
+  private var requantised: [Name: Survival]?
 
   /// How much of a merge one call does.
   public enum Scope: Sendable, Hashable {
@@ -32,6 +34,8 @@ public struct Merge: Sendable {
     case abandoned(FilePath)
     /// What an earlier process has written is held against its proof.
     case checking
+    /// The codes of quantised parameters are worked out.
+    case requantising
     /// Files with weights are written.
     case writing
     /// What takes the merge back is worked out.
@@ -62,6 +66,9 @@ public struct Merge: Sendable {
   ///
   /// - Throws: `AdapterError`.
   public func check() throws {
+    if view.checkpoint.keepsCodes, isResharded {
+      throw AdapterError(.misuse, "codes that are made again stay in the base's shards")
+    }
     guard view.checkpoint.isPipeline else { return }
     if isResharded || view.resultType != nil { throw AdapterError.pipeline(view.checkpoint) }
     for plan in plans where plan.header != nil {
@@ -98,6 +105,11 @@ public struct Merge: Sendable {
     announcing announce: (MergeReceipt) throws -> Void = { _ in }
   ) throws -> MergeReceipt {
     try check()
+    if view.checkpoint.keepsCodes, requantised == nil {
+      return try requantising(beside: target, scope, progress, event).write(
+        to: target, scope, replacing: replacing, inputs: inputs, undo: undo, progress: progress,
+        event: event, announcing: announce)
+    }
     let inputs = inputs + choices.inputs
     try target.checkDistinct(from: view.checkpoint.inputs + choices.inputs)
     precondition(undo == nil || scope == .all, "an undo of a part of a merge")
@@ -106,6 +118,7 @@ public struct Merge: Sendable {
     let files = try MergeFiles(view, plans, isResharded: isResharded, choices)
     var receipt = MergeReceipt(
       output: target, applied: view.receipt, notes: files.notes, of: view)
+    receipt.add(requantised ?? [:])
     guard scope == .all || writesFolder else { throw AdapterError.notSharded }
     guard scope == .all || !view.checkpoint.isPipeline else {
       throw AdapterError.pipeline(view.checkpoint)
@@ -135,6 +148,23 @@ public struct Merge: Sendable {
       throw output.lossOfJob ?? error
     }
     return receipt
+  }
+
+  /// The same with the codes of what changes made again, which wait in a file beside the target.
+  private func requantising(
+    beside target: FilePath, _ scope: Scope,
+    _ progress: @escaping @Sendable (Int, UInt64) -> Void, _ event: (Event) -> Void
+  ) throws -> Merge {
+    guard scope == .all else {
+      throw AdapterError(.misuse, "codes are made again by one process: merge without --part")
+    }
+    event(.requantising)
+    let total = UInt64(4 * view.tensors.reduce(0) { $0 + $1.info.shape.count })
+    let codes = try RequantisedCodes(view, beside: target) { progress($0, total) }
+    var result = self
+    result.plans = ShardPlan.all(of: view, shardByteCount: nil, codes: codes.ranges)
+    result.requantised = codes.survival
+    return result
   }
 
   private func folder(

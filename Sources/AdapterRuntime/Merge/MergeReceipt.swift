@@ -34,33 +34,33 @@ public struct MergeReceipt: Sendable {
   /// Decisions about the files that a user should know of.
   public let notes: [String]
   /// The quantised parameters that were written as floats, scheme by scheme.
-  public let dequantised: [Dequantised]
+  public let quantised: [Quantised]
   /// How many tensors of these schemes the result does not have.
   public let omittedTensorCount: Int
 
-  /// Parameters of one scheme that are floats in the result.
-  public struct Dequantised: Sendable, Hashable {
+  /// Parameters of one scheme, and what became of them.
+  public struct Quantised: Sendable, Hashable {
     /// The scheme.
     public let scheme: QuantisationScheme
     /// How many parameters.
     public let parameterCount: Int
     /// How many of them an adapter changes.
     public let changedCount: Int
-    /// The type that they have in the result.
-    public let type: ElementType
+    /// The type that they have in the result; nil where they are quantised as before.
+    public let type: ElementType?
   }
 
   init(output: FilePath, applied: Receipt, notes: [String], of view: AdaptedCheckpoint) {
     (self.output, self.applied, self.notes) = (output, applied, notes)
     let changed = Set(view.changedNames)
     let decoded = Dictionary(grouping: view.checkpoint.decoded, by: \.scheme)
-    dequantised = decoded.map { scheme, parameters in
-      Dequantised(
+    quantised = decoded.map { scheme, parameters in
+      Quantised(
         scheme: scheme, parameterCount: parameters.count,
         changedCount: parameters.count { changed.contains($0.info.name) },
-        type: view.resultType ?? .bf16)
+        type: view.checkpoint.keepsCodes ? nil : view.resultType ?? .bf16)
     }.sorted { $0.scheme.rawValue < $1.scheme.rawValue }
-    omittedTensorCount = view.checkpoint.omitted.count
+    omittedTensorCount = view.checkpoint.keepsCodes ? 0 : view.checkpoint.omitted.count
   }
 
   mutating func add(_ plan: ShardPlan, _ survival: [Name: Survival], _ times: MergeTimes) {
@@ -69,6 +69,11 @@ public struct MergeReceipt: Sendable {
     self.survival.merge(survival) { $1 }
     self.times += times
   }
+
+  /// Whether codes of the base were made again.
+  public var isRequantised: Bool { quantised.contains { $0.type == nil && $0.changedCount > 0 } }
+
+  mutating func add(_ survival: [Name: Survival]) { self.survival.merge(survival) { $1 } }
 
   mutating func add(_ files: MergeFiles) {
     copiedFiles = files.copied

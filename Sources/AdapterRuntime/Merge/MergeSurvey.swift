@@ -1,4 +1,5 @@
 internal import AdapterInsight
+internal import Checkpoints
 public import Operations
 internal import Storage
 public import StrictJSON
@@ -10,6 +11,9 @@ public struct MergeSurvey: Sendable {
   public let applied: Receipt
   /// What rounding to the stored type leaves of the change of each tensor; not of what is replaced or made.
   public let survival: [Name: Survival]
+
+  /// Whether codes of the base would be made again.
+  public let isRequantised: Bool
 
   /// The tensors that would come out as they are: what changes them is nothing, or too small for their type.
   public var unchanged: [Name] { survival.unchanged }
@@ -30,13 +34,20 @@ public struct MergeSurvey: Sendable {
     _ report: @Sendable (_ count: Int, _ total: UInt64) -> Void = { _, _ in }
   ) throws {
     applied = view.receipt
+    isRequantised = view.checkpoint.keepsCodes
+    let codes = Set(isRequantised ? view.checkpoint.decoded.map(\.info.name) : [])
     let total = view.tensors.reduce(0 as UInt64) { $0 + UInt64($1.info.byteCount) }
-    let all = try view.tensors.concurrentMap { tensor in
+    let parameters =
+      isRequantised
+      ? try RequantisedCodes(view, beside: nil) { report($0, total) }.survival : [:]
+    let tensors = view.tensors.filter { !codes.contains($0.info.name) }
+    let all = try tensors.concurrentMap { tensor in
       defer { report(tensor.info.byteCount, total) }
       return try view.reader(of: tensor.info.name)?.survival() ?? Survival()
     }
-    let measured = zip(view.tensors, all).filter { $0.0.isMeasurable }
+    let measured = zip(tensors, all).filter { $0.0.isMeasurable }
     survival = Dictionary(
-      uniqueKeysWithValues: measured.map { ($0.info.name, $1) })
+      uniqueKeysWithValues: measured.map { ($0.info.name, $1) }
+    ).merging(parameters) { $1 }
   }
 }

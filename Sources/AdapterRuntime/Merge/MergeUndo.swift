@@ -21,6 +21,9 @@ public struct MergeUndo: Sendable {
   /// - Parameter view: what is to be merged.
   /// - Throws: `AdapterError`.
   public static func check(_ view: AdaptedCheckpoint) throws {
+    if view.checkpoint.keepsCodes {
+      throw AdapterError.notUndoable("it would have to hold the codes of the base")
+    }
     if view.resultType != nil {
       throw AdapterError.notUndoable("all tensors get another element type")
     }

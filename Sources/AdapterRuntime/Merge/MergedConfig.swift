@@ -44,7 +44,7 @@ struct MergedConfig {
   func mended(_ path: FilePath) throws -> [UInt8]? {
     let changes =
       isUntied || !resizedVocabularies.isEmpty || view.resultType != nil
-      || !view.checkpoint.decoded.isEmpty
+      || view.checkpoint.isWrittenDecoded
     guard changes || given != nil || head?.architecture != nil else { return nil }
     // One that is too large is none that could be read before either.
     guard let own = try File(path).contents(limit: Self.maximumByteCount) else { return nil }
@@ -75,7 +75,7 @@ struct MergedConfig {
       config.replace("torch_dtype", from: names, with: "\"\(name)\"")
       config.replace("dtype", from: names, with: "\"\(name)\"")
     }
-    if !view.checkpoint.decoded.isEmpty {
+    if view.checkpoint.isWrittenDecoded {
       for key in Self.quantisationKeys { config.removeEverywhere(key) }
     }
     head?.write(to: &config)

@@ -50,13 +50,21 @@ struct ShardPlan: Sendable {
       }
     }
 
+    init(_ info: TensorInfo, _ contents: Contents) {
+      (self.info, self.contents) = (info, contents)
+    }
+
     init(_ created: AdaptedTensor) {
       (info, contents) = (created.info, .adapted(created))
     }
   }
 
   /// The files of a view: the base's own, or others of at most this size, but for tensors that are larger.
-  static func all(of view: AdaptedCheckpoint, shardByteCount: UInt64?) -> [ShardPlan] {
+  ///
+  /// - Parameter codes: of a base that stays quantised, where the new bytes of its tensors are.
+  static func all(
+    of view: AdaptedCheckpoint, shardByteCount: UInt64?, codes: [Name: FileRange] = [:]
+  ) -> [ShardPlan] {
     let checkpoint = view.checkpoint
     let created = view.tensors.filter { $0.kind == .created }.map(Content.init)
     if let shardByteCount {
@@ -71,7 +79,8 @@ struct ShardPlan: Sendable {
       let prefix = checkpoint.shards[index].prefix
       let isLast = checkpoint.shards.dropFirst(index + 1).allSatisfy { $0.prefix != prefix }
       return ShardPlan(
-        view, shard: index, and: isLast ? created.filter { $0.info.name.hasPrefix(prefix) } : [])
+        view, shard: index, and: isLast ? created.filter { $0.info.name.hasPrefix(prefix) } : [],
+        codes)
     }
   }
 
@@ -103,12 +112,25 @@ struct ShardPlan: Sendable {
   }
 
   /// A file of the base.
-  private init(_ view: AdaptedCheckpoint, shard index: Int, and created: [Content]) {
-    let shard = view.checkpoint.shards[index]
-    let stored = view.checkpoint.tensors(inShard: index)
-    let contents = stored.map { Content($0, in: view) }
+  private init(
+    _ view: AdaptedCheckpoint, shard index: Int, and created: [Content], _ codes: [Name: FileRange]
+  ) {
+    let checkpoint = view.checkpoint
+    let shard = checkpoint.shards[index]
+    let stored =
+      checkpoint.keepsCodes
+      ? checkpoint.tensorsAsStored(inShard: index) : checkpoint.tensors(inShard: index)
+    let parameters = checkpoint.keepsCodes ? Set(checkpoint.decoded.map(\.info.name)) : []
+    let contents = stored.map { tensor in
+      if let bytes = codes[tensor.info.name] { return Content(tensor.info, .stored(bytes)) }
+      // The codes of some schemes have the parameter's name.
+      guard parameters.contains(tensor.info.name), let bytes = tensor.fileRange else {
+        return Content(tensor, in: view)
+      }
+      return Content(tensor.info, .stored(bytes))
+    }
     let isSame =
-      created.isEmpty && view.checkpoint.decoded.isEmpty
+      created.isEmpty && !checkpoint.isWrittenDecoded
       && zip(stored, contents).allSatisfy { $0.info == $1.info }
     guard isSame else {
       self.init(

@@ -107,16 +107,18 @@ public struct AdaptedCheckpoint: Sendable {
   ) throws {
     let tensors = try StackCombination(adapters).tensors
     let decoded = Set(checkpoint.decoded.map(\.info.name))
-    let decodedType = decoded.isEmpty ? nil : type ?? checkpoint.dequantisedType
+    // Codes are made of the exact sum.
+    let decodedType =
+      decoded.isEmpty ? nil : checkpoint.keepsCodes ? .f32 : type ?? checkpoint.dequantisedType
     self.tensors = tensors.map { tensor in
       guard tensor.info.type.isFloat,
         let type = decoded.contains(tensor.info.name) ? decodedType : type
       else { return tensor }
       return tensor.stored(as: type)
     }
-    resultType = type ?? decodedType
+    resultType = checkpoint.keepsCodes ? nil : type ?? decodedType
     var changes = type.map { Self.converted(checkpoint, to: $0, but: tensors) } ?? [:]
-    if let decodedType {
+    if let decodedType, !checkpoint.keepsCodes {
       let changed = Set(tensors.map(\.info.name))
       for parameter in checkpoint.decoded where !changed.contains(parameter.info.name) {
         changes[parameter.info.name] = checkpoint.tensor(parameter.info.name).map {

@@ -4,6 +4,8 @@ internal import StrictJSON
 /// NF4 and FP4 of bitsandbytes: table[code] · absmax of its block, blocks running on across rows; with double
 /// quantisation absmax itself is a code of 256, times an absmax of its own, plus an offset.
 struct BitsAndBytes4: QuantisedElements {
+  private let name: Name
+  private let state: Name
   private let codes: FileRange
   private let table: [Float]
   private let blockSize: Int
@@ -15,6 +17,8 @@ struct BitsAndBytes4: QuantisedElements {
     let absmax: StoredNumbers
     let blockSize: Int
     let offset: Float
+    /// The text that has the offset.
+    let state: [UInt8]
   }
 
   var errorBound: Double { Self.errorBound(bits: 4) }
@@ -51,7 +55,8 @@ struct BitsAndBytes4: QuantisedElements {
       info: info, scheme: scheme, codes: name,
       companions: (parts + [state]).filter { checkpoint.tensor($0) != nil },
       elements: BitsAndBytes4(
-        codes: codes, table: table, blockSize: fields.blockSize, absmax: absmax,
+        name: name, state: state, codes: codes, table: table, blockSize: fields.blockSize,
+        absmax: absmax,
         nested: try nested(fields, blocks, of: name, scheme, in: checkpoint)))
   }
 
@@ -67,7 +72,7 @@ struct BitsAndBytes4: QuantisedElements {
       shape: [(count + nested.blockSize - 1) / nested.blockSize], of: name, scheme, in: checkpoint)
     return Nested(
       map: try storing { () throws(StorageError) in try map.values() }, absmax: absmax,
-      blockSize: nested.blockSize, offset: nested.offset)
+      blockSize: nested.blockSize, offset: nested.offset, state: fields.text)
   }
 
   /// The library has the table in its kernels: another map is damage, or another scheme.
@@ -131,6 +136,93 @@ struct BitsAndBytes4: QuantisedElements {
   }
 }
 
+// MARK: - Other values
+
+extension BitsAndBytes4 {
+  /// A block's absmax is its largest value; with double quantisation they are codes themselves, around their mean.
+  func requantise(_ work: Requantisation) throws {
+    let absmax = try largest(work)
+    let scales = try nested.map { try write(absmax, $0, work) } ?? absmax
+    if nested == nil {
+      try work.write(Name("\(name).absmax"), 0, absmax.flatMap(\.bitPattern.littleEndianBytes))
+    }
+    let order = table.indices.sorted { (table[$0], $0) < (table[$1], $1) }
+    let middles = zip(order, order.dropFirst()).map { (table[$0] + table[$1]) / 2 }
+    // FP4 has its zero twice, and its library the first.
+    let codeOfZero = table.firstIndex(of: 0) ?? 0
+    try work.forEachRun(of: blockSize * max(1, Requantisation.runLength / blockSize)) { run in
+      var codes = [UInt8](repeating: 0, count: (run.range.count + 1) / 2)
+      for index in 0..<run.range.count {
+        let block = (run.range.lowerBound + index) / blockSize
+        let place = Self.rank(run.wanted[index] / absmax[block], middles)
+        let code = absmax[block] == 0 || table[order[place]] == 0 ? codeOfZero : order[place]
+        codes[index / 2] |= UInt8(code) << (index % 2 == 0 ? 4 : 0)
+        run.result[index] = table[code] * scales[block]
+      }
+      try work.write(name, run.range.lowerBound / 2, codes)
+    }
+  }
+
+  /// How many of these, which ascend, are less.
+  private static func rank(_ value: Float, _ middles: [Float]) -> Int {
+    var (low, high) = (0, middles.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if middles[middle] < value { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  private func largest(_ work: Requantisation) throws -> [Float] {
+    let count = work.parameter.info.shape.count
+    let result = Guarded([Float](repeating: 0, count: (count + blockSize - 1) / blockSize))
+    try work.scan(runsOf: blockSize * max(1, Requantisation.runLength / blockSize)) {
+      range, values in
+      let first = range.lowerBound / blockSize
+      var own = [Float](repeating: 0, count: (range.upperBound + blockSize - 1) / blockSize - first)
+      for index in 0..<range.count {
+        let block = index / blockSize
+        own[block] = max(own[block], values[index].magnitude)
+      }
+      result.withLock { $0.replaceSubrange(first..<first + own.count, with: own) }
+    }
+    return result.withLock(\.self)
+  }
+
+  /// Writes what stands for the absmax of every block.
+  ///
+  /// - Returns: what these are then.
+  private func write(
+    _ absmax: [Float], _ nested: Nested, _ work: Requantisation
+  ) throws -> [Float] {
+    let offset = Float(absmax.reduce(0.0) { $0 + Double($1) } / Double(absmax.count))
+    let order = nested.map.indices.sorted { nested.map[$0] < nested.map[$1] }
+    let middles = zip(order, order.dropFirst()).map { (nested.map[$0] + nested.map[$1]) / 2 }
+    var (codes, factors, result): ([UInt8], [Float], [Float]) = ([], [], [])
+    for start in stride(from: 0, to: absmax.count, by: nested.blockSize) {
+      let own = absmax[start..<min(start + nested.blockSize, absmax.count)].map { $0 - offset }
+      let factor = own.reduce(Float(0)) { max($0, $1.magnitude) }
+      factors.append(factor)
+      for value in own {
+        let code =
+          factor == 0 ? order[Self.rank(0, middles)] : order[Self.rank(value / factor, middles)]
+        codes.append(UInt8(code))
+        let product = nested.map[code] * factor
+        result.append(product + offset)
+      }
+    }
+    try work.write(Name("\(name).absmax"), 0, codes)
+    try work.write(
+      Name("\(name).nested_absmax"), 0, factors.flatMap(\.bitPattern.littleEndianBytes))
+    guard let text = QuantState.text(nested.state, withOffset: offset) else {
+      throw CheckpointError.quantised(
+        name, .bitsandbytesNF4, "\(state) has no room for another nested_offset")
+    }
+    try work.write(state, 0, text)
+    return result
+  }
+}
+
 /// The JSON text that bitsandbytes keeps in a tensor of bytes.
 private struct QuantState {
   let kind: String
@@ -138,6 +230,7 @@ private struct QuantState {
   let type: ElementType
   let shape: [Int]
   let nested: (blockSize: Int, offset: Float)?
+  let text: [UInt8]
 
   private static let keys: Set<Name> = [
     "quant_type", "blocksize", "dtype", "shape", "nested_blocksize", "nested_dtype",
@@ -153,6 +246,7 @@ private struct QuantState {
       tensor.info.byteCount <= 1 << 16
     else { throw fault("\(state) is missing, or not a text") }
     let bytes = try storing { () throws(StorageError) in try tensor.contents() }
+    text = bytes
     guard case .object(let members)? = try? JSONValue(document: bytes, maximumDepth: 4) else {
       throw fault("\(state) is not a JSON object")
     }
@@ -181,5 +275,20 @@ private struct QuantState {
       let offset = fields["nested_offset"]?.double, offset.isFinite
     else { throw fault("\(state) has no nested_blocksize or nested_offset that is a number") }
     nested = (size, Float(offset))
+  }
+
+  /// The text with another offset, in as many bytes: shapes of tensors stay.
+  static func text(_ text: [UInt8], withOffset offset: Float) -> [UInt8]? {
+    let whole = String(decoding: text, as: UTF8.self)
+    guard let key = whole.firstRange(of: "\"nested_offset\":"),
+      let end = whole[key.upperBound...].firstIndex(where: { ",}".contains($0) })
+    else { return nil }
+    // The rest of a longer number is white space.
+    let number = "\(offset)"
+    let padding = whole[key.upperBound..<end].utf8.count - number.utf8.count
+    guard padding >= 0 else { return nil }
+    return Array(
+      (whole[..<key.upperBound] + String(repeating: " ", count: padding) + number + whole[end...])
+        .utf8)
   }
 }

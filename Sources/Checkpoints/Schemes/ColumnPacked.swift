@@ -250,3 +250,60 @@ struct ColumnPacked: QuantisedElements {
     return Int(place % 2 == 0 ? byte & 15 : byte >> 4)
   }
 }
+
+// MARK: - Other values
+
+extension ColumnPacked {
+  var reasonNotToRequantise: String? {
+    32 % bits == 0 ? nil : "integers of \(bits) bits, which go across words, are not made again"
+  }
+
+  /// Only the codes are new: a calibration chose the scales, the zeros and the order of the groups.
+  func requantise(_ work: Requantisation) throws {
+    var words = [UInt32](repeating: 0, count: inputs * outputs * bits / 32)
+    let largest = Float(1 << bits - 1)
+    for first in stride(from: 0, to: outputs, by: Self.panelWidth) {
+      let panel = first..<min(first + Self.panelWidth, outputs)
+      let (scales, zeros) = try groupNumbers(panel)
+      try work.measured(panel.lowerBound * inputs..<panel.upperBound * inputs) { run in
+        for output in panel {
+          for input in 0..<inputs {
+            let place = (output - first) * inputs + input
+            let group = groups[input] * panel.count + output - first
+            let (scale, zero) = (scales[group], zeros[group])
+            let step =
+              scale == 0
+              ? zero : (run.wanted[place] / scale).rounded(.toNearestOrEven) + zero
+            let code = min(max(step, 0), largest)
+            put(UInt32(code), input, output, into: &words)
+            run.result[place] = scale * (code - zero)
+          }
+        }
+      }
+    }
+    let module = name.dropLast("weight".utf8.count)
+    try work.write(Name("\(module)qweight"), 0, words.flatMap(\.littleEndianBytes))
+  }
+
+  private func put(_ code: UInt32, _ input: Int, _ output: Int, into words: inout [UInt32]) {
+    switch kind {
+    case .gptq:
+      words[input * bits / 32 * outputs + output] |= code << UInt32(input * bits % 32)
+    case .awq:
+      words[input * (outputs / 8) + output / 8] |= code << UInt32(4 * Self.places[output % 8])
+    }
+  }
+
+  /// Scales and zeros of all groups for some outputs, [groups, outputs].
+  private func groupNumbers(
+    _ outputs: Range<Int>
+  ) throws(StorageError) -> (scales: [Float], zeros: [Float]) {
+    var (scales, zeros): ([Float], [Float]) = ([], [])
+    for group in 0..<self.scales.count / self.outputs {
+      let start = group * self.outputs
+      scales += try self.scales.values(start + outputs.lowerBound..<start + outputs.upperBound)
+      zeros += try self.zeros(group, outputs)
+    }
+    return (scales, zeros)
+  }
+}

@@ -5,10 +5,11 @@ extension Checkpoint {
   /// The base with every quantised parameter as one float tensor, in the shape and the type that its library gives; the
   /// tensors of the schemes are gone. Values are decoded when they are read.
   ///
+  /// - Parameter keepingCodes: whether a merge into it writes codes again, and not floats.
   /// - Throws: `CheckpointError.quantised` where a parameter's tensors contradict each other, or are stored in a way that
   ///   is not read; `unreadScheme` where nothing of the scheme is.
   /// - Returns: itself, where nothing is quantised.
-  public func dequantised() throws(CheckpointError) -> Checkpoint {
+  public func dequantised(keepingCodes: Bool = false) throws(CheckpointError) -> Checkpoint {
     if let scheme = unreadScheme { throw .unreadScheme(path, scheme) }
     let found = quantisedParameters
     guard !found.isEmpty else { return self }
@@ -20,7 +21,7 @@ extension Checkpoint {
       let isTransposed = scheme.storesOutputsFirst && family?.isConv1D(name) ?? false
       parameters.append(isTransposed ? try TransposedMatrix.parameter(stored, memory) : stored)
     }
-    return Checkpoint(self, decoding: parameters)
+    return Checkpoint(self, decoding: parameters, keepsCodes: keepingCodes)
   }
 }
 

@@ -49,6 +49,10 @@ struct MLXAffine: QuantisedElements {
           biasName, [scale.type], shape: shape, of: name, scheme, in: checkpoint)))
   }
 
+  var reasonNotToRequantise: String? { "MLX's groups are not made again" }
+
+  func requantise(_ work: Requantisation) throws {}
+
   func read(
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws(StorageError) {

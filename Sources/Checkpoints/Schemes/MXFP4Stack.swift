@@ -120,3 +120,48 @@ struct MXFP4Stack: QuantisedElements {
     return result
   }
 }
+
+// MARK: - Other values
+
+extension MXFP4Stack {
+  /// An exponent stays where its block's largest value fits. Experts are made side by side, each in bands of blocks.
+  func requantise(_ work: Requantisation) throws {
+    let size = inputs * outputs
+    try ConcurrentWork.perform(work.parameter.info.shape.count / size) { (index, _) in
+      let old = try exponents.contents(index * size / 32..<(index + 1) * size / 32)
+      var (codes, exponents) = ([UInt8](repeating: 0, count: size / 2), old)
+      for band in 0..<inputs / 32 {
+        let start = index * size + band * 32 * outputs
+        try work.measured(start..<start + 32 * outputs) { run in
+          for output in 0..<outputs {
+            let place = output * (inputs / 32) + band
+            encode(&run, output, &exponents[place], &codes, at: 16 * place)
+          }
+        }
+      }
+      try work.write(Name("\(name)_blocks"), index * size / 2, codes)
+      try work.write(Name("\(name)_scales"), index * size / 32, exponents)
+    }
+  }
+
+  /// One block, whose elements are a row apart.
+  private func encode(
+    _ run: inout Requantisation.Run, _ output: Int, _ exponent: inout UInt8, _ codes: inout [UInt8],
+    at start: Int
+  ) {
+    var largest: Float = 0
+    for row in 0..<32 {
+      largest = max(largest, run.wanted[row * outputs + output].magnitude)
+    }
+    if largest > 6 * FloatTables.e8m0[Int(exponent)] {
+      exponent = SmallFloat.e8m0(atLeast: largest / 6)
+    }
+    let scale = FloatTables.e8m0[Int(exponent)]
+    for row in 0..<32 {
+      let place = row * outputs + output
+      let code = SmallFloat.e2m1(run.wanted[place] / scale)
+      codes[start + row / 2] |= row % 2 == 0 ? code : code << 4
+      run.result[place] = FloatTables.e2m1[Int(code)] * scale
+    }
+  }
+}

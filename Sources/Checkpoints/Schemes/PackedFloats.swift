@@ -9,6 +9,8 @@ internal import StrictJSON
 /// | compressed-tensors MXFP4 | `X.weight_packed`, `weight_scale` U8 [out, in / 32] | e2m1 · 2^(e − 127) |
 /// | ModelOpt NVFP4 | `X.weight` U8, `weight_scale` F8_E4M3, `weight_scale_2` F32 | e2m1 · (scale · scale_2) |
 struct PackedFloats: QuantisedElements {
+  private let name: Name
+  private let codeName: Name
   private let codes: FileRange
   private let columns: Int
   private let groupSize: Int
@@ -75,7 +77,8 @@ struct PackedFloats: QuantisedElements {
       info: try TensorInfo(name, .bf16, [rows, columns], of: scheme), scheme: scheme, codes: codes,
       companions: companions,
       elements: PackedFloats(
-        codes: range, columns: columns, groupSize: groupSize, scales: scales.asExponents,
+        name: name, codeName: codes, codes: range, columns: columns, groupSize: groupSize,
+        scales: scales.asExponents,
         whole: whole))
   }
 
@@ -103,17 +106,20 @@ struct PackedFloats: QuantisedElements {
     // A row is whole groups, so that groups run on across rows.
     let scales = try self.scales.values(groups)
     for group in groups {
-      let stored = scales[group - groups.lowerBound]
-      let scale =
-        switch whole {
-        case .none: stored
-        case .divides(let number): stored / number
-        case .multiplies(let number): stored * number
-        }
+      let scale = effective(scales[group - groups.lowerBound])
       let run = (group * groupSize..<(group + 1) * groupSize).clamped(to: range)
       let target = unsafe UnsafeMutableBufferPointer(
         rebasing: values[run.lowerBound - range.lowerBound..<run.upperBound - range.lowerBound])
       unsafe Self.decode(run, bytes, from: first, scale, into: target)
+    }
+  }
+
+  /// The scale of a group, of the stored one.
+  private func effective(_ stored: Float) -> Float {
+    switch whole {
+    case .none: stored
+    case .divides(let number): stored / number
+    case .multiplies(let number): stored * number
     }
   }
 
@@ -129,6 +135,44 @@ struct PackedFloats: QuantisedElements {
           unsafe values[index - run.lowerBound] = table[Int(code)] * scale
         }
       }
+    }
+  }
+}
+
+// MARK: - Other values
+
+extension PackedFloats {
+  /// A scale stays where its group's largest value fits: other parameters may share the one of all, and a new scale adds
+  /// noise to values that do not change.
+  func requantise(_ work: Requantisation) throws {
+    let length = groupSize * max(1, Requantisation.runLength / groupSize)
+    try work.forEachRun(of: length) { run in
+      let first = run.range.lowerBound / groupSize
+      var scales = try self.scales.values(first..<run.range.upperBound / groupSize)
+      var codes = [UInt8](repeating: 0, count: run.range.count / 2)
+      for group in scales.indices {
+        let elements = group * groupSize..<(group + 1) * groupSize
+        let largest = elements.reduce(Float(0)) { max($0, run.wanted[$1].magnitude) }
+        if largest > 6 * effective(scales[group]) { scales[group] = grown(largest / 6) }
+        let scale = effective(scales[group])
+        for index in elements {
+          let code = scale == 0 ? 0 : SmallFloat.e2m1(run.wanted[index] / scale)
+          codes[index / 2] |= index % 2 == 0 ? code : code << 4
+          run.result[index] = FloatTables.e2m1[Int(code)] * scale
+        }
+      }
+      try work.write(codeName, run.range.lowerBound / 2, codes)
+      try work.write(
+        Name("\(name)_scale"), first, self.scales.encoded(scales, keepingZeros: false))
+    }
+  }
+
+  /// The stored scale that gives this one, rounded as it is stored.
+  private func grown(_ scale: Float) -> Float {
+    switch whole {
+    case .none: FloatTables.e8m0[Int(SmallFloat.e8m0(atLeast: scale))]
+    case .divides(let number): FloatTables.e4m3[Int(SmallFloat.e4m3(scale * number))]
+    case .multiplies(let number): FloatTables.e4m3[Int(SmallFloat.e4m3(scale / number))]
     }
   }
 }

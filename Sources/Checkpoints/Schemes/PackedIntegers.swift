@@ -7,6 +7,7 @@ internal import StrictJSON
 /// |---|---|
 /// | I32 [out, ⌈in · bits / 32⌉] | (q − 2^(bits − 1) − z) · scale; q the `bits` bits from bit i · bits of the row; scale and z those of group ⌊i / size⌋, or of `weight_g_idx`[i] |
 struct PackedIntegers: QuantisedElements {
+  private let codeName: Name
   private let codes: FileRange
   private let rowBytes: Int
   private let columns: Int
@@ -56,7 +57,8 @@ struct PackedIntegers: QuantisedElements {
       info: try TensorInfo(name, scale.type, [rows, columns], of: scheme), scheme: scheme,
       codes: packed, companions: companions(of: name, in: checkpoint),
       elements: PackedIntegers(
-        codes: codes, rowBytes: 4 * words, columns: columns, bits: bits, groupCount: groups,
+        codeName: packed, codes: codes, rowBytes: 4 * words, columns: columns, bits: bits,
+        groupCount: groups,
         order: try order(of: name, columns, groups, in: checkpoint),
         scales: try StoredNumbers(
           Name("\(name)_scale"), [.f32, .bf16, .f16], shape: [rows, groups], of: name, scheme,
@@ -168,6 +170,41 @@ struct PackedIntegers: QuantisedElements {
         words += bytes[4 * (word * groupCount + group)..<4 * (word * groupCount + group) + 4]
       }
       return Float(PackedBits.bits(row * bits - 32 * first, bits, words) - 1 << (bits - 1))
+    }
+  }
+}
+
+// MARK: - Other values
+
+extension PackedIntegers {
+  var reasonNotToRequantise: String? {
+    32 % bits == 0 ? nil : "integers of \(bits) bits, which go across words, are not made again"
+  }
+
+  /// Scales and zeros stay: a calibration chose them.
+  func requantise(_ work: Requantisation) throws {
+    let rows = max(1, Requantisation.runLength / columns)
+    let (middle, groupSize) = (Float(1 << (bits - 1)), columns / groupCount)
+    try work.forEachRun(of: rows * columns) { run in
+      let first = run.range.lowerBound / columns
+      for row in first..<run.range.upperBound / columns {
+        let scales = try self.scales.values(row * groupCount..<(row + 1) * groupCount)
+        let zeros = try self.zeros(of: row)
+        var codes = [UInt8](repeating: 0, count: rowBytes)
+        for column in 0..<columns {
+          let group = order?[column] ?? column / groupSize
+          let (scale, zero) = (scales[group], zeros?[group] ?? 0)
+          let place = (row - first) * columns + column
+          let step =
+            scale == 0
+            ? zero : (run.wanted[place] / scale).rounded(.toNearestOrEven) + zero
+          let code = min(max(step, -middle), middle - 1)
+          let bit = column * bits
+          codes[bit / 8] |= UInt8(code + middle) << UInt8(bit % 8)
+          run.result[place] = (code - zero) * scale
+        }
+        try work.write(codeName, row * rowBytes, codes)
+      }
     }
   }
 }

@@ -12,6 +12,12 @@ protocol QuantisedElements: Sendable {
   /// costs weights of trained models. Those of another model are 1.4 away.
   var errorBound: Double { get }
 
+  /// Why other values cannot be put in its place; nil where they can.
+  var reasonNotToRequantise: String? { get }
+
+  /// Makes the codes of other values, and the scales that go with them.
+  func requantise(_ work: Requantisation) throws
+
   /// The values of elements of the parameter, in row-major order, in F32: the library's own, before they are rounded to
   /// the parameter's type.
   func read(_ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>)

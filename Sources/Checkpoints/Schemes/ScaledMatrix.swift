@@ -11,6 +11,8 @@ internal import StrictJSON
 /// | integers by tensor, channel or groups | (q − z) · scale |
 /// | LLM.int8 | (q · SCB[o]) · 1/127, in this order |
 struct ScaledMatrix: QuantisedElements {
+  private let name: Name
+  private let scaleName: Name
   private let codes: FileRange
   private let table: [Float]
   private let rows: Int
@@ -54,7 +56,8 @@ struct ScaledMatrix: QuantisedElements {
       info: try TensorInfo(name, .f32, shape, of: scheme), scheme: scheme, codes: name,
       companions: [Name("\(module)SCB"), format].filter { checkpoint.tensor($0) != nil },
       elements: ScaledMatrix(
-        codes: tensor, table: int8, rows: shape[0], columns: shape[1], block: (1, shape[1]),
+        name: name, scaleName: Name("\(module)SCB"), codes: tensor, table: int8, rows: shape[0],
+        columns: shape[1], block: (1, shape[1]),
         scales: scales, zeros: nil, factor: Float(bitPattern: 0x3C01_0204)))
   }
 
@@ -88,7 +91,7 @@ struct ScaledMatrix: QuantisedElements {
       info: try TensorInfo(name, result, shape, of: scheme), scheme: scheme, codes: name,
       companions: companions(of: name, in: checkpoint),
       elements: ScaledMatrix(
-        codes: codes,
+        name: name, scaleName: scaleName, codes: codes,
         table: type == .i8 ? int8 : type == .f8E5M2 ? FloatTables.e5m2 : FloatTables.e4m3,
         rows: shape.dropLast().reduce(1, *), columns: shape[shape.count - 1], block: block,
         scales: scales.asExponents, zeros: zeros, factor: nil))
@@ -190,6 +193,105 @@ struct ScaledMatrix: QuantisedElements {
         }
       }
     }
+  }
+}
+
+// MARK: - Other values
+
+extension ScaledMatrix {
+  /// What is made anew: the scale of a float is its block's largest value / 448, that of LLM.int8 the largest value itself.
+  private var scaleDivisor: Float? {
+    factor != nil ? 1 : table == FloatTables.e4m3 ? 448 : table == FloatTables.e5m2 ? 57344 : nil
+  }
+
+  func requantise(_ work: Requantisation) throws {
+    let numbers: [Float]
+    if let divisor = scaleDivisor {
+      let raw = try largest(work).map { $0 / divisor }
+      let bytes = try scales.encoded(raw, keepingZeros: true)
+      try work.write(scaleName, 0, bytes)
+      numbers = scales.decoded(bytes)
+    } else {
+      numbers = try scales.values()
+    }
+    let zeros = try self.zeros?.values()
+    try work.forEachRun(of: columns * max(1, Requantisation.runLength / columns)) { run in
+      var codes = [UInt8](repeating: 0, count: run.range.count)
+      for index in 0..<run.range.count {
+        let place = scaleIndex(run.range.lowerBound + index)
+        let (scale, zero) = (numbers[place], zeros?[place] ?? 0)
+        let wanted = run.wanted[index]
+        let code = code(wanted, scale, zero)
+        codes[index] = code
+        let value = (table[Int(code)] - zero) * scale
+        run.result[index] = factor.map { value * $0 } ?? value
+      }
+      try work.write(name, run.range.lowerBound, codes)
+    }
+  }
+
+  private func scaleIndex(_ element: Int) -> Int {
+    let (row, column) = element.quotientAndRemainder(dividingBy: columns)
+    return row / block.rows * scaleColumns + column / block.columns
+  }
+
+  private func code(_ value: Float, _ scale: Float, _ zero: Float) -> UInt8 {
+    guard scale != 0, scale.isFinite else { return 0 }
+    if factor != nil {
+      let step = (value * 127 / scale).rounded(.toNearestOrEven)
+      return UInt8(bitPattern: Int8(min(max(step, -127), 127)))
+    }
+    if table == Self.int8 {
+      let step = (value / scale).rounded(.toNearestOrEven) + zero
+      return UInt8(bitPattern: Int8(min(max(step, -128), 127)))
+    }
+    return table == FloatTables.e5m2
+      ? SmallFloat.e5m2(value / scale) : SmallFloat.e4m3(value / scale)
+  }
+
+  /// The largest magnitude in every block.
+  private func largest(_ work: Requantisation) throws -> [Float] {
+    let result = Guarded([Float](repeating: 0, count: scales.count))
+    try work.scan(runsOf: columns * max(1, Requantisation.runLength / columns)) { range, values in
+      var own: [Int: Float] = [:]
+      for index in 0..<range.count {
+        let place = scaleIndex(range.lowerBound + index)
+        own[place] = max(own[place] ?? 0, values[index].magnitude)
+      }
+      result.withLock { all in for (place, value) in own { all[place] = max(all[place], value) } }
+    }
+    return result.withLock(\.self)
+  }
+}
+
+extension StoredNumbers {
+  /// Numbers in the type of these; a power of two is the next one up.
+  ///
+  /// - Parameter keepingZeros: where one is 0, nothing is in its block: it stays what it is stored as.
+  func encoded(_ numbers: [Float], keepingZeros: Bool) throws(StorageError) -> [UInt8] {
+    let old = keepingZeros && numbers.contains(0) ? try values() : numbers
+    return zip(numbers, old).flatMap { number, old -> [UInt8] in
+      let value = number == 0 ? old : number
+      switch type {
+      case .f8E8M0, .u8: return [SmallFloat.e8m0(atLeast: value)]
+      case .f8E4M3: return [SmallFloat.e4m3(value)]
+      case .bf16: return BrainFloat.bits(value).littleEndianBytes
+      case .f16: return Float16(value).bitPattern.littleEndianBytes
+      default: return value.bitPattern.littleEndianBytes
+      }
+    }
+  }
+
+  /// The numbers that bytes of the type of these stand for.
+  func decoded(_ bytes: [UInt8]) -> [Float] {
+    Self.decoded(bytes, of: type)
+  }
+}
+
+extension FixedWidthInteger {
+  /// Its bytes.
+  var littleEndianBytes: [UInt8] {
+    (0..<Self.bitWidth / 8).map { UInt8(truncatingIfNeeded: self >> (8 * $0)) }
   }
 }
 

@@ -34,7 +34,12 @@ struct StoredNumbers: Sendable {
     try unsafe raw.withUnsafeMutableBytesThrowing { memory throws(StorageError) in
       try unsafe bytes.read(at: UInt64(range.lowerBound * width), into: memory)
     }
-    return (0..<range.count).map { index in
+    return Self.decoded(raw, of: type)
+  }
+
+  /// The numbers that bytes stand for.
+  static func decoded(_ raw: [UInt8], of type: ElementType) -> [Float] {
+    (0..<raw.count / (type.bitWidth / 8)).map { index in
       switch type {
       case .u8: Float(raw[index])
       case .i8: Float(Int8(bitPattern: raw[index]))

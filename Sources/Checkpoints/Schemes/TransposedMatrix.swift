@@ -34,6 +34,10 @@ struct TransposedMatrix: QuantisedElements {
         panels: memory.panels))
   }
 
+  var reasonNotToRequantise: String? { "a Conv1D that is stored transposed is not made again" }
+
+  func requantise(_ work: Requantisation) throws {}
+
   func read(
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws(StorageError) {

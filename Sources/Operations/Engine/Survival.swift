@@ -12,6 +12,8 @@ public struct Survival: Sendable, Hashable {
   private var energy = 0.0
   /// Σ (rounded − exact)²: the energy of what rounding does to it.
   private var lost = 0.0
+  /// Σ (rounded − before) · (exact − before).
+  private var aligned = 0.0
 
   package init() {}
 
@@ -26,12 +28,30 @@ public struct Survival: Sendable, Hashable {
     energy > 0 ? max(0, 1 - lost / energy) : 1
   }
 
+  /// How much of the change is in the result, the noise of rounding apart:
+  /// ⟨rounded − before, exact − before⟩ / ‖exact − before‖², and 1 for a change of nothing.
+  public var along: Double { energy > 0 ? aligned / energy : 1 }
+
   /// Both together.
   package static func += (left: inout Survival, right: Survival) {
     left.elementCount += right.elementCount
     left.changedCount += right.changedCount
     left.energy += right.energy
     left.lost += right.lost
+    left.aligned += right.aligned
+  }
+
+  /// Adds elements as they were before a change, as they are after it, and as they were rounded.
+  package mutating func add(before: [Float], exact: [Float], rounded: [Float]) {
+    for index in before.indices {
+      let change = Double(exact[index]) - Double(before[index])
+      let result = Double(rounded[index]) - Double(before[index])
+      energy += change * change
+      lost += (result - change) * (result - change)
+      aligned += result * change
+      changedCount += result == 0 ? 0 : 1
+    }
+    elementCount += before.count
   }
 
   /// Adds a tile: its values and originals, and what they were rounded to.
@@ -51,6 +71,7 @@ public struct Survival: Sendable, Hashable {
             changedCount += unsafe differences(original, rounded, room, count)
             energy += unsafe squaredDistance(values, original, room, count)
             lost += unsafe squaredDistance(rounded, values, room, count)
+            aligned += unsafe alignment(rounded, values, original, room, count)
           }
         }
       }
@@ -81,6 +102,19 @@ private func squaredDistance<Scalar: ComputeScalar>(
   for index in 0..<count {
     let difference = unsafe left[index] - right[index]
     unsafe room[index] = difference * difference
+  }
+  return unsafe sum(room, count)
+}
+
+/// Σ (left − origin) · (right − origin).
+@specialized(where Scalar == Float)
+@specialized(where Scalar == Double)
+private func alignment<Scalar: ComputeScalar>(
+  _ left: UnsafeBufferPointer<Scalar>, _ right: UnsafeBufferPointer<Scalar>,
+  _ origin: UnsafeBufferPointer<Scalar>, _ room: UnsafeMutableBufferPointer<Scalar>, _ count: Int
+) -> Double {
+  for index in 0..<count {
+    unsafe room[index] = (left[index] - origin[index]) * (right[index] - origin[index])
   }
   return unsafe sum(room, count)
 }

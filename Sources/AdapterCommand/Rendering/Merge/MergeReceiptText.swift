@@ -15,7 +15,11 @@ struct MergeReport {
   var lines: [(kind: String, text: String)] {
     var lines = [("done", summary)]
     if let line = unchangedLine(receipt.unchanged, of: receipt.applied) { lines.append(line) }
-    if let share = receipt.survival.total { lines += share.lines }
+    if let share = receipt.survival.total(
+      isRequantised: receipt.isRequantised)
+    {
+      lines += share.lines
+    }
     for entry in receipt.applied.adapters { lines += entry.lines(in: receipt.applied) }
     if let undo, let byteCount = receipt.undoByteCount {
       lines.append(("note", "to take it back: \(undo), \(ByteCount(byteCount))"))
@@ -52,13 +56,7 @@ extension MergeReceipt {
       lines.append(("note", "\(proven.count.of("tensor")) bit for bit as recorded"))
     }
     lines += notes.map { ("note", $0) }
-    lines += dequantised.map { entry in
-      (
-        "note",
-        "dequantised \(entry.parameterCount.of("parameter")) (\(entry.scheme.rawValue)) to "
-          + "\(entry.type.rawValue), \(entry.changedCount.grouped) of them changed"
-      )
-    }
+    lines += quantised.map { ("note", $0.sentence) }
     if !omittedFiles.isEmpty {
       lines.append(("note", "not copied: " + omittedFiles.joined(separator: ", ")))
     }
@@ -103,13 +101,13 @@ extension MergeReceipt {
     writer.member("omitted_files", omittedFiles)
     writer.key("quantisation")
     writer.array { writer in
-      for entry in dequantised {
+      for entry in quantised {
         writer.object { writer in
           writer.member("scheme", entry.scheme.rawValue)
           writer.member("parameters", UInt64(entry.parameterCount))
           writer.member("changed", UInt64(entry.changedCount))
-          writer.member("treatment", "dequantised")
-          writer.member("dtype", entry.type.rawValue)
+          writer.member("treatment", entry.treatment)
+          writer.member("dtype", entry.type?.rawValue)
         }
       }
     }
@@ -183,5 +181,18 @@ extension Receipt.Entry {
     }
     writer.member("left_out", leftOut.map(\.text))
     writer.member("notes", notes)
+  }
+}
+
+extension MergeReceipt.Quantised {
+  fileprivate var sentence: String {
+    let count = "\(parameterCount.of("parameter")) (\(scheme.rawValue))"
+    let changed = "\(changedCount.grouped) of them changed"
+    return type.map { "dequantised \(count) to \($0.rawValue), \(changed)" }
+      ?? "kept \(count) quantised, \(changed)"
+  }
+
+  fileprivate var treatment: String {
+    type != nil ? "dequantised" : changedCount > 0 ? "requantised" : "kept"
   }
 }

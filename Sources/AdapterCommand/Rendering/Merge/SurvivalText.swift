@@ -6,11 +6,11 @@ internal import StrictJSON
 
 extension [Name: Survival] {
   /// Of all tensors together; nil where nothing was measured.
-  var total: TotalSurvival? {
+  func total(isRequantised: Bool) -> TotalSurvival? {
     guard !isEmpty else { return nil }
     var total = Survival()
     for survival in values { total += survival }
-    return TotalSurvival(survival: total)
+    return TotalSurvival(survival: total, isRequantised: isRequantised)
   }
 
   /// The key `survival` of a document: of each tensor, by name.
@@ -25,6 +25,8 @@ extension [Name: Survival] {
           writer.number(survival.changedShare)
           writer.key("kept_energy")
           writer.number(survival.keptEnergy)
+          writer.key("along")
+          writer.number(survival.along)
         }
       }
     }
@@ -34,9 +36,11 @@ extension [Name: Survival] {
 /// The energy of a whole change that rounding keeps.
 struct TotalSurvival {
   let survival: Survival
+  /// Whether values went back to codes.
+  let isRequantised: Bool
 
   /// Below this a user should know of it.
-  private static let smallest = 0.5
+  fileprivate static let smallest = 0.5
   /// From here on it is what rounding costs everybody.
   private static let nearlyAll = 0.9
   /// From here on there is nothing to say.
@@ -45,6 +49,7 @@ struct TotalSurvival {
   /// A note, or a warning where most of the change is gone; nothing where it is all there.
   var lines: [(kind: String, text: String)] {
     guard survival.keptEnergy < Self.allButAll else { return [] }
+    guard !isRequantised else { return [requantisedLine] }
     let text =
       "rounding keeps \(survival.keptEnergy.percent) of the change's energy, in "
       + "\(survival.changedShare.percent) of the elements"
@@ -54,6 +59,20 @@ struct TotalSurvival {
     default:
       return [("warning", text + ": most of the training is lost, --dtype f32 keeps it")]
     }
+  }
+}
+
+extension TotalSurvival {
+  fileprivate var requantisedLine: (kind: String, text: String) {
+    let text =
+      "quantising again keeps \(survival.keptEnergy.percent) of the change's energy, and "
+      + "\(survival.along.percent) of the change apart from noise"
+    guard survival.keptEnergy < Self.smallest else { return ("note", text) }
+    return (
+      "warning",
+      text + ": most of the training is lost; --dequantize keeps it, or merge into the unquantised "
+        + "original and quantise that"
+    )
   }
 }
 
@@ -105,7 +124,7 @@ struct SurveyReport {
 
   var lines: [(kind: String, text: String)] {
     let unchanged = [unchangedLine(survey.unchanged, of: survey.applied)].compactMap(\.self)
-    let total = survey.survival.total?.lines ?? []
+    let total = survey.survival.total(isRequantised: survey.isRequantised)?.lines ?? []
     return unchanged + total + survey.applied.adapters.flatMap { $0.lines(in: survey.applied) }
   }
 

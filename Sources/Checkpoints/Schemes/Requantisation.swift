@@ -1,0 +1,138 @@
+internal import Storage
+package import StrictJSON
+
+/// A parameter whose codes are made again, of other values: what these are, and where the bytes go.
+///
+/// Scales are made anew where the scheme's library would, and kept where a calibration or other parameters count on them
+/// (Spec/quantised.md). Codes are the nearest.
+package struct Requantisation: Sendable {
+  let parameter: QuantisedParameter
+  /// Gives elements that it is to hold, in row-major order.
+  package typealias Values = @Sendable (Range<Int>) throws -> [Float]
+  /// Takes bytes of one of its tensors, from a place on.
+  package typealias Sink = @Sendable (_ tensor: Name, _ place: Int, _ bytes: [UInt8]) throws -> Void
+  /// Takes elements as they were, as they were to be, and as they are.
+  package typealias Meter =
+    @Sendable (_ before: [Float], _ wanted: [Float], _ result: [Float]) -> Void
+  let values: Values
+  let write: Sink
+  private let meter: Meter
+
+  /// Elements of a run.
+  static let runLength = 1 << 14
+
+  package init(
+    _ parameter: QuantisedParameter, values: @escaping Values, write: @escaping Sink,
+    meter: @escaping Meter
+  ) {
+    (self.parameter, self.values, self.write, self.meter) = (parameter, values, write, meter)
+  }
+
+  /// Makes all bytes of the tensors of the parameter that are not the base's.
+  package func run() throws { try parameter.elements.requantise(self) }
+
+  /// Elements of a parameter on the way into codes.
+  struct Run {
+    let range: Range<Int>
+    /// What they are to be.
+    let wanted: [Float]
+    /// What they are, which the codes' maker fills in.
+    var result: [Float]
+  }
+
+  /// Calls `body` with all elements in runs of so many, on all cores.
+  func forEachRun(of length: Int, _ body: @Sendable (inout Run) throws -> Void) throws {
+    let count = parameter.info.shape.count
+    try ConcurrentWork.perform((count + length - 1) / length) { (index, _) throws in
+      try measured(index * length..<min(count, (index + 1) * length), body)
+    }
+  }
+
+  /// Calls `body` with one run, and measures what comes of it.
+  func measured(_ range: Range<Int>, _ body: (inout Run) throws -> Void) throws {
+    var run = Run(
+      range: range, wanted: try values(range), result: [Float](repeating: 0, count: range.count))
+    try body(&run)
+    var before = [Float](repeating: 0, count: range.count)
+    try unsafe before.withUnsafeMutableBufferPointer {
+      try unsafe parameter.elements.read(range, into: $0)
+    }
+    let type = parameter.info.type
+    meter(before.map(type.rounded), run.wanted, run.result.map(type.rounded))
+  }
+
+  /// Calls `body` with what all elements are to be, in runs of so many, on all cores.
+  func scan(
+    runsOf length: Int, _ body: @Sendable (Range<Int>, [Float]) -> Void
+  ) throws {
+    let count = parameter.info.shape.count
+    try ConcurrentWork.perform((count + length - 1) / length) { (index, _) throws in
+      let range = index * length..<min(count, (index + 1) * length)
+      body(range, try values(range))
+    }
+  }
+}
+
+extension QuantisedElements {
+  /// Most schemes can take other values.
+  var reasonNotToRequantise: String? { nil }
+}
+
+extension QuantisedParameter {
+  /// Why its codes cannot be made again; nil where they can.
+  package var reasonNotToRequantise: String? { elements.reasonNotToRequantise }
+
+  /// The tensors that hold it.
+  package var tensors: [Name] { [codes] + companions }
+}
+
+extension ElementType {
+  /// A value in the type of a scheme's library.
+  fileprivate func rounded(_ value: Float) -> Float {
+    switch self {
+    case .bf16: BrainFloat.rounded(value)
+    case .f16: Float(Float16(value))
+    default: value
+    }
+  }
+}
+
+/// The codes of small floats: nearest, ties to even, saturated.
+enum SmallFloat {
+  /// - Parameters:
+  ///   - fraction: bits of the fraction.
+  ///   - bias: that of the exponent.
+  ///   - largest: the code of the largest finite value.
+  static func code(_ value: Float, fraction: Int, bias: Int, largest: UInt8) -> UInt8 {
+    let (magnitude, lowest) = (value.magnitude, 1 - bias)
+    let steps: Float
+    if magnitude < Float(sign: .plus, exponent: lowest, significand: 1) {
+      steps = Float(sign: .plus, exponent: fraction - lowest, significand: magnitude)
+    } else {
+      let exponent = min(Int(magnitude.exponent), 128)
+      steps =
+        Float((exponent - lowest) << fraction)
+        + Float(sign: .plus, exponent: fraction - exponent, significand: magnitude)
+    }
+    return UInt8(min(steps.rounded(.toNearestOrEven), Float(largest)))
+  }
+
+  static func e2m1(_ value: Float) -> UInt8 {
+    code(value, fraction: 1, bias: 1, largest: 7) | (value.sign == .minus ? 8 : 0)
+  }
+
+  static func e4m3(_ value: Float) -> UInt8 {
+    code(value, fraction: 3, bias: 7, largest: 0x7E) | (value.sign == .minus ? 0x80 : 0)
+  }
+
+  static func e5m2(_ value: Float) -> UInt8 {
+    code(value, fraction: 2, bias: 15, largest: 0x7B) | (value.sign == .minus ? 0x80 : 0)
+  }
+
+  /// The smallest power of two that is no less, as E8M0 has it.
+  static func e8m0(atLeast value: Float) -> UInt8 {
+    guard value > 0x1p-127 else { return 0 }
+    let exponent = Int(value.exponent) + (value.significand > 1 ? 1 : 0)
+    return UInt8(min(exponent + 127, 254))
+  }
+}
