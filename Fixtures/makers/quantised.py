@@ -5,7 +5,7 @@ the values that each library gives for them.
     python -P makers/quantised.py            # in Fixtures
 
 Each folder has model.safetensors, config.json where the tensors do not say all, and values.safetensors: the library's
-own, in its type. GPTQ's and AWQ's are worked out here, by their published formulas, in numpy; so are those of groups in
+own, in its type; and requantised.safetensors, what they are with a LoRA added and put back. GPTQ's and AWQ's are worked out here, by their published formulas, in numpy; so are those of groups in
 an order of their own, as compressed-tensors 0.9 had them and its later versions do not.
 """
 import json, pathlib, shutil, tempfile
@@ -287,6 +287,81 @@ def lora():
     (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "gate_proj"]}, indent=2))
 
 
+def nearest(values, table):
+    return table[(values[..., None] - table).abs().argmin(-1)]
+
+
+def requantised():
+    """Beside each folder the values of q_proj with the LoRA of `lora` added, put back into the scheme: by the library where
+    it quantises on a processor, else by torch's own roundings, with the scales that Spec/quantised.md keeps or renews."""
+    import bitsandbytes.functional as bnb
+    from bitsandbytes.functional import QuantState
+    adapter = load_file(FOLDER.parent / "quantised_lora" / "adapter_model.safetensors")
+    key = f"base_model.model.{Q}"
+    delta = 2 * adapter[key + ".lora_B.weight"].double() @ adapter[key + ".lora_A.weight"].double()
+    e2m1 = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.5, -1, -1.5, -2, -3, -4, -6])
+    for folder in sorted(FOLDER.iterdir()):
+        name, stored = folder.name, load_file(folder / "model.safetensors")
+        values = load_file(folder / "values.safetensors")
+        if Q + ".weight" not in values or values[Q + ".weight"].shape != delta.shape:
+            continue
+        wanted = (values[Q + ".weight"].double() + delta).float()
+        t = {k[len(Q) + 1:]: v for k, v in stored.items() if k.startswith(Q + ".")}
+        spread = lambda scale, size: scale.float().repeat_interleave(size, 1)
+        if name.startswith(("nf4", "fp4")):
+            old = QuantState.from_dict({k.removeprefix("weight."): v for k, v in t.items() if k != "weight"}, device="cpu")
+            codes, state = bnb.quantize_4bit(wanted, blocksize=old.blocksize, quant_type=old.quant_type, compress_statistics=old.nested)
+            state.dtype = old.dtype
+            result = portable(codes, state, old.quant_type, old.dtype)
+        elif name == "int8":
+            scale = wanted.abs().amax(1, keepdim=True)
+            result = torch.round(wanted * 127 / scale) * scale * np.float32(1 / 127)
+        elif name == "fp8_channel":
+            scale = (wanted.abs().amax(1, keepdim=True) / 448).to(t["weight_scale"].dtype).float()
+            result = (wanted / scale).clamp(-448, 448).to(torch.float8_e4m3fn).float() * scale
+        elif name in ("fp8_blocks", "fp8_short_blocks"):
+            (bm, bn), grid = json.loads((folder / "config.json").read_text())["quantization_config"]["weight_block_size"], t["weight_scale_inv"].clone()
+            result = torch.empty_like(wanted)
+            for i in range(grid.shape[0]):
+                for j in range(grid.shape[1]):
+                    place = (slice(i * bm, (i + 1) * bm), slice(j * bn, (j + 1) * bn))
+                    scale = (wanted[place].abs().max() / 448).to(grid.dtype).float()
+                    result[place] = (wanted[place] / scale).clamp(-448, 448).to(torch.float8_e4m3fn).float() * scale
+        elif name in ("nvfp4", "modelopt_nvfp4", "packed_mxfp4"):
+            size = 32 if name == "packed_mxfp4" else 16
+            whole = 1 / t["weight_global_scale"] if name == "nvfp4" else t.get("weight_scale_2", torch.tensor(1.0))
+            scale = torch.exp2(t["weight_scale"].float() - 127) if size == 32 else t["weight_scale"].float()
+            scale = scale if size == 32 else (scale / t["weight_global_scale"] if name == "nvfp4" else scale * whole)
+            largest = wanted.abs().unflatten(1, (-1, size)).amax(2)
+            fresh = torch.exp2(torch.ceil(torch.log2(largest / 6))) if size == 32 else (
+                (largest / 6 / whole).to(torch.float8_e4m3fn).float() * whole)
+            scale = torch.where(largest > 6 * scale, fresh, scale)
+            result = nearest(wanted / spread(scale, size), e2m1) * spread(scale, size)
+        elif name in ("packed_int4", "packed_int4_asymmetric", "packed_int4_order", "packed_int8", "int8_zero", "int8_groups_zero"):
+            from compressed_tensors.compressors.pack_quantized.helpers import unpack_from_int32
+            scale, half = t["weight_scale"].float(), 8 if "int4" in name else 128
+            zero = t.get("weight_zero_point")
+            if zero is not None and zero.dtype == torch.int32:
+                zero = unpack_from_int32(zero, 4, torch.Size(scale.shape), packed_dim=0)
+            group = t["weight_g_idx"].long() if name == "packed_int4_order" else torch.arange(128) // (128 // scale.shape[1])
+            scale, zero = scale[:, group], 0 if zero is None else zero.float()[:, group]
+            result = ((torch.round(wanted / scale) + zero).clamp(-half, half - 1) - zero) * scale
+        elif name in ("gptq", "gptq_v2", "gptq_2", "gptq_act_order", "awq"):
+            bits = json.loads((folder / "config.json").read_text())["quantization_config"].get("bits", 4)
+            scale = t["scales"].double().T
+            group = t["g_idx"].long() if "g_idx" in t else torch.arange(128) // (128 // scale.shape[1])
+            scale = scale[:, group]
+            words = t["qzeros"].numpy().view(np.uint32)
+            order = [0, 4, 1, 5, 2, 6, 3, 7] if name == "awq" else range(32 // bits)
+            zero = np.stack([(words >> np.uint32(bits * k)) & np.uint32(2 ** bits - 1) for k in order], 2).reshape(words.shape[0], -1)
+            zero = torch.from_numpy(((zero + (name not in ("awq", "gptq_v2"))) % 2 ** bits).astype(np.float64)).T[:, group]
+            result = (scale * ((torch.round(wanted / scale) + zero).clamp(0, 2 ** bits - 1) - zero)).float()
+        else:
+            continue
+        save_file({Q + ".weight": result.to(values[Q + ".weight"].dtype).contiguous()}, folder / "requantised.safetensors")
+        print("requantised", name, f"{(result.double() - wanted).norm() / delta.norm():.3f} of the change")
+
+
 def main():
     torch.manual_seed(4)
     lora()
@@ -297,6 +372,7 @@ def main():
         except Exception as error:
             print("FAILED", make.__name__, type(error).__name__, error)
             raise
+    requantised()
 
 
 if __name__ == "__main__":

@@ -257,7 +257,7 @@ package enum Platform {
   }
 
   /// Where temporary files go that have no place of their own.
-  static var temporaryFolder: FilePath {
+  package static var temporaryFolder: FilePath {
     guard let folder = unsafe getenv("TMPDIR"), unsafe folder.pointee != 0 else { return "/tmp" }
     return unsafe FilePath(platformString: folder)
   }

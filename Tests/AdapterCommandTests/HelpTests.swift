@@ -56,14 +56,21 @@ import Testing
     }
   }
 
-  /// A model that can be run, adapters for it, and what is read.
+  /// A model that can be run, by its path and by its name, adapters for it, and what is read.
   private static let speakingModel = """
     echo 'Who are you?' > question.txt
     echo 'Once upon a time' > story.txt
     exec < question.txt
     rm -rf path/to/model *.adp
     cp -r '\(Repository.fixtures)/speaking/base' path/to/model
-    for name in lora other; do adapter convert '\(Repository.fixtures)/speaking/lora' -o $name.adp; done
+    commit=0123456789abcdef0123456789abcdef01234567
+    export HF_HUB_CACHE=$PWD/hub
+    mkdir -p hub/models--org--speaking/refs hub/models--org--speaking/snapshots
+    cp -r path/to/model hub/models--org--speaking/snapshots/$commit
+    printf $commit > hub/models--org--speaking/refs/main
+    for name in lora other; do
+      adapter convert '\(Repository.fixtures)/speaking/lora' -o $name.adp --base org/speaking
+    done
     adapter convert '\(Repository.fixtures)/speaking/prompt' -o prompt.adp
     """
 

@@ -87,7 +87,7 @@ import Testing
     }
     let config = String(decoding: try path.appending("config.json").contents, as: UTF8.self)
     #expect(!config.contains("quant") && config.contains("\"torch_dtype\": \"bfloat16\""))
-    #expect(receipt.dequantised.map(\.parameterCount) == [base.decoded.count])
+    #expect(receipt.quantised.map(\.parameterCount) == [base.decoded.count])
     #expect(receipt.omittedTensorCount == base.omitted.count)
     let verification = try MergeVerification(of: merged, as: view)
     #expect(verification.tensors.allSatisfy { [.identical, .untouched].contains($0.kind) })

@@ -43,7 +43,7 @@ package enum TranscriptRule: CaseIterable {
   }
 
   private static func withoutSurvival(_ text: String) -> String {
-    text.replacing(#/"(changed_share|kept_energy)": [0-9.e-]+/#) { "\"\($0.1)\": …" }
+    text.replacing(#/"(changed_share|kept_energy|along)": [0-9.e-]+/#) { "\"\($0.1)\": …" }
       .replacing(#/to take it back: (\S+), [0-9.]+ [kMG]?B\n/#) { "to take it back: \($0.1), …\n" }
       .replacing(#/rounding keeps .* of the elements/#, with: "rounding keeps … of the elements")
   }

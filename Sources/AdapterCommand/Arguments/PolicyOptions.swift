@@ -43,7 +43,7 @@ struct PolicyOptions: ParsableArguments {
   var isUsed: Bool {
     layout != nil || !map.isEmpty || !drop.isEmpty || addMissingBias || untie || allowNonFinite
       || otherBase.policy != .refuse
-      || requireFingerprint
+      || requireFingerprint || dequantize || requantize
   }
 
   func validate() throws {

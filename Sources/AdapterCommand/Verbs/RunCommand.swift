@@ -9,7 +9,7 @@ struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
     abstract: "Run a model with adapters: a conversation, or a text.",
-    usage: "adapter run [<base>] [<adapter>[:<weight>] …] [--prompt <text>] [<options>]",
+    usage: "adapter run [<base>] [<adapter>[:<weight>] …] [<options>]",
     discussion: """
       The base is a folder with config.json (of type gpt2, bloom, llama, mistral, qwen2, qwen3, \
       gemma2, gemma3_text or phi3), weights in safetensors, and, for text, tokenizer.json. It is \

@@ -87,12 +87,14 @@ struct GGUFExpertStack {
   /// Both factors of one change of the whole parameter: A [E · r, in] and B [out, r · E], in which an expert's columns are
   /// E apart. Where gate and up have an A each, r is that of both together.
   ///
-  /// - Returns: nil where the matrices' changes have other types or shapes.
+  /// - Returns: nil where the matrices' changes have other types or shapes, or one has none.
   func factors(
     _ read: (GGUFTensor) throws -> TensorContents
   ) throws -> (experts: Int, a: TensorContents, b: TensorContents)? {
     let first = parts[0].pair
-    guard parts.allSatisfy({ $0.pair.isAlike(first) }) else { return nil }
+    guard parts.count == matrixCount, parts.allSatisfy({ $0.pair.isAlike(first) }) else {
+      return nil
+    }
     let a = try parts.map { try read($0.pair.a) }
     let b = try parts.map { try read($0.pair.b) }
     let aBytes = try a.map { try $0.bytes.bytes(at: $0.offset, count: $0.info.byteCount) }

@@ -75,16 +75,23 @@ struct RequantisedCodes {
   private static func changed(in view: AdaptedCheckpoint) throws -> [QuantisedParameter] {
     let changed = Set(view.tensors.map(\.info.name))
     return try view.checkpoint.decoded.filter { parameter in
-      guard changed.contains(parameter.info.name), let tensor = view.adapted(parameter.info.name)
-      else { return false }
+      try changed.contains(parameter.info.name)
+        && view.reader(of: parameter.info.name)?.changes() == true
+    }
+  }
+
+  /// Refuses changes of parameters whose codes cannot be made again.
+  ///
+  /// - Throws: `AdapterError`.
+  static func check(_ view: AdaptedCheckpoint) throws {
+    for parameter in view.checkpoint.decoded {
+      guard let tensor = view.adapted(parameter.info.name) else { continue }
       if let reason = parameter.reasonNotToRequantise {
         throw AdapterError.notRequantised(parameter.info.name, reason)
       }
-      guard tensor.isMeasurable else {
-        throw AdapterError.notRequantised(
-          parameter.info.name, "what takes its place has another shape, or nothing of it")
-      }
-      return try view.reader(of: parameter.info.name)?.changes() == true
+      guard !tensor.isMeasurable else { continue }
+      throw AdapterError.notRequantised(
+        parameter.info.name, "what takes its place has another shape, or nothing of it")
     }
   }
 }

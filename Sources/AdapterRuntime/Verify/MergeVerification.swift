@@ -88,6 +88,12 @@ public struct MergeVerification: Sendable {
     of merged: Checkpoint, as view: AdaptedCheckpoint, tolerance: Double = 0,
     _ report: @Sendable (_ count: Int, _ total: UInt64) -> Void = { _, _ in }
   ) throws {
+    receipt = view.receipt
+    self.tolerance = tolerance
+    guard !view.checkpoint.keepsCodes else {
+      tensors = try Self.codes(of: merged, as: view, report)
+      return
+    }
     let tasks = Set(view.names).union(merged.names).map {
       TensorVerification(
         name: $0, view: view, expected: view.info(of: $0), found: merged.tensor($0),
@@ -109,7 +115,5 @@ public struct MergeVerification: Sendable {
       return tensor
     }
     tensors = results.sorted { $0.name < $1.name }
-    receipt = view.receipt
-    self.tolerance = tolerance
   }
 }

@@ -135,6 +135,7 @@ public struct AdaptedCheckpoint: Sendable {
     self.policy = policy
     self.changes = changes
     try checkEffort()
+    if checkpoint.keepsCodes { try RequantisedCodes.check(self) }
   }
 
   /// The tensors of another float type that no adapter changes.

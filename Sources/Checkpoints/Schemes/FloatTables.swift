@@ -6,6 +6,9 @@ enum FloatTables {
     return positive + positive.map { -$0 }
   }()
 
+  /// The same with one zero: ModelOpt has no other.
+  static let e2m1OfModelOpt: [Float] = e2m1.map { $0 == 0 ? 0 : $0 }
+
   /// E4M3 without infinities: 7F and FF are NaN.
   static let e4m3: [Float] = (UInt8.min ... .max).map { code in
     let (exponent, fraction) = (Int(code >> 3 & 15), Float(code & 7))

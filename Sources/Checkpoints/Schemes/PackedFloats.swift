@@ -110,8 +110,12 @@ struct PackedFloats: QuantisedElements {
       let run = (group * groupSize..<(group + 1) * groupSize).clamped(to: range)
       let target = unsafe UnsafeMutableBufferPointer(
         rebasing: values[run.lowerBound - range.lowerBound..<run.upperBound - range.lowerBound])
-      unsafe Self.decode(run, bytes, from: first, scale, into: target)
+      unsafe decode(run, bytes, from: first, scale, into: target)
     }
+  }
+
+  private var table: [Float] {
+    if case .multiplies = whole { FloatTables.e2m1OfModelOpt } else { FloatTables.e2m1 }
   }
 
   /// The scale of a group, of the stored one.
@@ -123,12 +127,12 @@ struct PackedFloats: QuantisedElements {
     }
   }
 
-  private static func decode(
+  private func decode(
     _ run: Range<Int>, _ bytes: [UInt8], from first: Int, _ scale: Float,
     into values: UnsafeMutableBufferPointer<Float>
   ) {
     unsafe bytes.withUnsafeBufferPointer { bytes in
-      unsafe FloatTables.e2m1.withUnsafeBufferPointer { table in
+      unsafe table.withUnsafeBufferPointer { table in
         for index in run {
           let byte = unsafe bytes[index / 2 - first]
           let code = index % 2 == 0 ? byte & 15 : byte >> 4
@@ -158,7 +162,7 @@ extension PackedFloats {
         for index in elements {
           let code = scale == 0 ? 0 : SmallFloat.e2m1(run.wanted[index] / scale)
           codes[index / 2] |= index % 2 == 0 ? code : code << 4
-          run.result[index] = FloatTables.e2m1[Int(code)] * scale
+          run.result[index] = table[Int(code)] * scale
         }
       }
       try work.write(codeName, run.range.lowerBound / 2, codes)
