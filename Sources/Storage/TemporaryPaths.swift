@@ -16,9 +16,8 @@ public enum TemporaryPaths {
     return try result.get()
   }
 
-  /// Makes a file that has no name any more: its bytes go with its last descriptor.
-  ///
-  /// - Parameter neighbour: a path on the file system that is to hold it; nil for that of temporary files.
+  /// Makes a file that has no name any more: its bytes go with its last descriptor. It is on the file system of a
+  /// neighbour, or of temporary files.
   static func makeNameless(beside neighbour: FilePath? = nil) throws(StorageError) -> FileDescriptor
   {
     let path = (neighbour ?? Platform.temporaryFolder.appending("adapter")).temporarySibling

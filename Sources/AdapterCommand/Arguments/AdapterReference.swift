@@ -76,9 +76,8 @@ struct AdapterReference {
     return adapters[0]
   }
 
-  /// All adapters, or the one that is named, and the `.adp` file that they are in, where they are in one.
-  ///
-  /// - Parameter keepsForeignNames: without a base, names that only it translates stay as they are.
+  /// All adapters, or the one that is named, and the `.adp` file that they are in, where they are in one. Without a
+  /// base, names that only it translates may stay as they are.
   func openAll(
     for base: ImportBase? = nil, keepsForeignNames: Bool = false
   ) throws(Failure) -> (file: AdapterFile?, adapters: [Adapter]) {

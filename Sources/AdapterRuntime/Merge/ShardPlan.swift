@@ -59,9 +59,8 @@ struct ShardPlan: Sendable {
     }
   }
 
-  /// The files of a view: the base's own, or others of at most this size, but for tensors that are larger.
-  ///
-  /// - Parameter codes: of a base that stays quantised, where the new bytes of its tensors are.
+  /// The files of a view: the base's own, or others of at most this size, but for tensors that are larger. Of a base that
+  /// stays quantised, some tensors have new bytes.
   static func all(
     of view: AdaptedCheckpoint, shardByteCount: UInt64?, codes: [Name: FileRange] = [:]
   ) -> [ShardPlan] {

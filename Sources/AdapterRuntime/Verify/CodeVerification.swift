@@ -13,6 +13,7 @@ extension MergeVerification {
   ///   - view: the base seen through the adapters.
   ///   - report: told how many bytes have been compared, and of how many.
   /// - Throws: `AdapterError` where anything cannot be read, or a merge would be refused.
+  /// - Returns: what there is to say of each tensor, by name.
   static func codes(
     of merged: Checkpoint, as view: AdaptedCheckpoint, _ report: @Sendable (Int, UInt64) -> Void
   ) throws -> [Tensor] {

@@ -144,7 +144,7 @@ extension BitsAndBytes4 {
     let absmax = try largest(work)
     let scales = try nested.map { try write(absmax, $0, work) } ?? absmax
     if nested == nil {
-      try work.write(Name("\(name).absmax"), 0, absmax.flatMap(\.bitPattern.littleEndianBytes))
+      try work.write(Name("\(name).absmax"), 0, PackedBits.bytes(absmax.map(\.bitPattern)))
     }
     let order = table.indices.sorted { (table[$0], $0) < (table[$1], $1) }
     let middles = zip(order, order.dropFirst()).map { (table[$0] + table[$1]) / 2 }
@@ -213,7 +213,7 @@ extension BitsAndBytes4 {
     }
     try work.write(Name("\(name).absmax"), 0, codes)
     try work.write(
-      Name("\(name).nested_absmax"), 0, factors.flatMap(\.bitPattern.littleEndianBytes))
+      Name("\(name).nested_absmax"), 0, PackedBits.bytes(factors.map(\.bitPattern)))
     guard let text = QuantState.text(nested.state, withOffset: offset) else {
       throw CheckpointError.quantised(
         name, .bitsandbytesNF4, "\(state) has no room for another nested_offset")

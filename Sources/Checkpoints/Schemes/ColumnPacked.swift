@@ -282,7 +282,7 @@ extension ColumnPacked {
       }
     }
     let module = name.dropLast("weight".utf8.count)
-    try work.write(Name("\(module)qweight"), 0, words.flatMap(\.littleEndianBytes))
+    try work.write(Name("\(module)qweight"), 0, PackedBits.bytes(words))
   }
 
   private func put(_ code: UInt32, _ input: Int, _ output: Int, into words: inout [UInt32]) {

@@ -13,4 +13,9 @@ enum PackedBits {
   static func integer(at place: Int, of size: Int, in bytes: [UInt8]) -> UInt64 {
     bytes[place..<place + size].reversed().reduce(0) { $0 << 8 | UInt64($1) }
   }
+
+  /// Words as bytes, little end first.
+  static func bytes(_ words: [UInt32]) -> [UInt8] {
+    unsafe words.map(\.littleEndian).withUnsafeBytes { unsafe Array($0) }
+  }
 }

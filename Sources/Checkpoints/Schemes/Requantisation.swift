@@ -99,11 +99,9 @@ extension ElementType {
 
 /// The codes of small floats: nearest, ties to even, saturated.
 enum SmallFloat {
-  /// - Parameters:
-  ///   - fraction: bits of the fraction.
-  ///   - bias: that of the exponent.
-  ///   - largest: the code of the largest finite value.
-  static func code(_ value: Float, fraction: Int, bias: Int, largest: UInt8) -> UInt8 {
+  /// The code of a magnitude, of a type with so many bits for the fraction, this bias of the exponent, and this code of its
+  /// largest finite value.
+  private static func code(_ value: Float, fraction: Int, bias: Int, largest: UInt8) -> UInt8 {
     let (magnitude, lowest) = (value.magnitude, 1 - bias)
     let steps: Float
     if magnitude < Float(sign: .plus, exponent: lowest, significand: 1) {

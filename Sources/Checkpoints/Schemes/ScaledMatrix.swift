@@ -265,9 +265,8 @@ extension ScaledMatrix {
 }
 
 extension StoredNumbers {
-  /// Numbers in the type of these; a power of two is the next one up.
-  ///
-  /// - Parameter keepingZeros: where one is 0, nothing is in its block: it stays what it is stored as.
+  /// Numbers in the type of these; a power of two is the next one up. Where one is 0, nothing is in its block, and it may
+  /// stay what it is stored as.
   func encoded(_ numbers: [Float], keepingZeros: Bool) throws(StorageError) -> [UInt8] {
     let old = keepingZeros && numbers.contains(0) ? try values() : numbers
     return zip(numbers, old).flatMap { number, old -> [UInt8] in
