@@ -48,6 +48,10 @@ public struct Checkpoint: Sendable {
   /// Whether what is written of it is quantised as it is: decoded to be read alone.
   package let keepsCodes: Bool
 
+  /// Whether any tensor may be of a scheme of quantised weights: one of its tensors has a type that codes have, or is an
+  /// absmax.
+  let holdsCodes: Bool
+
   /// Whether it was opened as a folder, or as an index in one.
   public var isFolder: Bool { folder != nil }
   /// The folder, where it was opened as one.
@@ -77,6 +81,11 @@ public struct Checkpoint: Sendable {
     self.shards = shards
     self.places = places
     (decoded, omitted, keepsCodes) = ([], [], false)
+    holdsCodes = shards.contains { shard in
+      shard.file.header.tensors.contains {
+        $0.info.type.mayBeCode || $0.info.name.hasSuffix(".absmax")
+      }
+    }
     configPath = layout.parent.appending("config.json")
     let configPath = configPath
     config = try storing { () throws(StorageError) in try ModelConfig(configPath) }
@@ -159,6 +168,7 @@ public struct Checkpoint: Sendable {
     configPath = checkpoint.configPath
     folder = checkpoint.folder
     isPipeline = checkpoint.isPipeline
+    holdsCodes = checkpoint.holdsCodes
     decoded = parameters
     omitted = Set(parameters.flatMap(\.companions))
     var places = checkpoint.places

@@ -5,7 +5,8 @@
 
 Makes a base of so many gigabytes of codes (1) in each scheme: random codes in layers as wide as those of a Llama 7 B, or
 stacks of experts as gpt-oss has them. The adapter is of rank 16 on one layer in four. `write` is `dd` of zeros of the
-result's size into the same folder, synced, as a merge's files are.
+result's size into the same folder, synced, as a merge's files are. A second line has the same with `--requantize`, for
+which one layer in four is worked out and the rest copied.
 """
 import json, os, pathlib, shutil, subprocess, sys, tempfile, time
 import numpy as np
@@ -31,7 +32,7 @@ def floats(shape, kind):
 def nf4(module):
     count = OUT * IN
     state = json.dumps({"quant_type": "nf4", "blocksize": 64, "dtype": "bfloat16", "shape": [OUT, IN], "nested_blocksize": 256,
-                        "nested_dtype": "float32", "nested_offset": 0.05})
+                        "nested_dtype": "float32", "nested_offset": float(np.float32(0.05))})
     name = module + ".weight"
     return {name: ("U8", codes(count // 2).reshape(-1, 1)), name + ".absmax": ("U8", codes(count // 64)),
             name + ".quant_map": ("F32", np.array(NF4, np.float32)), name + ".nested_absmax": ("F32", floats(count // 64 // 256, np.float32)),
@@ -146,9 +147,19 @@ def main():
             seconds, processor, memory = run(ADAPTER, "merge", folder / "base", folder / "lora", "-o", folder / "merged", "--dequantize")
             result = sum(path.stat().st_size for path in (folder / "merged").glob("*.safetensors"))
             shutil.rmtree(folder / "merged")
-            writing, _, _ = run("dd", "if=/dev/zero", f"of={folder}/zeros", "bs=4M", f"count={result // (4 << 20)}", "conv=fdatasync")
+            def write_seconds(count):
+                seconds, _, _ = run("dd", "if=/dev/zero", f"of={folder}/zeros", "bs=4M", f"count={count // (4 << 20)}", "conv=fdatasync")
+                (folder / "zeros").unlink()
+                return seconds
+            writing = write_seconds(result)
             print(f"{name}: {size / 1e9:.2f} GB of codes in {layers} layers to {result / 1e9:.2f} GB: {seconds:.2f} s, "
                   f"{seconds / writing:.2f} x writing it ({writing:.2f} s), {result / 1e9 / processor:.2f} GB/s a core, {memory:.0f} MiB", flush=True)
+            if name == "mxfp4":
+                continue
+            seconds, processor, memory = run(ADAPTER, "merge", folder / "base", folder / "lora", "-o", folder / "merged", "--requantize")
+            writing = write_seconds(size)
+            print(f"{name}: back to codes: {seconds:.2f} s, {seconds / writing:.2f} x writing them ({writing:.2f} s), "
+                  f"{processor:.1f} s of the processors, {memory:.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ extension Checkpoint {
   /// How a parameter is stored, where that is quantised; nil where it is a tensor of its own values, or is not
   /// there.
   public func quantisation(of parameter: Name) -> QuantisationScheme? {
+    guard holdsCodes else { return nil }
     func has(_ suffix: String) -> Bool { tensor(Name(parameter.text + suffix)) != nil }
     let module = parameter.hasSuffix(".weight") ? parameter.dropLast(".weight".utf8.count) : nil
     func moduleHas(_ suffix: String) -> Bool {
@@ -85,5 +86,15 @@ extension Checkpoint {
       if let scheme = quantisation(of: parameter) { found[parameter] = scheme }
     }
     return found
+  }
+}
+
+extension ElementType {
+  /// Whether a scheme may have codes of this type.
+  var mayBeCode: Bool {
+    switch self {
+    case .u8, .i8, .i32, .u32, .f8E4M3, .f8E5M2, .f8E4M3FNUZ, .f8E5M2FNUZ, .f8E8M0: true
+    default: false
+    }
   }
 }

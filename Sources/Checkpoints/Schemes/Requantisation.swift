@@ -14,7 +14,7 @@ package struct Requantisation: Sendable {
   /// Takes elements as they were, as they were to be, and as they are.
   package typealias Meter =
     @Sendable (_ before: [Float], _ wanted: [Float], _ result: [Float]) -> Void
-  let values: Values
+  private let values: Values
   let write: Sink
   private let meter: Meter
 
@@ -51,7 +51,7 @@ package struct Requantisation: Sendable {
   /// Calls `body` with one run, and measures what comes of it.
   func measured(_ range: Range<Int>, _ body: (inout Run) throws -> Void) throws {
     var run = Run(
-      range: range, wanted: try values(range), result: [Float](repeating: 0, count: range.count))
+      range: range, wanted: try finite(range), result: [Float](repeating: 0, count: range.count))
     try body(&run)
     var before = [Float](repeating: 0, count: range.count)
     try unsafe before.withUnsafeMutableBufferPointer {
@@ -68,8 +68,17 @@ package struct Requantisation: Sendable {
     let count = parameter.info.shape.count
     try ConcurrentWork.perform((count + length - 1) / length) { (index, _) throws in
       let range = index * length..<min(count, (index + 1) * length)
-      body(range, try values(range))
+      body(range, try finite(range))
     }
+  }
+
+  /// Values, none of which is without a code.
+  private func finite(_ range: Range<Int>) throws -> [Float] {
+    let result = try values(range)
+    guard result.allSatisfy(\.isFinite) else {
+      throw CheckpointError.notFinite(parameter.info.name, parameter.scheme)
+    }
+    return result
   }
 }
 
