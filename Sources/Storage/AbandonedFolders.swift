@@ -2,7 +2,7 @@ package import SystemPackage
 
 /// Folders that jobs have left beside an output, unfinished: another version's, or with other inputs or options than now.
 package enum AbandonedFolders {
-  /// The folders of one kind of job beside an output.
+  /// The folders of one kind of job beside an output, in which there is anything.
   ///
   /// - Parameters:
   ///   - kind: how the tags of such jobs begin.
@@ -28,8 +28,11 @@ package enum AbandonedFolders {
     }
   }
 
-  /// Whether a process is at work on it, or has ended it since it was listed.
+  /// Whether a process is at work on it, or has ended it since it was listed. An empty one may have been made a moment
+  /// ago, and not be locked yet; nor may it be locked here, as its maker wants to.
   private static func isInUse(_ path: FilePath) -> Bool {
+    guard let names = try? Platform.list(path) else { return FileStatus(ofLink: path) == nil }
+    guard !names.isEmpty else { return true }
     do {
       let folder = try FileDescriptor.open(
         path, .readOnly, options: [.directory, .noFollow, .closeOnExec])

@@ -57,18 +57,20 @@ final class JobFolder {
     _ path: FilePath, for target: FilePath, _ isShared: Bool
   ) throws(StorageError) -> (descriptor: FileDescriptor, isNew: Bool) {
     for _ in 0..<16 {
-      if let descriptor = try make(path, for: target, isShared) { return (descriptor, true) }
-      guard let descriptor = try openIfThere(path) else { continue }
+      let isNew = try make(path, for: target)
+      guard let descriptor = try openIfThere(path, isNew: isNew) else { continue }
       do throws(StorageError) {
         guard lockSoon(descriptor, isShared) else { throw .outputBusy(target) }
         let status = try FileStatus(of: descriptor, path: target)
-        if FileStatus(ofLink: path)?.isSameFile(as: status) == true { return (descriptor, false) }
+        if FileStatus(ofLink: path)?.isSameFile(as: status) == true { return (descriptor, isNew) }
         guard FileStatus(ofLink: target) == nil else { throw .outputFinished(target) }
       } catch {
         try? descriptor.close()
+        leave(path, isNew: false)
         throw error
       }
       try? descriptor.close()
+      leave(path, isNew: false)
     }
     throw .outputBusy(target)
   }
@@ -88,38 +90,22 @@ final class JobFolder {
     TemporaryPaths.forget(path)
   }
 
-  /// Makes the folder under a name of this process's own, and gives it that of the job when it is locked: otherwise another
-  /// process could find it without a lock, and take it for one that was left.
-  ///
-  /// - Returns: nil where there is one.
   private static func make(
-    _ path: FilePath, for target: FilePath, _ isShared: Bool
-  ) throws(StorageError) -> FileDescriptor? {
+    _ path: FilePath, for target: FilePath
+  ) throws(StorageError) -> Bool {
     do throws(StorageError) {
-      return try TemporaryPaths.make(path) { () throws(StorageError) in
-        let own = target.temporarySibling
-        try Platform.makeFolder(own, for: target, mode: 0o700)
-        do throws(StorageError) {
-          guard let descriptor = try openIfThere(own) else { throw .outputBusy(target) }
-          _ = Platform.lock(descriptor, isShared: isShared)
-          do throws(StorageError) {
-            try Platform.rename(own, to: path, .refuse)
-          } catch {
-            try? descriptor.close()
-            throw error
-          }
-          return descriptor
-        } catch {
-          Platform.removeEmptyFolder(own)
-          throw error
-        }
+      try TemporaryPaths.make(path) { () throws(StorageError) in
+        try Platform.makeFolder(path, for: target, mode: 0o700)
       }
-    } catch .outputExists(path) {
-      return nil
+      return true
+    } catch .system(_, _, .fileExists) {
+      return false
     }
   }
 
-  private static func openIfThere(_ path: FilePath) throws(StorageError) -> FileDescriptor? {
+  private static func openIfThere(
+    _ path: FilePath, isNew: Bool
+  ) throws(StorageError) -> FileDescriptor? {
     do {
       return try FileDescriptor.open(
         path, .readOnly, options: [.directory, .noFollow, .closeOnExec])
@@ -128,6 +114,7 @@ final class JobFolder {
     } catch Errno.notDirectory, Errno.tooManySymbolicLinkLevels {
       throw .folderNotOwn(path, .isNoFolder)
     } catch {
+      leave(path, isNew: isNew)
       throw .system(operation: "read", path: path, code: error as? Errno ?? .ioError)
     }
   }

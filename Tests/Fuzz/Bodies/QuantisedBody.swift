@@ -1,5 +1,6 @@
 import Checkpoints
 import Storage
+import StrictJSON
 import SystemPackage
 import TestSupport
 
@@ -46,8 +47,33 @@ enum QuantisedBody {
           _ = try tensor.contents(of: range)
         }
       }
+      if count <= maximumCount { try requantise(parameter, tensor, base) }
     }
     return true
+  }
+
+  /// Other values get codes that fit into the tensors that are there.
+  private static func requantise(
+    _ parameter: QuantisedParameter, _ tensor: StoredTensor, _ base: Checkpoint
+  ) throws(BrokenProperty) {
+    guard parameter.reasonNotToRequantise == nil else { return }
+    let isOutside = Guarded(false)
+    let work = Requantisation(
+      parameter,
+      values: { range in
+        doubles(try tensor.contents(of: range), tensor.info.type).map {
+          $0.isFinite ? Float($0 * 1.5) : 1
+        }.map { $0.isFinite ? $0 : 1 }
+      },
+      write: { name, place, bytes in
+        let size = base.tensor(name)?.info.byteCount ?? 0
+        if place < 0 || place + bytes.count > size { isOutside.withLock { $0 = true } }
+      },
+      meter: { _, _, _ in })
+    try BrokenProperty.unlessHolds("what can be read can be made again") {
+      do { try work.run() } catch is CheckpointError {}
+    }
+    try BrokenProperty.unless(!isOutside.withLock(\.self), "codes beyond the end of a tensor")
   }
 }
 
