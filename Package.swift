@@ -50,7 +50,8 @@ let package = Package(
       dependencies: ["Storage", "StrictJSON", "CZstd", "CDeflate", "CPlatform"],
       swiftSettings: settings),
     .target(
-      name: "Checkpoints", dependencies: ["Storage", "StrictJSON", system], swiftSettings: settings),
+      name: "Checkpoints", dependencies: ["Storage", "StrictJSON", "CPlatform", system],
+      swiftSettings: settings),
     .target(
       name: "Operations",
       dependencies: [

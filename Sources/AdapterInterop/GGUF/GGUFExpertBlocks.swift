@@ -27,7 +27,7 @@ struct GGUFStackedPair {
   init(_ a: GGUFTensor, _ b: GGUFTensor) throws(InteropError) {
     (self.a, self.b) = (a, b)
     guard a.shape.count == 3, b.shape.count == 3, a.shape[0] == b.shape[0],
-      a.shape[1] == b.shape[2], a.shape[1] > 0
+      a.shape[1] == b.shape[2], a.shape[0] > 0, a.shape[1] > 0
     else {
       throw InteropError(
         .malformed, at: .tensor(a.name),

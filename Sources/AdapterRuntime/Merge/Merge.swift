@@ -106,6 +106,9 @@ public struct Merge: Sendable {
   ) throws -> MergeReceipt {
     try check()
     if view.checkpoint.keepsCodes, requantised == nil {
+      // Before the work, not after it.
+      let isFree = (try? Platform.list(target))?.isEmpty ?? (FileStatus(ofLink: target) == nil)
+      guard replacing || isFree else { throw StorageError.outputExists(target) }
       return try requantising(beside: target, scope, progress, event).write(
         to: target, scope, replacing: replacing, inputs: inputs, undo: undo, progress: progress,
         event: event, announcing: announce)

@@ -90,7 +90,7 @@ extension Merge {
   /// Tensors whose bytes after the change the adapter has recorded ([BND-6]): on its own base they must come
   /// out so, and restored ones always, or nothing is written.
   func proveResults(of plans: [ShardPlan]) throws -> [Name] {
-    guard view.resultType == nil else { return [] }
+    guard view.resultType == nil, !view.checkpoint.keepsCodes else { return [] }
     let names = Set(plans.flatMap { $0.tensors.map(\.name) })
     let recorded = view.tensors.filter {
       $0.recordedResult != nil && names.contains($0.info.name)

@@ -147,17 +147,21 @@ extension BitsAndBytes4 {
       try work.write(Name("\(name).absmax"), 0, PackedBits.bytes(absmax.map(\.bitPattern)))
     }
     let order = table.indices.sorted { (table[$0], $0) < (table[$1], $1) }
-    let middles = zip(order, order.dropFirst()).map { (table[$0] + table[$1]) / 2 }
     // FP4 has its zero twice, and its library the first.
     let codeOfZero = table.firstIndex(of: 0) ?? 0
+    let nearest = NearestCode(
+      order.map { table[$0] == 0 ? codeOfZero : $0 },
+      middles: zip(order, order.dropFirst()).map { (table[$0] + table[$1]) / 2 })
     try work.forEachRun(of: blockSize * max(1, Requantisation.runLength / blockSize)) { run in
       var codes = [UInt8](repeating: 0, count: (run.range.count + 1) / 2)
-      for index in 0..<run.range.count {
-        let block = (run.range.lowerBound + index) / blockSize
-        let place = Self.rank(run.wanted[index] / absmax[block], middles)
-        let code = absmax[block] == 0 || table[order[place]] == 0 ? codeOfZero : order[place]
-        codes[index / 2] |= UInt8(code) << (index % 2 == 0 ? 4 : 0)
-        run.result[index] = table[code] * scales[block]
+      for start in stride(from: 0, to: run.range.count, by: blockSize) {
+        let block = (run.range.lowerBound + start) / blockSize
+        let (largest, scale) = (absmax[block], scales[block])
+        for index in start..<min(start + blockSize, run.range.count) {
+          let code = largest == 0 ? codeOfZero : nearest.code(run.wanted[index] / largest)
+          codes[index / 2] |= UInt8(truncatingIfNeeded: index % 2 == 0 ? code << 4 : code)
+          run.result[index] = table[code] * scale
+        }
       }
       try work.write(name, run.range.lowerBound / 2, codes)
     }

@@ -41,10 +41,7 @@ struct DecodedElements: Sendable {
         unsafe memory.storeBytes(of: unit, toByteOffset: 2 * index, as: UInt16.self)
       }
     case .f16:
-      for index in 0..<values.count {
-        let unit = unsafe Float16(values[index]).bitPattern.littleEndian
-        unsafe memory.storeBytes(of: unit, toByteOffset: 2 * index, as: UInt16.self)
-      }
+      unsafe HalfFloats.round(values, into: memory)
     default:
       for index in 0..<values.count {
         let unit = unsafe values[index].bitPattern.littleEndian

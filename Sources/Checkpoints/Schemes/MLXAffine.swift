@@ -74,7 +74,7 @@ struct MLXAffine: QuantisedElements {
   private func rounded(_ value: Float) -> Float {
     switch scales.type {
     case .bf16: BrainFloat.rounded(value)
-    case .f16: Float(Float16(value))
+    case .f16: HalfFloats.rounded(value)
     default: value
     }
   }

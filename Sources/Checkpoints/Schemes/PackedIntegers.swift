@@ -148,6 +148,9 @@ struct PackedIntegers: QuantisedElements {
     _ run: Range<Int>, _ bytes: [UInt8], _ scale: Float, _ zero: Float, from column: Int,
     into values: UnsafeMutableBufferPointer<Float>
   ) {
+    if bits == 4, run.count >= 32 {
+      return unsafe decodeNibbles(run, bytes, scale, zero, column, values)
+    }
     unsafe bytes.withUnsafeBufferPointer { bytes in
       let (mask, middle) = (1 << bits - 1, 1 << (bits - 1))
       for index in run {
@@ -155,6 +158,32 @@ struct PackedIntegers: QuantisedElements {
         let pair = unsafe Int(bytes[bit / 8]) | Int(bytes[bit / 8 + 1]) << 8
         let code = pair >> (bit % 8) & mask - middle
         unsafe values[index - column] = (Float(code) - zero) * scale
+      }
+    }
+  }
+
+  /// The same for four bits: a group has sixteen values.
+  private func decodeNibbles(
+    _ run: Range<Int>, _ bytes: [UInt8], _ scale: Float, _ zero: Float, _ column: Int,
+    _ values: UnsafeMutableBufferPointer<Float>
+  ) {
+    let table = (-8..<8).map { (Float($0) - zero) * scale }
+    unsafe bytes.withUnsafeBufferPointer { bytes in
+      unsafe table.withUnsafeBufferPointer { table in
+        var index = run.lowerBound
+        if index % 2 == 1 {
+          unsafe values[index - column] = table[Int(bytes[index / 2] >> 4)]
+          index += 1
+        }
+        while index + 1 < run.upperBound {
+          let byte = unsafe Int(bytes[index / 2])
+          unsafe values[index - column] = table[byte & 15]
+          unsafe values[index + 1 - column] = table[byte >> 4]
+          index += 2
+        }
+        if index < run.upperBound {
+          unsafe values[index - column] = table[Int(bytes[index / 2] & 15)]
+        }
       }
     }
   }

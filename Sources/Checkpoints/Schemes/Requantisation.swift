@@ -18,8 +18,8 @@ package struct Requantisation: Sendable {
   let write: Sink
   private let meter: Meter
 
-  /// Elements of a run.
-  static let runLength = 1 << 14
+  /// Elements of a run: many rows, as those that it begins and ends in are worked out twice.
+  static let runLength = 1 << 17
 
   package init(
     _ parameter: QuantisedParameter, values: @escaping Values, write: @escaping Sink,
@@ -58,7 +58,7 @@ package struct Requantisation: Sendable {
       try unsafe parameter.elements.read(range, into: $0)
     }
     let type = parameter.info.type
-    meter(before.map(type.rounded), run.wanted, run.result.map(type.rounded))
+    meter(type.rounded(before), run.wanted, type.rounded(run.result))
   }
 
   /// Calls `body` with what all elements are to be, in runs of so many, on all cores.
@@ -96,50 +96,12 @@ extension QuantisedParameter {
 }
 
 extension ElementType {
-  /// A value in the type of a scheme's library.
-  fileprivate func rounded(_ value: Float) -> Float {
+  /// Values in the type of a scheme's library.
+  fileprivate func rounded(_ values: [Float]) -> [Float] {
     switch self {
-    case .bf16: BrainFloat.rounded(value)
-    case .f16: Float(Float16(value))
-    default: value
+    case .bf16: values.map(BrainFloat.rounded)
+    case .f16: HalfFloats.widened(HalfFloats.units(values))
+    default: values
     }
-  }
-}
-
-/// The codes of small floats: nearest, ties to even, saturated.
-enum SmallFloat {
-  /// The code of a magnitude, of a type with so many bits for the fraction, this bias of the exponent, and this code of its
-  /// largest finite value.
-  private static func code(_ value: Float, fraction: Int, bias: Int, largest: UInt8) -> UInt8 {
-    let (magnitude, lowest) = (value.magnitude, 1 - bias)
-    let steps: Float
-    if magnitude < Float(sign: .plus, exponent: lowest, significand: 1) {
-      steps = Float(sign: .plus, exponent: fraction - lowest, significand: magnitude)
-    } else {
-      let exponent = min(Int(magnitude.exponent), 128)
-      steps =
-        Float((exponent - lowest) << fraction)
-        + Float(sign: .plus, exponent: fraction - exponent, significand: magnitude)
-    }
-    return UInt8(min(steps.rounded(.toNearestOrEven), Float(largest)))
-  }
-
-  static func e2m1(_ value: Float) -> UInt8 {
-    code(value, fraction: 1, bias: 1, largest: 7) | (value.sign == .minus ? 8 : 0)
-  }
-
-  static func e4m3(_ value: Float) -> UInt8 {
-    code(value, fraction: 3, bias: 7, largest: 0x7E) | (value.sign == .minus ? 0x80 : 0)
-  }
-
-  static func e5m2(_ value: Float) -> UInt8 {
-    code(value, fraction: 2, bias: 15, largest: 0x7B) | (value.sign == .minus ? 0x80 : 0)
-  }
-
-  /// The smallest power of two that is no less, as E8M0 has it.
-  static func e8m0(atLeast value: Float) -> UInt8 {
-    guard value > 0x1p-127 else { return 0 }
-    let exponent = Int(value.exponent) + (value.significand > 1 ? 1 : 0)
-    return UInt8(min(exponent + 127, 254))
   }
 }

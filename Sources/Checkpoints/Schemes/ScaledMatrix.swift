@@ -275,7 +275,7 @@ extension StoredNumbers {
       case .f8E8M0, .u8: return [SmallFloat.e8m0(atLeast: value)]
       case .f8E4M3: return [SmallFloat.e4m3(value)]
       case .bf16: return BrainFloat.bits(value).littleEndianBytes
-      case .f16: return Float16(value).bitPattern.littleEndianBytes
+      case .f16: return HalfFloats.units([value])
       default: return value.bitPattern.littleEndianBytes
       }
     }

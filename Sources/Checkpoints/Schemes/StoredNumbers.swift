@@ -39,7 +39,8 @@ struct StoredNumbers: Sendable {
 
   /// The numbers that bytes stand for.
   static func decoded(_ raw: [UInt8], of type: ElementType) -> [Float] {
-    (0..<raw.count / (type.bitWidth / 8)).map { index in
+    if type == .f16 { return HalfFloats.widened(raw) }
+    return (0..<raw.count / (type.bitWidth / 8)).map { index in
       switch type {
       case .u8: Float(raw[index])
       case .i8: Float(Int8(bitPattern: raw[index]))
@@ -47,10 +48,11 @@ struct StoredNumbers: Sendable {
       case .f8E8M0: FloatTables.e8m0[Int(raw[index])]
       case .bf16:
         Float(bitPattern: UInt32(raw[2 * index]) << 16 | UInt32(raw[2 * index + 1]) << 24)
-      case .f16:
-        Float(Float16(bitPattern: UInt16(raw[2 * index]) | UInt16(raw[2 * index + 1]) << 8))
       default:
-        Float(bitPattern: UInt32(PackedBits.integer(at: 4 * index, of: 4, in: raw)))
+        unsafe raw.withUnsafeBytes {
+          let bits = unsafe $0.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self)
+          return Float(bitPattern: UInt32(littleEndian: bits))
+        }
       }
     }
   }
