@@ -111,5 +111,15 @@ struct MergeFiles {
   }
 
   /// What one should know of the files.
-  var notes: [String] { config.notes + tokenizerNotes }
+  var notes: [String] { config.notes + tokenizerNotes + largeShard }
+
+  /// Floats take up to eight times the room of codes.
+  private var largeShard: [String] {
+    guard view.checkpoint.isWrittenDecoded,
+      let large = plans.first(where: { $0.byteCount > 10_000_000_000 })
+    else { return [] }
+    return [
+      "\(large.name) has \(large.byteCount / 1_000_000_000) GB as floats: --shard-size 5GB cuts it"
+    ]
+  }
 }

@@ -271,9 +271,7 @@ extension ColumnPacked {
             let place = (output - first) * inputs + input
             let group = groups[input] * panel.count + output - first
             let (scale, zero) = (scales[group], zeros[group])
-            let step =
-              scale == 0
-              ? zero : (run.wanted[place] / scale).rounded(.toNearestOrEven) + zero
+            let step = steps(run.wanted[place], of: scale).rounded(.toNearestOrEven) + zero
             let code = min(max(step, 0), largest)
             put(UInt32(code), input, output, into: &words)
             run.result[place] = scale * (code - zero)

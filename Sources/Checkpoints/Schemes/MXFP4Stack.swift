@@ -15,6 +15,8 @@ struct MXFP4Stack: QuantisedElements {
 
   /// Inputs of a panel: whole blocks.
   private static let panelWidth = 64
+  /// Outputs that are decoded side by side, so that lines of the panel are written whole.
+  private static let stripWidth = 32
 
   struct Expert: Sendable {
     let codes: [UInt8]
@@ -102,15 +104,21 @@ struct MXFP4Stack: QuantisedElements {
     unsafe result.withUnsafeMutableBufferPointer { result in
       unsafe expert.codes.withUnsafeBufferPointer { codes in
         unsafe FloatTables.e2m1.withUnsafeBufferPointer { table in
-          for output in 0..<outputs {
+          for output in stride(from: 0, to: outputs, by: Self.stripWidth) {
+            let strip = output..<min(output + Self.stripWidth, outputs)
             for block in 0..<width / 32 {
-              let place = output * (inputs / 32) + first / 32 + block
-              let scale = FloatTables.e8m0[Int(expert.exponents[place])]
+              let column = first / 32 + block
+              let scales = strip.map {
+                FloatTables.e8m0[Int(expert.exponents[$0 * (inputs / 32) + column])]
+              }
               for byte in 0..<16 {
-                let code = unsafe codes[place * 16 + byte]
-                let input = block * 32 + 2 * byte
-                unsafe result[input * outputs + output] = table[Int(code & 15)] * scale
-                unsafe result[(input + 1) * outputs + output] = table[Int(code >> 4)] * scale
+                let start = (block * 32 + 2 * byte) * outputs
+                for output in strip {
+                  let code = unsafe codes[(output * (inputs / 32) + column) * 16 + byte]
+                  let scale = scales[output - strip.lowerBound]
+                  unsafe result[start + output] = table[Int(code & 15)] * scale
+                  unsafe result[start + outputs + output] = table[Int(code >> 4)] * scale
+                }
               }
             }
           }
@@ -159,7 +167,7 @@ extension MXFP4Stack {
     let scale = FloatTables.e8m0[Int(exponent)]
     for row in 0..<32 {
       let place = row * outputs + output
-      let code = SmallFloat.e2m1(run.wanted[place] / scale)
+      let code = SmallFloat.e2m1(steps(run.wanted[place], of: scale))
       codes[start + row / 2] |= row % 2 == 0 ? code : code << 4
       run.result[place] = FloatTables.e2m1[Int(code)] * scale
     }

@@ -31,6 +31,7 @@ enum SmallFloat {
   /// The code of a magnitude, of a type with so many bits for the fraction, this bias of the exponent, and this code of its
   /// largest finite value.
   private static func code(_ value: Float, fraction: Int, bias: Int, largest: UInt8) -> UInt8 {
+    guard !value.isNaN else { return largest }
     let (magnitude, lowest) = (value.magnitude, 1 - bias)
     let steps: Float
     if magnitude < Float(sign: .plus, exponent: lowest, significand: 1) {
@@ -59,7 +60,13 @@ enum SmallFloat {
   /// The smallest power of two that is no less, as E8M0 has it.
   static func e8m0(atLeast value: Float) -> UInt8 {
     guard value > 0x1p-127 else { return 0 }
+    guard value < 0x1p127 else { return 254 }
     let exponent = Int(value.exponent) + (value.significand > 1 ? 1 : 0)
     return UInt8(min(exponent + 127, 254))
   }
+}
+
+/// A value in steps of a scale; none of a scale that is 0, or damaged.
+func steps(_ value: Float, of scale: Float) -> Float {
+  scale != 0 && scale.isFinite ? value / scale : 0
 }

@@ -160,7 +160,7 @@ extension PackedFloats {
         if largest > 6 * effective(scales[group]) { scales[group] = grown(largest / 6) }
         let scale = effective(scales[group])
         for index in elements {
-          let code = scale == 0 ? 0 : SmallFloat.e2m1(run.wanted[index] / scale)
+          let code = SmallFloat.e2m1(steps(run.wanted[index], of: scale))
           codes[index / 2] |= index % 2 == 0 ? code : code << 4
           run.result[index] = table[Int(code)] * scale
         }

@@ -224,9 +224,7 @@ extension PackedIntegers {
           let group = order?[column] ?? column / groupSize
           let (scale, zero) = (scales[group], zeros?[group] ?? 0)
           let place = (row - first) * columns + column
-          let step =
-            scale == 0
-            ? zero : (run.wanted[place] / scale).rounded(.toNearestOrEven) + zero
+          let step = steps(run.wanted[place], of: scale).rounded(.toNearestOrEven) + zero
           let code = min(max(step, -middle), middle - 1)
           let bit = column * bits
           codes[bit / 8] |= UInt8(code + middle) << UInt8(bit % 8)
