@@ -43,6 +43,7 @@ struct ScaledMatrix: QuantisedElements {
     let scheme = QuantisationScheme.bitsandbytesInt8
     let module = name.dropLast("weight".utf8.count)
     let (tensor, shape) = try matrix(name, [.i8], scheme, in: checkpoint)
+    guard shape.count == 2 else { throw .quantised(name, scheme, "it is not a matrix of codes") }
     let format = Name("\(module)weight_format")
     if let stored = checkpoint.tensor(format) {
       let bytes = try storing { () throws(StorageError) in try stored.contents() }
