@@ -15,8 +15,6 @@ extension Merge {
     let share = share(of: scope)
     let size = share.reduce(0) { $0 + plans[$1].byteCount }
     event(.checking)
-    // A folder with sub-folders is not gone on with.
-    let isKept = !view.checkpoint.isPipeline
     let missing = isKept ? try missing(of: share, in: output) { progress($0, size) } : share
     receipt.resumedShards = share.filter { !missing.contains($0) }.map { plans[$0].name }
     if scope == .finish, !missing.isEmpty {
@@ -28,6 +26,9 @@ extension Merge {
     event(.writing)
     try write(missing, in: output, { progress($0, size) }, event, &receipt)
   }
+
+  /// Whether a later process may go on with finished files: a folder with sub-folders is written at once.
+  private var isKept: Bool { !view.checkpoint.isPipeline }
 
   /// The files that a scope is about.
   private func share(of scope: Scope) -> [Int] {
@@ -51,7 +52,6 @@ extension Merge {
     if kept > 0 { event(.kept(files: kept, of: kept + indices.count)) }
     for index in indices {
       let file = try output.file(plans[index].name)
-      let isKept = !view.checkpoint.isPipeline
       let proof = try fill(file, with: plans[index], isProved: isKept, report, &receipt)
       if isKept { try proof.write(of: plans[index], into: output) }
       try file.commit()

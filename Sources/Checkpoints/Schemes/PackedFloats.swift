@@ -48,14 +48,12 @@ struct PackedFloats: QuantisedElements {
     _ name: Name, in checkpoint: Checkpoint
   ) throws(CheckpointError) -> QuantisedParameter {
     let scheme = QuantisationScheme.modelOptNVFP4
-    let module = name.text.hasSuffix("weight") ? String(name.text.dropLast("weight".count)) : ""
-    let companions =
-      ["_scale", "_scale_2"].map { name.text + $0 }
-      + ["input_scale", "output_scale", "k_scale", "v_scale"].map { module + $0 }
     return try parameter(
       name, scheme, codes: name, groupSize: 16,
       .multiplies(try number("_scale_2", of: name, scheme, in: checkpoint)),
-      companions: companions.map { Name($0) }.filter { checkpoint.tensor($0) != nil },
+      companions: checkpoint.companions(
+        of: name, ["_scale", "_scale_2"],
+        ofModule: ["input_scale", "output_scale", "k_scale", "v_scale"]),
       in: checkpoint)
   }
 

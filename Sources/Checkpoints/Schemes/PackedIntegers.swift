@@ -28,12 +28,9 @@ struct PackedIntegers: QuantisedElements {
 
   /// What compressed-tensors keeps beside the codes of a parameter.
   static func companions(of name: Name, in checkpoint: Checkpoint) -> [Name] {
-    let module = name.text.hasSuffix("weight") ? String(name.text.dropLast("weight".count)) : ""
-    let own = ["_scale", "_shape", "_zero_point", "_g_idx", "_global_scale"].map { name.text + $0 }
-    let activations = [
-      "input_global_scale", "input_scale", "output_scale", "k_scale", "v_scale",
-    ].map { module + $0 }
-    return (own + activations).map { Name($0) }.filter { checkpoint.tensor($0) != nil }
+    checkpoint.companions(
+      of: name, ["_scale", "_shape", "_zero_point", "_g_idx", "_global_scale"],
+      ofModule: ["input_global_scale", "input_scale", "output_scale", "k_scale", "v_scale"])
   }
 
   static func parameter(

@@ -79,3 +79,16 @@ extension TensorInfo {
     self.init(name: name, type: type, shape: shape)
   }
 }
+
+extension Checkpoint {
+  /// The tensors that are there of those that a scheme keeps beside a parameter: under its own name and an ending, and
+  /// under that of its module.
+  func companions(
+    of parameter: Name, _ endings: [String], ofModule leaves: [String]
+  ) -> [Name] {
+    let text = parameter.text
+    let module = text.hasSuffix("weight") ? String(text.dropLast("weight".count)) : ""
+    return (endings.map { text + $0 } + leaves.map { module + $0 }).map { Name($0) }
+      .filter { tensor($0) != nil }
+  }
+}

@@ -90,21 +90,17 @@ struct ScaledMatrix: QuantisedElements {
       scaleName != inverse && [.bf16, .f16].contains(stored.type) ? stored.type : .f32
     return QuantisedParameter(
       info: try TensorInfo(name, result, shape, of: scheme), scheme: scheme, codes: name,
-      companions: companions(of: name, in: checkpoint),
+      companions: checkpoint.companions(
+        of: name, ["_scale", "_scale_inv", "_shape", "_zero_point"],
+        ofModule: [
+          "input_scale", "output_scale", "activation_scale", "k_scale", "v_scale",
+          "input_zero_point",
+        ]),
       elements: ScaledMatrix(
         name: name, scaleName: scaleName, codes: codes,
         table: type == .i8 ? int8 : type == .f8E5M2 ? FloatTables.e5m2 : FloatTables.e4m3,
         rows: shape.dropLast().reduce(1, *), columns: shape[shape.count - 1], block: block,
         scales: scales.asExponents, zeros: zeros, factor: nil))
-  }
-
-  private static func companions(of name: Name, in checkpoint: Checkpoint) -> [Name] {
-    let own = ["_scale", "_scale_inv", "_shape", "_zero_point"].map { name.text + $0 }
-    let module = name.text.hasSuffix("weight") ? String(name.text.dropLast("weight".count)) : ""
-    let activations = [
-      "input_scale", "output_scale", "activation_scale", "k_scale", "v_scale", "input_zero_point",
-    ].map { module + $0 }
-    return (own + activations).map { Name($0) }.filter { checkpoint.tensor($0) != nil }
   }
 
   /// Blocks of rows and columns, whose size only the configuration has.
