@@ -18,6 +18,9 @@ typedef struct {
   // C = alpha · op(A) · op(A)ᵀ + beta · C, one triangle of it.
   void (*dsyrk)(int order, int triangle, int transpose, int n, int k, double alpha, const double *a, int lda,
                 double beta, double *c, int ldc);
+  // op(A)⁻¹ · B or B · op(A)⁻¹, of a triangle A, in place of B.
+  void (*dtrsm)(int order, int side, int triangle, int transpose, int diagonal, int m, int n, double alpha,
+                const double *a, int lda, double *b, int ldb);
 
   // `info` is 0 where all went well. A `lwork` of -1 asks for the best size of `work`, which is put into its first
   // element.
@@ -25,6 +28,8 @@ typedef struct {
   // A · X = B, X in place of B.
   void (*dgesv)(const int *n, const int *nrhs, double *a, const int *lda, int *ipiv, double *b, const int *ldb,
                 int *info);
+  // A = Rᵀ · R, R in the upper triangle of A.
+  void (*dpotrf)(const char *uplo, const int *n, double *a, const int *lda, int *info);
   // A = Q · R, R in the upper triangle of A.
   void (*dgeqrf)(const int *m, const int *n, double *a, const int *lda, double *tau, double *work, const int *lwork,
                  int *info);
@@ -61,7 +66,9 @@ static inline const char *blas_load(const char *name, void **handle, blas_functi
       {"cblas_sgemm", &functions->sgemm},
       {"cblas_dgemm", &functions->dgemm},
       {"cblas_dsyrk", &functions->dsyrk},
+      {"cblas_dtrsm", &functions->dtrsm},
       {"dgesv_", &functions->dgesv},
+      {"dpotrf_", &functions->dpotrf},
       {"dgeqrf_", &functions->dgeqrf},
       {"dorgqr_", &functions->dorgqr},
       {"dtrcon_", &functions->dtrcon},
@@ -83,7 +90,9 @@ void openblas_set_num_threads(int);
 void cblas_sgemm(int, int, int, int, int, int, float, const float *, int, const float *, int, float, float *, int);
 void cblas_dgemm(int, int, int, int, int, int, double, const double *, int, const double *, int, double, double *, int);
 void cblas_dsyrk(int, int, int, int, int, double, const double *, int, double, double *, int);
+void cblas_dtrsm(int, int, int, int, int, int, int, double, const double *, int, double *, int);
 void dgesv_(const int *, const int *, double *, const int *, int *, double *, const int *, int *);
+void dpotrf_(const char *, const int *, double *, const int *, int *);
 void dgeqrf_(const int *, const int *, double *, const int *, double *, double *, const int *, int *);
 void dorgqr_(const int *, const int *, const int *, double *, const int *, const double *, double *, const int *, int *);
 void dtrcon_(const char *, const char *, const char *, const int *, const double *, const int *, double *, double *, int *,
@@ -94,7 +103,7 @@ void dgesdd_(const char *, const int *, const int *, double *, const int *, doub
 static inline const char *blas_load(const char *name, void **handle, blas_functions *functions) {
   *handle = NULL;
   *functions = (blas_functions){openblas_get_corename, openblas_set_num_threads, cblas_sgemm, cblas_dgemm, cblas_dsyrk,
-                                dgesv_, dgeqrf_, dorgqr_, dtrcon_, dgesdd_, NULL, NULL};
+                                cblas_dtrsm, dgesv_, dpotrf_, dgeqrf_, dorgqr_, dtrcon_, dgesdd_, NULL, NULL};
   return NULL;
 }
 

@@ -33,6 +33,20 @@ struct FactoredMatrix: Sendable {
     rank == 0 || other.rank == 0 || (b.rows == other.b.rows && a.rows == other.a.rows)
   }
 
+  /// The same change with a k that is at most out and in: a factor that is wider than high is multiplied into the other.
+  var reduced: FactoredMatrix {
+    var result = self
+    if result.b.rows < result.rank {
+      result = FactoredMatrix(
+        b: .identity(b.rows), a: result.a.times(result.b, otherTransposed: true))
+    }
+    if result.a.rows < result.rank {
+      result = FactoredMatrix(
+        b: result.b.times(result.a, otherTransposed: true), a: .identity(a.rows))
+    }
+    return result
+  }
+
   /// The sum of both changes.
   func adding(_ other: FactoredMatrix) -> FactoredMatrix {
     guard rank > 0 else { return other }

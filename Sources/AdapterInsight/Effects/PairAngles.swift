@@ -5,6 +5,10 @@ struct PairAngles {
   let outputs: PrincipalAngles
   let inputs: PrincipalAngles
 
+  init(outputs: PrincipalAngles, inputs: PrincipalAngles) {
+    (self.outputs, self.inputs) = (outputs, inputs)
+  }
+
   /// Of products whose factors are in bases that both share.
   init?(_ left: FactoredMatrix, _ right: FactoredMatrix) {
     guard let left = Spaces(left), let right = Spaces(right) else { return nil }

@@ -87,9 +87,12 @@ extension EffectPart {
     var angles: PairAngles?
     for (left, right) in zip(left, right) {
       guard left.hasSameShape(as: right) else { return nil }
-      if detail == .distances, let quick = GramSums(left, right) {
-        sums.add(quick.sums)
-        continue
+      if let grams = PairGrams(left, right), let quick = grams.sums {
+        if detail == .angles { angles = grams.angles }
+        if detail == .distances || angles != nil {
+          sums.add(quick)
+          continue
+        }
       }
       let cores = SharedCores(left, right)
       sums.add(PairSums(left: cores.left, right: cores.right))

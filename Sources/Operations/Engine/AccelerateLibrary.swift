@@ -29,7 +29,13 @@
               order($0), CBLAS_UPLO(rawValue: UInt32($1)), operation($2), $3, $4, $5, $6, $7, $8,
               $9, $10)
           },
+          dtrsm: {
+            unsafe cblas_dtrsm(
+              order($0), CBLAS_SIDE(rawValue: UInt32($1)), CBLAS_UPLO(rawValue: UInt32($2)),
+              operation($3), CBLAS_DIAG(rawValue: UInt32($4)), $5, $6, $7, $8, $9, $10, $11)
+          },
           dgesv: { unsafe _ = dgesv_($0, $1, $2, $3, $4, $5, $6, $7) },
+          dpotrf: { unsafe _ = dpotrf_($0, $1, $2, $3, $4) },
           dgeqrf: { unsafe _ = dgeqrf_($0, $1, $2, $3, $4, $5, $6, $7) },
           dorgqr: { unsafe _ = dorgqr_($0, $1, $2, $3, $4, $5, $6, $7, $8) },
           dtrcon: { unsafe _ = dtrcon_($0, $1, $2, $3, $4, $5, $6, $7, $8, $9) },

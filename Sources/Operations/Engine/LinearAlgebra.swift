@@ -48,7 +48,9 @@ package struct LinearAlgebraError: Error, CustomStringConvertible {
   let sgemm: SGEMM
   let dgemm: DGEMM
   let dsyrk: DSYRK
+  let dtrsm: DTRSM
   let dgesv: DGESV
+  let dpotrf: DPOTRF
   let dgeqrf: DGEQRF
   let dorgqr: DORGQR
   let dtrcon: DTRCON
@@ -82,6 +84,9 @@ extension BLAS {
   static let plain: Int32 = 111
   static let transposed: Int32 = 112
   static let upper: Int32 = 121
+  static let anyDiagonal: Int32 = 131
+  static let left: Int32 = 141
+  static let right: Int32 = 142
 
   /// `plain` or `transposed`.
   static func operation(_ isTransposed: Bool) -> Int32 { isTransposed ? transposed : plain }
@@ -101,10 +106,20 @@ extension BLAS {
       Int32, Int32, Int32, Int32, Int32, Double, UnsafePointer<Double>?, Int32, Double,
       UnsafeMutablePointer<Double>?, Int32
     ) -> Void
+  typealias DTRSM =
+    @convention(c) (
+      Int32, Int32, Int32, Int32, Int32, Int32, Int32, Double, UnsafePointer<Double>?, Int32,
+      UnsafeMutablePointer<Double>?, Int32
+    ) -> Void
   typealias DGESV =
     @convention(c) (
       UnsafePointer<Int32>?, UnsafePointer<Int32>?, UnsafeMutablePointer<Double>?,
       UnsafePointer<Int32>?, UnsafeMutablePointer<Int32>?, UnsafeMutablePointer<Double>?,
+      UnsafePointer<Int32>?, UnsafeMutablePointer<Int32>?
+    ) -> Void
+  typealias DPOTRF =
+    @convention(c) (
+      UnsafePointer<CChar>?, UnsafePointer<Int32>?, UnsafeMutablePointer<Double>?,
       UnsafePointer<Int32>?, UnsafeMutablePointer<Int32>?
     ) -> Void
   typealias DGEQRF =

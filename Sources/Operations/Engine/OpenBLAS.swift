@@ -27,7 +27,8 @@
           ? nil : BLASKernel.better(than: chosen, on: .current)
       }
       guard let sgemm = unsafe functions.sgemm, let dgemm = unsafe functions.dgemm,
-        let dsyrk = unsafe functions.dsyrk, let dgesv = unsafe functions.dgesv,
+        let dsyrk = unsafe functions.dsyrk, let dtrsm = unsafe functions.dtrsm,
+        let dgesv = unsafe functions.dgesv, let dpotrf = unsafe functions.dpotrf,
         let dgeqrf = unsafe functions.dgeqrf, let dorgqr = unsafe functions.dorgqr,
         let dtrcon = unsafe functions.dtrcon, let dgesdd = unsafe functions.dgesdd,
         let setThreadCount = functions.set_num_threads
@@ -36,8 +37,8 @@
       let room = try Self.claimMemory(functions)
       unsafe self.init(
         name: "OpenBLAS" + (Self.kernel(of: functions).map { " for \($0)" } ?? ""),
-        sgemm: sgemm, dgemm: dgemm, dsyrk: dsyrk, dgesv: dgesv, dgeqrf: dgeqrf, dorgqr: dorgqr,
-        dtrcon: dtrcon, dgesdd: dgesdd, room: room)
+        sgemm: sgemm, dgemm: dgemm, dsyrk: dsyrk, dtrsm: dtrsm, dgesv: dgesv, dpotrf: dpotrf,
+        dgeqrf: dgeqrf, dorgqr: dorgqr, dtrcon: dtrcon, dgesdd: dgesdd, room: room)
     }
 
     private static func missing(_ why: String) -> LinearAlgebraError {
