@@ -20,6 +20,8 @@ enum { platform_avx = 1, platform_fma = 2, platform_avx512 = 4 };
 #if defined(__x86_64__)
 // Functions for processors with AVX2 and FMA.
 #define PLATFORM_FMA __attribute__((target("avx2,fma")))
+// Functions for processors with AVX-512 F, CD, BW, DQ and VL.
+#define PLATFORM_AVX512 __attribute__((target("avx512f,avx512cd,avx512bw,avx512dq,avx512vl,avx2,fma")))
 
 static inline int platform_vector_extensions(void) {
   int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
@@ -32,6 +34,7 @@ static inline int platform_vector_extensions(void) {
 static inline int platform_vector_extensions(void) { return 0; }
 #endif
 static inline int platform_has_fma(void) { return (platform_vector_extensions() & platform_fma) != 0; }
+static inline int platform_has_avx512(void) { return (platform_vector_extensions() & platform_avx512) != 0; }
 
 // Vectors are handed over in memory: in what registers is not the same for all processors.
 #define PLATFORM_CHOOSE(where, these, others) (((platform_words)(where) & (these)) | (~(platform_words)(where) & (others)))

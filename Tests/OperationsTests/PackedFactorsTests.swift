@@ -14,7 +14,7 @@ import Testing
 
   private static let cases = [
     (1, 1, 1), (5, 15, 3), (6, 16, 8), (7, 17, 16), (13, 33, 5), (64, 48, 64), (11, 40, 300),
-    (3, 2_500, 16), (12, 1, 2), (2, 16, 1),
+    (3, 2_500, 16), (12, 1, 2), (2, 16, 1), (29, 72, 7), (25, 1_000, 2),
   ].map { Case(rows: $0.0, columns: $0.1, rank: $0.2) }
 
   private func values(_ count: Int, _ random: inout SeededGenerator) -> [Float] {
@@ -50,18 +50,20 @@ import Testing
       let factors = try LowRankFactors<Float>(
         a: left, b: right, rank: shape.rank,
         inputCount: layout == .outIn ? shape.columns : shape.rows)
-      guard let packed = PackedFactors(factors, layout) else { continue }
-      var result = stored
-      // In two parts, as readers of a tensor cut it.
-      let half = shape.rows / 2
-      let width = shape.columns * type.bitWidth / 8
-      unsafe result.withUnsafeMutableBytes { bytes in
-        guard let start = bytes.baseAddress else { return }
-        unsafe packed.add(0.75, rows: 0..<half, as: type, to: start)
-        unsafe packed.add(
-          0.75, rows: half..<shape.rows, as: type, to: start + half * width)
+      for kernel in StoredRowsKernel.allCases where kernel.isSupported {
+        guard let packed = PackedFactors(factors, layout, for: kernel) else { continue }
+        var result = stored
+        // In two parts, as readers of a tensor cut it.
+        let half = shape.rows / 2
+        let width = shape.columns * type.bitWidth / 8
+        unsafe result.withUnsafeMutableBytes { bytes in
+          guard let start = bytes.baseAddress else { return }
+          unsafe packed.add(0.75, rows: 0..<half, as: type, to: start)
+          unsafe packed.add(
+            0.75, rows: half..<shape.rows, as: type, to: start + half * width)
+        }
+        #expect(result == expected, "\(layout), \(kernel.rawValue)")
       }
-      #expect(result == expected, "\(layout)")
     }
   }
 

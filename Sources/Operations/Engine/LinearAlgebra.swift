@@ -18,7 +18,7 @@ package enum LinearAlgebra {
   }
 
   /// The kernel that adds products to rows as they are stored; nil where this processor has none.
-  package static var storedRowsKernel: String? { PackedMatrix.isSupported ? "AVX2 with FMA" : nil }
+  package static var storedRowsKernel: String? { StoredRowsKernel.best?.rawValue }
 
   /// The name of the library after it was loaded with a wish for kernels. For tests, in a process that does nothing else.
   ///

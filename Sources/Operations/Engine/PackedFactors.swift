@@ -16,13 +16,20 @@ package struct PackedFactors: Sendable {
   /// - Parameters:
   ///   - factors: of the logical weight; their scale is left out.
   ///   - layout: how the weight is stored.
-  package init?<Scalar: ComputeScalar>(_ factors: LowRankFactors<Scalar>, _ layout: Layout) {
+  ///   - kernel: the form of the kernel.
+  package init?<Scalar: ComputeScalar>(
+    _ factors: LowRankFactors<Scalar>, _ layout: Layout, for kernel: StoredRowsKernel? = .best
+  ) {
     guard let factors = factors as? LowRankFactors<Float>, layout != .unresolved else { return nil }
     let (rank, outputs, inputs) = (factors.rank, factors.outputCount, factors.inputCount)
     let right =
       layout == .inOut
-      ? PackedMatrix(rows: rank, columns: outputs) { k, column in factors.b[column * rank + k] }
-      : PackedMatrix(rows: rank, columns: inputs) { k, column in factors.a[k * inputs + column] }
+      ? PackedMatrix(rows: rank, columns: outputs, for: kernel) { k, column in
+        factors.b[column * rank + k]
+      }
+      : PackedMatrix(rows: rank, columns: inputs, for: kernel) { k, column in
+        factors.a[k * inputs + column]
+      }
     guard let right else { return nil }
     self.right = right
     (rows, left) =

@@ -1,6 +1,24 @@
 internal import CPlatform
 internal import Storage
 
+/// The forms of the kernel that adds products to rows as they are stored, by the instructions that they need. Their results
+/// are the same bits.
+package enum StoredRowsKernel: String, Sendable, CaseIterable {
+  case avx2 = "AVX2 with FMA"
+  case avx512 = "AVX-512"
+
+  /// Whether this processor has the instructions.
+  package var isSupported: Bool {
+    switch self {
+    case .avx2: platform_has_fma() != 0
+    case .avx512: platform_has_fma() != 0 && platform_has_avx512() != 0
+    }
+  }
+
+  /// The form for this processor; nil where there is none.
+  package static let best = allCases.last(where: \.isSupported)
+}
+
 /// A matrix that rows are multiplied with, laid out for the processor's own kernel: W ← W + scale · L · M.
 ///
 /// The kernel widens rows of W, adds the product and rounds them in registers, in one pass, where a library's product
@@ -15,19 +33,23 @@ struct PackedMatrix: Sendable {
   private let panels: [Float]
 
   private static let width = 16
-  /// The kernel is for AVX2 with FMA.
-  static let isSupported = platform_has_fma() != 0
+  /// Which form of the kernel works on it.
+  private let kernel: StoredRowsKernel
 
   /// Lays a matrix out; nil where this processor has no such kernel, or the panels would be more than twice the matrix.
   ///
   /// - Parameters:
   ///   - rows: of M.
   ///   - columns: of M.
+  ///   - kernel: the form of the kernel.
   ///   - value: gives its elements.
   @inline(__always)
-  init?(rows: Int, columns: Int, _ value: (_ row: Int, _ column: Int) -> Float) {
-    guard Self.isSupported, rows > 0, columns >= Self.width / 2 else { return nil }
-    (self.rows, self.columns) = (rows, columns)
+  init?(
+    rows: Int, columns: Int, for kernel: StoredRowsKernel? = .best,
+    _ value: (_ row: Int, _ column: Int) -> Float
+  ) {
+    guard let kernel, rows > 0, columns >= Self.width / 2 else { return nil }
+    (self.rows, self.columns, self.kernel) = (rows, columns, kernel)
     let count = (columns + Self.width - 1) / Self.width
     var panels = [Float](repeating: 0, count: count * rows * Self.width)
     for panel in 0..<count {
@@ -64,10 +86,11 @@ struct PackedMatrix: Sendable {
       var product = unsafe platform_product(
         stored: stored, stride: stride ?? columns, rows: count, columns: columns, rank: rows,
         b: left, b_stride: leftStride, panels: panels, scale: scale)
+      let isWide: Int32 = kernel == .avx512 ? 1 : 0
       switch type {
-      case .bf16: unsafe platform_add_product_bf16(&product)
-      case .f16: unsafe platform_add_product_f16(&product)
-      case .f32: unsafe platform_add_product_f32(&product)
+      case .bf16: unsafe platform_add_product_bf16(&product, isWide)
+      case .f16: unsafe platform_add_product_f16(&product, isWide)
+      case .f32: unsafe platform_add_product_f32(&product, isWide)
       default: preconditionFailure("\(type.rawValue) is not taken")
       }
     }
