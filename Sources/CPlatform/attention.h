@@ -11,6 +11,12 @@ PLATFORM_INLINE PLATFORM_FMA platform_floats platform_floats_at(const float *pla
   return values;
 }
 
+PLATFORM_INLINE PLATFORM_FMA float platform_sum(platform_floats values) {
+  values += __builtin_shufflevector(values, values, 4, 5, 6, 7, 0, 1, 2, 3);
+  values += __builtin_shufflevector(values, values, 2, 3, 0, 1, 6, 7, 4, 5);
+  return values[0] + values[1];
+}
+
 // The sums of four vectors' elements.
 PLATFORM_INLINE PLATFORM_FMA void platform_four_sums(const platform_floats *all, float *sums) {
   platform_floats first = __builtin_shufflevector(all[0], all[1], 0, 8, 2, 10, 4, 12, 6, 14) +

@@ -1,7 +1,8 @@
 internal import CPlatform
 
-// Products of stored weights with a vector. Reading a weight is the whole cost of making a token, so a
-// weight is widened in registers, and four rows share what is loaded of the vector.
+// Products of stored weights with a vector, by the kernels of rows.h, or in Swift where the processor lacks their
+// instructions. Reading a weight is the whole cost of making a token, so a weight is widened in registers, and in Swift
+// four rows share what is loaded of the vector.
 //
 // Two 16-bit weights that lie beside each other are widened by one shift (the lower) and one mask (the
 // upper), which puts the even and the odd places of sixteen apart; the vector is put in that order once.
@@ -151,7 +152,7 @@ enum DotProducts {
     _ weights: UnsafePointer<UInt16>, width: Int, rows: Int, _ x: UnsafePointer<Float>,
     into y: UnsafeMutablePointer<Float>
   ) {
-    if hasKernel { return unsafe platform_brain_rows(weights, width, rows, x, y) }
+    if hasKernel { return unsafe platform_rows_bf16(weights, width, rows, x, y) }
     unsafe rowsOf16(BrainFloat.self, weights, width, rows, x, y)
   }
 
@@ -160,6 +161,7 @@ enum DotProducts {
     _ weights: UnsafePointer<UInt16>, width: Int, rows: Int, _ x: UnsafePointer<Float>,
     into y: UnsafeMutablePointer<Float>
   ) {
+    if hasKernel { return unsafe platform_rows_f16(weights, width, rows, x, y) }
     unsafe rowsOf16(HalfFloat.self, weights, width, rows, x, y)
   }
 
@@ -183,6 +185,7 @@ enum DotProducts {
     _ weights: UnsafePointer<Float>, width: Int, rows: Int, _ x: UnsafePointer<Float>,
     into y: UnsafeMutablePointer<Float>
   ) {
+    if hasKernel { return unsafe platform_rows_f32(weights, width, rows, x, y) }
     for row in 0..<rows { unsafe y[row] = dot(weights + row &* width, x, width) }
   }
 

@@ -1,7 +1,11 @@
+internal import CPlatform
 internal import RealModule
 
 /// Functions on rows.
 enum Functions {
+  /// The kernels are for AVX2 with FMA.
+  private static let hasKernels = platform_has_fma() != 0
+
   /// Layer normalisation (arXiv:1607.06450): (x − mean) / √(variance + ε) ⊙ weight + bias.
   static func layerNorm(
     _ x: UnsafeMutableBufferPointer<Float>, weight: [Float], bias: [Float], epsilon: Float,
@@ -43,6 +47,9 @@ enum Functions {
   /// eˣ / Σ eˣ, in place.
   static func softmax(_ values: UnsafeMutableBufferPointer<Float>) {
     let count = values.count
+    if hasKernels, let start = values.baseAddress {
+      return unsafe platform_softmax(start, count)
+    }
     var maximum = -Float.infinity
     for index in 0..<count {
       // Not `max`, which looks for a NaN.
@@ -72,6 +79,10 @@ enum Functions {
   static func gatedSilu(_ gate: FloatRows, _ other: FloatRows) {
     inParts(of: gate) { range in
       let (gate, other) = unsafe (gate.elements, other.elements)
+      if hasKernels, let gate = gate.baseAddress, let other = other.baseAddress {
+        return unsafe platform_gated_silu(
+          gate + range.lowerBound, other + range.lowerBound, range.count)
+      }
       for index in range {
         let value = unsafe gate[index]
         unsafe gate[index] = value / (1 + exponential(-value)) * other[index]

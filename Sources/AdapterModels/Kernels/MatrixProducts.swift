@@ -13,8 +13,8 @@ struct MatrixProducts {
   /// So many rows at most are multiplied one by one: with more, a widened tile of the weight and one
   /// matrix product are faster.
   private static let fewRows = 6
-  /// Outputs whose weights are widened at a time.
-  private static let tileRows = 64
+  /// Outputs whose weights are widened at a time, at most. The library lays x out anew for each tile.
+  private static let tileRows = 256
 
   /// Computes them all.
   static func run(_ parts: [Part], _ x: FloatRows, _ workspace: Workspace) {
@@ -41,7 +41,7 @@ struct MatrixProducts {
   }
 
   private static func runMany(_ parts: [Part], _ x: FloatRows, _ workspace: Workspace) {
-    share(parts, { _ in tileRows }) { part, outputs in
+    shareEvenly(parts) { part, outputs in
       unsafe TileMemory.withTile(of: outputs.count * x.width) { tile in
         unsafe part.weight.widen(outputs, into: tile)
         // y[:, outputs] = x · tileᵀ
@@ -61,7 +61,34 @@ struct MatrixProducts {
     }
   }
 
-  /// Shares the outputs of all parts among the threads.
+  /// Shares the outputs of all parts among the threads, in pieces of one size, of which each thread gets as many: a piece
+  /// may begin in one part and end in the next.
+  private static func shareEvenly(
+    _ parts: [Part], _ body: @escaping (Part, Range<Int>) -> Void
+  ) {
+    let total = parts.reduce(0) { $0 + $1.weight.rows }
+    let threads = WorkerPool.shared.threadCount
+    let rounds = max(1, (total + threads * tileRows - 1) / (threads * tileRows))
+    // Whole vectors of outputs.
+    let size = (total + threads * rounds * 16 - 1) / (threads * rounds * 16) * 16
+    WorkerPool.shared.run((total + size - 1) / size) { place in
+      var start = place * size
+      var left = min(size, total - start)
+      for part in parts where left > 0 {
+        let rows = part.weight.rows
+        if start < rows {
+          let end = min(rows, start + left)
+          body(part, start..<end)
+          left -= end - start
+          start = 0
+        } else {
+          start -= rows
+        }
+      }
+    }
+  }
+
+  /// Shares the outputs of all parts among the threads, as each comes to them.
   private static func share(
     _ parts: [Part], _ size: (StoredMatrix) -> Int, _ body: @escaping (Part, Range<Int>) -> Void
   ) {

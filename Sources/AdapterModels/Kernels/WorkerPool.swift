@@ -21,6 +21,8 @@ final class WorkerPool: Sendable {
   private let sleeperCount = Atomic<Int>(0)
   private let alarm = DispatchSemaphore(value: 0)
   private let workerCount: Int
+  /// How many threads share a loop, the one that calls among them.
+  var threadCount: Int { workerCount + 1 }
 
   private typealias Body = (Int) -> Void
   private static let placeMask: UInt64 = 0xFFFF_FFFF
