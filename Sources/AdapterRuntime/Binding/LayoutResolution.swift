@@ -9,6 +9,8 @@ struct LayoutResolution {
   private let userLayout: Layout?
   /// What the siblings in each parent module show; the empty name stands for the base itself, for modules at the top.
   private let evidence: [Name: Set<Layout>]
+  /// What all siblings show, wherever they are; nil where there are none, or they disagree.
+  private let shownAnywhere: Layout?
 
   /// The model's family, which may store linear layers transposed (`Conv1D`).
   private let family: ModelFamily?
@@ -16,6 +18,8 @@ struct LayoutResolution {
   init(_ checkpoint: Checkpoint, userLayout: Layout?) {
     self.userLayout = userLayout
     evidence = Self.evidence(in: checkpoint)
+    let found = Set(evidence.values.joined())
+    shownAnywhere = found.count == 1 ? found.first : nil
     family = checkpoint.family
   }
 
@@ -37,7 +41,7 @@ struct LayoutResolution {
       return (only, .sure)
     }
     // What lies beside it speaks of matrices, not of stacks of them.
-    let neighbours = extent.isStack ? nil : shown(in: Self.parent(of: stored))
+    let neighbours = extent.isStack || evidence.isEmpty ? nil : shown(in: Self.parent(of: stored))
     if let recorded, isSure {
       try refuse(
         target, where: neighbours != nil && neighbours != recorded,
@@ -73,12 +77,6 @@ struct LayoutResolution {
   private func shown(in module: Name) -> Layout? {
     guard let found = evidence[module], found.count == 1 else { return nil }
     return found.first
-  }
-
-  /// What all siblings show, wherever they are.
-  private var shownAnywhere: Layout? {
-    let found = Set(evidence.values.joined())
-    return found.count == 1 ? found.first : nil
   }
 
   private func byModelType(_ name: Name) -> Layout? {

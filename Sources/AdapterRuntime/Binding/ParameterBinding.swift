@@ -111,13 +111,18 @@ struct ParameterBinding {
 
   /// Two targets are not one parameter of the base ([BND-1]), unless the user says so.
   private func checkCollisions(but given: NameMap) throws {
-    var owners: [Name: Name] = [:]
-    for target in places.keys.sorted() where given[target] == nil {
-      guard case .stored(let stored, let name)? = places[target],
-        let other = owners.updateValue(target, forKey: name)
-      else { continue }
-      throw AdapterError.binding(.collision(other, target, stored: stored.info.name))
+    var owners = Set<Name>(minimumCapacity: places.count)
+    var twice: Set<Name> = []
+    for case (let target, .stored(_, let name)) in places where given[target] == nil {
+      if !owners.insert(name).inserted { twice.insert(name) }
     }
+    guard let name = twice.min() else { return }
+    let targets = places.compactMap { target, place -> (target: Name, stored: Name)? in
+      guard case .stored(let stored, name) = place, given[target] == nil else { return nil }
+      return (target, stored.info.name)
+    }.sorted { $0.target < $1.target }
+    throw AdapterError.binding(
+      .collision(targets[0].target, targets[1].target, stored: targets[1].stored))
   }
 
   subscript(_ name: Name) -> Place { places[name] ?? .absent(name) }

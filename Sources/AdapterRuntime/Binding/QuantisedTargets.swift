@@ -59,7 +59,7 @@ struct QuantisedTargets {
   }
 
   private func refusal(_ names: [Name]) -> AdapterError? {
-    let found = Set(names).sorted().filter { checkpoint.quantisation(of: $0) != nil }
+    let found = Set(names.filter { checkpoint.quantisation(of: $0) != nil }).sorted()
     guard let scheme = found.first.flatMap(checkpoint.quantisation) else { return nil }
     return .otherBase(.quantised(scheme, found))
   }

@@ -32,6 +32,12 @@ struct TieResolution {
       let name = slot.storedName
       var ends = byStoredName[name] ?? []
       let partners = slot.stored == nil ? [] : ties.partners(of: name)
+      if partners.isEmpty, ends.count == 1, slot.name == name {
+        // Of one name, as nearly all are.
+        tensors.append(slot.tensor(named: name, slot.stored, of: adapter))
+        done.insert(name)
+        continue
+      }
       ends += partners.compactMap { byName[$0] }.filter { end in
         !ends.contains { $0.name == end.name }
       }
