@@ -128,7 +128,7 @@ PLATFORM_INLINE PLATFORM_FMA void platform_same(const platform_floats *values, p
 
 PLATFORM_PRODUCTS(f32, platform_floats, platform_same, platform_same)
 PLATFORM_PRODUCTS(bf16, platform_units, platform_from_bf16, platform_bf16)
-PLATFORM_PRODUCTS(f16, platform_units, platform_from_f16, platform_f16)
+PLATFORM_PRODUCTS(f16, platform_units, platform_from_f16_wide, platform_f16_wide)
 #else
 static inline void platform_add_product_f32(const platform_product *product, int is_wide) {}
 static inline void platform_add_product_bf16(const platform_product *product, int is_wide) {}

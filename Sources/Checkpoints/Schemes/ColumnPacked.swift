@@ -17,16 +17,18 @@ struct ColumnPacked: QuantisedElements {
   private let scales: StoredNumbers
   /// The group of each input.
   private let groups: [Int]
+  /// How many inputs each group has, where they follow each other.
+  private let groupSize: Int?
   private let name: Name
-  private let panels: RecentParts<[Float]>
+  private let panels: RecentParts<ColumnPanel>
 
   private enum Kind: Sendable {
     case gptq(zeroOffset: Int)
     case awq
   }
 
-  /// Outputs of a panel: whole words of both kinds.
-  private static let panelWidth = 64
+  /// Outputs of a panel: whole words of both kinds, and a kilobyte of a row of GPTQ.
+  private static let panelWidth = 256
   /// Which nibble of an AWQ word an output is.
   private static let places = [0, 4, 1, 5, 2, 6, 3, 7]
 
@@ -83,7 +85,12 @@ struct ColumnPacked: QuantisedElements {
       elements: ColumnPacked(
         kind: isAWQ ? .awq : .gptq(zeroOffset: version == "gptq" ? 1 : 0), bits: bits,
         inputs: inputs, outputs: outputs, codes: codes, zeros: zeroRange, scales: scales,
-        groups: groups, name: name, panels: memory.panels))
+        groups: groups, groupSize: groupSize(groups), name: name, panels: memory.columnPanels))
+  }
+
+  private static func groupSize(_ groups: [Int]) -> Int? {
+    let size = groups.firstIndex { $0 != 0 } ?? groups.count
+    return size > 0 && groups.indices.allSatisfy({ groups[$0] == $0 / size }) ? size : nil
   }
 
   private static func groups(
@@ -112,136 +119,115 @@ struct ColumnPacked: QuantisedElements {
   func read(
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws(StorageError) {
+    guard let start = values.baseAddress else { return }
     try forEachRow(of: range, columns: inputs) {
       (output, input, part) throws(StorageError) in
-      let target = unsafe UnsafeMutableBufferPointer(
-        rebasing: values[part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound])
-      guard range.count > DecodingMemory.sampleCount else {
-        let wanted = input..<input + part.count
+      let target = unsafe start + (part.lowerBound - range.lowerBound)
+      let wanted = input..<input + part.count
+      if range.count <= DecodingMemory.sampleCount {
         let first = output / 8 * 8
-        let few = try decoded(first..<min(first + 8, outputs), wanted)
-        for offset in 0..<wanted.count {
-          unsafe target[offset] = few[(output - first) * wanted.count + offset]
-        }
-        return
+        let few = try panel(first..<min(first + 8, outputs), wanted)
+        return unsafe decode(output, wanted, of: few, into: target)
       }
       let number = output / Self.panelWidth
       let first = number * Self.panelWidth
       let panel = try panels.part(number, of: name) { () throws(StorageError) in
-        try decoded(first..<min(first + Self.panelWidth, outputs), 0..<inputs)
+        try self.panel(first..<min(first + Self.panelWidth, outputs), 0..<inputs)
       }
-      let start = (output - first) * inputs + input
-      unsafe panel.withUnsafeBufferPointer { panel in
-        for offset in 0..<part.count { unsafe target[offset] = panel[start + offset] }
-      }
+      unsafe decode(output, wanted, of: panel, into: target)
     }
   }
 
-  /// The values of some inputs for some outputs, [out, in]. The outputs begin at a multiple of 8.
-  private func decoded(
+  /// Codes of runs of one group.
+  private func decode(
+    _ output: Int, _ wanted: Range<Int>, of panel: ColumnPanel,
+    into values: UnsafeMutablePointer<Float>
+  ) {
+    var input = wanted.lowerBound
+    while input < wanted.upperBound {
+      let group = groups[input]
+      let end = groupSize.map { min(wanted.upperBound, (group + 1) * $0) } ?? input + 1
+      unsafe panel.decode(
+        output, input..<end, group, into: values + (input - wanted.lowerBound))
+      input = end
+    }
+  }
+
+  /// Some outputs, which begin at a multiple of 8, of some inputs.
+  private func panel(
     _ outputs: Range<Int>, _ inputs: Range<Int>
-  ) throws(StorageError) -> [Float] {
-    var (zeros, scales): ([Float], [Float]) = ([], [])
-    let used = (groups[inputs].min() ?? 0)...(groups[inputs].max() ?? 0)
-    for group in used {
-      let start = group * self.outputs
-      scales += try self.scales.values(start + outputs.lowerBound..<start + outputs.upperBound)
-      zeros += try self.zeros(group, outputs)
-    }
-    var result = try codes(outputs, inputs)
-    unsafe result.withUnsafeMutableBufferPointer { result in
-      unsafe scales.withUnsafeBufferPointer { scales in
-        unsafe zeros.withUnsafeBufferPointer { zeros in
-          unsafe groups.withUnsafeBufferPointer { groups in
-            for output in 0..<outputs.count {
-              for input in inputs {
-                let index = output * inputs.count + input - inputs.lowerBound
-                let group = unsafe (groups[input] - used.lowerBound) * outputs.count + output
-                unsafe result[index] = scales[group] * (result[index] - zeros[group])
-              }
-            }
-          }
-        }
-      }
-    }
-    return result
-  }
-
-  private func zeros(_ group: Int, _ outputs: Range<Int>) throws(StorageError) -> [Float] {
-    let words = self.outputs * bits / 32
-    let row = try zeros.contents(4 * group * words..<4 * (group + 1) * words)
-    return outputs.map { output in
+  ) throws(StorageError) -> ColumnPanel {
+    let firstWord = inputs.lowerBound * bits / 32
+    let rows = firstWord..<(inputs.upperBound * bits + 31) / 32
+    let words =
       switch kind {
-      case .awq: Float(Self.nibble(of: output, row))
+      case .gptq: try dense(outputs, rows)
+      case .awq: try across(outputs, 8 * rows.lowerBound..<min(8 * rows.upperBound, self.inputs))
+      }
+    let used = (groups[inputs].min() ?? 0)...(groups[inputs].max() ?? 0)
+    return try ColumnPanel(
+      outputs, firstWord: firstWord, bits: bits, words: words, groups: used
+    ) { group throws(StorageError) in try numbers(group, outputs) }
+  }
+
+  /// Scales and zeros of a group.
+  private func numbers(
+    _ group: Int, _ outputs: Range<Int>
+  ) throws(StorageError) -> (scales: [Float], zeros: [Float]) {
+    let start = group * self.outputs
+    let scales = try scales.values(start + outputs.lowerBound..<start + outputs.upperBound)
+    let words = self.outputs * bits / 32
+    let used = outputs.lowerBound * bits / 32..<(outputs.upperBound * bits + 31) / 32
+    let row = try zeros.contents(
+      4 * (group * words + used.lowerBound)..<4 * (group * words + used.upperBound))
+    let zeros = outputs.map { output in
+      switch kind {
+      case .awq: Float(Self.nibble(of: output - 8 * used.lowerBound, row))
       case .gptq(let offset):
-        Float((PackedBits.bits(output * bits, bits, row) + offset) & (1 << bits - 1))
+        Float(
+          (PackedBits.bits(output * bits - 32 * used.lowerBound, bits, row) + offset)
+            & (1 << bits - 1))
       }
     }
+    return (scales, zeros)
   }
 
-  /// The codes of some inputs for some outputs, [out, in].
-  private func codes(
-    _ outputs: Range<Int>, _ inputs: Range<Int>
-  ) throws(StorageError) -> [Float] {
-    switch kind {
-    case .awq: try nibbles(outputs, inputs)
-    case .gptq: try denseCodes(outputs, inputs)
-    }
-  }
-
-  private func nibbles(
-    _ outputs: Range<Int>, _ inputs: Range<Int>
-  ) throws(StorageError) -> [Float] {
-    var result = [Float](repeating: 0, count: outputs.count * inputs.count)
-    for input in inputs {
-      let start = 4 * (input * (self.outputs / 8) + outputs.lowerBound / 8)
-      let row = try codes.contents(start..<start + outputs.count / 2)
-      for output in 0..<outputs.count {
-        result[output * inputs.count + input - inputs.lowerBound] = Float(
-          Self.nibble(of: output, row))
-      }
-    }
-    return result
-  }
-
-  private func denseCodes(
-    _ outputs: Range<Int>, _ inputs: Range<Int>
-  ) throws(StorageError) -> [Float] {
-    var result = [Float](repeating: 0, count: outputs.count * inputs.count)
-    let first = inputs.lowerBound * bits / 32
-    let words = try words(outputs, first..<(inputs.upperBound * bits + 31) / 32)
-    let (bits, mask) = (bits, UInt64(1) << UInt64(bits) - 1)
-    unsafe words.withUnsafeBufferPointer { words in
-      unsafe result.withUnsafeMutableBufferPointer { result in
-        for output in 0..<outputs.count {
-          for input in inputs {
-            let place = (input * bits / 32 - first) * outputs.count + output
-            // A code may go on in the next word.
-            let pair = unsafe UInt64(words[place]) | UInt64(words[place + outputs.count]) << 32
-            unsafe result[output * inputs.count + input - inputs.lowerBound] = Float(
-              pair >> UInt64(input * bits % 32) & mask)
-          }
-        }
-      }
-    }
-    return result
-  }
-
-  /// Rows of GPTQ's words for some outputs, and a row of zeros.
-  private func words(
+  /// Rows of GPTQ's words for some outputs.
+  private func dense(
     _ outputs: Range<Int>, _ rows: Range<Int>
   ) throws(StorageError) -> [UInt32] {
-    let width = outputs.count
-    var words = [UInt32](repeating: 0, count: (rows.count + 1) * width)
+    let words = try words(rows, outputs, of: self.outputs, width: outputs.count)
+    return ColumnPanel.turned(dense: words, rows: rows.count, outputs: outputs.count)
+  }
+
+  /// Inputs of AWQ's words for some outputs.
+  private func across(
+    _ outputs: Range<Int>, _ inputs: Range<Int>
+  ) throws(StorageError) -> [UInt32] {
+    let columns = outputs.lowerBound / 8..<outputs.upperBound / 8
+    let width = (columns.count + 7) / 8 * 8
+    let words = try words(inputs, columns, of: self.outputs / 8, width: width)
+    return ColumnPanel.turned(
+      across: words, inputs: inputs.count, width: width, outputs: outputs.count,
+      places: Self.places)
+  }
+
+  /// Some columns of some rows of the stored words, [rows, width].
+  private func words(
+    _ rows: Range<Int>, _ columns: Range<Int>, of stride: Int, width: Int
+  ) throws(StorageError) -> [UInt32] {
+    var words = [UInt32](repeating: 0, count: rows.count * width)
     for row in rows {
       let place = 4 * (row - rows.lowerBound) * width
       try unsafe words.withUnsafeMutableBytesThrowing { memory throws(StorageError) in
         try unsafe codes.read(
-          at: UInt64(4 * (row * self.outputs + outputs.lowerBound)),
-          into: UnsafeMutableRawBufferPointer(rebasing: memory[place..<place + 4 * width]))
+          at: UInt64(4 * (row * stride + columns.lowerBound)),
+          into: UnsafeMutableRawBufferPointer(
+            rebasing: memory[place..<place + 4 * columns.count]))
       }
     }
-    return words.map { UInt32(littleEndian: $0) }
+    for place in words.indices { words[place] = UInt32(littleEndian: words[place]) }
+    return words
   }
 
   private static func nibble(of output: Int, _ row: [UInt8]) -> Int {
@@ -264,13 +250,13 @@ extension ColumnPacked {
     let largest = Float(1 << bits - 1)
     for first in stride(from: 0, to: outputs, by: Self.panelWidth) {
       let panel = first..<min(first + Self.panelWidth, outputs)
-      let (scales, zeros) = try groupNumbers(panel)
+      let numbers = try (0..<self.scales.count / outputs).map { try self.numbers($0, panel) }
       try work.measured(panel.lowerBound * inputs..<panel.upperBound * inputs) { run in
         for output in panel {
           for input in 0..<inputs {
             let place = (output - first) * inputs + input
-            let group = groups[input] * panel.count + output - first
-            let (scale, zero) = (scales[group], zeros[group])
+            let group = numbers[groups[input]]
+            let (scale, zero) = (group.scales[output - first], group.zeros[output - first])
             let step = steps(run.wanted[place], of: scale).rounded(.toNearestOrEven) + zero
             let code = min(max(step, 0), largest)
             put(UInt32(code), input, output, into: &words)
@@ -290,18 +276,5 @@ extension ColumnPacked {
     case .awq:
       words[input * (outputs / 8) + output / 8] |= code << UInt32(4 * Self.places[output % 8])
     }
-  }
-
-  /// Scales and zeros of all groups for some outputs, [groups, outputs].
-  private func groupNumbers(
-    _ outputs: Range<Int>
-  ) throws(StorageError) -> (scales: [Float], zeros: [Float]) {
-    var (scales, zeros): ([Float], [Float]) = ([], [])
-    for group in 0..<self.scales.count / self.outputs {
-      let start = group * self.outputs
-      scales += try self.scales.values(start + outputs.lowerBound..<start + outputs.upperBound)
-      zeros += try self.zeros(group, outputs)
-    }
-    return (scales, zeros)
   }
 }

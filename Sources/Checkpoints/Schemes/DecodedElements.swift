@@ -35,34 +35,13 @@ struct DecodedElements: Sendable {
     into memory: UnsafeMutableRawBufferPointer
   ) {
     switch type {
-    case .bf16:
-      for index in 0..<values.count {
-        let unit = unsafe BrainFloat.bits(values[index]).littleEndian
-        unsafe memory.storeBytes(of: unit, toByteOffset: 2 * index, as: UInt16.self)
-      }
-    case .f16:
-      unsafe HalfFloats.round(values, into: memory)
+    case .bf16: unsafe BrainFloat.round(values, into: memory)
+    case .f16: unsafe HalfFloats.round(values, into: memory)
     default:
       for index in 0..<values.count {
         let unit = unsafe values[index].bitPattern.littleEndian
         unsafe memory.storeBytes(of: unit, toByteOffset: 4 * index, as: UInt32.self)
       }
     }
-  }
-}
-
-/// BF16: the upper half of an F32.
-enum BrainFloat {
-  /// Rounded to nearest, ties to even; a NaN stays one.
-  @inline(__always)
-  static func bits(_ value: Float) -> UInt16 {
-    let bits = value.bitPattern
-    // One expression for both, so that loops over it have no branch.
-    let rounded = (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16
-    return UInt16(truncatingIfNeeded: value.isNaN ? bits >> 16 | 0x40 : rounded)
-  }
-
-  static func rounded(_ value: Float) -> Float {
-    Float(bitPattern: UInt32(bits(value)) << 16)
   }
 }

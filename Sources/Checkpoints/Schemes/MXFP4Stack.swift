@@ -15,8 +15,6 @@ struct MXFP4Stack: QuantisedElements {
 
   /// Inputs of a panel: whole blocks.
   private static let panelWidth = 64
-  /// Outputs that are decoded side by side, so that lines of the panel are written whole.
-  private static let stripWidth = 32
 
   struct Expert: Sendable {
     let codes: [UInt8]
@@ -79,11 +77,8 @@ struct MXFP4Stack: QuantisedElements {
         () throws(StorageError) in decoded(number, of: try expert(index))
       }
       let start = (input - number * Self.panelWidth) * outputs + output
-      unsafe panel.withUnsafeBufferPointer { panel in
-        for offset in 0..<part.count {
-          unsafe values[part.lowerBound - range.lowerBound + offset] = panel[start + offset]
-        }
-      }
+      unsafe copyPanel(
+        panel, from: start, count: part.count, to: values, at: part.lowerBound - range.lowerBound)
     }
   }
 
@@ -99,33 +94,47 @@ struct MXFP4Stack: QuantisedElements {
   /// The values of some inputs, [in, out].
   private func decoded(_ number: Int, of expert: Expert) -> [Float] {
     let first = number * Self.panelWidth
-    let width = min(Self.panelWidth, inputs - first)
-    var result = [Float](repeating: 0, count: width * outputs)
-    unsafe result.withUnsafeMutableBufferPointer { result in
+    let columns = first / 32..<min(first + Self.panelWidth, inputs) / 32
+    return unsafe [Float](unsafeUninitializedCapacity: 32 * columns.count * outputs) {
+      result, count in
+      count = 32 * columns.count * outputs
+      guard let start = result.baseAddress else { return }
       unsafe expert.codes.withUnsafeBufferPointer { codes in
-        unsafe FloatTables.e2m1.withUnsafeBufferPointer { table in
-          for output in stride(from: 0, to: outputs, by: Self.stripWidth) {
-            let strip = output..<min(output + Self.stripWidth, outputs)
-            for block in 0..<width / 32 {
-              let column = first / 32 + block
-              let scales = strip.map {
-                FloatTables.e8m0[Int(expert.exponents[$0 * (inputs / 32) + column])]
-              }
-              for byte in 0..<16 {
-                let start = (block * 32 + 2 * byte) * outputs
-                for output in strip {
-                  let code = unsafe codes[(output * (inputs / 32) + column) * 16 + byte]
-                  let scale = scales[output - strip.lowerBound]
-                  unsafe result[start + output] = table[Int(code & 15)] * scale
-                  unsafe result[start + outputs + output] = table[Int(code >> 4)] * scale
-                }
-              }
-            }
+        guard let codes = codes.baseAddress else { return }
+        var scales = [Float](repeating: 0, count: 8)
+        for column in columns {
+          let target = unsafe start + (column - columns.lowerBound) * 32 * outputs
+          for strip in stride(from: 0, to: outputs - 7, by: 8) {
+            let block = strip * (inputs / 32) + column
+            for row in 0..<8 { scales[row] = exponent(of: block + row * (inputs / 32), in: expert) }
+            unsafe Nibbles.decodeMXFP4(
+              codes + 16 * block, stride: inputs / 32, scales: scales, into: target + strip,
+              width: outputs)
           }
+          let rest = outputs / 8 * 8..<outputs
+          unsafe decodeRest(rest, column, of: expert, into: target + rest.lowerBound)
         }
       }
     }
-    return result
+  }
+
+  private func exponent(of block: Int, in expert: Expert) -> Float {
+    FloatTables.e8m0[Int(expert.exponents[block])]
+  }
+
+  /// A block of each of the last outputs, which are fewer than eight.
+  private func decodeRest(
+    _ rest: Range<Int>, _ column: Int, of expert: Expert, into values: UnsafeMutablePointer<Float>
+  ) {
+    for output in rest {
+      let block = output * (inputs / 32) + column
+      let scale = exponent(of: block, in: expert)
+      for input in 0..<32 {
+        let byte = expert.codes[16 * block + input / 2]
+        let code = Int(input % 2 == 0 ? byte & 15 : byte >> 4)
+        unsafe values[input * outputs + output - rest.lowerBound] = FloatTables.e2m1[code] * scale
+      }
+    }
   }
 }
 

@@ -159,29 +159,25 @@ struct PackedIntegers: QuantisedElements {
     }
   }
 
-  /// The same for four bits: a group has sixteen values.
+  /// The same for four bits, whole words at once.
   private func decodeNibbles(
     _ run: Range<Int>, _ bytes: [UInt8], _ scale: Float, _ zero: Float, _ column: Int,
     _ values: UnsafeMutableBufferPointer<Float>
   ) {
-    let table = (-8..<8).map { (Float($0) - zero) * scale }
-    unsafe bytes.withUnsafeBufferPointer { bytes in
-      unsafe table.withUnsafeBufferPointer { table in
-        var index = run.lowerBound
-        if index % 2 == 1 {
-          unsafe values[index - column] = table[Int(bytes[index / 2] >> 4)]
-          index += 1
-        }
-        while index + 1 < run.upperBound {
-          let byte = unsafe Int(bytes[index / 2])
-          unsafe values[index - column] = table[byte & 15]
-          unsafe values[index + 1 - column] = table[byte >> 4]
-          index += 2
-        }
-        if index < run.upperBound {
-          unsafe values[index - column] = table[Int(bytes[index / 2] & 15)]
-        }
+    let words = (run.lowerBound + 7) / 8..<run.upperBound / 8
+    for part in [run.lowerBound..<8 * words.lowerBound, 8 * words.upperBound..<run.upperBound] {
+      for index in part {
+        let byte = bytes[index / 2]
+        let code = Float(index % 2 == 0 ? byte & 15 : byte >> 4)
+        unsafe values[index - column] = (code - (zero + 8)) * scale
       }
+    }
+    guard let start = values.baseAddress else { return }
+    unsafe bytes.withUnsafeBytes { bytes in
+      guard let first = bytes.baseAddress else { return }
+      unsafe Nibbles.decode(
+        first + 4 * words.lowerBound, count: words.count, scale: scale, zero: zero + 8,
+        into: start + (8 * words.lowerBound - column))
     }
   }
 

@@ -39,6 +39,18 @@ func forEachRow(
   }
 }
 
+/// Puts `count` values of a panel, from `start` on, to a place.
+func copyPanel(
+  _ panel: [Float], from start: Int, count: Int, to values: UnsafeMutableBufferPointer<Float>,
+  at place: Int
+) {
+  precondition(start + count <= panel.count && place + count <= values.count)
+  unsafe panel.withUnsafeBufferPointer { panel in
+    guard let source = panel.baseAddress, let target = values.baseAddress else { return }
+    unsafe (target + place).update(from: source + start, count: count)
+  }
+}
+
 /// A parameter that is stored quantised, as what it is without that.
 package struct QuantisedParameter: Sendable {
   /// Its name, the float type that the scheme's library gives, and its shape in the model without the scheme.

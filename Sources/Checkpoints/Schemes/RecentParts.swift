@@ -7,8 +7,11 @@ final class RecentParts<Part: Sendable>: Sendable {
   private struct Entry: Sendable {
     let parameter: Name
     let index: Int
-    let part: Part
+    let part: Pending
   }
+
+  /// A part that one thread makes, for which the others wait.
+  private typealias Pending = Guarded<Part?>
 
   private let entries = Guarded<[Entry]>([])
   private let limit: Int
@@ -19,16 +22,21 @@ final class RecentParts<Part: Sendable>: Sendable {
   func part(
     _ index: Int, of parameter: Name, _ make: () throws(StorageError) -> Part
   ) throws(StorageError) -> Part {
-    let known = entries.withLock { entries in
-      entries.last { $0.index == index && $0.parameter == parameter }?.part
-    }
-    if let known { return known }
-    let part = try make()
-    entries.withLock { entries in
+    let pending = entries.withLock { entries in
+      if let known = entries.last(where: { $0.index == index && $0.parameter == parameter }) {
+        return known.part
+      }
       if entries.count >= limit { entries.removeFirst() }
-      entries.append(Entry(parameter: parameter, index: index, part: part))
+      let new = Pending(nil)
+      entries.append(Entry(parameter: parameter, index: index, part: new))
+      return new
     }
-    return part
+    return try pending.withLock { known throws(StorageError) in
+      if let known { return known }
+      let part = try make()
+      known = part
+      return part
+    }
   }
 }
 
@@ -40,5 +48,6 @@ struct DecodingMemory: Sendable {
 
   /// Some rows of values, of what is stored by columns.
   let panels = RecentParts<[Float]>(limit: 16)
+  let columnPanels = RecentParts<ColumnPanel>(limit: 16)
   let experts = RecentParts<MXFP4Stack.Expert>(limit: 8)
 }

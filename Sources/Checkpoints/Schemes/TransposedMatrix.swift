@@ -58,9 +58,8 @@ struct TransposedMatrix: QuantisedElements {
         try decoded(number)
       }
       let start = (input - number * Self.panelWidth) * outputs + output
-      for offset in 0..<part.count {
-        unsafe values[part.lowerBound - range.lowerBound + offset] = panel[start + offset]
-      }
+      unsafe copyPanel(
+        panel, from: start, count: part.count, to: values, at: part.lowerBound - range.lowerBound)
     }
   }
 

@@ -1,0 +1,31 @@
+internal import CPlatform
+
+/// BF16: the upper half of an F32.
+enum BrainFloat {
+  private static let isWide = platform_is_wide() != 0
+
+  /// Rounds to nearest, ties to even; little-endian units.
+  static func round(
+    _ values: UnsafeMutableBufferPointer<Float>, into units: UnsafeMutableRawBufferPointer
+  ) {
+    guard let source = values.baseAddress, let target = units.baseAddress else { return }
+    if isWide {
+      unsafe platform_round_bf16_wide(source, target, values.count)
+    } else {
+      unsafe platform_round_bf16_any(source, target, values.count)
+    }
+  }
+
+  /// Rounded to nearest, ties to even; a NaN stays one.
+  @inline(__always)
+  static func bits(_ value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    // One expression for both, so that loops over it have no branch.
+    let rounded = (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16
+    return UInt16(truncatingIfNeeded: value.isNaN ? bits >> 16 | 0x40 : rounded)
+  }
+
+  static func rounded(_ value: Float) -> Float {
+    Float(bitPattern: UInt32(bits(value)) << 16)
+  }
+}
