@@ -1,5 +1,5 @@
-"""Makes tokenizers/: small byte-level tokenizers in the forms of known families, and what the
-`tokenizers` package does with generated texts. See Fixtures/README.md. In Fixtures,
+"""Makes tokenizers/: small tokenizers in the forms of known families, and what the `tokenizers`
+package does with generated texts. See Fixtures/README.md. In Fixtures,
 
     python3 -m makers.tokenizers             writes everything
     python3 -m makers.tokenizers --real DIR  prints the same digests for DIR/tokenizer.json
@@ -242,6 +242,73 @@ def qwen2():
     return t
 
 
+SPACE = "\u2581"
+
+
+def characters(normalizer, pre, strips, first, **trainer):
+    """A vocabulary of characters and bytes, as SentencePiece's that are converted."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    if normalizer:
+        tokenizer.normalizer = normalizer
+    if pre:
+        tokenizer.pre_tokenizer = pre
+    steps = [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse()]
+    tokenizer.decoder = decoders.Sequence(steps + [decoders.Strip(" ", 1, 0)] * strips)
+    names = first + [AddedToken(f"<0x{byte:02X}>", normalized=False) for byte in range(256)]
+    words = [f + " " + f for f in FRAGMENTS] + FRAGMENTS
+    tokenizer.train_from_iterator(words, trainers.BpeTrainer(
+        vocab_size=1200, special_tokens=names, show_progress=False, min_frequency=2, limit_alphabet=300,
+        max_token_length=12, **trainer))
+    # To train, bytes have to be special; in these families they are not.
+    document = json.loads(tokenizer.to_str())
+    document["added_tokens"] = [t for t in document["added_tokens"] if not t["content"].startswith("<0x")]
+    return Tokenizer.from_str(json.dumps(document))
+
+
+def begun_with(t, token):
+    t.post_processor = processors.TemplateProcessing(
+        single=f"{token} $A", pair=f"{token} $A {token} $B", special_tokens=[(token, t.token_to_id(token))])
+    return t
+
+
+def llama2():
+    """With added tokens that are looked for in the normalized text, where they have a space before them."""
+    t = characters(normalizers.Sequence([normalizers.Prepend(SPACE), normalizers.Replace(" ", SPACE)]), None, True,
+                   special("<unk>", "<s>", "</s>"))
+    t.add_tokens([AddedToken("<word>", normalized=True), AddedToken("new word", normalized=True)])
+    return begun_with(t, "<s>")
+
+
+def phi3():
+    t = characters(normalizers.Sequence([normalizers.Prepend(SPACE), normalizers.Replace(" ", SPACE)]), None, True,
+                   special("<unk>", "<s>", "</s>"))
+    t.add_special_tokens([AddedToken(name, rstrip=True, special=True, normalized=False)
+                          for name in ("<|im_start|>", "<|im_end|>", "<|endoftext|>")])
+    return begun_with(t, "<s>")
+
+
+def mistral3():
+    t = characters(None, pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="first", split=False), True,
+                   special("<unk>", "<s>", "</s>"))
+    return begun_with(t, "<s>")
+
+
+def gemma():
+    t = characters(normalizers.Replace(" ", SPACE),
+                   pre_tokenizers.Split(" ", behavior="merged_with_previous", invert=False), False,
+                   special("<pad>", "<eos>", "<s>", "<unk>"))
+    t.add_tokens([AddedToken("\n\n", normalized=False), AddedToken("<mask>", normalized=False), AddedToken("new word")])
+    return begun_with(t, "<s>")
+
+
+def metaspace():
+    """No family: words that begin at spaces, each piece with one before it."""
+    t = characters(normalizers.NFC(), pre_tokenizers.Metaspace(replacement=SPACE, prepend_scheme="always", split=True), True,
+                   special("<unk>", "<s>"))
+    t.add_tokens([AddedToken("<word>", single_word=True, normalized=False), AddedToken("<left>", lstrip=True, normalized=False)])
+    return t
+
+
 def flags():
     """No family, but every kind of added token, and a space before every piece."""
     t = train(700, [], byte_level(prefix=True), normalizers.Sequence([normalizers.NFC()]))
@@ -309,7 +376,7 @@ def main():
         "fragments": FRAGMENTS,
         "digests": [digest_texts(text(i) for i in block) for block in blocks(COUNT)],
     })
-    for make in (gpt2, bloom, smollm2, llama3, qwen2, flags):
+    for make in (gpt2, bloom, smollm2, llama3, qwen2, flags, llama2, phi3, mistral3, gemma, metaspace):
         name = make.__name__
         write(f"{name}.json", json.loads(make().to_str()))
         t = Tokenizer.from_file(os.path.join(FOLDER, f"{name}.json"))

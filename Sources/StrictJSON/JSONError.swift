@@ -61,7 +61,7 @@ extension JSONError.Fault: CustomStringConvertible {
     case .unpairedSurrogate: "unpaired surrogate"
     case .invalidEscape: "invalid escape"
     case .controlCharacter: "control character in a string"
-    case .duplicateKey(let key): "duplicate key \"\(key)\""
+    case .duplicateKey(let key): "duplicate key \(key.text.debugDescription)"
     case .tooDeep: "nested too deep"
     case .tooMany: "too many values"
     case .numberOutOfRange: "number out of range"

@@ -11,6 +11,15 @@ struct AddedToken: Sendable {
   let stripsLeft: Bool
   /// Whether it takes the white space on its right with it.
   let stripsRight: Bool
+
+  /// The same, found by what its text becomes.
+  func normalized(by normalizer: TextNormalizer) -> AddedToken {
+    var text: [UInt8] = []
+    normalizer.append(self.text[...], to: &text)
+    return AddedToken(
+      id: id, text: text, isSpecial: isSpecial, isNormalized: isNormalized,
+      isSingleWord: isSingleWord, stripsLeft: stripsLeft, stripsRight: stripsRight)
+  }
 }
 
 /// What a text is cut into.

@@ -4,20 +4,26 @@ struct BytePairVocabulary: Sendable {
   var tokens: TokenTable
   /// How many of them are the model's.
   let modelCount: Int
+  let alphabet: TokenAlphabet
   let merges: MergeTable
   /// Whether a word that is a token needs no merges.
   let ignoresMerges: Bool
   /// The token of each byte, -1 where there is none.
   let byteIDs: [Int32]
 
-  init(tokens: TokenTable, merges: MergeTable, ignoresMerges: Bool) {
+  init(tokens: TokenTable, alphabet: TokenAlphabet, merges: MergeTable, ignoresMerges: Bool) {
     self.tokens = tokens
     modelCount = tokens.count
+    self.alphabet = alphabet
     self.merges = merges
     self.ignoresMerges = ignoresMerges
     byteIDs = (UInt8.min...UInt8.max).map { byte in
       var text: [UInt8] = []
-      ByteAlphabet.append(byte, to: &text)
+      if alphabet == .bytes {
+        ByteAlphabet.append(byte, to: &text)
+      } else {
+        text = TokenAlphabet.spelling(of: byte)
+      }
       return tokens.id(of: text[...]).map { Int32($0) } ?? -1
     }
   }

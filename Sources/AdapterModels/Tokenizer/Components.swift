@@ -2,28 +2,25 @@ internal import StrictJSON
 
 /// Reads the parts around the model; what is not known is refused by its name.
 enum Components {
-  /// Whether the text is composed (NFC) first.
-  static func composes(_ value: JSONValue?) throws(TokenizerFault) -> Bool {
-    let all = try FieldReader.flatten(value, "normalizer", "normalizers")
-    for fields in all {
-      let type = try fields.type()
-      guard type == "NFC" else { throw .unsupported("the normalizer \(type.quotedForError)") }
-    }
-    return !all.isEmpty
-  }
-
-  /// Checks that ids become text by way of bytes.
-  static func checkDecoder(_ value: JSONValue?) throws(TokenizerFault) {
-    let all = try FieldReader.flatten(value, "decoder", "decoders")
-    for fields in all {
-      let type = try fields.type()
-      guard type == "ByteLevel" else { throw .unsupported("the decoder \(type.quotedForError)") }
-    }
-    guard all.count == 1 else { throw .unsupported("\(all.isEmpty ? "no" : "a second") decoder") }
+  /// The text that a pattern is; nil for a regular expression.
+  static func plainPattern(of fields: FieldReader) throws(TokenizerFault) -> String? {
+    guard let pattern = fields["pattern"],
+      case .string(let text) = try FieldReader(pattern, "pattern")["String"]
+    else { return nil }
+    return text
   }
 
   /// The steps that split a text into words.
-  static func preTokenizer(_ value: JSONValue?) throws(TokenizerFault) -> PreTokenizer {
+  ///
+  /// - Parameters:
+  ///   - value: the pre-tokenizer.
+  ///   - alphabet: of the tokens: a vocabulary of bytes must be told of them.
+  ///   - normalizer: what comes before.
+  /// - Throws: `TokenizerFault` for what is not known.
+  /// - Returns: the steps.
+  static func preTokenizer(
+    _ value: JSONValue?, _ alphabet: TokenAlphabet, after normalizer: TextNormalizer
+  ) throws(TokenizerFault) -> PreTokenizer {
     var steps: [PreTokenizer.Step] = []
     var isAtBytes = false
     for fields in try FieldReader.flatten(value, "pre_tokenizer", "pretokenizers") {
@@ -34,7 +31,11 @@ enum Components {
           throw .unsupported("the pre-tokenizer Digits without individual_digits")
         }
         steps.append(.digits)
-      case "Split": steps.append(.pattern(try pattern(of: fields)))
+      case "Split":
+        // Gemma's, which splits at spaces when there are none left.
+        if try plainPattern(of: fields) == " ", normalizer.removesSpaces { continue }
+        steps.append(.pattern(try pattern(of: fields)))
+      case "Metaspace" where alphabet != .bytes: steps.append(try metaspace(fields))
       case "ByteLevel":
         if try fields.boolean("add_prefix_space") { steps.append(.leadingSpace) }
         if try fields.boolean("use_regex", orElse: true) { steps.append(.pattern(.gpt2)) }
@@ -42,8 +43,33 @@ enum Components {
       case let type: throw .unsupported("the pre-tokenizer \(type.quotedForError)")
       }
     }
-    guard isAtBytes else { throw .unsupported("a tokenizer without the pre-tokenizer ByteLevel") }
+    guard isAtBytes == (alphabet == .bytes) else {
+      throw .unsupported(
+        isAtBytes
+          ? "the pre-tokenizer ByteLevel without its decoder"
+          : "a tokenizer without the pre-tokenizer ByteLevel")
+    }
     return PreTokenizer(steps: steps)
+  }
+
+  private static func metaspace(
+    _ fields: FieldReader
+  ) throws(TokenizerFault) -> PreTokenizer.Step {
+    let replacement = try fields.string("replacement")
+    guard Array(replacement.utf8) == TokenAlphabet.space else {
+      throw .unsupported("Metaspace with \(replacement.quotedForError)")
+    }
+    let splits = try fields.boolean("split", orElse: true)
+    guard fields["prepend_scheme"] != nil else {
+      // Files of older versions.
+      let adds = try fields.boolean("add_prefix_space")
+      return .metaspace(adds ? .always : .never, splits: splits)
+    }
+    let name = try fields.string("prepend_scheme")
+    guard let scheme = PreTokenizer.Step.Prefix(rawValue: name) else {
+      throw .unsupported("the prepend_scheme \(name.quotedForError)")
+    }
+    return .metaspace(scheme, splits: splits)
   }
 
   private static func pattern(of fields: FieldReader) throws(TokenizerFault) -> SplitPattern {

@@ -58,8 +58,8 @@ struct ModelParsing {
   }
 
   /// Checks all of it and makes the vocabulary.
-  func vocabulary() throws(TokenizerFault) -> BytePairVocabulary {
-    try checkOptions()
+  func vocabulary(_ alphabet: TokenAlphabet) throws(TokenizerFault) -> BytePairVocabulary {
+    try checkOptions(alphabet)
     guard let entries else { throw .invalid("the model has no vocab") }
     guard let merges else { throw .invalid("the model has no merges") }
     let tokens = try TokenTable(entries)
@@ -70,11 +70,16 @@ struct ModelParsing {
       }
       ignoresMerges = flag
     }
-    return BytePairVocabulary(
-      tokens: tokens, merges: try Self.table(of: merges, tokens), ignoresMerges: ignoresMerges)
+    let vocabulary = BytePairVocabulary(
+      tokens: tokens, alphabet: alphabet, merges: try Self.table(of: merges, tokens),
+      ignoresMerges: ignoresMerges)
+    guard alphabet == .bytes || !vocabulary.byteIDs.contains(-1) else {
+      throw .unsupported("byte_fallback without a token for each byte")
+    }
+    return vocabulary
   }
 
-  private func checkOptions() throws(TokenizerFault) {
+  private func checkOptions(_ alphabet: TokenAlphabet) throws(TokenizerFault) {
     // Old files do not say the type; what has merges is this one.
     if let type = options["type"], type != .string("BPE") {
       guard case .string(let name) = type else {
@@ -86,6 +91,12 @@ struct ModelParsing {
       switch key {
       case "type", "ignore_merges", "fuse_unk": continue
       case "dropout" where value == .integer(0): continue
+      case "byte_fallback" where alphabet != .bytes:
+        guard value == .boolean(true) else {
+          throw .unsupported("a vocabulary of characters without byte_fallback")
+        }
+      // Every character has a token, or bytes that have.
+      case "unk_token" where alphabet != .bytes: continue
       case "dropout", "unk_token", "byte_fallback", "continuing_subword_prefix",
         "end_of_word_suffix":
         guard

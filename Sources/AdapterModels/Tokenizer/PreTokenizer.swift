@@ -7,6 +7,13 @@ struct PreTokenizer: Sendable {
     case pattern(SplitPattern)
     /// A space before every piece that has none.
     case leadingSpace
+    /// Spaces become "▁", and one is put before pieces that have none; words may begin at each.
+    case metaspace(Prefix, splits: Bool)
+
+    /// Before which pieces a space is put.
+    enum Prefix: String, Sendable {
+      case always, first, never
+    }
   }
 
   let steps: [Step]
@@ -17,10 +24,11 @@ struct PreTokenizer: Sendable {
     for step in steps {
       var parts: [TextPart] = []
       parts.reserveCapacity(step == .leadingSpace ? pieces.count : text.count / 4 + 4)
-      if step == .leadingSpace {
-        Self.prefix(&text, pieces, into: &parts)
-      } else {
-        for piece in pieces { step.split(text, piece, into: &parts) }
+      switch step {
+      case .leadingSpace: Self.prefix(&text, pieces, into: &parts)
+      case .metaspace(let prefix, let splits):
+        Self.markSpaces(&text, pieces, prefix, splits, into: &parts)
+      case .digits, .pattern: for piece in pieces { step.split(text, piece, into: &parts) }
       }
       pieces = parts
     }
@@ -43,6 +51,42 @@ struct PreTokenizer: Sendable {
     }
     text = spaced
   }
+
+  private static func markSpaces(
+    _ text: inout [UInt8], _ pieces: [TextPart], _ prefix: Step.Prefix, _ splits: Bool,
+    into parts: inout [TextPart]
+  ) {
+    let space = TokenAlphabet.space
+    var marked: [UInt8] = []
+    marked.reserveCapacity(text.count + text.count / 2)
+    for (index, part) in pieces.enumerated() {
+      guard case .text(let piece) = part else {
+        parts.append(part)
+        continue
+      }
+      let own = text[piece]
+      var start = marked.count
+      let hasSpace = own.first == 0x20 || own.starts(with: space)
+      if !hasSpace, prefix == .always || prefix == .first && index == 0 {
+        marked.append(contentsOf: space)
+      }
+      for place in own.indices {
+        let isSpace =
+          own[place] == 0x20 || own[place] == space[0] && own[place...].starts(with: space)
+        if splits, isSpace, start < marked.count {
+          parts.append(.text(start..<marked.count))
+          start = marked.count
+        }
+        if own[place] == 0x20 {
+          marked.append(contentsOf: space)
+        } else {
+          marked.append(own[place])
+        }
+      }
+      parts.append(.text(start..<marked.count))
+    }
+    text = marked
+  }
 }
 
 extension PreTokenizer.Step {
@@ -54,7 +98,7 @@ extension PreTokenizer.Step {
     switch self {
     case .digits: Self.splitDigits(text, piece, into: &parts)
     case .pattern(let pattern): pattern.split(text, piece, into: &parts)
-    case .leadingSpace: parts.append(part)
+    case .leadingSpace, .metaspace: parts.append(part)
     }
   }
 

@@ -1,11 +1,14 @@
 /// Puts tokens together to text, one at a time.
 ///
-/// A character may be spread over several tokens: its bytes are held back until it is whole. All that the
-/// stream gives back, put together, is what `Tokenizer.decode` says of all its tokens.
+/// A character may be spread over several tokens: its bytes are held back until it is whole, and in a vocabulary of
+/// characters until a token comes that is none of a byte. All that the stream gives back, put together, is what
+/// `Tokenizer.decode` says of all its tokens.
 public struct TextStream: Sendable {
   private let tokenizer: Tokenizer
   private let skipsSpecialTokens: Bool
   private var pending: [UInt8] = []
+  /// Whether a space would be the first of the text, and is left out.
+  private var stripsSpace: Bool
 
   /// Begins an empty text.
   ///
@@ -15,6 +18,7 @@ public struct TextStream: Sendable {
   public init(_ tokenizer: Tokenizer, skippingSpecialTokens: Bool = false) {
     self.tokenizer = tokenizer
     skipsSpecialTokens = skippingSpecialTokens
+    stripsSpace = tokenizer.alphabet == .characters(stripsFirstSpace: true)
   }
 
   /// Takes the next token, and gives the text that is complete by it, which may be empty.
@@ -22,7 +26,11 @@ public struct TextStream: Sendable {
   /// - Parameter id: a token.
   /// - Returns: the text.
   public mutating func append(_ id: Int32) -> String {
-    tokenizer.append(id, to: &pending, skippingSpecialTokens: skipsSpecialTokens)
+    guard let token = tokenizer.token(id, skippingSpecialTokens: skipsSpecialTokens) else {
+      return ""
+    }
+    guard tokenizer.alphabet == .bytes else { return appendCharacters(token) }
+    ByteAlphabet.append(decoding: token, to: &pending)
     let whole = pending.count - Self.unfinishedCount(pending)
     let text = String(decoding: pending[..<whole], as: UTF8.self)
     pending.removeFirst(whole)
@@ -33,8 +41,35 @@ public struct TextStream: Sendable {
   ///
   /// - Returns: what is left: a replacement character, or nothing.
   public mutating func finish() -> String {
+    guard tokenizer.alphabet == .bytes else { return stripped(spelled()) }
     defer { pending = [] }
     return String(decoding: pending, as: UTF8.self)
+  }
+
+  // MARK: - Vocabularies of characters
+
+  private mutating func appendCharacters(_ token: ArraySlice<UInt8>) -> String {
+    if let byte = TokenAlphabet.byte(spelledBy: token) {
+      pending.append(byte)
+      return ""
+    }
+    var text = Array(spelled().utf8)
+    TokenAlphabet.append(token, to: &text)
+    return stripped(String(decoding: text, as: UTF8.self))
+  }
+
+  /// The text of the bytes that were spelled: all of them are UTF-8, or none is taken for it.
+  private mutating func spelled() -> String {
+    defer { pending.removeAll() }
+    let text = String(decoding: pending, as: UTF8.self)
+    return text.utf8.elementsEqual(pending)
+      ? text : String(repeating: "\u{FFFD}", count: pending.count)
+  }
+
+  private mutating func stripped(_ text: String) -> String {
+    guard stripsSpace, !text.isEmpty else { return text }
+    stripsSpace = false
+    return text.utf8.first == 0x20 ? String(decoding: text.utf8.dropFirst(), as: UTF8.self) : text
   }
 
   /// How many bytes at the end begin a character that further bytes may complete.

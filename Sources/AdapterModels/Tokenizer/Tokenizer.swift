@@ -4,14 +4,17 @@ public import SystemPackage
 
 /// Turns text into a model's tokens and back, as a `tokenizer.json` says.
 ///
-/// It knows byte-level byte-pair encoding with the splitting rules of GPT-2, BLOOM, SmolLM2, Llama 3 and
-/// Qwen2. What else a file asks for is refused by name.
+/// It knows byte-pair encoding: of bytes, with the splitting rules of GPT-2, BLOOM, SmolLM2, Llama 3 and Qwen2; and of
+/// characters, as SentencePiece's vocabularies have it (Llama 2, Mistral, Gemma, Phi-3). What else a file asks for is
+/// refused by name.
 public struct Tokenizer: Sendable {
   private let vocabulary: BytePairVocabulary
   private let specialIDs: Set<Int32>
   private let plainMatcher: AddedTokenMatcher
   private let normalizedMatcher: AddedTokenMatcher
-  private let composes: Bool
+  private let normalizer: TextNormalizer
+  /// The texts of added tokens that are other ones once they are normalized.
+  private let normalizedTexts: [Int32: [UInt8]]
   private let preTokenizer: PreTokenizer
   private let frame: TokenFrame
 
@@ -43,13 +46,19 @@ public struct Tokenizer: Sendable {
       throw error.naming(name)
     }
     vocabulary = file.vocabulary
-    composes = file.composes
+    normalizer = file.normalizer
     preTokenizer = file.preTokenizer
     frame = file.frame
     specialIDs = Set(file.added.lazy.filter(\.isSpecial).map(\.id))
     let added = file.added
     plainMatcher = AddedTokenMatcher(added.filter { !$0.isNormalized })
-    normalizedMatcher = AddedTokenMatcher(added.filter(\.isNormalized))
+    let normalizer = file.normalizer
+    let normalized = added.filter(\.isNormalized)
+    let found = normalized.map { $0.normalized(by: normalizer) }
+    normalizedMatcher = AddedTokenMatcher(found)
+    normalizedTexts = Dictionary(
+      uniqueKeysWithValues: zip(normalized, found).filter { $0.0.text != $0.1.text }
+        .map { ($0.1.id, $0.1.text) })
   }
 
   /// How many tokens there are. Their ids are the numbers from 0 on.
@@ -109,19 +118,19 @@ extension Tokenizer {
     return ids
   }
 
-  /// Cuts a text at its added tokens, composing what is between them where the file asks for that.
+  /// Cuts a text at its added tokens, and normalizes what is between them.
   private func normalize(_ text: inout [UInt8]) -> [TextPart] {
     var parts = plainMatcher.cut(text, 0..<text.count)
-    if composes {
-      var composed: [UInt8] = []
-      composed.reserveCapacity(text.count)
+    if !normalizer.isEmpty {
+      var normalized: [UInt8] = []
+      normalized.reserveCapacity(text.count)
       for (index, part) in parts.enumerated() {
         guard case .text(let piece) = part else { continue }
-        let start = composed.count
-        Composition.append(text[piece], to: &composed)
-        parts[index] = .text(start..<composed.count)
+        let start = normalized.count
+        normalizer.append(text[piece], to: &normalized)
+        parts[index] = .text(start..<normalized.count)
       }
-      text = composed
+      text = normalized
     }
     return parts.flatMap { part -> [TextPart] in
       guard case .text(let piece) = part else { return [part] }
@@ -141,14 +150,26 @@ extension Tokenizer {
   ///   - skippingSpecialTokens: whether special tokens are left out.
   /// - Returns: the text.
   public func decode(_ ids: [Int32], skippingSpecialTokens: Bool = false) -> String {
+    guard alphabet == .bytes else {
+      var stream = TextStream(self, skippingSpecialTokens: skippingSpecialTokens)
+      return ids.map { stream.append($0) }.joined() + stream.finish()
+    }
     var bytes: [UInt8] = []
-    for id in ids { append(id, to: &bytes, skippingSpecialTokens: skippingSpecialTokens) }
+    for id in ids {
+      guard let token = token(id, skippingSpecialTokens: skippingSpecialTokens) else { continue }
+      ByteAlphabet.append(decoding: token, to: &bytes)
+    }
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Appends the bytes of a token.
-  func append(_ id: Int32, to bytes: inout [UInt8], skippingSpecialTokens: Bool) {
-    guard id >= 0, id < vocabularySize, !skippingSpecialTokens || !isSpecial(id) else { return }
-    ByteAlphabet.append(decoding: vocabulary.tokens[Int(id)], to: &bytes)
+  /// How tokens stand for text.
+  var alphabet: TokenAlphabet { vocabulary.alphabet }
+
+  /// A token as the file writes it, or as its text is normalized; nil for an id that is none, or is left out.
+  func token(_ id: Int32, skippingSpecialTokens: Bool) -> ArraySlice<UInt8>? {
+    guard id >= 0, id < vocabularySize, !skippingSpecialTokens || !isSpecial(id) else {
+      return nil
+    }
+    return normalizedTexts[id]?[...] ?? vocabulary.tokens[Int(id)]
   }
 }

@@ -8,7 +8,7 @@ struct TokenizerFile {
 
   let vocabulary: BytePairVocabulary
   let added: [AddedToken]
-  let composes: Bool
+  let normalizer: TextNormalizer
   let preTokenizer: PreTokenizer
   let frame: TokenFrame
 
@@ -35,12 +35,13 @@ struct TokenizerFile {
       throw .unsupported("the field \(key.text.quotedForError)")
     }
     try Self.checkLengths(fields["truncation"], fields["padding"])
-    try Components.checkDecoder(fields["decoder"])
-    composes = try Components.composes(fields["normalizer"])
-    preTokenizer = try Components.preTokenizer(fields["pre_tokenizer"])
-    var vocabulary = try model.vocabulary()
+    let alphabet = try TokenAlphabet(decoder: fields["decoder"])
+    normalizer = try TextNormalizer(fields["normalizer"])
+    preTokenizer = try Components.preTokenizer(
+      fields["pre_tokenizer"], alphabet, after: normalizer)
+    var vocabulary = try model.vocabulary(alphabet)
     added = try AddedTokenParsing.tokens(fields["added_tokens"], addingTo: &vocabulary)
-    if composes { try Self.checkComposed(added) }
+    if normalizer.composes { try Self.checkComposed(added) }
     self.vocabulary = vocabulary
     frame = try TokenFrame(fields["post_processor"], tokenCount: vocabulary.tokens.count)
   }
@@ -94,7 +95,7 @@ struct FieldReader {
 
   func string(_ key: Name) throws(TokenizerFault) -> String {
     guard case .string(let text) = members[key] else {
-      throw .invalid("\(place) has no text \"\(key.text)\"")
+      throw .invalid("\(place) has no text \(key.text.quotedForError)")
     }
     return text
   }
@@ -102,21 +103,23 @@ struct FieldReader {
   func boolean(_ key: Name, orElse value: Bool? = nil) throws(TokenizerFault) -> Bool {
     if case .boolean(let flag) = members[key] { return flag }
     guard members[key] == nil, let value else {
-      throw .invalid("\(place) has no \"\(key.text)\" that is true or false")
+      throw .invalid("\(place) has no \(key.text.quotedForError) that is true or false")
     }
     return value
   }
 
   func array(_ key: Name) throws(TokenizerFault) -> [JSONValue] {
     guard case .array(let values) = members[key] else {
-      throw .invalid("\(place) has no list \"\(key.text)\"")
+      throw .invalid("\(place) has no list \(key.text.quotedForError)")
     }
     return values
   }
 
   func object(_ key: Name) throws(TokenizerFault) -> FieldReader {
-    guard let value = members[key] else { throw .invalid("\(place) has no \"\(key.text)\"") }
-    return try FieldReader(value, "\(place).\(key.text)")
+    guard let value = members[key] else {
+      throw .invalid("\(place) has no \(key.text.quotedForError)")
+    }
+    return try FieldReader(value, "\(place)'s \(key.text.quotedForError)")
   }
 
   /// Every object that a value is made of, where `Sequence` objects hold others in a list.

@@ -23,10 +23,10 @@ struct WordMerger {
       return
     }
     symbols.removeAll(keepingCapacity: true)
-    for byte in word {
-      // A vocabulary may lack bytes that its training text did not have; they leave no trace.
-      let id = vocabulary.byteIDs[Int(byte)]
-      if id >= 0 { symbols.append(id) }
+    if vocabulary.alphabet == .bytes {
+      spell(word)
+    } else {
+      spellCharacters(of: word)
     }
     if symbols.count > 1 {
       // The scan is quadratic but cheap; only the queue holds out against a word of megabytes.
@@ -35,8 +35,32 @@ struct WordMerger {
     output.append(contentsOf: symbols)
   }
 
+  private mutating func spell(_ bytes: ArraySlice<UInt8>) {
+    for byte in bytes {
+      // A vocabulary may lack bytes that its training text did not have; they leave no trace.
+      let id = vocabulary.byteIDs[Int(byte)]
+      if id >= 0 { symbols.append(id) }
+    }
+  }
+
+  private mutating func spellCharacters(of word: ArraySlice<UInt8>) {
+    var index = word.startIndex
+    while index < word.endIndex {
+      let lead = word[index]
+      let size = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4
+      let character = word[index..<min(index + size, word.endIndex)]
+      if let id = vocabulary.modelID(of: character) {
+        symbols.append(id)
+      } else {
+        spell(character)
+      }
+      index = character.endIndex
+    }
+  }
+
   private mutating func wholeWord(_ word: ArraySlice<UInt8>) -> Int32? {
     guard word.count <= vocabulary.tokens.longest else { return nil }
+    guard vocabulary.alphabet == .bytes else { return vocabulary.modelID(of: word) }
     characters.removeAll(keepingCapacity: true)
     for byte in word { ByteAlphabet.append(byte, to: &characters) }
     return vocabulary.modelID(of: characters[...])
