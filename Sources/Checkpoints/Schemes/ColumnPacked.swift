@@ -25,6 +25,8 @@ struct ColumnPacked: QuantisedElements {
   private enum Kind: Sendable {
     case gptq(zeroOffset: Int)
     case awq
+
+    var isAWQ: Bool { if case .awq = self { true } else { false } }
   }
 
   /// Outputs of a panel: whole words of both kinds, and a kilobyte of a row of GPTQ.
@@ -246,35 +248,51 @@ extension ColumnPacked {
 
   /// Only the codes are new: a calibration chose the scales, the zeros and the order of the groups.
   func requantise(_ work: Requantisation) throws {
-    var words = [UInt32](repeating: 0, count: inputs * outputs * bits / 32)
-    let largest = Float(1 << bits - 1)
-    for first in stride(from: 0, to: outputs, by: Self.panelWidth) {
-      let panel = first..<min(first + Self.panelWidth, outputs)
-      let numbers = try (0..<self.scales.count / outputs).map { try self.numbers($0, panel) }
-      try work.measured(panel.lowerBound * inputs..<panel.upperBound * inputs) { run in
-        for output in panel {
-          for input in 0..<inputs {
-            let place = (output - first) * inputs + input
-            let group = numbers[groups[input]]
-            let (scale, zero) = (group.scales[output - first], group.zeros[output - first])
-            let step = steps(run.wanted[place], of: scale).rounded(.toNearestOrEven) + zero
-            let code = min(max(step, 0), largest)
-            put(UInt32(code), input, output, into: &words)
-            run.result[place] = scale * (code - zero)
-          }
+    let words = Guarded([UInt32](repeating: 0, count: rowCount * outputs / outputsOfWord))
+    try ConcurrentWork.perform((outputs + Self.stripWidth - 1) / Self.stripWidth) { (index, _) in
+      let first = index * Self.stripWidth
+      let strip = first..<min(first + Self.stripWidth, outputs)
+      let own = try requantised(strip, work)
+      let (width, stride) = (strip.count / outputsOfWord, outputs / outputsOfWord)
+      words.withLock { words in
+        for row in 0..<rowCount {
+          let place = row * stride + first / outputsOfWord
+          words.replaceSubrange(place..<place + width, with: own[row * width..<(row + 1) * width])
         }
       }
     }
     let module = name.dropLast("weight".utf8.count)
-    try work.write(Name("\(module)qweight"), 0, PackedBits.bytes(words))
+    try work.write(Name("\(module)qweight"), 0, PackedBits.bytes(words.withLock(\.self)))
   }
 
-  private func put(_ code: UInt32, _ input: Int, _ output: Int, into words: inout [UInt32]) {
-    switch kind {
-    case .gptq:
-      words[input * bits / 32 * outputs + output] |= code << UInt32(input * bits % 32)
-    case .awq:
-      words[input * (outputs / 8) + output / 8] |= code << UInt32(4 * Self.places[output % 8])
+  /// Outputs whose values are at hand at once.
+  private static let stripWidth = 64
+
+  /// Rows of the stored words, and how many outputs a word has codes of.
+  private var rowCount: Int { kind.isAWQ ? inputs : inputs * bits / 32 }
+  private var outputsOfWord: Int { kind.isAWQ ? 8 : 1 }
+
+  /// The words of some outputs, [rows, outputs / outputs of a word].
+  private func requantised(_ strip: Range<Int>, _ work: Requantisation) throws -> [UInt32] {
+    let width = strip.count / outputsOfWord
+    var words = [UInt32](repeating: 0, count: rowCount * width)
+    let largest = Float(1 << bits - 1)
+    let numbers = try (0..<self.scales.count / outputs).map { try self.numbers($0, strip) }
+    try work.measured(strip.lowerBound * inputs..<strip.upperBound * inputs) { run in
+      for output in 0..<strip.count {
+        for input in 0..<inputs {
+          let group = numbers[groups[input]]
+          let (scale, zero) = (group.scales[output], group.zeros[output])
+          let place = output * inputs + input
+          let step = steps(run.wanted[place], of: scale).rounded(.toNearestOrEven) + zero
+          let code = min(max(step, 0), largest)
+          run.result[place] = scale * (code - zero)
+          let bit = kind.isAWQ ? 4 * Self.places[output % 8] : input * bits % 32
+          let row = kind.isAWQ ? input : input * bits / 32
+          words[row * width + output / outputsOfWord] |= UInt32(code) << UInt32(bit)
+        }
+      }
     }
+    return words
   }
 }
