@@ -353,7 +353,7 @@ def print_unicode():
         if len(lines[-1]) + len(word) > 94:
             lines.append("")
         lines[-1] += (" " if lines[-1] else "") + word
-    print("/// What characters are made of, in the version of Unicode by which the package composes (9.0). Made by")
+    print("/// The parts that characters are made of, in the version of Unicode by which the package composes (9.0). Made by")
     print("/// Fixtures/makers/tokenizers.py.")
     print("enum CanonicalTable {")
     print("  /// A character, a point and its parts, in hexadecimal; a minus where the parts are not composed again.")

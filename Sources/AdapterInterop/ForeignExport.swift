@@ -8,11 +8,11 @@ public import SystemPackage
 public struct ForeignExport: Sendable {
   /// The files.
   let files: [File]
-  /// What the format cannot hold.
+  /// The losses: the parts that the format cannot hold.
   public let losses: [Loss]
-  /// What a user should know of the conversion besides.
+  /// Further notes for the user on the conversion.
   public let notes: [String]
-  /// Whether the only file stands alone, not in a folder.
+  /// True if the only file stands alone, not in a folder.
   var isFile = false
   /// The keys of the `.adp` file's metadata that are written.
   public internal(set) var carriedKeys: Set<Name> = []
@@ -25,7 +25,7 @@ public struct ForeignExport: Sendable {
 
   /// Something that the format cannot hold.
   public struct Loss: Sendable, Hashable {
-    /// What is lost.
+    /// The kind of loss.
     public let kind: Kind
     /// Where it is; nil where it is about the whole.
     public let place: InteropError.Place?
@@ -35,7 +35,7 @@ public struct ForeignExport: Sendable {
     /// The reason where a scale is multiplied into B.
     static let foldedScale = "its scale, multiplied into B: by less than one part in 16 million"
 
-    /// What is lost.
+    /// A kind of loss.
     public enum Kind: String, Sendable, Hashable, CaseIterable {
       /// The result would compute something else: nothing is written.
       case effect

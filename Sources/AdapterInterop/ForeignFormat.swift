@@ -16,15 +16,14 @@ public protocol ForeignFormat: Sendable {
   var name: String { get }
   /// An adapter of it, for people.
   var title: String { get }
-  /// Whether what it recognises is a checkpoint as well, which stands for an adapter only where one is asked
-  /// for.
+  /// True if the things that it recognises are checkpoints as well. A checkpoint stands for an adapter only if an
+  /// adapter is asked for.
   var isCheckpoint: Bool { get }
-  /// Whether its tensors are the tuned model's own values, better held as differences where the base is at
-  /// hand.
+  /// True if its tensors are the tuned model's own values, better held as differences if the base is at hand.
   var holdsTunedValues: Bool { get }
 
-  /// Whether this is an adapter of the format, by the names in a folder or the contents of a file. It is asked
-  /// first without a header of safetensors, which costs more to read, and then with one.
+  /// Returns true if this is an adapter of the format, by the names in a folder or the contents of a file. The format
+  /// is asked first without a header of safetensors, which costs more to read, and then with one.
   func recognises(_ source: ForeignSource) -> Bool
 
   /// Reads an adapter that was recognised.
@@ -32,10 +31,11 @@ public protocol ForeignFormat: Sendable {
   /// - Throws: `InteropError` where anything of it is not understood.
   func read(_ source: ForeignSource, _ choices: ImportChoices) throws -> ForeignImport
 
-  /// What an adapter that came from the format was trained for, where it says so.
+  /// Returns the task that an adapter from the format was trained for; nil if it does not state one.
   func task(of adapter: Adapter) -> ModelTask?
 
-  /// What an adapter that came from the format may lack, or do otherwise than its maker thinks.
+  /// Returns the doubts about an adapter from the format: it may lack something, or act otherwise than its maker
+  /// thinks.
   func doubts(about adapter: Adapter) -> [SourceDoubt]
 }
 
@@ -81,7 +81,7 @@ extension WritableFormat {
 public struct ForeignImport: Sendable {
   /// The adapter.
   public let adapter: Adapter
-  /// What a user should know of the conversion.
+  /// Notes for the user on the conversion.
   public let notes: [String]
   /// The file's own metadata, for that of an `.adp` file (Spec/adp-v1.md, section 5.4).
   public let metadata: [Manifest.MetadataEntry]

@@ -8,7 +8,7 @@ public import SystemPackage
 public struct ForeignSource: Sendable {
   /// The path.
   public let path: FilePath
-  /// What is there; nil where there is nothing.
+  /// The kind of thing at the path; nil if nothing is there.
   let kind: Kind?
   /// The names in it, of a folder.
   let names: [String]

@@ -35,12 +35,12 @@ public enum Formats {
     return fitting.count == 1 ? fitting[0] : nil
   }
 
-  /// What may be wrong with an adapter by what is known of the format it came from.
+  /// Returns the doubts about an adapter, by what is known of the format that it came from.
   public static func doubts(about adapter: Adapter) -> [SourceDoubt] {
     formats(of: adapter).flatMap { $0.doubts(about: adapter) }
   }
 
-  /// What an adapter was trained for, where the format says so that it came from.
+  /// Returns the task that an adapter was trained for; nil if the format that it came from does not say.
   public static func task(of adapter: Adapter) -> ModelTask? {
     formats(of: adapter).compactMap { $0.task(of: adapter) }.first
   }

@@ -2,7 +2,7 @@ public import Checkpoints
 public import Operations
 public import StrictJSON
 
-/// What answers the questions that a foreign file leaves open.
+/// The answers to the questions that a foreign file leaves open.
 public struct ImportChoices: Sendable {
   /// Fields of a configuration that are not known, and mean nothing.
   public var ignoredFields: [Name] = []
@@ -15,10 +15,10 @@ public struct ImportChoices: Sendable {
   /// Records the digest of the weights file, by a pass over all of it. An adapter that is written needs it to go back
   /// byte for byte; one that is applied does not.
   public var recordsDigest = true
-  /// Whether the adapter is written to a file: only then it matters which files beside it are not carried.
+  /// True if the adapter is written to a file: only then does it matter which files beside it are not carried.
   public var isKept = true
-  /// Whether an adapter whose names are another program's, which only the base translates, is read under those names:
-  /// to be looked at, and not to be applied.
+  /// True if an adapter with another program's names, which only the base translates, is read under those names: to be
+  /// looked at, and not to be applied.
   public var keepsForeignNames = false
   /// The base, where it is at hand: what the file holds of it beside the adapter is left out.
   public var base: Checkpoint?

@@ -6,7 +6,7 @@ public import SystemPackage
 
 /// Why a foreign adapter cannot be read or written: a kind for programs, a place, and the reason in words.
 public struct InteropError: Error, Sendable {
-  /// What is wrong.
+  /// The kind of error.
   public let kind: Kind
   /// Where it is; nil where it is about the whole.
   public let place: Place?
@@ -15,7 +15,7 @@ public struct InteropError: Error, Sendable {
   /// The error of the bytes of the file in `place`; nil where they are in order.
   public let cause: FormatError?
 
-  /// What is wrong.
+  /// A kind of error.
   @nonexhaustive
   public enum Kind: Sendable, Hashable {
     /// The path holds no adapter of a known format.
@@ -60,7 +60,7 @@ public struct InteropError: Error, Sendable {
     cause = nil
   }
 
-  /// What an export cannot hold, as the error that it is unless it is allowed.
+  /// Creates the error for something that an export cannot hold, to be thrown unless the loss is allowed.
   public init(_ loss: ForeignExport.Loss) {
     self.init(.notExpressible, at: loss.place, loss.reason)
   }

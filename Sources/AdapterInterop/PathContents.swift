@@ -4,7 +4,7 @@ internal import Storage
 internal import StrictJSON
 public import SystemPackage
 
-/// What a path holds. Every command decides by this, and by nothing else, what it was given.
+/// The contents of a path. Every command decides by this, and by nothing else, what it was given.
 ///
 /// | what is there | contents |
 /// |---|---|
@@ -32,7 +32,7 @@ public enum PathContents: Sendable {
   /// None of them.
   case stranger(Stranger)
 
-  /// What a file that is none of them looks like.
+  /// A path that is none of them, by what it looks like.
   @nonexhaustive
   public enum Stranger: Sendable, Hashable {
     /// There is nothing at the path.
@@ -101,7 +101,7 @@ public enum PathContents: Sendable {
 }
 
 extension ForeignSource {
-  /// Whether the file begins with the length of a header and a header.
+  /// True if the file begins with the length of a header and a header.
   fileprivate var beginsAsSafetensors: Bool {
     guard head.count > 8, head[8] == UInt8(ascii: "{") else { return false }
     let length = head[..<8].reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }

@@ -71,7 +71,7 @@ extension AdapterError {
       .nonfinite, at: [name.text], "the base's \(name) holds values that are not finite")
   }
 
-  /// What the adapter does has to be made part of the weights when the model is loaded.
+  /// The adapter's effect has to be made part of the weights when the model is loaded.
   static func notBesideWeights(_ name: Name) -> Self {
     AdapterError(
       .notBesideWeights, at: [name.text],

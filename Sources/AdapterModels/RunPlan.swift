@@ -11,9 +11,9 @@ internal import StrictJSON
 public struct RunPlan: Sendable {
   /// The base.
   public let checkpoint: Checkpoint
-  /// What has to be made part of the weights, in order; empty where nothing has to.
+  /// The adapters, or parts of them, to make part of the weights, in order; empty if there are none.
   public let folded: [WeightedAdapter]
-  /// What acts beside the weights or before the text, in order.
+  /// The adapters, or parts of them, that act beside the weights or before the text, in order.
   public let beside: [WeightedAdapter]
   private let stack: [WeightedAdapter]
   /// The base with all that changes its weights, bound once.
@@ -141,7 +141,7 @@ private struct Division {
         .map(\.0.info.name))
   }
 
-  /// Whether all that is done to a tensor runs beside the weights.
+  /// Returns true if all changes to a tensor run beside the weights.
   func runsBeside(_ tensor: Name) -> Bool { tensors.contains(tensor) }
 
   func runsBeside(_ name: Name, of place: Int) -> Bool {

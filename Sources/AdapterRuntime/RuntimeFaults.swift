@@ -115,7 +115,7 @@ extension AdapterError {
       "the base does not show if \(first) is stored transposed\(rest)")
   }
 
-  /// What the file or the user says of a layout contradicts the base.
+  /// Returns the error for a layout from the file or the user that contradicts the base.
   static func layoutConflict(_ name: Name, _ what: String) -> Self {
     AdapterError(.layoutConflict, at: [name.text], "\(name): \(what)")
   }
@@ -192,8 +192,7 @@ extension AdapterError {
 }
 
 extension AdapterError {
-  /// Whether it is the base that speaks against a merge: another base, or a decision of the user, could make it
-  /// go.
+  /// True if the base is what prevents a merge: another base, or a decision of the user, could make it go.
   public var isOfBase: Bool {
     switch kind {
     case .unbound, .ambiguous, .collision, .shape, .type, .undecidedLayout, .layoutConflict, .tied,
@@ -203,7 +202,7 @@ extension AdapterError {
     }
   }
 
-  /// Whether the base is not the one that the adapter was made for.
+  /// True if the base is refused as not the one that the adapter was made for.
   public var isVerdict: Bool {
     switch kind {
     case .noFingerprint, .near, .targetsNotSampled, .othersDiffer, .targetsPadded, .targetsDiffer,

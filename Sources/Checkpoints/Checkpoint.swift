@@ -13,9 +13,9 @@ public struct Checkpoint: Sendable {
   public let shards: [Shard]
   /// The index of the shards, where there is one.
   public let indexPath: FilePath?
-  /// What `config.json` beside the weights says; nil where there is none that can be read.
+  /// The configuration in `config.json` beside the weights; nil if there is none that can be read.
   public let config: ModelConfig?
-  /// Whether there is a `config.json` that cannot be read: then ties and model type are not known.
+  /// True if there is a `config.json` that cannot be read: then ties and model type are not known.
   public let hasUnreadableConfig: Bool
   /// Where its `config.json` is, or would be.
   public let configPath: FilePath
@@ -28,7 +28,7 @@ public struct Checkpoint: Sendable {
     public let name: String
     /// The open file.
     public let file: SafetensorsFile
-    /// What the names of its tensors have before them here: `unet.` of a part of a pipeline.
+    /// The prefix of the names of its tensors in the checkpoint: `unet.` for a part of a pipeline.
     package let prefix: Name
     /// All that stands before the bytes of its tensors: the header and its length.
     package var head: FileRange { FileRange(0..<file.dataOffset, of: file.file) }
@@ -45,18 +45,18 @@ public struct Checkpoint: Sendable {
   package let decoded: [QuantisedParameter]
   /// The tensors of schemes that are not there any more.
   package let omitted: Set<Name>
-  /// Whether what is written of it is quantised as it is: decoded to be read alone.
+  /// True if its results stay quantised as it is: it is decoded for reading only.
   package let keepsCodes: Bool
 
-  /// Whether any tensor may be of a scheme of quantised weights: one of its tensors has a type that codes have, or is an
-  /// absmax.
+  /// True if any tensor may be of a scheme of quantised weights: one of its tensors has a type that codes have, or is
+  /// an absmax.
   let holdsCodes: Bool
 
-  /// Whether it was opened as a folder, or as an index in one.
+  /// True if it was opened as a folder, or as an index in one.
   public var isFolder: Bool { folder != nil }
   /// The folder, where it was opened as one.
   public let folder: FilePath?
-  /// Whether it is the folder of a pipeline, which has no files of weights itself.
+  /// True if it is the folder of a pipeline, which has no files of weights itself.
   public let isPipeline: Bool
 
   /// Opens a safetensors file, a folder that holds one or several, or an index.
@@ -116,13 +116,13 @@ public struct Checkpoint: Sendable {
     return digest
   }
 
-  /// What it was read from: the folder, or else the files one by one.
+  /// The paths that it was read from: the folder, or else the files one by one.
   package var inputs: [FilePath] {
     let files = shards.map(\.file.file.path)
     return [path] + (folder.map { [$0] } ?? files + [path.parent.appending("config.json")])
   }
 
-  /// What holds its values: who may not read these may not read a result of them.
+  /// The paths that hold its values: who may not read these may not read a result of them.
   package var sources: [FilePath] {
     (folder.map { [$0] } ?? []) + shards.map(\.file.file.path)
   }
@@ -148,7 +148,7 @@ public struct Checkpoint: Sendable {
     shards[index].file.header.tensors.map { stored($0, inShard: index) }
   }
 
-  /// Whether quantised parameters are written as floats.
+  /// True if quantised parameters are written as floats.
   package var isWrittenDecoded: Bool { !decoded.isEmpty && !keepsCodes }
 
   private func stored(_ parameter: QuantisedParameter, inShard index: Int) -> StoredTensor {

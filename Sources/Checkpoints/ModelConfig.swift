@@ -2,7 +2,7 @@ package import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// What a base's `config.json` says that matters to adapters.
+/// The parts of a base's `config.json` that matter to adapters.
 public struct ModelConfig: Sendable, Hashable {
   /// `model_type`.
   public let modelType: String?
@@ -14,7 +14,7 @@ public struct ModelConfig: Sendable, Hashable {
   package let nameOrPath: String?
   /// `dtype`, or `torch_dtype` as it was called: the type that the weights have, or had before they were quantised.
   package let dtype: ElementType?
-  /// What the part of it says that describes the language model, in a model of several parts.
+  /// The part that describes the language model, in a model of several parts.
   package let languageModel: Part?
 
   /// A configuration inside of another.
@@ -97,6 +97,6 @@ extension ElementType {
     self = type
   }
 
-  /// What transformers calls it in `config.json`.
+  /// The name that transformers gives it in `config.json`; nil if it has none.
   package var torchName: String? { Self.torchNames.first { $0.type == self }?.name }
 }

@@ -108,7 +108,7 @@ public struct NameBinding: Sendable, Hashable {
     ties.stored(for: target) == hints[target] ? nil : hints[target]
   }
 
-  /// Whether a target is stored under the name of a parameter that it is tied to.
+  /// Returns true if a target is stored under the name of a parameter that it is tied to.
   private func isTied(_ target: Name, _ stored: Name) -> Bool { renamed(target) != stored }
 
   private init(_ rule: Rule, _ stored: [Name: Name], rules: NameRules? = nil) {
@@ -117,7 +117,7 @@ public struct NameBinding: Sendable, Hashable {
     self.rules = rules
   }
 
-  /// What the rule makes of a parameter's name, whether the base has it or not.
+  /// Returns the name that the rule makes of a parameter's name, whether the base has it or not.
   public func renamed(_ name: Name) -> Name {
     switch rule {
     case .exact, .tie: return name

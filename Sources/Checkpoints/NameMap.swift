@@ -1,6 +1,6 @@
 public import StrictJSON
 
-/// What a user says of names: which of a base's tensors targets are.
+/// The user's map from targets to the tensors of a base.
 ///
 /// | target | stored | means |
 /// |---|---|---|
@@ -48,7 +48,7 @@ public struct NameMap: Sendable, Hashable, ExpressibleByDictionaryLiteral {
       Rewrite(target: NamePattern(target.text), stored: NamePattern(stored.text)))
   }
 
-  /// Whether it says anything.
+  /// True if it says nothing.
   public var isEmpty: Bool { rewrites.isEmpty }
 
   /// The tensor that a target is; nil where nothing is said of it.
@@ -58,7 +58,7 @@ public struct NameMap: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     return nil
   }
 
-  /// What it says of some targets.
+  /// Returns the stored names that it gives for some targets.
   package func given(for targets: some Sequence<Name>) -> [Name: Name] {
     guard !isEmpty else { return [:] }
     return Dictionary(
@@ -74,7 +74,7 @@ public struct NameMap: Sendable, Hashable, ExpressibleByDictionaryLiteral {
 }
 
 extension Name {
-  /// What follows a beginning that ends where a component does.
+  /// Returns the rest after a beginning that ends where a component does; nil if the name does not begin so.
   fileprivate func rest(after beginning: String) -> String? {
     guard hasPrefix(Name(beginning)) else { return nil }
     let rest = dropFirst(beginning.utf8.count).text

@@ -18,14 +18,14 @@ public struct NamePattern: Sendable, Hashable, CustomStringConvertible {
   /// The pattern itself.
   public var description: String { text }
 
-  /// Whether anything in it stands for other bytes.
+  /// True if anything in it stands for other bytes.
   public var isPattern: Bool { bytes.contains(Self.star) || bytes.contains(Self.anyByte) }
 
-  /// Whether the whole name is as the pattern says.
+  /// Returns true if the whole name fits the pattern.
   public func matches(_ name: Name) -> Bool { captures(of: name) != nil }
 
-  /// What each `*` stands for, in order; nil where the name is not as the pattern says. Each stands for as little as it
-  /// can, the last one for the rest.
+  /// Returns the text that each `*` stands for, in order; nil if the name does not fit the pattern. Each stands for as
+  /// little as it can, the last one for the rest.
   ///
   /// The work is at most the product of both lengths.
   package func captures(of name: Name) -> [String]? {

@@ -11,7 +11,7 @@ public struct Adapter: Sendable {
   public package(set) var name: Name
   /// The method's name, for people.
   public let method: String
-  /// What it does, in order.
+  /// Its operations, in order.
   public package(set) var operations: [Operation]
   /// Tensors that nothing uses.
   public let inert: [AdapterRecord.InertTensor]
@@ -19,7 +19,7 @@ public struct Adapter: Sendable {
   public let source: SourceRecord?
   /// Files that lay beside its source.
   public let files: [FileRecord]
-  /// What it was made for.
+  /// The base that it was made for.
   public package(set) var base: BaseRecord?
   /// Tensors of its source that the user has left out.
   public package(set) var leftOut: [Name] = []

@@ -3,8 +3,8 @@ package import StrictJSON
 /// Why an adapter cannot be used as asked, although no byte of a file is at fault: the kind of fault, where it is, and
 /// the reason.
 ///
-/// What is wrong with bytes is said by the errors of those who read them: `FormatError`, `CheckpointError`,
-/// `StorageError`. In a stack of adapters such an error is the `cause` of one of the kind `unreadable`.
+/// Faults in bytes are reported by the errors of their readers: `FormatError`, `CheckpointError`, `StorageError`. In a
+/// stack of adapters such an error is the `cause` of one of the kind `unreadable`.
 public struct AdapterError: Error, Sendable {
   /// The kind: programs decide by it.
   public let kind: Kind
@@ -12,11 +12,11 @@ public struct AdapterError: Error, Sendable {
   public let places: [String]
   /// The reason, with the place: one line for people, lower case, no full stop.
   public let reason: String
-  /// What to do about it, where that can be said without knowing how the adapter was given; nil where it cannot.
+  /// The remedy, where it can be stated without knowing how the adapter was given; otherwise nil.
   public let advice: String?
   /// The adapter of a stack of several, as its caller labels it.
   public private(set) var adapter: String?
-  /// What it follows from, for programs that want to know more: a reader's error, a `StackConflict`, a `BaseVerdict`.
+  /// The underlying cause, for programs that want to know more: a reader's error, a `StackConflict`, a `BaseVerdict`.
   public let cause: (any Error)?
 
   /// Describes a fault.

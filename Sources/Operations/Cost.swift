@@ -1,4 +1,4 @@
-/// What it takes to apply an operation, in multiplications of a matrix product, told from shapes alone.
+/// The cost of applying an operation, in multiplications of a matrix product, derived from shapes alone.
 package struct Cost: Sendable {
   /// For each element of the weight.
   package var perElement: Double

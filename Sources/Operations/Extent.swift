@@ -1,6 +1,6 @@
 package import Storage
 
-/// What an operation's operands say of the shape of its target.
+/// The constraints that an operation's operands put on the shape of its target.
 public enum Extent: Sendable, Hashable {
   /// A weight of `output` × `input` elements; nil for what the operands leave open, but for its being
   /// a multiple of a number, or at most one; or its having no kernel. A kernel [in, k, …] makes it a convolution's
@@ -19,12 +19,12 @@ public enum Extent: Sendable, Hashable {
   /// More rows than this, of this shape.
   case rows(above: Int, of: [Int])
 
-  /// Whether it is a stack of weights.
+  /// True if it is a stack of weights.
   package var isStack: Bool {
     if case .experts = self { true } else { false }
   }
 
-  /// Whether the weight, where both of its sides are shown, has at most 2^53 − 1 elements ([OPS-5]).
+  /// True if the weight has at most 2^53 − 1 elements, or its sides are not both known ([OPS-5]).
   var hasLegalSize: Bool {
     let sizes: [Int] =
       switch self {
@@ -35,7 +35,7 @@ public enum Extent: Sendable, Hashable {
     return Shape(sizes.map { UInt64($0) }) != nil
   }
 
-  /// Whether a stored tensor may have this shape; `layout` counts for weights only.
+  /// Returns true if a stored tensor may have this shape; `layout` counts for weights only.
   public func fits(_ shape: [Int], _ layout: Layout) -> Bool {
     switch self {
     case .matrix(let output, let input, let kernel, let multiple, let maximum, let isFlat):

@@ -2,7 +2,7 @@ public import AdapterFormat
 public import Storage
 public import StrictJSON
 
-/// What there is to know of an adapter without its base.
+/// The facts about an adapter that are known without its base.
 public struct Inspection: Sendable {
   /// The adapter.
   public let adapter: Adapter
@@ -20,7 +20,7 @@ public struct Inspection: Sendable {
   public let types: [TypeCount]
   /// Operations that are alike.
   public let groups: [OperationGroup]
-  /// What a user should know.
+  /// The warnings for the user.
   public let warnings: [Warning]
 
   /// Tensors of one element type.

@@ -2,7 +2,7 @@ package import Storage
 
 /// How an operation behaves beside others and on a base: what binding, ties, stacks and the engine ask.
 package struct Laws: Sendable {
-  /// What it does to what was there before.
+  /// The effect on the values that were there before.
   package let manner: Manner
   /// Elements of the bias beside its target, where it changes that too; nil where it does not.
   package var biasCount: Int?
@@ -10,22 +10,22 @@ package struct Laws: Sendable {
   package var rowAlignment = 1
   /// How it stands to parameters that are stacks of weights.
   package var stacks = Stacks.none
-  /// What it means that the base does not have the parameter.
+  /// The treatment of a base that does not have the parameter.
   package var absence = Absence.refuse
-  /// Whether it changes nothing, whatever its numbers.
+  /// True if it changes nothing, whatever its numbers.
   package var isIdle = false
   /// The operand and the value of its elements with which it changes nothing, and the factor before it; nil where the
   /// operands alone do not tell.
   package var neutral: Neutral?
   /// SHA-256 of the parameter's bytes afterwards, on the base that it was made for.
   package var result: Digest?
-  /// Whether another axis of experts, or a part of a stacked weight, may hold its target: binding looks for those
-  /// only for what can be cut.
+  /// True if another axis of experts, or a part of a stacked weight, may hold its target: binding looks for those only
+  /// for operations that can be cut.
   package var canBeCut = false
 
   package init(_ manner: Manner) { self.manner = manner }
 
-  /// What an operation does to what was there before.
+  /// The effect of an operation on the values that were there before.
   package enum Manner: Sendable, Hashable {
     /// W ← W + Δ, where Δ does not depend on what came before: a factor w makes w · Δ of it.
     case adds
@@ -53,7 +53,7 @@ package struct Laws: Sendable {
     case any
   }
 
-  /// What happens where the base does not have the parameter.
+  /// The treatment of a base that does not have the parameter.
   package enum Absence: Sendable, Hashable {
     /// It is not the right base.
     case refuse
@@ -83,7 +83,7 @@ package struct Laws: Sendable {
 }
 
 extension Laws.Manner {
-  /// Whether values are given, whatever was there.
+  /// True if it sets values, whatever was there.
   package var isReplacement: Bool {
     switch self {
     case .replaces, .replacesRows, .restores: true
@@ -91,7 +91,7 @@ extension Laws.Manner {
     }
   }
 
-  /// Whether what is done under one name of a tensor is meant for its other names too.
+  /// True if a change under one name of a tensor is meant for its other names too.
   package var isForAllNames: Bool {
     switch self {
     case .replacesRows, .restores: true

@@ -1,6 +1,6 @@
 internal import Storage
 
-/// What can be measured of an operation without a base.
+/// The data of an operation that can be measured without a base.
 package enum Measurable: Sendable {
   /// Its change of the weight, which is the same on every base.
   case change
@@ -17,7 +17,7 @@ package enum Measurable: Sendable {
   /// Its operands as they are: only a base shows the change.
   case operands
 
-  /// Whether it is a change by itself.
+  /// True if it is a change by itself.
   package var isChange: Bool {
     switch self {
     case .change, .elements: true

@@ -2,7 +2,7 @@ public import AdapterFormat
 public import Storage
 public import StrictJSON
 
-/// What an adapter does to one parameter of its base, or to what runs beside it: one of the operations of
+/// A change that an adapter makes to one parameter of its base, or to what runs beside it: one of the operations of
 /// Spec/adp-v1.md, section 8, or one of a later version, which is carried and not applied.
 public struct Operation: Sendable {
   private var content: Content
@@ -91,8 +91,8 @@ public struct Operation: Sendable {
     return result
   }
 
-  /// Whether a parameter of this shape is one that it can change: one that its operands allow, and the recorded one where
-  /// one is recorded ([BND-2]).
+  /// Returns true if the operation can change a parameter of this shape: its operands allow the shape, and so does the
+  /// recorded shape, if any ([BND-2]).
   package func fits(_ shape: [Int], _ layout: Layout) -> Bool {
     guard let extent = kind?.extent, extent.fits(shape, layout) else { return false }
     guard let recorded = target?.shape?.dimensions, recorded != shape else { return true }
@@ -100,13 +100,13 @@ public struct Operation: Sendable {
     return recorded.count == shape.count && recorded.dropFirst() == shape.dropFirst()
   }
 
-  /// Whether it can change a parameter of this shape in any layout that it may have.
+  /// Returns true if the operation can change a parameter of this shape in at least one layout that it may have.
   package func fits(_ shape: [Int]) -> Bool {
     let layouts: [Layout] = target?.layout == nil ? [.outIn] : [.outIn, .inOut]
     return layouts.contains { fits(shape, $0) }
   }
 
-  /// What it would take in the place of a parameter of this shape, for an error message.
+  /// Describes the shape that is expected in the place of this one, for an error message.
   package func expectation(of shape: [Int], _ layout: Layout) -> String {
     guard let extent = kind?.extent else { return "another" }
     guard extent.fits(shape, layout), let recorded = target?.shape else {
@@ -136,7 +136,7 @@ public struct Operation: Sendable {
 }
 
 extension Operation: Hashable {
-  /// Whether both are the same operation with the same keys, operands and target.
+  /// Returns true if both are the same operation with the same keys, operands and target.
   public static func == (left: Operation, right: Operation) -> Bool {
     switch (left.content, right.content) {
     case (.known(let left), .known(let right)): left.isEqual(to: right)

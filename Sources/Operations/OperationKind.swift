@@ -30,13 +30,13 @@ package protocol OperationKind: Sendable, Hashable {
 
   // MARK: Beside others
 
-  /// What its operands say of the target's shape.
+  /// The constraints that its operands put on the target's shape.
   var extent: Extent { get }
   /// How it behaves beside other operations and on a base.
   var laws: Laws { get }
-  /// What it takes to apply it.
+  /// The cost of applying it.
   var cost: Cost { get }
-  /// What can be measured of it without a base.
+  /// The data that can be measured without a base.
   var measurable: Measurable { get }
 
   // MARK: In numbers

@@ -1,6 +1,6 @@
 internal import Storage
 
-/// What comes before the text that a model reads, as an operation at run time has it.
+/// The virtual tokens before the text that a model reads, as an operation at run time holds them.
 package struct Prompt: Sendable, Hashable {
   /// [tokens, dim], or [tokens, slots · heads · head dim].
   package let values: TypedOperand

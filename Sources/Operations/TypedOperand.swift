@@ -5,7 +5,7 @@ public import Storage
 public struct OperationSummary: Sendable, Hashable {
   /// r, where it is of low rank.
   public var rank: Int?
-  /// What its change is multiplied with.
+  /// The factor of its change.
   public var scale: Double?
   /// Other things that it says of itself, in the words of the specification.
   public var traits: [String] = []
@@ -48,7 +48,7 @@ public struct TypedOperand: Sendable, Hashable {
   /// Elements of the part that is used.
   public var count: Int { shape.reduce(1, *) }
 
-  /// Whether all dimensions but one are 1.
+  /// True if at most one dimension is not 1.
   package var isVector: Bool { shape.filter { $0 != 1 }.count <= 1 }
 }
 

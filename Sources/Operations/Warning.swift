@@ -48,7 +48,7 @@ public enum Warning: Sendable, Hashable {
     }
   }
 
-  /// What there is to say of an adapter.
+  /// Returns the warnings about an adapter.
   ///
   /// - Parameters:
   ///   - adapter: the adapter.
@@ -87,7 +87,8 @@ public enum Warning: Sendable, Hashable {
     return .absurdScale(targets: targets.compactMap(\.target?.name), scale: worst)
   }
 
-  /// What the manifest says; of an adapter that is in no file yet, what the values say.
+  /// Returns the tensors with a NaN or an infinity: those that the manifest lists or, for an adapter that is not in a
+  /// file yet, those found by reading the values.
   private static func nonfinite(_ adapter: Adapter) throws(FormatError) -> [Name] {
     if let (file, index) = adapter.file { return file.manifest.adapters[index].nonfinite ?? [] }
     let found = try adapter.tensors.concurrentMap { info throws(FormatError) -> Name? in
@@ -103,7 +104,7 @@ public enum Warning: Sendable, Hashable {
 }
 
 extension Adapter {
-  /// Whether no operation changes anything, whatever the base.
+  /// Returns true if no operation changes anything, whatever the base.
   ///
   /// - Throws: `FormatError` where tensors that must be looked at cannot be read.
   package func isNeutral() throws(FormatError) -> Bool {

@@ -28,8 +28,8 @@ package enum AbandonedFolders {
     }
   }
 
-  /// Whether a process is at work on it, or has ended it since it was listed. An empty one may have been made a moment
-  /// ago, and not be locked yet; nor may it be locked here, as its maker wants to.
+  /// Returns true if a process is at work on the folder, or has ended it since it was listed. An empty one may have
+  /// been made a moment ago, and not be locked yet; nor may it be locked here, as its maker wants to.
   private static func isInUse(_ path: FilePath) -> Bool {
     guard let names = try? Platform.list(path) else { return FileStatus(ofLink: path) == nil }
     guard !names.isEmpty else { return true }

@@ -8,14 +8,14 @@ internal import SystemPackage
 package final class BlockOutput: Sendable {
   /// Bytes of every block but the last.
   package static let blockByteCount = 1 << 22
-  /// What addresses and lengths of writes past the page cache are multiples of; no disk asks for more.
+  /// The alignment of addresses and lengths of writes past the page cache; no disk asks for more.
   private static let alignment = 1 << 12
   /// Smaller files stay in the page cache.
   private static let smallestPastCache: UInt64 = 1 << 26
 
   private let output: OutputFile
   private let pastCache: FileDescriptor?
-  /// Whether the kernel is to copy a block of another file.
+  /// True if the kernel is to copy a block of another file.
   package let copiesInKernel: Bool
   /// The file's blocks.
   package let blocks: BlockRanges

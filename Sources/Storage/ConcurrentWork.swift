@@ -77,7 +77,7 @@ private final class SharedWork<Failure: Error>: Sendable {
 }
 
 extension RandomAccessCollection where Self: Sendable, Index == Int, Element: Sendable {
-  /// What `body` makes of every element, in order; made on all processors.
+  /// Returns the results of `body` for every element, in order; computes them on all processors.
   ///
   /// - Throws: the error of the first element, by place, that `body` throws for; others may not have been
   ///   tried.

@@ -100,7 +100,7 @@ extension [UInt8] {
 }
 
 extension UInt8 {
-  /// Whether it is a lower-case hexadecimal digit.
+  /// True if it is a lower-case hexadecimal digit.
   fileprivate var isHexadecimalDigit: Bool {
     (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self)
       || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(self)

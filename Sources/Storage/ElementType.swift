@@ -59,7 +59,7 @@ public enum ElementType: String, CaseIterable, Sendable, Hashable {
     }
   }
 
-  /// Whether it is one of the floats that adapters compute with: F16, BF16, F32, F64.
+  /// True if it is one of the floats that adapters compute with: F16, BF16, F32, F64.
   public var isFloat: Bool {
     switch self {
     case .f16, .bf16, .f32, .f64: true

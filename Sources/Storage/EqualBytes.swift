@@ -7,7 +7,7 @@
 #endif
 
 extension UnsafeRawBufferPointer {
-  /// Whether other memory holds the same bytes.
+  /// Returns true if other memory holds the same bytes.
   package func isEqual(to other: UnsafeRawBufferPointer) -> Bool {
     let lengths = (count, other.count)
     guard lengths.0 == lengths.1 else { return false }

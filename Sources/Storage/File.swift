@@ -8,7 +8,7 @@ public final class File: RandomAccessBytes {
   public let count: UInt64
   package let status: FileStatus
   package let descriptor: FileDescriptor
-  /// Whether nobody else can reach it, and this process alone writes to it.
+  /// True if nobody else can reach it, and only this process writes to it.
   private let isOwn: Bool
 
   /// Opens a file.
@@ -32,8 +32,8 @@ public final class File: RandomAccessBytes {
 
   /// Reads on from where an open file stands.
   ///
-  /// What can be read at any place is; anything else, a pipe say, is first copied to a file that has no
-  /// name, so that it takes no memory.
+  /// A file that can be read at any place is read directly; anything else, such as a pipe, is first copied to a
+  /// nameless file, so that it takes no memory.
   ///
   /// - Parameters:
   ///   - source: the open file.

@@ -7,7 +7,7 @@
 #endif
 package import SystemPackage
 
-/// What the file system says of a path or an open file.
+/// The status of a path or an open file, as the file system reports it.
 package struct FileStatus: Hashable, Sendable {
   package let device: UInt64
   package let inode: UInt64
@@ -49,7 +49,7 @@ package struct FileStatus: Hashable, Sendable {
       }
   }
 
-  /// Whether both are the same file on disk.
+  /// Returns true if both are the same file on disk.
   package func isSameFile(as other: FileStatus) -> Bool {
     device == other.device && inode == other.inode
   }

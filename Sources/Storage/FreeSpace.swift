@@ -34,7 +34,7 @@ extension Platform {
     return overflows ? nil : bytes
   }
 
-  /// Whether the file system can hold a copy in the bytes of the original.
+  /// Returns true if the file system can hold a copy in the bytes of the original.
   fileprivate static func sharesCopies(_ path: FilePath) -> Bool {
     guard let folder = try? FileDescriptor.open(path, .readOnly, options: .closeOnExec) else {
       return false

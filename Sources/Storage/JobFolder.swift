@@ -9,9 +9,9 @@ final class JobFolder {
   /// Where it is: by the name that all processes of the job know, until it is taken away.
   private(set) var path: FilePath
   private let sharedPath: FilePath
-  /// Whether an earlier process of the job had made the folder: then nothing of it is thrown away.
+  /// True if an earlier process of the job made the folder: then nothing of it is thrown away.
   let isContinued: Bool
-  /// What a folder made at the target would allow.
+  /// The mode that a new folder at the target would get.
   let newMode: CInterop.Mode
   private let target: FilePath
   private let names: FolderNames
@@ -152,7 +152,7 @@ final class JobFolder {
     }
   }
 
-  /// Whether another process has ended the job: the folder has the result's name.
+  /// True if another process has ended the job: the folder has the result's name.
   var isFinished: Bool { isGone && FileStatus(ofLink: target) != nil }
 
   private var isGone: Bool {
@@ -238,7 +238,7 @@ struct FolderNames {
     FilePath(name).temporarySibling(tag: "proof").lastComponent?.string ?? name
   }
 
-  /// What a name is for; nil for one that no process of the job gives.
+  /// Returns the kind of file that a name is for; nil for one that no process of the job gives.
   func kind(of name: String) -> Kind? {
     if names.contains(name) { return .result }
     let start = name.utf8.dropLast(".tmp".utf8.count)

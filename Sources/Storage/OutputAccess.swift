@@ -8,7 +8,7 @@ struct OutputAccess {
 
   private let sources: [Source]
 
-  /// What an input allows, in the bits of a file.
+  /// The permissions of an input, in the bits of a file.
   private struct Source: Hashable {
     let mode: Mode
     let group: UInt32
@@ -26,7 +26,7 @@ struct OutputAccess {
     sources = Array(Set(inputs.compactMap { FileStatus(of: $0) }.map(Source.init)))
   }
 
-  /// What a new file may allow at most, before the process's own mask is taken off: what all inputs allow.
+  /// The most that a new file may allow, before the process's own mask is taken off: what all inputs allow.
   var newFile: Mode { sources.reduce(0o666) { $0 & ($1.mode | 0o600) } }
 
   /// The same of a folder, which who may read it may enter.
@@ -52,7 +52,7 @@ struct OutputAccess {
     return mode
   }
 
-  /// What is left where the group is another one, whose members were others: group gets what both may.
+  /// Returns the mode that is left for another group, whose members were others: the group gets what both may.
   private static func asOthers(_ mode: Mode) -> Mode {
     mode & (~0o070 | (mode & 0o007) << 3)
   }

@@ -14,7 +14,7 @@ public final class OutputFile: ByteSink, Sendable {
   package let replaces: Bool
   private let access: OutputAccess
   package let isDurable: Bool
-  /// What has its name so far, whose owner and mode it gets.
+  /// The status of the file that has the name so far; the new file gets its owner and mode.
   private let replaced: FileStatus?
   package let descriptor: FileDescriptor
   private let position = Atomic<UInt64>(0)
@@ -144,7 +144,7 @@ public final class OutputFile: ByteSink, Sendable {
     try Outputs.commit([self])
   }
 
-  /// What was written so far, to be read back before the file has its name.
+  /// Returns the file as written so far, to be read back before it has its name.
   package func written() throws(StorageError) -> File {
     try File(temporary)
   }

@@ -104,7 +104,7 @@ public final class OutputFolder {
     if job != nil { TemporaryPaths.forget(temporary) }
   }
 
-  /// What an error of a file in the folder comes from, where another process has ended the job meanwhile.
+  /// The cause of an error of a file in the folder if another process has ended the job meanwhile; otherwise nil.
   package var lossOfJob: StorageError? {
     job?.isFinished == true ? .outputFinished(target) : nil
   }

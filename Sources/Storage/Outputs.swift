@@ -5,12 +5,12 @@ package protocol PendingOutput: AnyObject {
   /// Where it will be, and where it is.
   var target: FilePath { get }
   var temporary: FilePath { get }
-  /// Whether something may have the target's name.
+  /// True if something may already have the target's name.
   var replaces: Bool { get }
-  /// Whether it is a file, which takes another's place in one step.
+  /// True if it is a file, which takes another's place in one step.
   var isFile: Bool { get }
 
-  /// Whether its name is to last when the machine stops: not that of a file in a folder that is temporary itself.
+  /// True if its name is to last when the machine stops; false for a file in a folder that is temporary itself.
   var isDurable: Bool { get }
 
   /// Gives it its mode and has the disk take its bytes, so that nothing but a rename can fail any more.

@@ -126,7 +126,7 @@ package enum Platform {
     _ = fchown(descriptor.rawValue, uid_t.max, group)
   }
 
-  /// What a rename does with a target that is there.
+  /// The behaviour of a rename if the target exists.
   package enum Collision {
     /// Replaces it; a folder only where it is empty.
     case replace
@@ -153,8 +153,8 @@ package enum Platform {
     }
   }
 
-  /// Whether a call has failed because the file system does not have it: one of another machine mostly, of which a rename
-  /// replaces and does nothing else.
+  /// Returns true if a call failed because the file system does not have it: mostly one of another machine, where a
+  /// rename can only replace.
   static func lacksCall(_ code: Errno) -> Bool {
     [.invalidArgument, .notSupported, .noFunction].contains(code)
   }
@@ -190,8 +190,8 @@ package enum Platform {
     #endif
   }
 
-  /// Whether the file system of an open file copies between its files without moving bytes through this machine's
-  /// memory: it shares them, or its server copies.
+  /// Returns true if the file system of an open file copies between its files without moving bytes through this
+  /// machine's memory: it shares them, or its server copies.
   static func copiesByItself(_ descriptor: FileDescriptor) -> Bool {
     #if canImport(Darwin)
       return false
@@ -205,7 +205,7 @@ package enum Platform {
     #endif
   }
 
-  /// Whether the file system of an open file has its files in memory.
+  /// Returns true if the file system of an open file has its files in memory.
   static func isInMemory(_ descriptor: FileDescriptor) -> Bool {
     #if canImport(Darwin)
       return false

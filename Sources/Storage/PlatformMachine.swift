@@ -45,7 +45,7 @@ extension Platform {
   @inline(__always)
   package static func pause() { platform_pause() }
 
-  /// Whether so much more memory could be had, which is given back at once: what a limit of the address space leaves.
+  /// Returns true if the limit of the address space leaves room for so many bytes more; releases them at once.
   package static func hasAddressSpace(_ byteCount: Int) -> Bool {
     #if canImport(Darwin)
       return true
@@ -76,7 +76,7 @@ extension Platform {
     unsafe getenv(name).map { unsafe String(cString: $0) }
   }
 
-  /// Whether a variable of the environment is set, be it to nothing.
+  /// Returns true if a variable of the environment is set, even to nothing.
   package static func hasEnvironment(_ name: String) -> Bool { unsafe getenv(name) != nil }
 
   /// Seconds of the processors' time that this process has taken: in its own code, and in the system's for it.

@@ -6,7 +6,7 @@ package enum StandardInput {
   /// How errors call it.
   package static let name: FilePath = "standard input"
 
-  /// Whether a person would have to type it.
+  /// True if a person would have to type the input.
   package static var isTerminal: Bool {
     Platform.isTerminal(FileDescriptor.standardInput.rawValue)
   }
@@ -22,7 +22,7 @@ package final class StandardOutput: ByteSink, Sendable {
   /// Bytes so far.
   package var byteCount: UInt64 { total.load(ordering: .relaxed) }
 
-  /// Whether it would be shown on a screen.
+  /// True if the output would be shown on a screen.
   package static var isTerminal: Bool {
     Platform.isTerminal(FileDescriptor.standardOutput.rawValue)
   }

@@ -1,6 +1,6 @@
 public import SystemPackage
 
-/// What a path names.
+/// The kind of file that a path names.
 public enum FileKind: String, Hashable, Sendable {
   /// A regular file.
   case file = "a file"

@@ -33,7 +33,7 @@ extension JSONWriter {
     while try reader.nextElement(&elements) { try copy(&reader) }
   }
 
-  /// Whether an array has few elements, and no objects among them: a shape, a window, a sample.
+  /// Returns true if an array has few elements, and no objects among them: a shape, a window, a sample.
   private static func fitsOneLine(_ reader: JSONReader) throws(JSONError) -> Bool {
     var reader = reader
     var elements = try reader.beginArray()

@@ -1,6 +1,6 @@
 /// Why bytes are not a document of the strict profile, or not the value that was asked for.
 public struct JSONError: Error, Hashable, Sendable {
-  /// What is wrong.
+  /// A kind of fault.
   @nonexhaustive
   public enum Fault: Hashable, Sendable {
     /// The document ends inside a value.
@@ -33,7 +33,7 @@ public struct JSONError: Error, Hashable, Sendable {
     case trailingBytes
   }
 
-  /// What is wrong.
+  /// The fault.
   public let fault: Fault
   /// Where, in bytes from the start of the document; nil for a value that was read before anybody
   /// knew what it should be.
@@ -51,7 +51,7 @@ extension JSONError: CustomStringConvertible {
 }
 
 extension JSONError.Fault: CustomStringConvertible {
-  /// What is wrong, in words.
+  /// The fault, in words.
   public var description: String {
     switch self {
     case .unexpectedEnd: "the text ends inside a value"

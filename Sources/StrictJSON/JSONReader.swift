@@ -108,7 +108,7 @@ extension JSONReader {
     return Elements()
   }
 
-  /// Whether another element follows, which is then next to read.
+  /// Returns true if another element follows, which is then next to read.
   public mutating func nextElement(_ elements: inout Elements) throws(JSONError) -> Bool {
     if try close(UInt8(ascii: "]"), afterElement: elements.count > 0) { return false }
     elements.count += 1

@@ -94,7 +94,7 @@ public enum JSONValue: Hashable, Sendable {
     }
   }
 
-  /// Whether it is null, false, or an empty string, array or object.
+  /// True if it is null, false, or an empty string, array or object.
   public var isEmpty: Bool {
     switch self {
     case .null, .boolean(false), .string(""), .array([]), .object([]): true

@@ -17,7 +17,7 @@ public struct Name: Sendable, Hashable, Comparable, ExpressibleByStringLiteral {
     text = value
   }
 
-  /// Whether both have the same UTF-8 bytes.
+  /// Returns true if both have the same UTF-8 bytes.
   public static func == (left: Name, right: Name) -> Bool {
     var (left, right) = (left.text, right.text)
     // Most that differ do so in length, which says so without a look at the bytes.
@@ -32,7 +32,7 @@ public struct Name: Sendable, Hashable, Comparable, ExpressibleByStringLiteral {
     }
   }
 
-  /// Whether the left one's UTF-8 bytes sort before the right one's.
+  /// Returns true if the left one's UTF-8 bytes sort before the right one's.
   public static func < (left: Name, right: Name) -> Bool {
     var (left, right) = (left.text, right.text)
     return left.withUTF8 { left in
@@ -58,13 +58,13 @@ extension Name: CustomStringConvertible {
 }
 
 extension Name {
-  /// Whether the UTF-8 bytes end with those of `suffix`.
+  /// Returns true if the UTF-8 bytes end with those of `suffix`.
   public func hasSuffix(_ suffix: Name) -> Bool {
     text.utf8.count >= suffix.text.utf8.count
       && text.utf8.suffix(suffix.text.utf8.count).elementsEqual(suffix.text.utf8)
   }
 
-  /// Whether the UTF-8 bytes begin with those of `prefix`.
+  /// Returns true if the UTF-8 bytes begin with those of `prefix`.
   public func hasPrefix(_ prefix: Name) -> Bool {
     text.utf8.starts(with: prefix.text.utf8)
   }

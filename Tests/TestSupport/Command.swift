@@ -5,9 +5,9 @@ package import SystemPackage
 package struct CommandResult: Sendable {
   /// Its exit status; 128 and more for a signal.
   package let status: Int32
-  /// What it wrote to standard output.
+  /// Its standard output.
   package let output: String
-  /// What it wrote to standard error.
+  /// Its standard error.
   package let errors: String
 }
 

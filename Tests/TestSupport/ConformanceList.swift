@@ -7,15 +7,15 @@ package struct ConformanceEntry: Sendable, CustomTestStringConvertible {
   /// The path below Fixtures.
   package let file: String
   package let expectation: Expectation
-  /// Whether a reader that knows the core operations alone accepts it.
+  /// True if a reader that knows the core operations alone accepts it.
   package let isAcceptedAtLevel1: Bool
   package let rules: [String]
-  /// What a reader finds in it; empty where it is refused.
+  /// The adapters that a reader finds in it; empty if it is refused.
   package let adapters: [Adapter]
   /// The manifest digest; nil where it is refused.
   package let manifestDigest: String?
 
-  /// What a reader of level 2 does.
+  /// The behaviour of a reader of level 2.
   package enum Expectation: Sendable, Equatable {
     case accepts
     case refuses(kind: String)

@@ -2,8 +2,7 @@ package import StrictJSON
 package import SystemPackage
 import Testing
 
-/// What dense matrices in float64 say of a change (Fixtures/effects.json; its maker is
-/// Fixtures/makers/effects).
+/// The result of dense matrices in float64 for a change (Fixtures/effects.json; its maker is Fixtures/makers/effects).
 package struct DenseChange: Sendable {
   /// The stored tensor.
   package let name: Name
@@ -35,9 +34,9 @@ package struct EffectPair: Sendable, CustomTestStringConvertible {
   package let left: FilePath
   /// The other's.
   package let right: FilePath
-  /// What is compared: `matrices`, `vectors`, `prompt` or `prefix`.
+  /// The subject of the comparison: `matrices`, `vectors`, `prompt` or `prefix`.
   package let kind: String
-  /// Whether they do the same.
+  /// True if they do the same.
   package let isSameEffect: Bool
   /// By target.
   package let targets: [String: Target]
@@ -81,7 +80,7 @@ package struct EffectPair: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// Whether two numbers agree to a share of the larger, or of `scale`.
+/// Returns true if two numbers agree to a share of the larger, or of `scale`.
 package func agree(
   _ left: Double, _ right: Double, _ tolerance: Double, scale: Double = 0
 ) -> Bool {

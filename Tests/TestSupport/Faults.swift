@@ -3,7 +3,7 @@ package import SystemPackage
 
 /// A disturbance of one call on a file (Tests/Faults/faults.c).
 package struct Fault: Sendable {
-  /// What happens to the call.
+  /// The effect of the fault on the call.
   package enum Kind: Sendable {
     /// The process is killed before it.
     case kill
@@ -63,7 +63,7 @@ package struct Fault: Sendable {
 
 /// Runs the command under test with a fault in its calls on files below a folder.
 package struct FaultInjector: Sendable {
-  /// Whether there are any here: the library needs Linux.
+  /// True if faults can be injected here: the library needs Linux.
   package static var isThere: Bool {
     #if os(Linux)
       true

@@ -6,7 +6,7 @@ import StrictJSON
 package import SystemPackage
 import Testing
 
-/// What an adapter makes of a base: the tensors that it changes, held against those of another program.
+/// The result of an adapter on a base: the tensors that it changes, compared with those of another program.
 package struct ForeignMerge {
   private let base: Checkpoint
   private let view: AdaptedCheckpoint

@@ -21,7 +21,7 @@ package func adapter(at path: FilePath, for base: Checkpoint? = nil) throws -> A
   try PEFTImport(PEFTFolder(path), choices: choices(for: base)).adapter
 }
 
-/// What a base answers of the questions that a foreign file leaves open.
+/// Returns a base's answers to the questions that a foreign file leaves open.
 package func choices(for base: Checkpoint?) -> ImportChoices {
   guard let base else { return ImportChoices() }
   return ImportChoices(resolve: { targets in try base.resolved(targets) })

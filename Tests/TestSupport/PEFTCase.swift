@@ -9,7 +9,7 @@ package struct PEFTCase: Sendable, CustomTestStringConvertible {
   package let base: String
   /// The method.
   package let method: String
-  /// Whether it changes weights; else it acts at run time only.
+  /// True if it changes weights; else it acts at run time only.
   package let isMergeable: Bool
   /// The stored tensors that a merge changes, those it makes included.
   package let changed: Set<String>
@@ -43,7 +43,7 @@ package struct PEFTCase: Sendable, CustomTestStringConvertible {
     sameAs = try? fields.string("same_as")
   }
 
-  /// Whether only the shapes of its base say what its files mean.
+  /// True if only the shapes of its base say what its files mean.
   package var needsBase: Bool { method == "fourierft" }
 
   /// Its folder.

@@ -98,6 +98,6 @@ extension FilePath {
     }
   }
 
-  /// Whether something is there.
+  /// True if something is there.
   package var exists: Bool { FileManager.default.fileExists(atPath: string) }
 }

@@ -102,7 +102,7 @@ extension Transcript {
 }
 
 extension Transcript.Step {
-  /// What the command wrote, and how it ended.
+  /// The output and errors of the command, and its exit status.
   fileprivate var text: String {
     let errors = Self.lines(of: result.errors).map { "stderr| " + $0 }
     let lines = Self.lines(of: result.output) + errors

@@ -1,11 +1,11 @@
 import Foundation
 
-/// What differs from machine to machine, or from run to run, and is shown as `…` in a transcript. All the
+/// The parts of a transcript that differ from machine to machine, or from run to run, and are shown as `…`. All the
 /// rest is exact.
 package enum TranscriptRule: CaseIterable {
   /// How long something took.
   case seconds
-  /// What the processor can do, and how many there are.
+  /// The abilities of the processors, and their number.
   case machine
   /// Sizes and manifest digests of files that were compressed here: they depend on the version of
   /// libzstd. Those of a fixture, which is only read or copied, do not.
@@ -13,7 +13,7 @@ package enum TranscriptRule: CaseIterable {
   /// Numbers of JSON are rounded to six digits, and to zero where they are only rounding errors: the others
   /// depend on the processor.
   case digits
-  /// What rounding leaves of a change hangs on the last bit of sums, and so on the processor.
+  /// The rest of a change after rounding depends on the last bit of sums, and so on the processor.
   case survival
 
   func apply(to text: String, command: String) -> String {

@@ -91,14 +91,14 @@ def table_text(rows, sets, together):
     parts = [
         "// swift-format-ignore-file",
         "",
-        f"/// What transformers {transformers.__version__} calls the parameters of its models: lines of JSON, each found",
+        f"/// The names that transformers {transformers.__version__} gives the parameters of its models: lines of JSON, each found",
         "/// by the text that it begins with. Made by Fixtures/makers/families/make_families.py; not to be edited.",
         "package enum FamilyTable {",
     ]
     for name, comment, lines in (
         ("families", "One line a model type, sorted by it.", rows),
         ("names", "Rules by which names in memory become names in files, sorted by their label.", sets),
-        ("general", "What is likely where the family is not known.", together),
+        ("general", "The likely properties of a model of unknown family.", together),
     ):
         text = "\n".join(map(line, lines))
         parts += [f"  /// {comment}", f'  package static let {name} = #"""', text, '"""#', ""]

@@ -40,8 +40,8 @@ struct AdapterReference {
     }
   }
 
-  /// Whether it is read as an `.adp` file: it is one, or a file that is nothing else, whose reader says why it is
-  /// none.
+  /// True if it is read as an `.adp` file: it is one, or a file of no other kind; the reader then says why it is not
+  /// one.
   var isAdapterFile: Bool {
     switch contents {
     case .adapterFile: true
@@ -61,7 +61,7 @@ struct AdapterReference {
       ? [path] : [path, FileStatus(of: path)?.isFolder == true ? path : path.parent]
   }
 
-  /// What holds its values: who may not read these may not read what is made of them.
+  /// The paths that hold its values. Users who may not read them may not read the results made of them.
   var sources: [FilePath] {
     isStandardInput ? [] : path.withFiles
   }
@@ -173,8 +173,7 @@ extension AdapterReference {
 }
 
 extension PathContents {
-  /// Whether a command that takes checkpoints too takes it as one; a folder of nothing known is one without
-  /// weights.
+  /// True if a command that also takes checkpoints takes it as one; a folder of no known kind is one without weights.
   var isCheckpoint: Bool {
     switch self {
     case .checkpoint, .unpackedAdapter, .unpackedTensors: true
@@ -188,7 +187,7 @@ extension PathContents {
 }
 
 extension Adapter {
-  /// What there is to know of it, by its own numbers and by the format it came from.
+  /// Inspects it, by its own numbers and by the format it came from.
   func inspected() throws(FormatError) -> Inspection {
     try Inspection(self, doubts: Formats.doubts(about: self))
   }

@@ -133,7 +133,7 @@ extension [NamePair] {
   }
 }
 
-/// What a user decides where a base leaves a question open.
+/// The user's choices where a base leaves a question open.
 struct BindingOptions: ParsableArguments {
   @Option(help: "Layout to assume for square weights when the base does not show it.")
   var layout: LayoutChoice?
@@ -143,7 +143,7 @@ struct BindingOptions: ParsableArguments {
 
   var isUsed: Bool { layout != nil || !map.isEmpty }
 
-  /// What only a merge has to decide is left open.
+  /// The choices for binding; decisions that only a merge has to make are left open.
   var choices: BindingChoices {
     .init(layout: layout?.layout, names: map.names, missingBias: .create, ties: .untie)
   }

@@ -15,7 +15,7 @@ struct ColorOption: ParsableArguments {
   )
   var color: ColorChoice?
 
-  /// Whether the result is coloured.
+  /// True if the result is coloured.
   var isColoured: Bool {
     switch color ?? .auto {
     case .auto: Terminal.showsColours

@@ -4,7 +4,7 @@ internal import SystemPackage
 
 /// The outputs of commands that name none: in the working folder, called after the inputs, and never over anything.
 enum DefaultOutput {
-  /// What a merge writes: `base+lora.safetensors`, or a folder `model+lora`.
+  /// Returns the name of a merge's output: `base+lora.safetensors`, or a folder `model+lora`.
   ///
   /// - Parameters:
   ///   - base: the base as it was given.
@@ -20,7 +20,7 @@ enum DefaultOutput {
     return try unused(stems.joined(separator: "+"), suffix: isFolder ? "" : ".safetensors")
   }
 
-  /// What a conversion writes: `my-lora.adp` of a folder `my-lora`, and the reverse.
+  /// Returns the name of a conversion's output: `my-lora.adp` for a folder `my-lora`, and the reverse.
   ///
   /// - Parameters:
   ///   - source: what is converted.

@@ -21,7 +21,7 @@ struct ImportBase {
     return ImportBase(checkpoint: try openCheckpoint(path).decoded(), binding: binding)
   }
 
-  /// What answers the questions of the files at a path.
+  /// Returns the choices that answer the questions of the files at a path.
   func choices(_ path: FilePath) -> ImportChoices {
     let (checkpoint, binding) = (checkpoint, binding)
     var choices = ImportChoices(resolve: { targets in

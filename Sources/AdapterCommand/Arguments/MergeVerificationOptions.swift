@@ -22,7 +22,7 @@ struct MergeVerificationOptions: ParsableArguments {
   @Flag(help: "Write JSON (Spec/cli.md).")
   var json = false
 
-  /// Whether any of them is given.
+  /// True if any of the options is given.
   var isUsed: Bool {
     policyOptions.isUsed || tolerance != nil || progressOptions.progress != .auto || json
   }

@@ -3,7 +3,7 @@ internal import AdapterInterop
 internal import ArgumentParser
 internal import StrictJSON
 
-/// What `pack` changes in a manifest beside the adapters (Spec/adp-v1.md, section 5.4).
+/// The changes that `pack` makes in a manifest beside the adapters (Spec/adp-v1.md, section 5.4).
 struct MetadataOptions: ParsableArguments {
   @Option(
     help: "Licence: an identifier of SPDX or the Hugging Face Hub, other, or LicenseRef-NAME.")

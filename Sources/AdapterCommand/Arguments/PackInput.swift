@@ -5,8 +5,8 @@ internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// What `pack` takes: a folder, or an adapter with a new name (`NAME=FILE`) or without. An existing file
-/// of the whole name wins over the reading as `NAME=FILE`.
+/// An input of `pack`: a folder, or an adapter with a new name (`NAME=FILE`) or without. An existing file of the whole
+/// name wins over the reading as `NAME=FILE`.
 enum PackInput {
   case folder(FilePath)
   case adapter(AdapterReference, name: Name?)

@@ -2,7 +2,7 @@ internal import AdapterRuntime
 internal import ArgumentParser
 internal import Checkpoints
 
-/// What a user decides of a merge where a base leaves a question open, and what is to be accepted or refused.
+/// The user's choices for a merge where a base leaves a question open, and the cases to accept or refuse.
 struct PolicyOptions: ParsableArguments {
   @Option(help: "Layout to assume for square weights when the base does not show it.")
   var layout: LayoutChoice?
@@ -39,7 +39,7 @@ struct PolicyOptions: ParsableArguments {
   @Flag(help: "Refuse an adapter without a fingerprint, or of a base that is only near this one.")
   var requireFingerprint = false
 
-  /// Whether any of them is given.
+  /// True if any of the options is given.
   var isUsed: Bool {
     layout != nil || !map.isEmpty || !drop.isEmpty || addMissingBias || untie || allowNonFinite
       || otherBase.policy != .refuse
@@ -64,7 +64,7 @@ struct PolicyOptions: ParsableArguments {
     return base
   }
 
-  /// What they say together.
+  /// The policy that the options make together.
   var policy: AdaptedCheckpoint.Policy {
     .init(
       nonFiniteValues: allowNonFinite ? .allow : .refuse,
@@ -75,7 +75,7 @@ struct PolicyOptions: ParsableArguments {
         ties: untie ? .untie : .refuse))
   }
 
-  /// What foreign adapters are read with.
+  /// Returns the base for reading foreign adapters.
   func importBase(_ checkpoint: Checkpoint) -> ImportBase {
     ImportBase(
       checkpoint: checkpoint, binding: policy.choices, dropped: drop.map(\.pattern), isApplied: true
@@ -83,7 +83,7 @@ struct PolicyOptions: ParsableArguments {
   }
 }
 
-/// Whether another base than an adapter's own is accepted.
+/// The options for accepting another base than an adapter's own.
 struct OtherBaseOptions: ParsableArguments {
   @Flag(
     help: """
@@ -92,7 +92,7 @@ struct OtherBaseOptions: ParsableArguments {
       """)
   var allowOtherBase = false
 
-  /// What `--allow-other-base=targets` stands for: a flag has no value.
+  /// The flag that stands in for `--allow-other-base=targets`, because a flag has no value.
   @Flag(help: .hidden)
   var allowOtherBaseTargets = false
 

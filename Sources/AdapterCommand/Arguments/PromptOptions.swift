@@ -2,7 +2,7 @@ internal import AdapterModels
 internal import ArgumentParser
 internal import Storage
 
-/// What a model is given.
+/// The input of a model.
 struct PromptOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The text to continue, or - for standard input.", valueName: "text"))
   var prompt: String?

@@ -5,7 +5,7 @@ internal import AdapterFormat
 internal import AdapterInterop
 internal import SystemPackage
 
-/// What `run` was given: a base and adapters, or adapters alone, of which the first says which base it is for.
+/// The arguments of `run`: a base and adapters, or adapters alone; then the first says which base it is for.
 struct RunArguments {
   let base: String
   let adapters: [WeightedReference]
@@ -52,7 +52,7 @@ enum RecordedBase {
 }
 
 extension PathContents {
-  /// Whether it is an adapter, of whatever format.
+  /// True if it is an adapter, of any format.
   fileprivate var isAdapter: Bool {
     switch self {
     case .adapterFile, .foreign: true

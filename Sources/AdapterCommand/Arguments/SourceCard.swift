@@ -4,8 +4,8 @@ internal import Checkpoints
 internal import Operations
 internal import SystemPackage
 
-/// What the model card beside a foreign adapter adds to it: metadata, and the name of its base, where all that the adapter
-/// itself has is a path on the machine that trained it.
+/// The additions of the model card beside a foreign adapter: metadata, and the base's name if the adapter itself has
+/// only a path on the machine that trained it.
 struct SourceCard {
   private let card: CardMetadata
   private let recorded: BaseRecord?

@@ -21,7 +21,7 @@ extension StringProtocol {
     utf8.allSatisfy { $0 < 0x80 } ? utf8.count : reduce(0) { $0 + $1.columnCount }
   }
 
-  /// Whether it is no wider; of a long text only the start is looked at.
+  /// Returns true if it is no wider than this; only the start of a long text is looked at.
   func fits(_ width: Int) -> Bool {
     var used = 0
     for character in self {

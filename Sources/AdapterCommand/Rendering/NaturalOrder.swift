@@ -1,7 +1,7 @@
 internal import StrictJSON
 
 extension Name {
-  /// Whether it comes before another where numbers between dots count as numbers: layer 2 before layer 10.
+  /// Returns true if it comes before another, with numbers between dots as numbers: layer 2 before layer 10.
   func naturallyPrecedes(_ other: Name) -> Bool {
     let (mine, theirs) = (text.split(separator: "."), other.text.split(separator: "."))
     for (left, right) in zip(mine, theirs) where left != right {

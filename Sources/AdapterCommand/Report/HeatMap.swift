@@ -50,13 +50,13 @@ package struct HeatMap: Sendable {
   let columns: [Shown]
   let rows: [Row]
   let legend: HeatScale.Legend?
-  /// Whether the heads of the columns stand upright.
+  /// True if the heads of the columns stand upright.
   let hasLongHeads: Bool
-  /// Whether it takes the whole width of a large page.
+  /// True if it takes the whole width of a large page.
   let isBroad: Bool
-  /// Whether it scrolls in a window of its own, under its heads.
+  /// True if it scrolls in a window of its own, under its heads.
   let isTall: Bool
-  /// Whether it is seen only when it is asked for: one map at a time is enough.
+  /// True if it is shown only on request: one map at a time is enough.
   package var isFolded = false
 
   /// A map of cells that are coloured already.

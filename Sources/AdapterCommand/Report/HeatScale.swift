@@ -10,7 +10,7 @@ package struct HeatScale: Sendable {
     case logarithmic
   }
 
-  /// What each colour means.
+  /// The meaning of each colour.
   package struct Legend: Sendable {
     /// A colour and the least number that has it.
     struct Step: Sendable {
@@ -51,7 +51,7 @@ package struct HeatScale: Sendable {
     return Int(min(max((place - lower) / width * 10, 0), 9).rounded(.down))
   }
 
-  /// What each colour means; nil if all numbers are alike.
+  /// The meaning of each colour; nil if all numbers are alike.
   package var legend: Legend? {
     guard width > 0 else { return nil }
     let bounds = (0...10).map { step in

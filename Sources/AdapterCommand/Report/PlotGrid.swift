@@ -71,7 +71,7 @@ struct Plot: Sendable {
   let ticks: [Tick]
   let lastIndex: Shown?
   let isDrawn: Bool
-  /// Whether single lines can no longer be told apart, and their density is what one sees.
+  /// True if single lines can no longer be told apart, and only their density is seen.
   let isCrowded: Bool
   let table: ReportTable
 
@@ -91,7 +91,7 @@ struct Plot: Sendable {
     table = Self.table(caption, curves, median, curveName: curveName, valueName: valueName)
   }
 
-  /// What can be seen, in words.
+  /// Returns a description of the plot in words.
   private static func outline(of curves: [Curve], _ median: Curve, curveName: Shown) -> Shown {
     let ends = curves.compactMap { curve in
       curve.values.first.flatMap { $0.isFinite ? (value: $0, label: curve.label) : nil }

@@ -3,19 +3,19 @@
 package struct ReportPage: Sendable {
   /// A file's name, or `X against Y`.
   package var title: Shown
-  /// What was asked: `adapter inspect`.
+  /// The command that was given: `adapter inspect`.
   package var command: Shown
   /// The answer in one sentence.
   package var summary: Shown
-  /// What one wants to know first.
+  /// The facts that a reader wants to know first.
   package var facts: [Fact] = []
-  /// What the reader should know besides.
+  /// The findings that the reader should also know.
   package var findings: [Finding] = []
   /// Numbers by layer and module.
   package var heatMaps: [HeatMap] = []
   /// Small plots, one for each module.
   package var plotGrids: [PlotGrid] = []
-  /// What takes how much room.
+  /// The size of each part.
   package var sizes: SizeBars?
   /// Lists.
   package var tables: [ReportTable] = []

@@ -2,7 +2,7 @@
 package struct ReportTable: Sendable {
   /// A column.
   package struct Column: Sendable {
-    /// What is in it.
+    /// The kind of its contents.
     package enum Kind: Sendable {
       /// Words.
       case text

@@ -1,4 +1,4 @@
-/// What takes how much room: a table with bars.
+/// The sizes of the parts of a whole: a table with bars.
 package struct SizeBars: Sendable {
   /// A part of the whole.
   package struct Bar: Sendable {

@@ -14,7 +14,7 @@ struct AdapterOutput {
     case stream(StandardOutput)
   }
 
-  /// Whether `-` stands for standard output.
+  /// Returns true if the argument is `-`, which stands for standard output.
   static func isStandardOutput(_ argument: String) -> Bool { argument == "-" }
 
   /// - Parameters:
@@ -70,7 +70,7 @@ struct AdapterOutput {
     }
   }
 
-  /// What there is to say of a file that is done.
+  /// The messages about a file that is done.
   private struct Summary {
     let text: String
     let warnings: [String]

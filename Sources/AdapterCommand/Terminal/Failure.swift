@@ -106,7 +106,7 @@ extension FormatError {
 }
 
 extension InteropError {
-  /// What to do about it; nil where the error says so itself.
+  /// The advice for the error; nil if the error itself gives it.
   fileprivate var hint: String? {
     switch (kind, place) {
     case (.pickle, _):
@@ -136,7 +136,7 @@ extension InteropError {
 }
 
 extension PathContents.Stranger {
-  /// What to do about it.
+  /// The advice for it; nil if there is none.
   fileprivate var hint: String? {
     switch self {
     case .largeFilePointer: "this is a git-lfs pointer: run git lfs pull"
@@ -182,7 +182,7 @@ extension OtherProgram {
 }
 
 extension PathContents {
-  /// What to do about a path that was taken for an `.adp` file, and holds something else.
+  /// The advice for a path that was taken for an `.adp` file, and holds something else.
   var hint: String? {
     switch self {
     case .stranger(let stranger): stranger.hint

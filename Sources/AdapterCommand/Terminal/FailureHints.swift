@@ -49,7 +49,7 @@ extension AdapterError {
     kind == .unusedName ? "cannot be merged: --map \(description)" : description
   }
 
-  /// What to do about it, with the options of the command.
+  /// The advice for the error, with the options of the command.
   var hint: String? {
     switch kind {
     case .undecidedLayout:

@@ -64,6 +64,6 @@ enum Interruption {
 
   static var isAnswerUnwanted: Bool { phase.withLock { $0 == .stopping } }
 
-  /// What stays, and how to go on; nil where nothing does.
+  /// The message about what stays, and how to go on; nil if nothing does.
   static let kept = Guarded<String?>(nil)
 }

@@ -1,6 +1,6 @@
 /// How far some work is, and when that is worth a word. It is told the time, and knows no clock.
 package struct ProgressMeter: Sendable {
-  /// What is counted.
+  /// The unit that is counted.
   package enum Unit: Sendable {
     case bytes
     case targets

@@ -50,11 +50,11 @@ enum Terminal {
     _ = try? FileDescriptor.standardError.writeAll(text.utf8)
   }
 
-  /// Whether standard error is a terminal.
+  /// True if standard error is a terminal.
   static var showsProgress: Bool { Platform.isTerminal(FileDescriptor.standardError.rawValue) }
 
-  /// Whether results go to a terminal that shows colours, and its user has not asked for none
-  /// (https://no-color.org); or whether the user wants them everywhere (CLICOLOR_FORCE).
+  /// True if results go to a terminal that shows colours, and its user has not asked for none (https://no-color.org);
+  /// or if the user wants them everywhere (CLICOLOR_FORCE).
   static var showsColours: Bool {
     func value(_ name: String) -> String? { unsafe getenv(name).map { unsafe String(cString: $0) } }
     guard (value("NO_COLOR") ?? "").isEmpty else { return false }

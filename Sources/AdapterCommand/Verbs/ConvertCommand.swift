@@ -196,7 +196,7 @@ struct ConvertCommand: ParsableCommand {
     }
   }
 
-  /// What only a merge has to decide is left open.
+  /// The choices for binding; decisions that only a merge has to make are left open.
   private var bindingChoices: BindingChoices {
     .init(layout: layout?.layout, names: map.names, missingBias: .create, ties: .untie)
   }
@@ -275,7 +275,7 @@ struct ConvertCommand: ParsableCommand {
 }
 
 extension ForeignExport {
-  /// What is lost without changing what the adapter does, kind by kind.
+  /// Notes on the losses that do not change what the adapter does, kind by kind.
   fileprivate var lossNotes: [String] {
     [(Loss.Kind.rounding, "rounded"), (.record, "not carried")].flatMap { kind, word in
       losses.filter { $0.kind == kind }.map(\.reason).grouped.map { reason, count in

@@ -50,7 +50,7 @@ struct ExtractCommand: ParsableCommand {
   @Flag(help: "Replace an existing file.")
   var force = false
 
-  /// What an extraction looks for.
+  /// The method that an extraction looks for.
   enum Method: String, ExpressibleByArgument, CaseIterable {
     case bitfit
   }

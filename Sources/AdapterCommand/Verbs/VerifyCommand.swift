@@ -98,7 +98,7 @@ private func checkHasDigests(_ path: FilePath) throws(Failure) {
 }
 
 extension FormatError {
-  /// Whether it says that an `.adp` file is damaged, not that it is none, or of another version.
+  /// True if the error reports a damaged `.adp` file, not another kind of file or another version.
   fileprivate var isDamage: Bool {
     switch self {
     case .notAdapter, .version, .requires, .unsupported, .excess, .storage: false

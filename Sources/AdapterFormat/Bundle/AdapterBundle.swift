@@ -3,11 +3,11 @@ package import StrictJSON
 
 /// Adapters of several `.adp` files in one, as they are stored, unless they shall be compressed anew.
 package struct AdapterBundle {
-  /// What a user should know of it.
+  /// The notes for the user.
   package private(set) var notes: [String] = []
   /// The adapters, under the names that they will have.
   package let members: [Member]
-  /// What the files say of themselves with one voice.
+  /// The metadata that all files share.
   package let metadata: [Manifest.MetadataEntry]
   private let base: BaseRecord?
   private let edit: ManifestEdit
@@ -18,9 +18,9 @@ package struct AdapterBundle {
     package let file: AdapterFile
     /// Its place in the file.
     package let index: Int
-    /// What its file is called in messages.
+    /// The name of its file in messages.
     package let label: String
-    /// What its file suggests to call it, where that is one adapter's alone.
+    /// The name that its file suggests for it; nil where several adapters of the file are taken.
     let stem: Name?
     /// The name that it has, or was given.
     package fileprivate(set) var name: Name

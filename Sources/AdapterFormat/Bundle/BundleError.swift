@@ -1,6 +1,6 @@
 /// Why adapters of several `.adp` files do not go into one.
 package struct BundleError: Error, Sendable {
-  /// What stands in the way.
+  /// A kind of obstacle.
   package enum Kind: Sendable, Hashable {
     /// Two adapters have one name, and nothing says which of them should have another.
     case sameName
@@ -10,7 +10,7 @@ package struct BundleError: Error, Sendable {
     case file(FormatError)
   }
 
-  /// What stands in the way.
+  /// The kind of obstacle.
   package let kind: Kind
   /// The file it is about, as messages call it; nil where it is about several, or about the output.
   package let place: String?

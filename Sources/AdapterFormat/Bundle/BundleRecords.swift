@@ -4,7 +4,7 @@ internal import StrictJSON
 // What several files say of themselves, with one voice.
 
 extension AdapterBundle {
-  /// What every file says, in the same words: a text of one file need not be true of the others.
+  /// Returns the entries that every file has, in the same words: a text of one file need not be true of the others.
   static func commonMetadata(_ manifests: [Manifest]) -> [Manifest.MetadataEntry] {
     let all = manifests.map { Set($0.metadata) }
     return (manifests.first?.metadata ?? []).filter { entry in

@@ -52,7 +52,7 @@ struct CommonBase {
       fingerprint: Self.joined(known.fingerprint, base.fingerprint))
   }
 
-  /// Whether a name is one that others know, where the other is a path on somebody's machine.
+  /// Returns true if a name is one that others know, and the other is a path on somebody's machine.
   private static func isBetter(_ name: String?, than other: String?) -> Bool {
     guard let name, let other else { return false }
     return BaseRecord.isPath(other) && !BaseRecord.isPath(name)
@@ -81,7 +81,7 @@ struct CommonBase {
 }
 
 extension FingerprintRecord {
-  /// Whether the samples of tensors that both have are the same; nil where they have none in common.
+  /// Returns true if the samples of the tensors that both have are the same; nil where they have none in common.
   fileprivate func agrees(with other: FingerprintRecord) -> Bool? {
     let mine = Dictionary(tensors.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let pairs = other.tensors.compactMap { theirs in mine[theirs.name].map { ($0, theirs) } }
@@ -90,7 +90,7 @@ extension FingerprintRecord {
 }
 
 extension BaseRecord {
-  /// Whether a base's name is a path on a machine, not `ORGANISATION/NAME` or a name alone.
+  /// Returns true if a base's name is a path on a machine, not `ORGANISATION/NAME` or a name alone.
   package static func isPath(_ name: String) -> Bool {
     ["/", ".", "~"].contains { name.hasPrefix($0) } || name.contains("\\")
       || name.split(separator: "/", omittingEmptySubsequences: false).count > 2

@@ -1,6 +1,6 @@
 /// Frames of section 3: Zstandard frames in one fixed form.
 package enum Frame {
-  /// What every frame of n bytes begins with ([FRM-1]): the magic, a tag and n.
+  /// The beginning of every frame of n bytes ([FRM-1]): the magic, a tag and n.
   struct Prefix {
     private static let magic: UInt64 = 0xFD2F_B528
     /// Single segment, a content size of four bytes, and nothing else.
@@ -14,7 +14,7 @@ package enum Frame {
 
     private var start: UInt64 { Self.magic | Self.tag << 32 | UInt64(n & 0xFF_FFFF) << 40 }
 
-    /// Whether a frame begins so.
+    /// Returns true if a frame begins with this prefix.
     func begins(_ frame: UnsafeRawBufferPointer) -> Bool {
       guard frame.count >= Self.count else { return false }
       return unsafe frame.loadUnaligned(as: UInt64.self).littleEndian == start
@@ -31,7 +31,7 @@ package enum Frame {
     /// libzstd writes.
     static func shortest(contentSize n: Int) -> Int { n < 256 ? 6 : n < 65_792 ? 7 : count }
 
-    /// Whether a frame begins with that.
+    /// Returns true if a frame begins with the shortest header.
     func isShortest(_ frame: UnsafeRawBufferPointer) -> Bool {
       let length = Self.shortest(contentSize: Int(n))
       let (tag, size): (UInt8, UInt32) =
@@ -52,7 +52,7 @@ package enum Frame {
   /// The largest block of any frame.
   private static let maximumBlock = 128 << 10
 
-  /// Whether the blocks after the prefix end with the frame, none of them too large ([FRM-2]).
+  /// Returns true if the blocks after the prefix end with the frame, and none of them is too large ([FRM-2]).
   static func isWhole(_ frame: UnsafeRawBufferPointer, contentSize n: Int) -> Bool {
     var offset = Prefix.count
     while offset + 3 <= frame.count {

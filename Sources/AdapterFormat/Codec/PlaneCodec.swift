@@ -5,7 +5,7 @@ package import Storage
 package struct PlaneCodec: Hashable {
   /// Bytes of a unit, which is also the number of planes.
   package let width: Int
-  /// Whether units are rotated left by one bit.
+  /// True if units are rotated left by one bit.
   let isRotated: Bool
 
   package init(_ type: ElementType) {
@@ -160,7 +160,7 @@ private func bytes(_ plane: UnsafeRawPointer) -> UnsafePointer<UInt8> {
   unsafe plane.assumingMemoryBound(to: UInt8.self)
 }
 
-/// Whether units may be stored past the caches: what is restored is far more than these hold.
+/// Returns true if units may be stored past the caches: far more is restored than these hold.
 private func isAligned(_ units: UnsafeMutableRawPointer) -> Bool {
   Int(bitPattern: units) % 16 == 0
 }

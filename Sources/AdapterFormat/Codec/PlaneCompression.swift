@@ -20,7 +20,7 @@ internal import Storage
     max(Frame.storedByteCount(contentSize: n), FrameCompressor.capacity(contentSize: n))
   }
 
-  /// What becomes of a plane.
+  /// The treatment of a plane.
   enum Choice {
     /// It is noise.
     case stored

@@ -5,7 +5,7 @@ public import StrictJSON
 ///
 /// Opening reads the header, the footer and the manifest, and nothing else.
 public struct AdapterFile: Sendable {
-  /// What the file says of itself.
+  /// The file's manifest.
   public let manifest: Manifest
   /// The manifest digest: the file's identity.
   public let digest: Digest

@@ -5,7 +5,7 @@ package import StrictJSON
 public struct TensorContents: Sendable {
   /// Its name, element type and shape.
   public let info: TensorInfo
-  /// What holds its bytes.
+  /// The storage that holds its bytes.
   public let bytes: any RandomAccessBytes
   /// Where they begin there.
   public let offset: UInt64

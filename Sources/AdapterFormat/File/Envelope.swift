@@ -75,7 +75,7 @@ package enum Envelope {
     return (footer, digest, text)
   }
 
-  /// Whether a file may begin with these bytes ([ENV-1], [ENV-2]): a stream that does not is not worth a copy.
+  /// Returns true if a file may begin with these bytes ([ENV-1], [ENV-2]): a stream that does not is not worth a copy.
   package static func accepts(start: [UInt8]) -> Bool {
     (try? checkHeader(MemoryBytes(start))) != nil
   }

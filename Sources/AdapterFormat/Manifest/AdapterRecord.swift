@@ -11,7 +11,7 @@ public struct AdapterRecord: Sendable, Hashable {
   public var inert: [InertTensor] = []
   /// The tensors that hold a NaN or an infinity; nil where the writer did not look.
   public var nonfinite: [Name]?
-  /// What the adapter does to its base, in order.
+  /// The adapter's operations on its base, in order.
   public var operations: [OperationRecord] = []
   /// Where the adapter came from.
   public var source: SourceRecord?

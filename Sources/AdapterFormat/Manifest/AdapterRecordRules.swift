@@ -132,7 +132,7 @@ extension AdapterRecord {
   /// Tensors of all streams.
   package var tensorCount: Int { streams.reduce(0) { $0 + $1.tensors.count } }
 
-  /// Whether it has streams that this version cannot decode, and these have bytes.
+  /// True if it has streams with bytes that this version cannot decode.
   package var hasOpaqueBytes: Bool {
     streams.contains { $0.isOpaque && $0.storedByteCount > 0 }
   }

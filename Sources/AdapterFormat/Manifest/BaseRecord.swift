@@ -9,7 +9,7 @@ public struct BaseRecord: Sendable, Hashable {
   public var revision: String?
   /// The class or model type.
   public var architecture: String?
-  /// What its tensors held.
+  /// The fingerprint of its tensors.
   public var fingerprint: FingerprintRecord?
 
   /// Describes a base.
@@ -62,7 +62,7 @@ public struct FingerprintRecord: Sendable, Hashable {
   /// How many tensors have a sketch, at most.
   package static let maximumSketchCount = 256
 
-  /// What one stored tensor held.
+  /// The fingerprint of one stored tensor.
   public struct TensorFingerprint: Sendable, Hashable {
     /// Its name in the base.
     public let name: Name

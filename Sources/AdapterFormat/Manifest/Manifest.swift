@@ -1,12 +1,12 @@
 public import StrictJSON
 
-/// What an adapter file says of itself (Spec/adp-v1.md, section 5).
+/// The description that an adapter file gives of itself (Spec/adp-v1.md, section 5).
 public struct Manifest: Sendable, Hashable {
   /// The program that wrote the file.
   public var generator: String?
   /// Free texts: licence, description, and so on.
   public var metadata: [MetadataEntry] = []
-  /// What the adapters were made for.
+  /// The base that the adapters were made for.
   public var base: BaseRecord?
   /// The adapters, at least one.
   public var adapters: [AdapterRecord]

@@ -78,7 +78,7 @@ func parseArray<Element>(
   return values
 }
 
-/// Whether another element follows.
+/// Returns true if another element follows.
 func nextElement(
   _ reader: inout JSONReader, _ elements: inout JSONReader.Elements
 ) throws(FormatError) -> Bool {

@@ -64,7 +64,7 @@ struct ManifestText {
   }
 }
 
-/// What a user changes in a manifest beside the adapters themselves.
+/// A user's changes to a manifest, beside those to the adapters themselves.
 package struct ManifestEdit: Sendable, Hashable {
   /// Keys of the metadata and their texts.
   package var metadata: [Manifest.MetadataEntry]
@@ -85,7 +85,7 @@ package struct ManifestEdit: Sendable, Hashable {
     self.baseRevision = baseRevision
   }
 
-  /// Whether it is more than an edit of the metadata.
+  /// True if it changes the base's name or revision.
   package var changesBase: Bool { baseName != nil || baseRevision != nil }
 
   /// Applies the edit to the text of a manifest.

@@ -25,7 +25,7 @@ public struct OperationRecord: Sendable, Hashable {
   public struct Role: Sendable, Hashable {
     /// The role's name.
     public let role: Name
-    /// What plays it.
+    /// The operand in this role.
     public let operand: Operand
 
     /// Pairs a role with an operand.

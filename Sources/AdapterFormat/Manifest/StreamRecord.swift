@@ -22,7 +22,7 @@ public struct StreamRecord: Sendable, Hashable {
   /// version does not know.
   private let verbatim: [UInt8]?
 
-  /// Whether this version cannot decode it ([STR-8]).
+  /// True if this version cannot decode it ([STR-8]).
   public var isOpaque: Bool { opaqueReason != nil }
 
   /// Restored bytes of all its tensors; 0 for an opaque stream.

@@ -2,7 +2,7 @@ package import Storage
 
 /// Looks for NaN and infinity in restored bytes ([MAN-8]).
 package enum NonFinite {
-  /// Whether any element of the bytes is a NaN or an infinity; false for types that have neither.
+  /// Returns true if any element of the bytes is a NaN or an infinity; false for types that have neither.
   package static func isPresent(in bytes: UnsafeRawBufferPointer, of type: ElementType) -> Bool {
     switch type {
     case .f16: unsafe contains(bytes, exponent: 0x7C00 as UInt16)
@@ -18,8 +18,7 @@ package enum NonFinite {
     unsafe bytes.withUnsafeBytes { unsafe isPresent(in: $0, of: type) }
   }
 
-  /// Whether any unit has all exponent bits set. The inner loop has no branch, so that it becomes
-  /// vector code.
+  /// Returns true if any unit has all exponent bits set. The inner loop has no branch, so that it becomes vector code.
   private static func contains<Unit: FixedWidthInteger & UnsignedInteger>(
     _ bytes: UnsafeRawBufferPointer, exponent: Unit
   ) -> Bool {

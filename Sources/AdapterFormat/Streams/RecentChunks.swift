@@ -47,7 +47,7 @@ final class RecentChunks: Sendable {
 
   private static let state = Guarded(State())
 
-  /// What is kept of a file goes with it: another one may get its place in memory, and with that its name here.
+  /// Removes the chunks of the file: another one may get its place in memory, and with that its name here.
   deinit {
     let file = ObjectIdentifier(self)
     Self.state.withLock { state in

@@ -19,7 +19,7 @@ struct StreamLayout: Sendable {
     let offset: Int
     /// Where its bytes are, counted from the start of the range that was asked for.
     let range: Range<Int>
-    /// Whether the tensor ends with it.
+    /// True if the tensor ends with it.
     let isLast: Bool
   }
 

@@ -27,7 +27,7 @@ struct StreamRestoration {
     decoders = Slots(count: ConcurrentWork.workers) { _ in ChunkDecoder(file.bytes) }
   }
 
-  /// What takes bytes of tensors.
+  /// A function that takes bytes of tensors.
   typealias Body =
     @Sendable (TensorInfo, _ offset: Int, UnsafeRawBufferPointer) throws(FormatError) -> Void
 

@@ -1,7 +1,7 @@
 internal import Storage
 
-/// What is worked out from all bytes of each tensor of a stream, which come batch by batch: its digest, and whether it
-/// holds a NaN or an infinity.
+/// The digest of each tensor of a stream, and whether it holds a NaN or an infinity: worked out from all of its bytes,
+/// which come batch by batch.
 final class TensorChecks: Sendable {
   private let type: ElementType
   /// By tensor; those of tensors without bytes from the start.
@@ -20,7 +20,7 @@ final class TensorChecks: Sendable {
   /// The digest of a tensor of which all bytes have come.
   func digest(of tensor: Int) -> Digest { digests[tensor] }
 
-  /// Whether a tensor of which all bytes have come holds a NaN or an infinity.
+  /// Returns true if a tensor holds a NaN or an infinity; all of its bytes must have come.
   func isNonFinite(_ tensor: Int) -> Bool { nonfinite[tensor] }
 
   /// Adds a group of a batch, of which `bytes` has all; groups may come at once, batches one after the other.

@@ -5,13 +5,13 @@ internal import StrictJSON
 
 /// How two adapters differ: in their bytes, in what they say, and in what they do.
 public struct AdapterDifference: Sendable {
-  /// Whether all tensors are the same: names, element types, shapes and bytes.
+  /// True if all tensors are the same: names, element types, shapes and bytes.
   public let hasSameTensors: Bool
-  /// Whether the operations are the same, but for what a base has decided since.
+  /// True if the operations are the same, but for what a base has decided since.
   public let hasSameOperations: Bool
-  /// What they say differently.
+  /// The fields that differ.
   public let fields: [FieldDifference]
-  /// What they do; nil where tensors and operations are the same, so that there is nothing to compare.
+  /// The comparison of their effects; nil where tensors and operations are the same.
   public let effects: EffectComparison?
 
   /// How much two adapters have in common.
@@ -20,7 +20,7 @@ public struct AdapterDifference: Sendable {
     case same
     /// Tensors and operations; other things are said of them.
     case sameWeights = "same_weights"
-    /// What they do, up to a tolerance; they hold it differently.
+    /// Their effects, up to a tolerance; their tensors or operations differ.
     case sameEffect = "same_effect"
     /// All that can be compared without a base; the rest only a base shows.
     case undecided

@@ -5,13 +5,13 @@ internal import StrictJSON
 
 /// Something that two adapters say differently, besides the values of their tensors.
 public struct FieldDifference: Sendable, Hashable {
-  /// What it is a part of.
+  /// The part of the adapter that it belongs to.
   public let area: Area
   /// Which field: `scale`, `lora_alpha`, `license`.
   public let field: String
-  /// What the left one says; nil for nothing.
+  /// The value in the left adapter; nil if it has none.
   public let left: String?
-  /// What the right one says.
+  /// The value in the right adapter; nil if it has none.
   public let right: String?
   /// On how many parameters; nil for what is not of parameters.
   public let count: Int?
@@ -44,7 +44,7 @@ public struct FieldDifference: Sendable, Hashable {
 // MARK: - Finding them
 
 extension FieldDifference {
-  /// What two adapters say differently, the operations first.
+  /// Returns the fields that differ between two adapters, the operations first.
   package static func all(_ left: Adapter, _ right: Adapter) -> [FieldDifference] {
     operations(left, right) + adapters(left, right) + bases(left.base, right.base)
       + configurations(left, right)
@@ -165,8 +165,8 @@ extension JSONValue {
     return String(decoding: writer.bytes, as: UTF8.self)
   }
 
-  /// What a field of PEFT's says: nil for a default, written out or not; a set for a list of names, which PEFT writes
-  /// in any order.
+  /// Returns the meaning of a field of PEFT's: nil for a default, written out or not; the sorted names for a list of
+  /// names, which PEFT writes in any order.
   fileprivate func meaning(of field: Name) -> String? {
     switch self {
     case .null, .boolean(false), .object([]), .array([]): nil

@@ -35,7 +35,7 @@ struct AdditiveEffect: Sendable {
     (shape.dimensions.dropLast().reduce(1, *), shape.dimensions.last ?? 1)
   }
 
-  /// Whether both may be of one convolution.
+  /// Returns true if both may be of one convolution.
   func hasSameKernel(as other: AdditiveEffect) -> Bool {
     kernel.isEmpty || other.kernel.isEmpty || kernel == other.kernel
   }

@@ -87,8 +87,8 @@ public struct EffectComparison: Sendable {
     return pairs
   }
 
-  /// What makes a pair: the target; or, of operations that have none, the name, the tokens that it is for,
-  /// and which of several of these it is.
+  /// The key of a pair: the target; or, for operations without one, the operation's name, the tokens that it is for,
+  /// and its number among several of these.
   private struct Key: Hashable {
     let target: Name?
     let op: String?
@@ -119,14 +119,14 @@ extension EffectComparison.Target {
     return parts.map(\.relativeDistance).reduce(0) { $1.isNaN || $0.isNaN ? .nan : max($0, $1) }
   }
 
-  /// Whether both do the same, up to a relative distance.
+  /// Returns true if both do the same, up to a relative distance.
   public func isEqual(tolerance: Double) -> Bool {
     relativeDistance.map { $0 <= tolerance } ?? false
   }
 }
 
 extension EffectComparison {
-  /// Whether both adapters do the same to every parameter, up to a relative distance.
+  /// Returns true if both adapters do the same to every parameter, up to a relative distance.
   public func isEqual(tolerance: Double) -> Bool {
     targets.allSatisfy { $0.isEqual(tolerance: tolerance) }
   }
@@ -146,7 +146,7 @@ private struct OperationPair: Sendable {
   var left: [Operation] = []
   var right: [Operation] = []
 
-  /// What a comparison takes.
+  /// Returns the effort of a comparison.
   func effort(
     _ leftAdapter: Adapter, _ rightAdapter: Adapter, _ detail: EffectComparison.Detail
   ) -> Effort {
@@ -156,7 +156,7 @@ private struct OperationPair: Sendable {
     return effort
   }
 
-  /// What is said where it takes too much.
+  /// The result where a comparison takes too much.
   var uncompared: EffectComparison.Target {
     .init(name: name, operations: names, relation: .otherKind, parts: [], prompt: nil)
   }
@@ -167,8 +167,7 @@ private struct OperationPair: Sendable {
     try operations.first?.kind?.laws.manner.prompt.map { try PromptRows($0, in: adapter) }
   }
 
-  /// Whether one takes the weight for stored as it is and the other for its transpose: then the same
-  /// numbers are two changes.
+  /// True if one takes the weight as stored and the other takes its transpose: then the same numbers are two changes.
   private var hasLayoutConflict: Bool {
     func layouts(_ operations: [Operation]) -> Set<Layout> {
       Set(operations.compactMap(\.decidedLayout))

@@ -3,7 +3,7 @@ internal import Operations
 internal import Storage
 internal import StrictJSON
 
-/// What a part of an effect is measured on.
+/// The quantity on which a part of an effect is measured.
 public enum EffectSpace: String, Sendable, Hashable, CaseIterable {
   /// ΔW, the change itself, [out, in], or δ of a vector.
   case weight
@@ -22,10 +22,10 @@ public enum EffectSpace: String, Sendable, Hashable, CaseIterable {
 
 /// A part of what an adapter does to one parameter: operations in a row that can be seen as one.
 struct EffectPart: Sendable {
-  /// What is measured.
+  /// The quantity that is measured.
   let space: EffectSpace
-  /// What else must agree before another part can be compared with it: the operation with its keys, but
-  /// without its target and its tensors' names; of a product the operation alone, as its keys are in the numbers.
+  /// The record that must also agree before another part can be compared with this one: the operation with its keys,
+  /// but without its target and its tensors' names; for a product the operation alone, as its keys are in the numbers.
   /// Nil for changes, which all add up.
   let signature: OperationRecord?
   /// The numbers.
@@ -75,10 +75,10 @@ struct EffectPart: Sendable {
 }
 
 extension Operation {
-  /// Whether its change is the same on every weight.
+  /// True if its change is the same on every weight.
   var isChange: Bool { kind?.measurable.isChange ?? false }
 
-  /// What an operation is apart from where it acts and what its tensors are called.
+  /// The record of the operation without the place where it acts and the names of its tensors.
   fileprivate var signature: OperationRecord {
     var record = record
     record.target = nil

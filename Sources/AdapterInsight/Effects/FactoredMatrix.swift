@@ -28,7 +28,7 @@ struct FactoredMatrix: Sendable {
   /// k.
   var rank: Int { b.columns }
 
-  /// Whether both are changes of the same weight. One of rank 0 fits any.
+  /// Returns true if both are changes of the same weight. One of rank 0 fits any.
   func hasSameShape(as other: FactoredMatrix) -> Bool {
     rank == 0 || other.rank == 0 || (b.rows == other.b.rows && a.rows == other.a.rows)
   }

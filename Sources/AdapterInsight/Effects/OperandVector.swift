@@ -7,15 +7,15 @@ internal import Storage
 struct OperandVector: Sendable {
   let operand: TypedOperand
   let adapter: Adapter
-  /// What is added to every element.
+  /// The number that is added to every element.
   var offset = 0.0
-  /// What it is multiplied with then.
+  /// The factor of every element, applied after the offset.
   var scale = 1.0
 
   /// Elements.
   var count: Int { operand.count }
 
-  /// Whether the elements of both stand at the same places. Of a vector they do, however it is stored.
+  /// Returns true if the elements of both stand at the same places. Those of a vector do, however it is stored.
   func hasSameShape(as other: OperandVector) -> Bool {
     operand.shape == other.operand.shape || (operand.isVector && other.operand.isVector)
   }
@@ -47,7 +47,7 @@ struct OperandVector: Sendable {
     }
   }
 
-  /// Whether both hold the same bytes.
+  /// Returns true if both hold the same bytes.
   func hasSameBytes(as other: OperandVector) throws -> Bool {
     guard operand.type == other.operand.type else { return false }
     let mine = try OperandBytes.contents(of: operand.operand, adapter)

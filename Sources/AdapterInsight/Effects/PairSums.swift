@@ -1,12 +1,12 @@
 internal import Operations
 
-/// What the distance and the angle between two vectors follow from.
+/// The sums from which the distance and the angle between two vectors follow.
 package struct PairSums: Sendable {
   package private(set) var left = 0.0
   private(set) var right = 0.0
   private(set) var difference = 0.0
   private(set) var product = 0.0
-  /// Whether any two values differ: squares of the smallest numbers vanish.
+  /// True if any two values differ: squares of the smallest numbers vanish.
   private(set) var hasDifference = false
 
   package init() {}

@@ -4,7 +4,7 @@ internal import Storage
 
 /// How far apart two parts of effects on one parameter are.
 public struct PartComparison: Sendable, Hashable {
-  /// What was compared.
+  /// The quantity that was compared.
   public let space: EffectSpace
   /// ‖left‖_F.
   public let leftNorm: Double

@@ -4,7 +4,7 @@ internal import Operations
 /// A soft prompt or a prefix, cut into the rows that one compares: the tokens of a prompt, the keys and
 /// values of each layer of a prefix.
 struct PromptRows: Sendable {
-  /// What the rows are.
+  /// The kind of the rows.
   let kind: PromptNorms.Kind
   /// The rows in order, each with its columns.
   let rows: [[[Double]]]
@@ -52,12 +52,12 @@ struct PromptRows: Sendable {
 
 /// The norms of the rows of a soft prompt or a prefix.
 public struct PromptNorms: Sendable, Hashable {
-  /// What the rows are.
+  /// The kind of the rows.
   public let kind: Kind
   /// For each row the norm of each of its columns.
   public let rows: [[Double]]
 
-  /// What the rows of a prompt are.
+  /// A kind of rows of a prompt.
   public enum Kind: Sendable, Hashable, CaseIterable {
     /// Its tokens; the one column is the embedding.
     case tokens
@@ -68,7 +68,7 @@ public struct PromptNorms: Sendable, Hashable {
 
 /// How far apart the rows of two prompts or prefixes are.
 public struct PromptDistances: Sendable, Hashable {
-  /// What the rows are.
+  /// The kind of the rows.
   public let kind: PromptNorms.Kind
   /// ‖left − right‖ of each column of each row.
   public let rows: [[Double]]

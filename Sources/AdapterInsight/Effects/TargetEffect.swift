@@ -3,7 +3,7 @@ public import Operations
 internal import Storage
 public import StrictJSON
 
-/// What an adapter does to one parameter, measured without its base.
+/// The effect of an adapter on one parameter, measured without its base.
 public struct TargetEffect: Sendable {
   /// The parameter; nil for what runs beside the weights.
   public let target: Name?
@@ -16,7 +16,7 @@ public struct TargetEffect: Sendable {
 
   /// One part.
   public struct Measure: Sendable, Hashable {
-    /// What was measured.
+    /// The quantity that was measured.
     public let space: EffectSpace
     /// Its Frobenius norm; nil where only a base shows it.
     public let norm: Double?
@@ -98,7 +98,7 @@ extension EffectPart {
   }
 }
 
-/// What an adapter does to each parameter, measured without its base, on all processors.
+/// The effects of an adapter on each parameter, measured without its base, on all processors.
 public struct AdapterEffects: Sendable {
   /// By target, in the order of their first operations; what runs beside the weights has one each.
   public let targets: [TargetEffect]

@@ -44,7 +44,7 @@ extension Finding {
   /// Ranks below this have nothing to spare.
   private static let smallestRank = 8
 
-  /// What there is to say of an adapter.
+  /// Returns the findings about an adapter.
   ///
   /// - Parameters:
   ///   - adapter: the adapter.

@@ -4,7 +4,7 @@ internal import Storage
 
 /// The spread of something about an operation's values: least, mean and greatest.
 public struct ValueStatistics: Sendable, Hashable {
-  /// What was measured.
+  /// The quantity that was measured.
   public let quantity: Quantity
   /// The least.
   public let minimum: Double
@@ -13,7 +13,7 @@ public struct ValueStatistics: Sendable, Hashable {
   /// The greatest.
   public let maximum: Double
 
-  /// What there is to measure.
+  /// A quantity that can be measured.
   public enum Quantity: String, Sendable, Hashable, CaseIterable {
     /// |v − 1|, of every factor of `multiply`: zero changes nothing.
     case distanceFromOne = "distance_from_one"
@@ -49,7 +49,7 @@ public struct ValueStatistics: Sendable, Hashable {
     mean = sums.sum / Double(sums.count)
   }
 
-  /// Whether the adapter is worth looking at all of its values.
+  /// Returns true if the adapter is worth the effort of looking at all of its values.
   public static func areWorthwhile(for adapter: Adapter) -> Bool {
     let efforts = adapter.operations.map { operation in
       operation.kind?.laws.manner.prompt == nil
@@ -59,8 +59,8 @@ public struct ValueStatistics: Sendable, Hashable {
     return efforts.worthwhile(inputs: adapter.storedByteCount).allSatisfy(\.self)
   }
 
-  /// What is worth saying of operations of one kind; nothing of those whose effect depends on more than
-  /// their values.
+  /// Returns the statistics worth reporting for operations of one kind; none for those whose effect depends on more
+  /// than their values.
   ///
   /// - Throws: `FormatError` where a tensor cannot be read.
   public static func all(

@@ -17,7 +17,7 @@ public struct BiasTensors: Sendable {
   /// The adapter.
   public let adapter: Adapter
 
-  /// Whether a file holds biases and nothing else.
+  /// Returns true if a file holds biases and nothing else.
   public static func areAll(_ file: SafetensorsFile) -> Bool {
     !file.header.tensors.isEmpty
       && file.header.tensors.allSatisfy { $0.info.name.hasSuffix(".bias") }

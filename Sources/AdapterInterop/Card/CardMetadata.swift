@@ -3,13 +3,13 @@ package import Operations
 internal import Storage
 package import StrictJSON
 
-/// What the model card beside an adapter says of it, as entries of our metadata (Spec/adp-v1.md, section 5.4).
+/// The content of the model card beside an adapter, as entries of our metadata (Spec/adp-v1.md, section 5.4).
 package struct CardMetadata: Sendable {
   /// The entries, in the order of the card.
   package private(set) var entries: [Manifest.MetadataEntry] = []
   /// The base's name, where there is one that is not a path.
   package private(set) var baseName: String?
-  /// What of it was not taken, and why.
+  /// The parts of the card that were not taken, with the reasons.
   package private(set) var notes: [String] = []
 
   /// The card's name among the files that an adapter carries.

@@ -4,7 +4,7 @@
 /// key with a list of `- item` below it. Whatever else YAML has (nested mappings, anchors, tags, texts of several lines)
 /// leaves its key without a value here. Nothing is ever resolved, so that no input takes more than its own length.
 package struct FrontMatter: Sendable {
-  /// What a key has.
+  /// The value of a key.
   package enum Value: Sendable, Hashable {
     /// One text.
     case text(String)

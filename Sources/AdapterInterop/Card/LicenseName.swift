@@ -20,7 +20,7 @@ package struct LicenseName: Sendable, Hashable {
     }
   }
 
-  /// Whether the Hub takes it in the front matter of a card.
+  /// True if the Hub takes it in the front matter of a card.
   package var isOnHub: Bool { LicenseList.hub.contains(text) }
 
   /// The name of a licence that the Hub does not have, without what marks it as one.
@@ -49,7 +49,7 @@ package struct LicenseName: Sendable, Hashable {
 }
 
 extension String {
-  /// What people agree on where they spell a name in different ways.
+  /// The letters and digits, on which different spellings of a name agree.
   fileprivate var lettersAndDigits: [UInt8] {
     utf8.filter { $0.isOfIdentifier && $0 != UInt8(ascii: "-") && $0 != UInt8(ascii: ".") }
   }

@@ -13,7 +13,7 @@ struct YAMLScalar {
     }
   }
 
-  /// What cannot begin a plain text, or means something else there.
+  /// The characters that cannot begin a plain text, or mean something else there.
   private static let indicators = Set<Character>("[]{}&*!|>%@`,#?:")
 
   private static func plain(_ source: Substring) -> String? {

@@ -18,7 +18,7 @@ public struct AdapterFolder: Sendable {
   let manifestText: [UInt8]
   let parts: [Part]
 
-  /// What one adapter has beside the manifest.
+  /// The data of one adapter beside the manifest.
   struct Part {
     let tensors: [TensorContents]
     let opaque: any RandomAccessBytes
@@ -30,14 +30,14 @@ public struct AdapterFolder: Sendable {
   /// Bytes of `manifest.json`; indented it is longer than in a file.
   private static let maximumManifestByteCount = 256 << 20
 
-  /// Whether a path is such a folder, or its manifest.
+  /// Returns true if a path is such a folder, or its manifest.
   static func isPlausible(_ path: FilePath) -> Bool {
     FileStatus(ofLink: folder(of: path).appending(manifestName)) != nil
       && FileStatus(of: folder(of: path))?.isFolder == true
   }
 
-  /// Whether a path is a folder with an adapter's tensors, or these, which mean nothing without the
-  /// manifest that is there too.
+  /// Returns true if a path is a folder with an adapter's tensors, or the file of these tensors. They mean nothing
+  /// without the manifest, which must be there too.
   static func holdsTensors(_ path: FilePath) -> Bool {
     let folder = path.lastComponent?.string == tensorsName ? path.parent : path
     guard FileStatus(of: folder.appending(tensorsName)) != nil else { return false }

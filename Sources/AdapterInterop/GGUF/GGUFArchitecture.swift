@@ -113,7 +113,7 @@ struct GGUFModel: Sendable {
 // MARK: - Names
 
 extension GGUFModel {
-  /// What llama.cpp calls a weight, without `.weight`: `blk.3.attn_q`; nil where it has no such tensor.
+  /// Returns llama.cpp's name of a weight, without `.weight`: `blk.3.attn_q`; nil if it has no such tensor.
   func tensorName(of target: Name) -> String? {
     let parts = target.text.split(separator: ".").map(String.init)
     guard parts.last == "weight" else { return nil }

@@ -84,8 +84,7 @@ struct GGUFExport {
     return usual == 0 || !usual.isFinite ? 1 : usual
   }
 
-  /// What B is multiplied with besides alpha / rank: 1 where the nearest alpha that F32 has is the scale, to its last
-  /// bit.
+  /// Returns the factor of B besides alpha / rank: 1 if the nearest alpha in F32 gives the scale to its last bit.
   private mutating func factor(_ scale: Double, rank: Int, _ low: AddLowRank) -> Double {
     let factor = scale / (Double(alpha) / Double(rank))
     guard (factor - 1).magnitude <= 0x1p-23 else { return factor }

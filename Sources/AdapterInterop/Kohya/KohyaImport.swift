@@ -69,7 +69,7 @@ struct KohyaImport {
     let key: KohyaKey
     var parts: [String: TensorInfo] = [:]
 
-    /// Whether it has one of these leaves.
+    /// Returns true if it has one of these leaves.
     func has(_ leaves: String...) -> Bool { leaves.contains { parts[$0] != nil } }
   }
 

@@ -8,7 +8,7 @@ struct KohyaKey {
   let prefix: Prefix
   /// The module's path with `_` for `.`.
   let path: String
-  /// What of the module it is: `lora_up.weight`.
+  /// The part of the module that the key names: `lora_up.weight`.
   let leaf: String
 
   /// How a module's name begins, which says what it is a part of.
@@ -60,12 +60,12 @@ struct KohyaKey {
     guard !path.isEmpty, Self.leaves.contains(leaf) else { return nil }
   }
 
-  /// Whether a name begins as one of a module does, whatever follows.
+  /// Returns true if a name begins as a module's name does and has a dot, whatever else follows.
   static func isOfModule(_ name: Name) -> Bool {
     Prefix.allCases.contains { name.hasPrefix(Name($0.rawValue + "_")) } && name.text.contains(".")
   }
 
-  /// What is understood, or refused by name.
+  /// The leaves that are understood, or refused by name.
   private static let leaves: Set<String> = understood.union(refused.keys)
 
   static let understood: Set<String> = [

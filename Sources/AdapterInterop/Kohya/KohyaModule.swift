@@ -11,9 +11,9 @@ struct KohyaModule {
   private(set) var method: String?
   /// Leaves that nothing has used.
   private(set) var left: Set<String>
-  /// Whether numbers of it were rounded.
+  /// True if some of its numbers were rounded.
   private(set) var isRounded = false
-  /// Whether its alpha is there, and 0.
+  /// True if its alpha is there, and is 0.
   let isAlphaZero: Bool
   private let parts: [String: TensorInfo]
   private let places: [ModulePlace]

@@ -8,7 +8,7 @@ struct MLXConfig {
   let kind: Kind
   /// The rank of all modules; 0 where whole parameters were trained.
   let rank: Int
-  /// What B · A is multiplied with.
+  /// The scale of B · A.
   let scale: Double
   /// The modules that were trained: paths inside a block, or whole ones; nil for all.
   let keys: Set<String>?

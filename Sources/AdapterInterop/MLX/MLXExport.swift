@@ -218,7 +218,7 @@ struct MLXExport {
     max(base?.blockCount ?? 0, (blocks.values.compactMap { $0.max() }.max() ?? -1) + 1)
   }
 
-  /// Whether the modules inside blocks are the same in all of the last ones.
+  /// True if the blocks with modules are the last ones, and all have the same modules.
   private var isUniform: Bool {
     guard let first = blocks.values.first, let start = first.min() else { return true }
     return first == Set(start..<blockCount) && blocks.values.allSatisfy { $0 == first }

@@ -38,12 +38,12 @@ struct MLXModule: Hashable {
     return Name((isGPT2 ? "transformer." + path.dropFirst("model.".count) : path) + ".weight")
   }
 
-  /// What mlx-lm's models, and those of transformers, call the list of their blocks.
+  /// The names of the list of blocks in the models of mlx-lm and of transformers.
   private static let stacks: Set<String> = ["layers", "h", "blocks"]
 
-  /// Whether it holds a stack of experts.
+  /// True if it holds a stack of experts.
   var isExperts: Bool { path.contains(".switch_mlp.") || path.contains(".switch_glu.") }
 
-  /// Whether it is an embedding, by its name.
+  /// True if it is an embedding, by its name.
   var isEmbedding: Bool { AnyFamily.isInputEmbedding(Name(path + ".weight")) }
 }

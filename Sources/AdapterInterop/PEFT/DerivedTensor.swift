@@ -15,7 +15,8 @@ struct DerivedTensor: Sendable {
   /// How the names of such tensors begin, and no other's.
   static let prefix: Name = "derived/"
 
-  /// Whether so many bytes may be worked out of a file: 64 MiB of any, and 1,024 of each of its own.
+  /// Returns true if so many bytes may be worked out of a file: 64 MiB for any file, and 1,024 for each of its own
+  /// bytes.
   static func areFew(_ count: UInt64, of fileByteCount: UInt64) -> Bool {
     let free: UInt64 = 64 << 20
     return count <= free || (count - free) / 1024 <= fileByteCount

@@ -1,6 +1,6 @@
 internal import StrictJSON
 
-/// What the fields of a PEFT configuration mean for the mathematics: they shape them, they do not, or a value is
+/// The effect of the fields of a PEFT configuration on the mathematics: they shape it, they do not, or a value is
 /// refused. A field in none of the three lists is not understood.
 struct FieldRules: Sendable {
   enum Rule: Sendable {

@@ -18,7 +18,7 @@ struct NamedBase {
       uniquingKeysWith: { first, _ in first })
   }
 
-  /// Whether a tensor of the file is the base's parameter of the same name, bit for bit.
+  /// Returns true if a tensor of the file is the base's parameter of the same name, bit for bit.
   ///
   /// - Throws: `StorageError` where either cannot be read.
   func holds(_ info: TensorInfo, as name: PEFTName) throws -> Bool {

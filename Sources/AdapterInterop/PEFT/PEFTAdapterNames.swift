@@ -26,7 +26,7 @@ struct PEFTAdapterNames {
     self.parts = parts.union([Self.wrapper, "trainable_tokens_delta"])
   }
 
-  /// What stands behind a part, but for the names of parameters.
+  /// Returns the words behind a part, without the names of parameters; nil if the name has no such part.
   private static func words(of name: Name, after parts: Set<String>) -> [Substring]? {
     let path = name.text.split(separator: ".", omittingEmptySubsequences: false)
     guard let place = path.lastIndex(where: { parts.contains(String($0)) }) else { return nil }
@@ -41,7 +41,7 @@ struct PEFTAdapterNames {
     return all.first
   }
 
-  /// Whether a tensor belongs to another adapter than the one of a name.
+  /// Returns a function that is true for a tensor of any adapter but the named one.
   ///
   /// - Throws: `InteropError` where none is called so.
   func isOfOther(than adapter: Name) throws -> (Name) -> Bool {

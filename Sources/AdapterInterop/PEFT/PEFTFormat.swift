@@ -6,7 +6,7 @@ internal import StrictJSON
 
 /// The folder that PEFT's `save_pretrained` writes.
 struct PEFTFormat: WritableFormat {
-  /// What an `.adp` file calls it.
+  /// The name of the format in an `.adp` file.
   static let name = "peft"
 
   var name: String { Self.name }

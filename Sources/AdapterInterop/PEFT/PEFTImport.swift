@@ -16,7 +16,7 @@ internal import SystemPackage
 public struct PEFTImport: Sendable {
   /// The adapter.
   public let adapter: Adapter
-  /// What a user should know of the conversion.
+  /// Notes for the user on the conversion.
   public let notes: [String]
 
   /// Converts a folder.
@@ -123,7 +123,7 @@ public struct PEFTImport: Sendable {
 }
 
 extension PEFTConfig {
-  /// What it says of the base.
+  /// The base, as the configuration describes it.
   var base: BaseRecord {
     BaseRecord(
       name: text("base_model_name_or_path"), revision: text("revision"), architecture: nil,

@@ -2,7 +2,7 @@ internal import Checkpoints
 internal import Operations
 internal import StrictJSON
 
-/// What a file says of how its modules are stored.
+/// The storage layout of modules, as far as a file states it.
 struct PEFTLayouts {
   private let believesFlag: Bool
 
@@ -13,13 +13,13 @@ struct PEFTLayouts {
     believesFlag = isSet && modules.allSatisfy(Self.isTransposable)
   }
 
-  /// Whether some models store a layer of this name transposed, as GPT-2 and its kin do (`Conv1D`). Other
+  /// Returns true if some models store a layer of this name transposed, as GPT-2 and its kin do (`Conv1D`). Other
   /// models give the same names to ordinary linear layers.
   static func isTransposable(_ module: Name) -> Bool {
     AnyFamily.transposedLeaves.contains(module.lastPart)
   }
 
-  /// What is known without a base.
+  /// Returns the layout that is known without a base, and its source.
   func layout(of module: Name, _ isConvolution: Bool = false) -> (Layout, LayoutSource?) {
     if isConvolution { return (.outIn, .sure) }
     guard Self.isTransposable(module) else { return (.outIn, .guessed) }

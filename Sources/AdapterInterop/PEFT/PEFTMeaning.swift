@@ -3,7 +3,7 @@ internal import Operations
 internal import Storage
 internal import StrictJSON
 
-/// What a PEFT adapter means, as it is found out: operations in order, tensors without effect, notes.
+/// The meaning of a PEFT adapter, as it is found out: operations in order, tensors without effect, notes.
 struct PEFTMeaning {
   let config: PEFTConfig
   var tensors: PEFTTensors

@@ -1,6 +1,6 @@
 internal import StrictJSON
 
-/// What a tensor's name in a PEFT file says: which module, and which part of its change.
+/// The meaning of a tensor's name in a PEFT file: the module, and the part of its change.
 ///
 /// | name | module | part |
 /// |---|---|---|
@@ -16,7 +16,7 @@ internal import StrictJSON
 /// (`base_layer`, `token_adapter`, `modules_to_save`). How many `base_layer` stand at its end is kept,
 /// and what stands before one in its middle.
 struct PEFTName {
-  /// What the tensor is.
+  /// The kind of tensor.
   enum Kind: Hashable {
     /// A part of a method, such as `lora_A`; the word after it, or nothing.
     case part(String, leaf: String)

@@ -18,7 +18,7 @@ struct PEFTTensors {
   /// Parameters of the model in full.
   private(set) var parameters: [(name: PEFTName, info: TensorInfo)] = []
   private(set) var inert: [AdapterRecord.InertTensor] = []
-  /// What the adapter is without.
+  /// The tensors that are left out of the adapter.
   private(set) var leftOut: [Name] = []
   /// Tensors that stand for those of the file, of which they are copies in a type that operations take.
   private(set) var widened: [WidenedTensor] = []

@@ -2,8 +2,8 @@ internal import AdapterFormat
 internal import Checkpoints
 internal import StrictJSON
 
-/// What files of image models say of themselves, in the metadata of safetensors: ModelSpec's keys under our names
-/// (Spec/adp-v1.md, section 5.4), all others as they are.
+/// The metadata of image models in safetensors files: ModelSpec's keys under our names (Spec/adp-v1.md, section 5.4),
+/// all others as they are.
 enum ModelSpec {
   private static let prefix: Name = "modelspec."
   private static let shared: Set<Name> = [

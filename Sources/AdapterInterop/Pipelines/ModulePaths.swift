@@ -92,7 +92,7 @@ enum ModulePaths {
     return result
   }
 
-  /// Whether a path is one of a diffusion transformer, not of a UNet.
+  /// Returns true if a path is one of a diffusion transformer, not of a UNet.
   static func isOfTransformer(_ path: String) -> Bool {
     let word = path.prefix { $0 != "." }
     return [

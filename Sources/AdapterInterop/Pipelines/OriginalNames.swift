@@ -27,7 +27,7 @@ struct OriginalNames {
     layerCount = max(1, count)
   }
 
-  /// What the base has for a module of the original; empty where it has nothing.
+  /// Returns the base's parts for a module of the original; empty if the base has nothing for it.
   func parts(of path: String) -> [Part] {
     let parts = path.split(separator: ".").map(String.init)
     let found = unet(parts).map { [Part(module: $0)] } ?? flux(parts) ?? []

@@ -32,10 +32,10 @@ struct PipelineBase: Sendable {
     places = here
   }
 
-  /// Whether it is one part, whose names say nothing of the pipeline.
+  /// True if it is one part, with names that say nothing of the pipeline.
   var isOnePart: Bool { places.isEmpty }
 
-  /// Whether its denoiser is a UNet, by the names of its blocks.
+  /// True if its denoiser is a UNet, by the names of its blocks.
   var hasUNet: Bool {
     checkpoint.names.contains { name in
       ["down_blocks.", "input_blocks."].contains {

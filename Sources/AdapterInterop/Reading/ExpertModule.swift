@@ -39,7 +39,7 @@ struct ExpertModule: Hashable {
     }
   }
 
-  /// What transformers' checkpoints call the weight of one expert.
+  /// Returns the name of one expert's weight in transformers' checkpoints.
   func weight(of expert: Int) -> Name {
     Name("\(block).experts.\(expert).\(Self.leaf(role, in: block)).weight")
   }
@@ -56,7 +56,7 @@ struct ExpertModule: Hashable {
     block.hasSuffix(".mlp") ? block.dropLast("mlp".count) + "block_sparse_moe" : block
   }
 
-  /// What mlx-lm calls the stack.
+  /// The path of the stack in mlx-lm.
   var mlxPath: String { "\(block).switch_mlp.\(role.projection)" }
 
   /// The matrix that a weight is, and of which expert; nil for one that is not of an expert.

@@ -7,7 +7,7 @@ internal import StrictJSON
 /// The tensors of a safetensors file while they become operands: as they are, seen in another shape, or transposed.
 struct FactorTensors {
   let file: SafetensorsFile
-  /// What the operands are.
+  /// The operands' tensors.
   private(set) var contents: [TensorContents] = []
   private var places: [Name: SafetensorsHeader.Tensor] = [:]
   private var taken: Set<Name> = []
@@ -36,7 +36,7 @@ struct FactorTensors {
     [Double](widening: try bytes(of: info), of: info.type)
   }
 
-  /// Whether a tensor is a stored one, bit for bit.
+  /// Returns true if a tensor is the same as a stored one, bit for bit.
   func isEqual(_ info: TensorInfo, to stored: StoredTensor) throws -> Bool {
     guard let place = places[info.name] else { return false }
     return try stored.isEqual(to: info, at: file.offset(of: place), in: file.file)
@@ -129,7 +129,7 @@ struct FactorTensors {
 }
 
 extension StoredTensor {
-  /// Whether bytes elsewhere are of its type and shape, and the same as its own.
+  /// Returns true if a tensor elsewhere has the same type, shape and bytes.
   ///
   /// - Throws: `StorageError` where either cannot be read.
   func isEqual(to other: TensorInfo, at start: UInt64, in bytes: any RandomAccessBytes) throws

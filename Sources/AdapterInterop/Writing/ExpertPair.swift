@@ -11,13 +11,13 @@ struct ExpertPair: Sendable {
   let rank: Int
   let inputCount: Int
   let outputCount: Int
-  /// What B · A is multiplied with: that of most experts; the others have the difference in B.
+  /// The scale of B · A: that of most experts. The others have the difference in B.
   let scale: Double
   /// The type that holds all of both.
   let type: ElementType
   /// An operation that it is made of, for messages.
   let operation: AddLowRank
-  /// Whether B's numbers are rounded.
+  /// True if B's numbers are rounded.
   private(set) var rounds = false
   private let parts: [Part]
 

@@ -48,7 +48,7 @@ struct PlainPair: Sendable {
 
   private static func atLeastF32(_ type: ElementType) -> ElementType { type == .f64 ? .f64 : .f32 }
 
-  /// Whether B's numbers are rounded; a power of two is exact.
+  /// True if B's numbers are rounded; a power of two is exact.
   var rounds: Bool {
     low.diagonal != nil || low.rowScale != nil
       || (factor != 1 && factor.significand.magnitude != 1 && factor != 0)
@@ -116,7 +116,7 @@ struct PlainPair: Sendable {
 }
 
 extension [PlainPair] {
-  /// What most parameters have; of equally many the first.
+  /// Returns the value that the most parameters have; the first one if several tie.
   func usual<Value: Hashable>(_ value: (PlainPair) -> Value) -> Value? {
     mostCommon(map { (value($0), $0.parameterCount) })
   }

@@ -19,7 +19,7 @@ struct TensorDraft: Sendable {
 
   init(of adapter: Adapter) { self.adapter = adapter }
 
-  /// What the tensors are.
+  /// The name, type and shape of each tensor.
   var infos: [TensorInfo] { tensors.map(\.info) }
 
   /// Adds a tensor whose bytes are those of an operand, in another shape of as many elements where one is given.

@@ -35,7 +35,7 @@ struct AdapterPreparation {
     }
   }
 
-  /// What is done to a tensor.
+  /// The action on a tensor.
   private enum Action {
     case layer(Int, [PreparedAdapter.LayerAction])
     case vector(Int, PreparedAdapter.VectorProgram, count: Int)

@@ -19,7 +19,7 @@ public struct AdapterStack: Sendable {
   public struct Entry: Sendable {
     /// The adapter.
     public let adapter: PreparedAdapter
-    /// What its changes are multiplied with: 1 for the adapter as trained, 0 for nothing.
+    /// The factor for its changes: 1 for the adapter as trained, 0 for nothing.
     public let weight: Double
 
     /// Pairs an adapter with its weight.

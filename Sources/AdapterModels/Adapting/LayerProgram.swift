@@ -1,11 +1,11 @@
 internal import Operations
 
-/// What a stack of adapters does to the outputs of one linear layer, in order.
+/// The steps by which a stack of adapters changes the outputs of one linear layer, in order.
 ///
 /// With f₀(x) = W x, an addition makes f₊(x) = f(x) + s · B A x, a scaling of outputs v ⊙ f(x), one of inputs
 /// f(v ⊙ x): so a step sees x times all scalings of inputs that come after it.
 struct LayerProgram: Sendable {
-  /// What the weight's inputs are multiplied with; nil for nothing.
+  /// The factors for the weight's inputs; nil for none.
   private(set) var inputScale: [Float]?
   private var steps: [Step] = []
 

@@ -9,7 +9,7 @@ public final class PreparedAdapter: Sendable {
   public let name: Name
   /// Bytes that it takes in memory.
   public let byteCount: Int
-  /// What the base's samples say.
+  /// The verdict on the base, by its samples.
   public let verdict: BaseVerdict
 
   let model: ModelIdentity
@@ -18,7 +18,7 @@ public final class PreparedAdapter: Sendable {
   let prompt: SoftPrompt?
   let prefix: Prefix?
 
-  /// What it does to the outputs of a linear layer.
+  /// The adapter's action on the outputs of a linear layer.
   enum LayerAction: Sendable {
     case form(LayerForm)
     /// DoRA: with m / n for every output.
@@ -34,7 +34,7 @@ public final class PreparedAdapter: Sendable {
     }
   }
 
-  /// What it does to a bias or a norm's weight.
+  /// The adapter's program for a bias or a norm's weight.
   struct VectorProgram: Sendable {
     let program: TensorProgram
     let isReplacement: Bool

@@ -31,7 +31,7 @@ public struct ChatTemplate: Sendable {
 
     /// Who speaks.
     public let role: Role
-    /// What is said.
+    /// The text of the turn.
     public let text: String
 
     /// Makes a turn.

@@ -107,7 +107,7 @@ public struct ChatFiles: Sendable {
     return tokens
   }
 
-  /// Whether the tokenizer is of a class that has no tokens but those that its files name.
+  /// True if the tokenizer's class has only the tokens that its files name.
   private var hasPlainClass: Bool {
     guard case .string(let name)? = config.first(where: { $0.key == "tokenizer_class" })?.value
     else {
@@ -116,10 +116,10 @@ public struct ChatFiles: Sendable {
     return ["PreTrainedTokenizerFast", "TokenizersBackend", "PreTrainedTokenizer"].contains(name)
   }
 
-  /// Whether there is a template.
+  /// True if there is a template.
   public var hasTemplate: Bool { template != nil }
 
-  /// Whether both hold the same template, or none.
+  /// Returns true if both hold the same template, or none.
   package func hasTemplate(of other: ChatFiles) -> Bool { template == other.template }
 
   /// The template, which may ask for special tokens of other files where these name none.

@@ -2,7 +2,7 @@
 indirect enum TemplateNode: Sendable {
   case text([UInt8])
   case output([TemplateToken])
-  /// What follows after `set`.
+  /// The tokens after `set`.
   case set([TemplateToken])
   /// The first branch whose condition holds; the last may have none.
   case branches([(condition: [TemplateToken]?, body: [TemplateNode])])

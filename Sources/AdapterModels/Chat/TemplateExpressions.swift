@@ -2,7 +2,7 @@
 struct TemplateCursor {
   private let tokens: [TemplateToken]
   private var place = 0
-  /// Whether values are wanted; otherwise the words are only passed over, and nothing is refused.
+  /// True if values are wanted; otherwise the words are only passed over, and nothing is refused.
   var isLive = true
 
   init(_ tokens: [TemplateToken]) { self.tokens = tokens }
@@ -42,7 +42,7 @@ extension TemplateRenderer {
     return value
   }
 
-  /// What a loop goes through, and the condition for its elements.
+  /// Returns the elements that a loop goes through, and the condition for them, if any.
   mutating func elements(
     _ tokens: [TemplateToken]
   ) throws(TemplateFault) -> ([TemplateValue], condition: [TemplateToken]?) {
@@ -285,7 +285,7 @@ extension TemplateRenderer {
     return members
   }
 
-  /// What follows a value: members, places, slices and calls.
+  /// Evaluates the members, places, slices and calls that follow a value.
   private mutating func parts(
     of first: TemplateValue, _ cursor: inout TemplateCursor
   ) throws(TemplateFault) -> TemplateValue {
@@ -346,7 +346,7 @@ extension TemplateRenderer {
   }
 }
 
-/// What a function, filter or test is called with.
+/// The arguments of a function, filter or test.
 struct TemplateArguments {
   var values: [TemplateValue]
   var named: [String: TemplateValue] = [:]

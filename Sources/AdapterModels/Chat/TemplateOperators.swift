@@ -48,7 +48,7 @@ extension TemplateRenderer {
     return first + second
   }
 
-  /// Whether a comparison holds.
+  /// Returns true if a comparison holds.
   mutating func compare(
     _ left: TemplateValue, _ sign: String, _ right: TemplateValue
   ) throws(TemplateFault) -> Bool {
@@ -153,7 +153,7 @@ extension TemplateRenderer {
 
   // MARK: - Parts
 
-  /// What a loop goes through.
+  /// Returns the elements that a loop goes through.
   mutating func elements(of value: TemplateValue) throws(TemplateFault) -> [TemplateValue] {
     switch value {
     case .list(let values):

@@ -3,9 +3,9 @@ internal import Storage
 /// Renders a template of the language that models bring their form of conversations in (Jinja, as transformers sets
 /// it up), as far as conversations without tools need it.
 ///
-/// What is not implemented is refused by name, and only where rendering comes to it: most templates hold much about
-/// tools. Expressions are read and evaluated in one, so parts that are not reached may hold anything. Every step is
-/// counted: no template runs for long, or makes much text.
+/// Anything that is not implemented is refused by name, and only if rendering comes to it: most templates hold much
+/// about tools. Expressions are read and evaluated in one, so parts that are not reached may hold anything. Every step
+/// is counted: no template runs for long, or makes much text.
 struct TemplateRenderer {
   private(set) var output: [UInt8] = []
   private var scopes: [[String: TemplateValue]]
@@ -90,7 +90,7 @@ struct TemplateRenderer {
     output += bytes
   }
 
-  /// What nodes write, which is not part of the result.
+  /// Returns the output of nodes, which is not part of the result.
   private mutating func captured(_ nodes: [TemplateNode]) throws(TemplateFault) -> [UInt8] {
     let before = output
     output = []

@@ -26,7 +26,7 @@ enum TemplateValue {
   static func text(_ string: String) -> Self { .text(Array(string.utf8)) }
 }
 
-/// What `namespace()` makes: variables that outlive the loop in which they are set.
+/// The result of `namespace()`: variables that outlive the loop in which they are set.
 final class TemplateNamespace {
   var members: [String: TemplateValue]
 
@@ -34,7 +34,7 @@ final class TemplateNamespace {
 }
 
 extension TemplateValue {
-  /// Whether a condition holds that is this value.
+  /// True if a condition with this value holds.
   var isTrue: Bool {
     switch self {
     case .undefined, .none: false

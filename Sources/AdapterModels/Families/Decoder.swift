@@ -3,9 +3,9 @@ protocol Decoder: Sendable {
   var dimensions: DecoderDimensions { get }
   /// The embedding of the input, [vocabulary, hidden].
   var embedding: StoredMatrix { get }
-  /// What makes logits.
+  /// The layer that makes logits.
   var head: LinearLayer { get }
-  /// What a token's embedding is multiplied with; nil for nothing.
+  /// The factor for a token's embedding; nil for none.
   var embeddingScale: Float? { get }
   /// The bound that logits approach by tanh; nil for none.
   var logitCap: Float? { get }

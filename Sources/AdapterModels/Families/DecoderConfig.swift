@@ -40,7 +40,7 @@ struct DecoderConfig {
     return value == .null ? nil : value
   }
 
-  /// Whether it has a key, be its value null.
+  /// Returns true if it has a key, even with a null value.
   func has(_ key: Name) -> Bool { members.contains { $0.key == key } }
 
   /// A count, from 1, or 0 if asked for, to 2^31; nil where there is none.
@@ -105,7 +105,7 @@ struct DecoderConfig {
     return elements
   }
 
-  /// Whether it has the same fields as another.
+  /// Returns true if it has the same fields as another.
   func agrees(with other: DecoderConfig) -> Bool { Set(members) == Set(other.members) }
 
   /// The keys that it has.

@@ -7,7 +7,7 @@ internal import SystemPackage
 struct DecoderKind: Sendable {
   /// The model types that it runs, each with the tokens that end a text where no configuration says so.
   let modelTypes: [(type: String, endTokens: [Int32])]
-  /// What stands before all names but the head's, unless the checkpoint is of the bare model.
+  /// The prefix of all names but the head's, unless the checkpoint is of the bare model.
   let prefix: String
   /// The embedding of the input.
   let embeddingName: String
@@ -46,7 +46,7 @@ struct DecoderKind: Sendable {
     return modelTypes.first { $0.type == type }?.endTokens ?? []
   }
 
-  /// Whether a tensor is the weight of a linear layer, beside which adapters can act.
+  /// Returns true if a tensor is the weight of a linear layer, beside which adapters can act.
   func isLayer(_ name: Name) -> Bool {
     let parts = name.text.split(separator: ".")
     guard parts.count >= 4, parts.last == "weight", Int(parts[parts.count - 4]) != nil else {

@@ -51,7 +51,7 @@ struct LayerWindows: Sendable {
   /// The window of a layer; nil for one that sees all.
   func window(of layer: Int) -> Int? { isWindowed(layer) ? size : nil }
 
-  /// Whether a layer is of the kind that has a window.
+  /// Returns true if a layer is of the kind that has a window.
   func isWindowed(_ layer: Int) -> Bool {
     if let listed { return layer < listed.count && listed[layer] }
     return switch pattern {

@@ -1,6 +1,6 @@
 internal import StrictJSON
 
-/// What tells Llama and its kin apart: each family makes these of a configuration, and `Llama` runs them.
+/// The traits that tell Llama and its kin apart: each family makes these of a configuration, and `Llama` runs them.
 struct LlamaTraits {
   let config: DecoderConfig
   let width: Int
@@ -18,13 +18,13 @@ struct LlamaTraits {
   var inputBias = WeightLoader.Bias.none
   var outputBias = WeightLoader.Bias.none
   var feedForwardBias = WeightLoader.Bias.none
-  /// What the weights of norms are differences from.
+  /// The value that the weights of norms are differences from.
   var normOrigin: Float = 0
-  /// Whether the heads of queries and keys are normalised.
+  /// True if the heads of queries and keys are normalised.
   var hasHeadNorms = false
-  /// Whether each part's result is normalised before it is added.
+  /// True if each part's result is normalised before it is added.
   var hasPostNorms = false
-  /// Whether one layer makes queries, keys and values, and one the gate and what it is for.
+  /// True if one layer makes queries, keys and values, and another makes the gate and the values that it scales.
   var isFused = false
   var attentionScale: Float
   var scoreCap: Float?

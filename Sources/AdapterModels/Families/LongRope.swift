@@ -7,7 +7,7 @@ internal import StrictJSON
 struct LongRope {
   /// The names that it has had.
   static let types: Set<String> = ["longrope", "su", "yarn"]
-  /// What its object has besides.
+  /// The other keys of its object.
   static let keys: Set<Name> = ["short_factor", "long_factor", "attention_factor"]
 
   let scaling: RotaryEmbedding.Scaling

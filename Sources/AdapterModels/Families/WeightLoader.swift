@@ -20,7 +20,7 @@ struct WeightLoader {
   private(set) var byteCount = 0
   private var read: Set<Name> = []
 
-  /// Whether a linear layer has a bias. Adapters may give one to a layer that has none.
+  /// The bias of a linear layer: needed or none. Adapters may give one to a layer that has none.
   enum Bias {
     case needed
     case none
@@ -141,8 +141,8 @@ struct WeightLoader {
     return layer
   }
 
-  /// Whether the checkpoint stores a head beside the embedding that it is tied to, and another one: then
-  /// it is its own, as transformers decides.
+  /// Returns true if the checkpoint stores a head beside the embedding that it is tied to, with other values: then it
+  /// is a head of its own, as transformers decides.
   private func differs(_ name: Name, from embedding: StoredMatrix) throws -> Bool {
     guard let stored = view.checkpoint.tensor(name),
       view.info(of: name)?.type == embedding.type,

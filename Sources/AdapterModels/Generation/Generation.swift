@@ -6,7 +6,7 @@ internal import Operations
 /// while let token = try generation.next() { print(token) }
 /// ```
 public final class Generation {
-  /// What ends it, and how tokens are chosen.
+  /// Options for the end of a generation and for the choice of tokens.
   public struct Options: Sendable {
     /// How many tokens there may be.
     public var maximumCount: Int
@@ -92,7 +92,7 @@ public final class Generation {
     }
   }
 
-  /// Whether its sequence can go on with what a prompt has more than it.
+  /// Returns true if its sequence is the beginning of a prompt, and can go on with the rest.
   private func isBeginning(
     of prompt: [Int32], _ model: LanguageModel, _ stack: AdapterStack
   ) -> Bool {

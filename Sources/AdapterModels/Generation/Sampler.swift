@@ -1,7 +1,7 @@
 /// Chooses the next token from logits, as transformers does with the same numbers: what a repetition costs first,
 /// then the temperature, `topK`, `topP` and `minP`, each of what the one before has left.
 public struct Sampler: Sendable {
-  /// What logits are divided with; 0 takes the most likely token, always.
+  /// The divisor of logits; 0 always takes the most likely token.
   public var temperature: Float
   /// Only so many of the most likely tokens are chosen from; 0 for all.
   public var topK: Int
@@ -9,8 +9,8 @@ public struct Sampler: Sendable {
   public var topP: Float
   /// Only tokens at least so likely, compared with the most likely one, are chosen from (arXiv:2407.01082); 0 for all.
   public var minP: Float
-  /// What the logits of tokens that have been seen are divided with, or multiplied where they are negative
-  /// (arXiv:1909.05858); 1 for nothing.
+  /// The divisor of the logits of tokens that have been seen, or the factor for those that are negative
+  /// (arXiv:1909.05858); 1 for no effect.
   public var repetitionPenalty: Float
   private var random: RandomNumbers
 

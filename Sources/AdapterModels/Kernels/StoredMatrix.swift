@@ -31,7 +31,7 @@ internal import Storage
   /// Bytes.
   var byteCount: Int { unsafe memory.count }
 
-  /// Whether some of its rows are these bytes.
+  /// Returns true if the rows of a range are these bytes.
   func holds(_ bytes: [UInt8], in range: Range<Int>) -> Bool {
     let size = columns * type.bitWidth / 8
     guard range.lowerBound >= 0, range.upperBound <= rows else { return false }

@@ -5,7 +5,7 @@ internal import Operations
 struct Attention {
   /// Heads of the queries.
   let headCount: Int
-  /// What scores are multiplied with.
+  /// The factor for scores.
   let scale: Float
   /// ALiBi's slopes, one for each head (arXiv:2108.12409); nil for none.
   let slopes: [Float]?

@@ -36,7 +36,7 @@ extension Pass {
     return results
   }
 
-  /// What layers, or one layer in their place, make of the same rows, in parts of these widths.
+  /// Returns the outputs of layers, or of one layer in their place, for the same rows, in parts of these widths.
   func apply(_ layers: [LinearLayer], to x: FloatRows, asWidths widths: [Int]) -> [FloatRows] {
     let results = apply(layers, to: x)
     guard results.count != widths.count, let all = results.first else { return results }
@@ -63,7 +63,7 @@ extension Pass {
     return input
   }
 
-  /// What comes after the product: adapters' changes, and the bias.
+  /// Applies the adapters' changes and the bias after the product.
   private func finish(_ layer: LinearLayer, _ x: FloatRows, _ result: FloatRows) {
     for segment in segments {
       if let program = segment.program(layer) {

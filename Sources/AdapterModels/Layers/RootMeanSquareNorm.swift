@@ -2,7 +2,7 @@
 struct RootMeanSquareNorm: Sendable {
   let weight: ModelVector
   let epsilon: Float
-  /// What the weight is a difference from: 0, or with Gemma 1. It is added when the norm runs, so adapters
+  /// The value that the weight is a difference from: 0, or 1 with Gemma. It is added when the norm runs, so adapters
   /// see the weight as it is stored.
   let origin: Float
 }

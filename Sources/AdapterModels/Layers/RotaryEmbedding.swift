@@ -5,7 +5,7 @@ internal import RealModule
 struct RotaryEmbedding: Sendable {
   /// Radians per position, for each pair.
   private let frequencies: [Double]
-  /// What cosines and sines are multiplied with.
+  /// The factor for cosines and sines.
   private let gain: Float
 
   /// How a configuration asks for them.

@@ -3,13 +3,13 @@ struct AddedToken: Sendable {
   let id: Int32
   let text: [UInt8]
   let isSpecial: Bool
-  /// Whether it is looked for in the normalized text.
+  /// True if it is looked for in the normalized text.
   let isNormalized: Bool
-  /// Whether letters beside it keep it from being found.
+  /// True if letters beside it keep it from being found.
   let isSingleWord: Bool
-  /// Whether it takes the white space on its left with it.
+  /// True if it takes the white space on its left with it.
   let stripsLeft: Bool
-  /// Whether it takes the white space on its right with it.
+  /// True if it takes the white space on its right with it.
   let stripsRight: Bool
 
   /// The same, found by what its text becomes.
@@ -22,7 +22,7 @@ struct AddedToken: Sendable {
   }
 }
 
-/// What a text is cut into.
+/// A part of a text that is split at its added tokens.
 enum TextPart: Sendable {
   /// An added token.
   case token(Int32)

@@ -6,7 +6,7 @@ struct BytePairVocabulary: Sendable {
   let modelCount: Int
   let alphabet: TokenAlphabet
   let merges: MergeTable
-  /// Whether a word that is a token needs no merges.
+  /// True if a word that is a token needs no merges.
   let ignoresMerges: Bool
   /// The token of each byte, -1 where there is none.
   let byteIDs: [Int32]

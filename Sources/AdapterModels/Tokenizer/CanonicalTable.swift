@@ -1,4 +1,4 @@
-/// What characters are made of, in the version of Unicode by which the package composes (9.0). Made by
+/// The parts that characters are made of, in the version of Unicode by which the package composes (9.0). Made by
 /// Fixtures/makers/tokenizers.py.
 enum CanonicalTable {
   /// A character, a point and its parts, in hexadecimal; a minus where the parts are not composed again.

@@ -1,4 +1,4 @@
-/// What the patterns of tokenizers tell apart.
+/// A kind of characters that the patterns of tokenizers tell apart.
 ///
 /// The `tokenizers` package 0.23 matches its patterns with the classes of Unicode 16.0, splits digits by
 /// Unicode 17.0 and composes by Unicode 9.0. A character that is newer than that is none of the classes
@@ -7,7 +7,7 @@
 enum CharacterKind: UInt8 {
   case letter, number, newline, space, other
 
-  /// Whether it matches `\s`.
+  /// True if it matches `\s`.
   var isSpace: Bool { self == .space || self == .newline }
 
   /// The kind of a character, as `\p{L}`, `\p{N}` and `\s` see it.
@@ -38,13 +38,13 @@ enum CharacterKind: UInt8 {
 }
 
 extension Unicode.Scalar {
-  /// Whether Unicode had it in this version.
+  /// Returns true if this version of Unicode has the character.
   func isKnown(to version: Int) -> Bool {
     guard let age = properties.age else { return false }
     return age.major < version || age.major == version && age.minor == 0
   }
 
-  /// Whether it is split off as a digit.
+  /// True if it is split off as a digit.
   var isDigit: Bool {
     if value < 0x80 { return (0x30...0x39).contains(value) }
     switch properties.generalCategory {
@@ -53,7 +53,7 @@ extension Unicode.Scalar {
     }
   }
 
-  /// Whether it matches `\w`.
+  /// True if it matches `\w`.
   var isWord: Bool {
     let properties = properties
     guard isKnown(to: 16) else { return false }

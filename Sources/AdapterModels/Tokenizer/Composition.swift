@@ -6,7 +6,7 @@ struct Composition: Sendable {
   /// The tables are made when they are first used: most texts never do.
   private static let tables = CompositionTables()
 
-  /// What may still change: a character that stays as it is, and those after it that may not.
+  /// The characters that may still change: one that stays as it is, and those after it that may not.
   private var segment: [UInt32] = []
   private var classes: [UInt8] = []
 
@@ -29,7 +29,7 @@ struct Composition: Sendable {
     composition.flush(to: &output)
   }
 
-  /// Whether a character stays as it is whatever stands before it.
+  /// Returns true if a character stays as it is whatever stands before it.
   private static func isInert(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0..<0x300, 0x388...0x482, 0x2010...0x2027, 0x3001...0x3029, 0x3041...0x3096,
@@ -127,7 +127,7 @@ enum Hangul {
     return index % 28 == 0 ? parts : parts + [0x11A7 + index % 28]
   }
 
-  /// What two characters become.
+  /// Returns the composition of two characters; nil if there is none.
   static func whole(_ first: UInt32, _ second: UInt32) -> UInt32? {
     switch (first, second) {
     case (0x1100...0x1112, 0x1161...0x1175):
@@ -141,7 +141,7 @@ enum Hangul {
 
 /// The canonical table by character, and backwards by pair.
 struct CompositionTables: Sendable {
-  /// What a character is made of in the end.
+  /// The full decomposition of each character that has one in the table.
   private(set) var parts: [UInt32: [UInt32]] = [:]
   /// Characters that are made of others, or are the second of a pair.
   private(set) var mayChange: Set<UInt32> = []
@@ -165,7 +165,7 @@ struct CompositionTables: Sendable {
     }
   }
 
-  /// What two characters become.
+  /// Returns the composition of two characters; nil if there is none.
   func whole(_ first: UInt32, _ second: UInt32) -> UInt32? {
     Hangul.whole(first, second) ?? wholes[UInt64(first) << 32 | UInt64(second)]
   }

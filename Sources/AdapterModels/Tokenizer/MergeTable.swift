@@ -1,6 +1,6 @@
 /// Which pairs of tokens merge into which token, and in what order.
 struct MergeTable: Sendable {
-  /// What becomes of a pair: the earlier its rule stands in the file, the earlier it is applied.
+  /// The result of merging a pair, and the rank of its rule: the earlier in the file, the earlier it is applied.
   struct Merge {
     let rank: UInt32
     let id: Int32
@@ -37,7 +37,7 @@ struct MergeTable: Sendable {
     return true
   }
 
-  /// What becomes of a pair, nil where it stays.
+  /// Returns the merge of a pair; nil if the pair stays.
   subscript(left: Int32, right: Int32) -> Merge? {
     let slot = slots[find(Self.key(left, right))]
     return slot.key == Self.free ? nil : slot.merge

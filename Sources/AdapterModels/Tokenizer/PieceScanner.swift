@@ -19,7 +19,7 @@ struct PieceScanner {
     return (CharacterKind(scalar), place + count)
   }
 
-  /// Whether a byte is at a place.
+  /// Returns true if the byte at a place is this one.
   func has(_ byte: UInt8, at place: Int) -> Bool { place < end && text[place] == byte }
 
   /// Where a run of one kind of characters ends.
@@ -45,7 +45,7 @@ struct PieceScanner {
     return (place, last, afterNewline)
   }
 
-  /// What `\s+(?!\S)|\s+` matches: the last space before a word is left to the word.
+  /// Returns the end of a match of `\s+(?!\S)|\s+`: the last space before a word is left to the word.
   func endOfSpace(_ space: (end: Int, last: Int, afterNewline: Int?), from start: Int) -> Int {
     space.end < end && space.last > start ? space.last : space.end
   }

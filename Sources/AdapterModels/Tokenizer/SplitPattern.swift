@@ -80,7 +80,7 @@ extension PieceScanner {
     }
   }
 
-  /// What the patterns of Llama 3 and Qwen2 match; they differ in how many digits stay together.
+  /// Returns the end of a match of the patterns of Llama 3 and Qwen2; they differ in how many digits stay together.
   fileprivate func endOfTiktokenWord(digits: Int) -> Int {
     if let end = endOfContraction(from: index, anyCase: true) { return end }
     guard let (first, next) = kind(at: index) else { return end }

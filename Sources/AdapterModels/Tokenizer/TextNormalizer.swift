@@ -1,7 +1,7 @@
 internal import StrictJSON
 
-/// What is done to a text before it is split: composed (NFC), begun with a text, or one text put for another, in the order
-/// of the file. SentencePiece's vocabularies have their spaces as "▁" so.
+/// The changes to a text before it is split: composition (NFC), a text put before it, or one text put for another, in
+/// the order of the file. SentencePiece's vocabularies have their spaces as "▁" so.
 struct TextNormalizer: Sendable {
   private enum Step: Sendable {
     case compose
@@ -47,15 +47,15 @@ struct TextNormalizer: Sendable {
     return Array(text.utf8)
   }
 
-  /// Whether texts stay as they are.
+  /// True if texts stay as they are.
   var isEmpty: Bool { steps.isEmpty }
 
-  /// Whether it composes.
+  /// True if it composes texts.
   var composes: Bool {
     steps.contains { step in if case .compose = step { true } else { false } }
   }
 
-  /// Whether no text that it leaves has a space.
+  /// True if no normalized text has a space.
   var removesSpaces: Bool {
     guard case .replace(let old, let new)? = steps.last else { return false }
     return old == [0x20] && !new.contains(0x20)

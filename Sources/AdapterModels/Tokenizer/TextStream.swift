@@ -7,7 +7,7 @@ public struct TextStream: Sendable {
   private let tokenizer: Tokenizer
   private let skipsSpecialTokens: Bool
   private var pending: [UInt8] = []
-  /// Whether a space would be the first of the text, and is left out.
+  /// True if the text is still empty, and a space at its beginning is left out.
   private var stripsSpace: Bool
 
   /// Begins an empty text.

@@ -8,7 +8,7 @@ enum TokenAlphabet: Sendable, Hashable {
   /// SentencePiece's. Of a text that begins with a space it may be left out.
   case characters(stripsFirstSpace: Bool)
 
-  /// What a space is in a vocabulary of characters.
+  /// The spelling of a space in a vocabulary of characters.
   static let space = Array("▁".utf8)
 
   /// Reads a decoder.

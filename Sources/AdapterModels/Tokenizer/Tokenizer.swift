@@ -72,7 +72,7 @@ public struct Tokenizer: Sendable {
     vocabulary.tokens.id(of: Array(token.utf8)[...]).flatMap { Int32(exactly: $0) }
   }
 
-  /// Whether an id is one of the special tokens.
+  /// Returns true if an id is one of the special tokens.
   ///
   /// - Parameter id: any number.
   /// - Returns: true where it is.

@@ -34,7 +34,7 @@ extension TokenizerError: CustomStringConvertible {
   }
 }
 
-/// What is wrong with a tokenizer, before its file is named.
+/// The fault of a tokenizer, before its file is named.
 enum TokenizerFault: Error {
   case json(JSONError)
   case invalid(String)

@@ -1,6 +1,6 @@
 internal import StrictJSON
 
-/// What `tokenizer.json` says, checked.
+/// The contents of `tokenizer.json`, checked.
 struct TokenizerFile {
   /// The largest file that is read: ten times the largest vocabulary in use.
   static let sizeLimit = 1 << 28

@@ -3,13 +3,13 @@ public import Checkpoints
 internal import Storage
 internal import StrictJSON
 
-/// What a merge of a stack of adapters would decide, adapter by adapter: nothing is written for it.
+/// The outcome that a merge of a stack of adapters would have, adapter by adapter; nothing is written for it.
 public struct BaseCheck: Sendable {
   /// The adapters, in order.
   public let adapters: [Entry]
-  /// What would be applied; nil where a merge would be refused.
+  /// The receipt of what would be applied; nil if a merge would be refused.
   public let receipt: Receipt?
-  /// Whether a merge would leave every value as it is.
+  /// True if a merge would leave every value as it is.
   public let changesNothing: Bool
 
   /// One adapter of the stack.
@@ -20,7 +20,7 @@ public struct BaseCheck: Sendable {
     public let applied: AppliedAdapter?
     /// Why the base is none for it; nil where it is one.
     public let refusal: AdapterError?
-    /// Whether no operation of it changes anything, on whatever base: it was never trained.
+    /// True if none of its operations changes anything, on whatever base: it was never trained.
     public let isNeutral: Bool
 
     init(_ adapter: WeightedAdapter, _ applied: AppliedAdapter?, refusal: AdapterError?) throws {
@@ -31,10 +31,10 @@ public struct BaseCheck: Sendable {
     }
   }
 
-  /// Whether a merge would go.
+  /// True if a merge would go ahead.
   public var isAccepted: Bool { receipt != nil }
 
-  /// Whether a merge would go, and each adapter would change something.
+  /// True if a merge would go ahead, and each adapter would change something.
   public var isAffirmed: Bool {
     isAccepted && !changesNothing
       && !adapters.contains { $0.isNeutral && $0.adapter.weight != 0 }
@@ -82,8 +82,8 @@ public struct BaseCheck: Sendable {
 }
 
 extension BaseCheck.Entry {
-  /// What the base's samples say, as `BaseVerdict.code`; nil where they were not looked at, because a target is not
-  /// there or of another shape.
+  /// The verdict of the base's samples, as `BaseVerdict.code`; nil if they were not looked at, because a target is not
+  /// there or has another shape.
   public var verdictCode: String? {
     applied?.verdict.code ?? refusal.flatMap { $0.isVerdict ? $0.kind.rawValue : nil }
   }

@@ -73,7 +73,7 @@ struct BaseComparison {
     if sample.type != recorded.type { isExact = false }
   }
 
-  /// What it comes to.
+  /// Returns the result of the comparison.
   ///
   /// - Parameters:
   ///   - bound: the adapter, bound to the base.
@@ -107,10 +107,11 @@ struct BaseComparison {
 }
 
 extension BaseComparison {
-  /// Whether some values are known of what is quantised, and near the recorded ones.
+  /// True if some quantised tensor has known values, and they are near the recorded ones.
   private var isNear: Bool { different.contains { $0.mayBeNear && $0.values != nil } }
 
-  /// What there is to say of a base that holds what was recorded, but for quantising it; nil where it holds just that.
+  /// Returns the nearness of a base that holds the recorded values in quantised form; nil if it holds just what was
+  /// recorded.
   private func nearness(
     for bound: BoundAdapter, _ targets: Set<Name>
   ) throws -> BaseVerdict.Nearness? {
@@ -141,7 +142,7 @@ struct DifferentTensor {
       { nil }
   }
 
-  /// Whether its values may be the recorded ones, quantised: as far as any are known.
+  /// True if its values may be the recorded ones, quantised, as far as any are known.
   var mayBeNear: Bool {
     guard let bound else { return false }
     guard values != nil else { return true }
@@ -181,7 +182,7 @@ struct DifferentTensor {
 }
 
 extension Shape {
-  /// Whether it is the other one with more rows.
+  /// Returns true if it is the other shape with more rows.
   func isPadded(_ other: Shape) -> Bool {
     guard let rows = dimensions.first, let otherRows = other.dimensions.first else { return false }
     return rows > otherRows && dimensions.dropFirst() == other.dimensions.dropFirst()

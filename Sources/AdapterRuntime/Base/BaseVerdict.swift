@@ -2,7 +2,7 @@ public import Checkpoints
 internal import Operations
 public import StrictJSON
 
-/// What a base's samples say about the base that an adapter was made for.
+/// The verdict on whether a base is the one that an adapter was made for, from its samples.
 @nonexhaustive
 public enum BaseVerdict: Error, Sendable, Hashable {
   /// Every sample is the same, byte for byte.
@@ -131,7 +131,7 @@ extension BaseVerdict.Nearness {
 // MARK: - Policy
 
 extension BaseVerdict {
-  /// Whether a merge goes on, unless a user asks for a fingerprint.
+  /// True if a merge goes on, unless a user asks for a fingerprint.
   public var isAccepted: Bool {
     switch self {
     case .exact, .sameValues, .padded, .near, .unknown, .leftOut: true
@@ -141,7 +141,7 @@ extension BaseVerdict {
     }
   }
 
-  /// Whether a merge goes on where the user insists.
+  /// Returns true if a merge goes on under the user's policy for another base.
   func isAccepted(by policy: AdaptedCheckpoint.Policy.OtherBase) -> Bool {
     switch self {
     case .othersDiffer, .targetsNotSampled: policy != .refuse
@@ -181,7 +181,7 @@ extension BaseVerdict {
   /// The kind of the error that refuses the base.
   var kind: AdapterError.Kind { AdapterError.Kind(rawValue: code) ?? .misuse }
 
-  /// What to do about it; nil where nothing can be done with this base, or a user may insist.
+  /// The advice to the user; nil if nothing can be done with this base, or if the user may insist.
   var advice: String? {
     switch self {
     case .targetsPadded: "merge into the base as it was before its vocabulary was padded"

@@ -29,8 +29,8 @@ extension FingerprintRecord {
       .verdict(for: bound, targets: targets, unsampled: unsampled.sorted())
   }
 
-  /// What to say instead of an error of a shape that does not fit, where the base's tensor is the recorded one with
-  /// more rows; nil where it is not.
+  /// Returns the error to report instead of one for a shape that does not fit, if the base's tensor is the recorded one
+  /// with more rows; nil otherwise.
   ///
   /// - Throws: `CheckpointError` where the base cannot be read.
   func padding(
@@ -75,7 +75,7 @@ extension FingerprintRecord {
 
   // MARK: - One tensor
 
-  /// Whether samples are those that were recorded: the same bytes, or in another type the same values.
+  /// Returns true if samples match the recorded ones: the same bytes, or in another type the same values.
   func matches(_ sample: TensorSample, _ recorded: TensorFingerprint) -> Bool {
     guard sample.type != recorded.type else { return sample.exact == recorded.exact }
     let hasSameValues = sample.value != nil && sample.value == recorded.value

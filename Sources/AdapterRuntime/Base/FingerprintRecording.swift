@@ -10,7 +10,7 @@ extension FingerprintRecord {
   private static let fewestTensors = 8
   /// A base of so few tensors is sampled whole.
   private static let smallBase = 32
-  /// What a tensor's digests and sketch take in a file, about: they cannot be compressed.
+  /// The approximate size of a tensor's digests and sketch in a file: they cannot be compressed.
   private static let recordByteCount = 184
 
   /// Samples a base.
@@ -55,7 +55,7 @@ extension FingerprintRecord {
     return (0..<count).map { tensors[$0 * tensors.count / count] }
   }
 
-  /// Whether a fingerprint has a place for a tensor.
+  /// Returns true if a fingerprint has a place for a tensor.
   static func isSampled(_ info: TensorInfo) -> Bool {
     switch info.type {
     case .bool, .i8, .i16, .u16, .i32, .u32, .i64, .u64: false

@@ -5,8 +5,7 @@ internal import Operations
 internal import Storage
 internal import StrictJSON
 
-/// Whether the values in which a base differs from the recorded one are those that a merge of this very adapter
-/// makes.
+/// A check of whether the values in which a base differs from the recorded one come from a merge of this very adapter.
 ///
 /// Digests cannot be turned back into values, but a sketch holds some: the adapter is applied to these. That can be
 /// said of changes that make an element of the element alone, not of those that mix a row or need its norm.
@@ -75,7 +74,7 @@ struct RepeatedMerge {
 
   private init(_ bound: BoundAdapter) { tensors = bound.tensors }
 
-  /// Whether adapter and base are worth the work that it may take.
+  /// Returns true if the adapter and the base are worth the work that the check may take.
   private func isWorthwhile(_ bound: BoundAdapter) -> Bool {
     var (work, inputs) = (0.0, bound.adapter.storedByteCount)
     for tensor in tensors {

@@ -11,10 +11,10 @@ struct BindingSlot {
   let name: Name
   /// The stored tensor; nil where the base has none.
   let stored: StoredTensor?
-  /// What the tensor will be, before a replacement sizes it anew.
+  /// The type and shape that the tensor will have, before a replacement sizes it anew.
   var type: ElementType
   var shape: Shape
-  /// What changes it, in order.
+  /// The operations that change it, in order.
   var operations: [(operation: Operation, part: BoundOperation.Part)] = []
 }
 
@@ -201,7 +201,7 @@ struct BindingBuilder {
     try add(bound, .whole, to: BindingSlot(name: name, stored: nil, type: type, shape: shape))
   }
 
-  /// Whether the base has the value that is given; asked once for each operand and tensor.
+  /// Returns true if the base has the value that is given; asked once for each operand and tensor.
   private mutating func isHeld(
     _ value: TypedOperand, by stored: StoredTensor
   ) throws -> Bool {
@@ -235,6 +235,6 @@ struct BindingBuilder {
 }
 
 extension Operation {
-  /// Whether it gives values, whatever was there.
+  /// True if it gives values, whatever was there.
   var isReplacement: Bool { kind?.laws.manner.isReplacement ?? false }
 }

@@ -2,15 +2,15 @@ public import Checkpoints
 public import Operations
 internal import StrictJSON
 
-/// What the user decides where a base leaves a question open.
+/// The user's decisions where a base leaves a question open.
 public struct BindingChoices: Sendable, Hashable {
   /// How square weights are stored that nothing else decides.
   public var layout: Layout?
   /// For targets that are not found, or not where they should be, the stored tensor that is meant.
   public var names: NameMap
-  /// What happens to a change of a bias that the base does not have.
+  /// The treatment of a change of a bias that the base does not have.
   public var missingBias: MissingBias
-  /// What happens where parameters that share a tensor get different changes.
+  /// The treatment of different changes of parameters that share a tensor.
   public var ties: Ties
 
   /// A change of a bias that the base does not have.

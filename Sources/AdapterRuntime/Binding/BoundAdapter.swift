@@ -19,7 +19,7 @@ public struct BoundAdapter: Sendable {
   let held: [Name]
   /// Names of one tensor that get the same change, once.
   public let shared: [[Name]]
-  /// Whether parameters that shared a tensor have one each now.
+  /// True if parameters that shared a tensor now have one each.
   public let isUntied: Bool
 
   /// Binds an adapter to a base.
@@ -88,8 +88,8 @@ public struct BoundAdapter: Sendable {
     rule = .exact
   }
 
-  /// What is not float can only be given a value of its own type ([BND-4]); bits come back where they fit ([RES-2]); a
-  /// stack of weights is cut for stacks only.
+  /// Checks that a tensor that is not float is only given a value of its own type ([BND-4]), that bits are restored only
+  /// where they fit ([RES-2]), and that a stack of weights gets only operations for stacks.
   static func checkType(_ tensor: AdaptedTensor) throws {
     let name = tensor.info.name
     let strangers = tensor.operations.filter { !$0.seesStack && $0.laws?.stacks != .any }
@@ -166,6 +166,6 @@ extension BoundAdapter {
 }
 
 extension BoundOperation {
-  /// Whether it gives its tensor a value, which need not be float.
+  /// True if it gives its tensor a value, which need not be float.
   fileprivate var givesValue: Bool { laws?.manner.value != nil }
 }

@@ -6,9 +6,9 @@ internal import Storage
 internal import StrictJSON
 
 extension Adapter {
-  /// Whether an operand is the same as one of another adapter: of one type and shape, with equal bytes. Of two tensors
-  /// with recorded digests these decide, and that of the operand is held against its bytes, because equal operands are
-  /// used once ([STR-7]).
+  /// Returns true if an operand is the same as one of another adapter: of one type and shape, with equal bytes. If both
+  /// tensors have recorded digests, these decide, and the operand's own is checked against its bytes, because equal
+  /// operands are used once ([STR-7]).
   ///
   /// - Throws: `FormatError` where they cannot be read, or are damaged.
   func holds(
@@ -23,8 +23,8 @@ extension Adapter {
     return try forEachPiece(of: operand) { _, _ in true }
   }
 
-  /// Whether an operand is what a base stores: of the same type and shape, with the same bytes. It ends at the first
-  /// difference.
+  /// Returns true if an operand equals a stored tensor of the base: the same type and shape, with the same bytes. It
+  /// stops at the first difference.
   ///
   /// - Throws: `FormatError` where the operand cannot be read, or is damaged; `CheckpointError` where the base cannot.
   func holds(_ operand: TypedOperand, as stored: StoredTensor) throws -> Bool {

@@ -7,9 +7,10 @@ internal import StrictJSON
 /// user; never by guessing.
 struct LayoutResolution {
   private let userLayout: Layout?
-  /// What the siblings in each parent module show; the empty name stands for the base itself, for modules at the top.
+  /// The layouts that the siblings in each parent module show; the empty name stands for the base itself, for modules
+  /// at the top.
   private let evidence: [Name: Set<Layout>]
-  /// What all siblings show, wherever they are; nil where there are none, or they disagree.
+  /// The layout that all siblings show, wherever they are; nil if there are none, or if they disagree.
   private let shownAnywhere: Layout?
 
   /// The model's family, which may store linear layers transposed (`Conv1D`).
@@ -73,7 +74,7 @@ struct LayoutResolution {
       target.name, "recorded as \(target.layout?.rawValue ?? ""), \(evidence)")
   }
 
-  /// What the siblings in a module show.
+  /// Returns the layout that the siblings in a module show; nil if there are none, or if they disagree.
   private func shown(in module: Name) -> Layout? {
     guard let found = evidence[module], found.count == 1 else { return nil }
     return found.first

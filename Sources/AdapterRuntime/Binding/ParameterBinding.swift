@@ -35,7 +35,7 @@ struct ParameterBinding {
       return bound.count == 1 ? bound.first : nil
     }
 
-    /// Whether a base may lack it.
+    /// Returns true if a base may lack it.
     func canBeAbsent(_ choices: BindingChoices) -> Bool {
       switch operations.first?.kind?.laws.absence {
       case .skip, .make: true
@@ -44,7 +44,7 @@ struct ParameterBinding {
       }
     }
 
-    /// Whether the operations fit a stored tensor, one after the other.
+    /// Returns true if the operations fit a stored tensor, one after the other.
     func fits(_ shape: [Int]) -> Bool { misfit(shape) == nil }
 
     /// The first operation that does not fit, and the shape that it meets; nil where all do.
@@ -66,7 +66,7 @@ struct ParameterBinding {
     let stacks: [ExpertStack]
     let sizes: StackSizes
 
-    /// Whether operations fit a stored tensor, as it is or as it is sized by an adapter before.
+    /// Returns true if a parameter's operations fit a stored tensor, as it is or as an earlier adapter sizes it.
     func fits(_ parameter: Parameter, _ stored: StoredTensor) -> Bool {
       let own = stored.info.shape.dimensions
       return parameter.fits(own)
@@ -148,7 +148,7 @@ struct ParameterBinding {
     }
   }
 
-  /// What the user gives a parameter is that, or nothing: where the base has it, it must fit.
+  /// Refuses a stored tensor that the user gives for a parameter, if the base has it and it does not fit.
   private static func checkGiven(
     _ parameters: [Parameter], _ base: Base, _ choices: BindingChoices
   ) throws {
@@ -203,8 +203,8 @@ struct ParameterBinding {
       ?? .absent(given ?? newName(parameter, binding))
   }
 
-  /// What a parameter is called that is made. A prefix that the base has more says where a model lies in
-  /// it, not that a head lies there too.
+  /// Returns the name for a parameter that is made. An additional prefix in the base says where a model lies in it, not
+  /// that a head lies there too.
   private static func newName(_ parameter: Parameter, _ binding: NameBinding) -> Name {
     if case .prefix(let from, _) = binding.rule, from.text.isEmpty { return parameter.name }
     return binding.renamed(parameter.name)

@@ -36,8 +36,9 @@ struct QuantisedTargets {
       })
   }
 
-  /// What to say instead of an error of names that cannot be found: where a base has them quantised under
-  /// another prefix, or as single experts, that is why; so it is where it has all weights in a scheme that is not read.
+  /// Returns the error to report instead of one for names that cannot be found, if quantisation is the reason: the base
+  /// has them quantised under another prefix or as single experts, or has all weights in a scheme that is not read.
+  /// Otherwise returns the error itself.
   func reason(of error: AdapterError) -> AdapterError {
     if [.unbound, .shape, .type].contains(error.kind), let scheme = checkpoint.unreadScheme {
       return .unreadScheme(scheme, error.places)

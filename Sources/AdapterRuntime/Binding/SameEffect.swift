@@ -4,8 +4,8 @@ internal import Storage
 internal import StrictJSON
 
 extension Operation {
-  /// Whether both do the same to one stored tensor: the same operation with the same keys and equal bytes; or the
-  /// same low-rank change, once of a matrix and once of its transpose.
+  /// Returns true if both do the same to one stored tensor: the same operation with the same keys and equal bytes; or
+  /// the same low-rank change, once of a matrix and once of its transpose.
   ///
   /// - Throws: `FormatError` where operands cannot be read.
   func hasSameEffect(as other: Operation, in adapter: Adapter) throws -> Bool {
@@ -29,7 +29,7 @@ extension Operation {
     return true
   }
 
-  /// Whether it makes the same product of the weight's transpose.
+  /// Returns true if it makes the same product for the transposed weight.
   private func isTransposed(_ other: Operation, in adapter: Adapter) throws -> Bool {
     guard let left = self.as(AddLowRank.self), let right = other.as(AddLowRank.self),
       left.operands.compactMap(\.operand).count == 2,
@@ -56,7 +56,7 @@ extension OperationRecord {
 }
 
 extension [Double] {
-  /// Whether it holds, row by row, what the other matrix of so many columns holds column by column.
+  /// Returns true if it holds, row by row, the columns of the other matrix, which has `columns` of them.
   fileprivate func isTransposed(_ other: [Double], columns: Int) -> Bool {
     guard count == other.count, columns > 0 else { return count == other.count }
     let rows = count / columns

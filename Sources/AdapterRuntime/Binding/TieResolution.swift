@@ -116,7 +116,7 @@ struct TieResolution {
     }
   }
 
-  /// Whether all ends get the same change.
+  /// Returns true if all ends get the same change.
   private static func areEqual(
     _ ends: [BindingSlot], _ adapter: Adapter
   ) throws -> Bool {
@@ -124,7 +124,7 @@ struct TieResolution {
     return true
   }
 
-  /// Whether two ends get the same change.
+  /// Returns true if two ends get the same change.
   private static func areEqual(
     _ left: BindingSlot?, _ right: BindingSlot?, _ adapter: Adapter
   ) throws -> Bool {
@@ -139,10 +139,10 @@ extension BindingSlot {
   /// The name under which it is stored; its own for one that is made.
   fileprivate var storedName: Name { stored?.info.name ?? name }
 
-  /// Whether it gives its tensor another size.
+  /// True if it gives its tensor another size.
   fileprivate var isSizing: Bool { stored.map { $0.info.shape != shape } ?? false }
 
-  /// Whether what it does to one of the names of a tensor is meant for the others too.
+  /// True if its change to one name of a tensor is meant for the others too.
   fileprivate var isForAllNames: Bool {
     operations.allSatisfy { $0.operation.kind?.laws.manner.isForAllNames ?? false }
   }

@@ -32,11 +32,11 @@ public struct BiasExtraction: Sendable {
     case value
   }
 
-  /// What is wanted of an extraction.
+  /// The options of an extraction.
   public struct Options: Sendable, Hashable {
-    /// Whether changes of other tensors are left behind instead of refused.
+    /// True if changes of other tensors are left behind instead of refused.
     public var leavesOthers: Bool
-    /// Whether values are held even where a difference would do.
+    /// True if values are held even where a difference would do.
     public var holdsValues: Bool
 
     /// Refuses other changes, and holds differences, unless told otherwise.

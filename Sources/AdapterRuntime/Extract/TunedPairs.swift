@@ -101,7 +101,7 @@ struct TunedPairs {
 }
 
 extension StoredTensor {
-  /// Whether another one of its type and shape holds other bytes.
+  /// Returns true if another tensor of its type and shape holds other bytes.
   func differs(from other: StoredTensor) throws -> Bool {
     for elements in runs(of: 1 << 20) {
       let isEqual = try contents(of: elements) == other.contents(of: elements)

@@ -14,7 +14,7 @@ struct BaseFolder {
     ".safetensors.index.json", ".bin.index.json",
   ]
 
-  /// What libraries keep beside quantised weights, untrue of weights that are not.
+  /// Files that libraries keep beside quantised weights; they would be untrue of unquantised ones.
   private static let schemeFiles = [
     "quantize_config.json", "quant_config.json", "hf_quant_config.json", "quant_log.csv",
   ]

@@ -135,7 +135,7 @@ extension ConfigText {
     return nil
   }
 
-  /// Whether a string in quotes is a text, however it is escaped.
+  /// Returns true if a string in quotes stands for a text, however it is escaped.
   private func isString(_ quoted: Substring, _ text: String) -> Bool {
     guard case .string(let value) = try? JSONValue(document: Array(quoted.utf8), maximumDepth: 1)
     else { return false }

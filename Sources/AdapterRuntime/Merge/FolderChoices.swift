@@ -1,14 +1,14 @@
 public import Checkpoints
 public import SystemPackage
 
-/// What is decided of the files beside the weights of a merged folder.
+/// The decisions about the files beside the weights of a merged folder.
 public struct FolderChoices: Sendable {
-  /// What a model card is called.
+  /// The file name of a model card.
   package static let cardName = "README.md"
   /// A line that shows of a card that it is of such a merge, and not the base's own.
   package static let cardMark = "<!-- written by adapter merge -->"
 
-  /// What a new head was trained for.
+  /// The task that a new head was trained for.
   public var task: ModelTask?
   /// The file that takes the place of the base's `config.json`.
   public var config: FilePath?

@@ -14,7 +14,7 @@ public struct Merge: Sendable {
   private(set) var plans: [ShardPlan]
   private let isResharded: Bool
   private let choices: FolderChoices
-  /// What arrives of changes that are made codes of again; nil where none are, or not yet.
+  /// The survival of each change in codes that are made again; nil if none are, or not yet.
   private var requantised: [Name: Survival]?
 
   /// How much of a merge one call does.
@@ -23,22 +23,22 @@ public struct Merge: Sendable {
     case all
     /// The files that are the share of one process of several, from 1 to `count`; they wait beside the target.
     case part(Int, of: Int)
-    /// What is left when all parts are there: the other files, and the folder's name.
+    /// The rest when all parts are there: the other files, and the folder's name.
     case finish
   }
 
-  /// What the work comes to.
+  /// An event during the work.
   @nonexhaustive
   public enum Event: Sendable, Hashable {
     /// Another merge into the output was begun and not ended: of another version, or with other inputs or options.
     case abandoned(FilePath)
-    /// What an earlier process has written is held against its proof.
+    /// The files that an earlier process has written are held against their proofs.
     case checking
     /// The codes of quantised parameters are worked out.
     case requantising
     /// Files with weights are written.
     case writing
-    /// What takes the merge back is worked out.
+    /// The adapter that takes the merge back is worked out.
     case undo
     /// The disk is waited for.
     case flushing
@@ -79,7 +79,7 @@ public struct Merge: Sendable {
     }
   }
 
-  /// Whether the result is a folder.
+  /// True if the result is a folder.
   public var writesFolder: Bool { isResharded || view.checkpoint.isFolder }
 
   /// Writes a file for a base that is a file, a folder for one that is a folder or gets other shards.

@@ -110,7 +110,7 @@ struct MergeFiles {
     return try ShardIndex.encode(indexed, instead: empty, view.checkpoint.path)
   }
 
-  /// What one should know of the files.
+  /// The notes about the files for the user.
   var notes: [String] { config.notes + tokenizerNotes + largeShard }
 
   /// Floats take up to eight times the room of codes.

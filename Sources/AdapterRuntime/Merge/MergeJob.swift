@@ -4,8 +4,9 @@ internal import Checkpoints
 internal import Storage
 internal import StrictJSON
 
-/// What tells the processes that write one merge from those of any other: the base's files with their sizes and times
-/// and samples of all its tensors, the adapters with their weights and how they were bound, and the files to write.
+/// The identity of a merge, which tells the processes that write it from those of any other: the base's files with
+/// their sizes and times and samples of all its tensors, the adapters with their weights and their bindings, and the
+/// files to write.
 ///
 /// A process that was killed is gone on with, and several share the work, by this alone: the folder that they fill has
 /// it in its name.

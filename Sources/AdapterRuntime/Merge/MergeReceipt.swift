@@ -5,7 +5,7 @@ public import Storage
 public import StrictJSON
 public import SystemPackage
 
-/// What a merge did.
+/// The record of a merge.
 public struct MergeReceipt: Sendable {
   /// Where the result is.
   public let output: FilePath
@@ -19,7 +19,7 @@ public struct MergeReceipt: Sendable {
   public private(set) var shards: [String] = []
   /// Those that an earlier process, or another one, had written.
   public internal(set) var resumedShards: [String] = []
-  /// What rounding to the stored type leaves of the change of each tensor, in samples.
+  /// The part of each tensor's change that rounding to the stored type leaves, in samples.
   public private(set) var survival: [Name: Survival] = [:]
   /// How long its parts took.
   public private(set) var times = MergeTimes()
@@ -70,7 +70,7 @@ public struct MergeReceipt: Sendable {
     self.times += times
   }
 
-  /// Whether codes of the base were made again.
+  /// True if codes of the base were made again.
   public var isRequantised: Bool { quantised.contains { $0.type == nil && $0.changedCount > 0 } }
 
   mutating func add(_ survival: [Name: Survival]) { self.survival.merge(survival) { $1 } }

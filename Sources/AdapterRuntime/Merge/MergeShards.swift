@@ -27,7 +27,7 @@ extension Merge {
     try write(missing, in: output, { progress($0, size) }, event, &receipt)
   }
 
-  /// Whether a later process may go on with finished files: a folder with sub-folders is written at once.
+  /// True if a later process may go on with finished files: a folder with sub-folders is written at once.
   private var isKept: Bool { !view.checkpoint.isPipeline }
 
   /// The files that a scope is about.

@@ -4,15 +4,15 @@ public import Operations
 internal import Storage
 public import StrictJSON
 
-/// What a merge would do, without a byte written: every changed value is worked out, and what rounding leaves of the
-/// change is measured.
+/// The effect that a merge would have, without a byte written: every changed value is worked out, and the part of the
+/// change that rounding leaves is measured.
 public struct MergeSurvey: Sendable {
   /// The adapters, and what they change.
   public let applied: Receipt
-  /// What rounding to the stored type leaves of the change of each tensor; not of what is replaced or made.
+  /// The part of each tensor's change that rounding to the stored type leaves; not for what is replaced or made.
   public let survival: [Name: Survival]
 
-  /// Whether codes of the base would be made again.
+  /// True if codes of the base would be made again.
   public let isRequantised: Bool
 
   /// The tensors that would come out as they are: what changes them is nothing, or too small for their type.

@@ -15,7 +15,7 @@ struct MergedConfig {
   let resizedVocabularies: [AdaptedTensor]
 
   static let fileName = "config.json"
-  /// What would tell a library to look for codes that are not there any more.
+  /// The keys that would tell a library to look for codes that are not there any more.
   private static let quantisationKeys = [
     "quantization_config", "quantization", "compression_config", "_pre_quantization_dtype",
   ]
@@ -33,7 +33,7 @@ struct MergedConfig {
     }
   }
 
-  /// Whether parameters that shared a tensor have one each now.
+  /// True if parameters that shared a tensor now have one each.
   private var isUntied: Bool {
     view.adapters.contains { $0.weight != 0 && $0.bound.isUntied }
   }
@@ -82,7 +82,7 @@ struct MergedConfig {
     return Array(config.text.utf8)
   }
 
-  /// What one should know of it.
+  /// The notes about the configuration for the user.
   var notes: [String] {
     let hasFolder = view.checkpoint.folder != nil
     var notes: [String] = []

@@ -13,7 +13,7 @@ struct MergedHead {
   let architecture: Name?
   /// Modules that such a model needs beside, and that neither the base nor an adapter has.
   let missing: [Name]
-  /// Whether rows are labels: those of an answer are its begin and its end.
+  /// True if the rows are labels; for question answering they are the beginning and the end of the answer.
   let hasLabels: Bool
 
   /// Nil where no head is new, or it is the output layer of a language model.
@@ -66,7 +66,7 @@ struct MergedHead {
     config.setWhole("label2id", to: "{\n\(places)\n  }")
   }
 
-  /// What a user should know of it.
+  /// The note about the head for the user.
   var note: String {
     guard let architecture else {
       return

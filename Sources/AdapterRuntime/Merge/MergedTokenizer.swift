@@ -14,7 +14,7 @@ struct MergedTokenizer {
   private(set) var omitted: [String] = []
   /// Files of the base that are the chosen tokenizer's as well.
   private var kept: Set<String> = []
-  /// What there is to say of them.
+  /// The notes about the files for the user.
   private(set) var notes: [String] = []
 
   private static let maximumByteCount = 64 << 20

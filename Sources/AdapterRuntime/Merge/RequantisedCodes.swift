@@ -12,7 +12,7 @@ internal import SystemPackage
 struct RequantisedCodes {
   /// Where the bytes of the tensors are that are not the base's.
   let ranges: [Name: FileRange]
-  /// What arrives of the change of each parameter, over all its elements.
+  /// The part of each parameter's change that survives, over all its elements.
   let survival: [Name: Survival]
 
   /// Works them out.

@@ -3,7 +3,7 @@ internal import Checkpoints
 internal import Storage
 internal import StrictJSON
 
-/// What one file of a merged checkpoint will hold, and from where.
+/// The plan for one file of a merged checkpoint: its contents, and where they come from.
 ///
 /// Where no tensor changes its size and none is new, the header is the base's, byte for byte, and every
 /// tensor keeps its place. Otherwise the header is written anew in the same order, with new tensors at

@@ -4,8 +4,8 @@ internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// What a finished file of a merge holds, written beside it until the folder has its name: so that a later process of
-/// the job goes on with what it can prove, and not with what lies there.
+/// The proof of the contents of a finished file of a merge, written beside it until the folder has its name, so that a
+/// later process of the job goes on with what it can prove, and not with what lies there.
 ///
 /// It is the file's name, and one checksum for each block. A block that the file system has copied by itself has none: it
 /// is the base's.
@@ -68,7 +68,7 @@ extension ShardProof {
     try file.commit()
   }
 
-  /// Whether a file of the folder is there, with the bytes that it had when it got its name.
+  /// Returns true if a file of the folder is there, with the bytes that it had when it got its name.
   ///
   /// - Parameters:
   ///   - plan: what it shall hold.

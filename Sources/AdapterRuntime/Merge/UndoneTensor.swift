@@ -49,7 +49,8 @@ struct UndoneTensor: Sendable {
     return sides.compactMap { info, values in info.map { ($0, values) } }
   }
 
-  /// What makes it the base's again. Bits are restored for all names of a tie, values are given to each.
+  /// Returns the operations that make it the base's again. Bits are restored for all names of a tie, values are given
+  /// to each.
   func operations(_ ties: TiedParameters) throws -> [Operation] {
     guard let difference else {
       return try ([name] + ties.partners(of: name)).map { name in

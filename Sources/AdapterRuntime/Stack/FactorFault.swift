@@ -7,7 +7,7 @@ enum FactorFault: Sendable {
   case notFinite
   /// A part of a rotation is not one.
   case rotation
-  /// What is replaced is not blended with what was there.
+  /// A replacement is not blended with what was there.
   case replacement
   /// Bits are restored or not.
   case restoration

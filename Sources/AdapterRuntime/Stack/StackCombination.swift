@@ -10,7 +10,7 @@ internal import StrictJSON
 struct StackCombination {
   private(set) var tensors: [AdaptedTensor] = []
 
-  /// What one adapter does to a tensor.
+  /// The change that one adapter makes to a tensor.
   struct Share {
     /// Its place in the stack.
     let owner: Int

@@ -10,14 +10,14 @@ public struct StackConflict: Error, Sendable, Hashable {
   public let first: String
   /// The one that cannot follow it.
   public let second: String
-  /// What stands against it.
+  /// The reason for the conflict.
   public let kind: Kind
-  /// Whether they are one adapter, which contradicts itself.
+  /// True if both are of one adapter, which contradicts itself.
   public let isOfOneAdapter: Bool
-  /// Whether they could change it in the other order.
+  /// True if they could change it in the other order.
   public let isCuredByExchange: Bool
 
-  /// What stands against two changes of one parameter.
+  /// A reason why two changes of one parameter conflict.
   @nonexhaustive
   public enum Kind: Sendable, Hashable {
     /// Both replace it, by different values.

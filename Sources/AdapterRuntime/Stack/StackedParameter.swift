@@ -20,7 +20,7 @@ struct StackedParameter {
   private var rotation: Int?
   private var restoration: Int?
   private var shares: [StackCombination.Share] = []
-  /// Whether it is only to show if an order is possible.
+  /// True if it only serves to test an order.
   private let isTrial: Bool
 
   /// An adapter of the stack.
@@ -165,7 +165,7 @@ struct StackedParameter {
     ).error
   }
 
-  /// Whether these adapters could change the parameter one after the other.
+  /// Returns true if these adapters could change the parameter one after the other.
   private func isPossible(_ order: [Int]) -> Bool {
     var trial = StackedParameter(name, members, isTrial: true)
     do {

@@ -34,7 +34,7 @@ public struct AppliedAdapter: Sendable {
   public let weight: Double
   /// The adapter, bound to the base.
   public let bound: BoundAdapter
-  /// What the base's samples say.
+  /// The verdict of the base's samples.
   public let verdict: BaseVerdict
 
   /// Binds an adapter to a base, and holds the base against its fingerprint. One of weight 0 is left out ([STK-1]).

@@ -9,7 +9,7 @@ public import StrictJSON
 public struct MergeVerification: Sendable {
   /// The tensors that are there or should be, by name.
   public let tensors: [Tensor]
-  /// What should have been applied.
+  /// The receipt of what should have been applied.
   public let receipt: Receipt
   /// Up to which relative distance a change may be another one, beyond one rounding.
   public let tolerance: Double
@@ -18,17 +18,17 @@ public struct MergeVerification: Sendable {
   public struct Tensor: Sendable {
     /// Its name.
     public let name: Name
-    /// What is to be said of it.
+    /// The finding about it.
     public let kind: Kind
-    /// What it should be, in the base's element type; nil where it should not be there.
+    /// The tensor as it should be, in the base's element type; nil if it should not be there.
     public let expected: TensorInfo?
-    /// What it is; nil where it is not there.
+    /// The tensor as it is; nil if it is not there.
     public let found: TensorInfo?
     /// How its values differ; nil where they are the same, or cannot be compared.
     public let difference: Difference?
   }
 
-  /// What is to be said of a tensor.
+  /// A finding about a tensor.
   public enum Kind: String, Sendable, Hashable, CaseIterable {
     /// The adapters change it, and it holds the bytes of this program's merge.
     case identical
@@ -51,7 +51,7 @@ public struct MergeVerification: Sendable {
     /// It should not be there.
     case additional
 
-    /// Whether a merge may have made it.
+    /// True if a merge may have made it.
     public var isConfirmed: Bool {
       switch self {
       case .identical, .withinOneRounding, .withinTolerance, .untouched: true
@@ -72,7 +72,7 @@ public struct MergeVerification: Sendable {
     public let change: PartComparison?
   }
 
-  /// Whether all is as a merge makes it.
+  /// True if all tensors are as a merge makes them.
   public var isConfirmed: Bool { tensors.allSatisfy(\.kind.isConfirmed) }
 
   /// Computes a merge again, and compares.

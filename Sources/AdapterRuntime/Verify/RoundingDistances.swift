@@ -58,7 +58,8 @@ package struct RoundingDistances: Sendable {
       : Double(bitPattern: 1 << UInt64(truncatingIfNeeded: last + 1074))
   }
 
-  /// What is no number, or too large for the type, is right where rounding the exact value makes just that of it.
+  /// Returns the distance of a value that is not a number, or too large for the type: 0 if rounding the exact value
+  /// gives just that, infinity otherwise.
   private func distanceOfNoNumbers(_ stored: Double, _ exact: Double) -> Double {
     // No value of the type is between the two where both round to the same bytes.
     let isSame =

@@ -59,7 +59,7 @@ struct TensorVerification: Sendable {
     return (tolerance > 0 && distance <= tolerance ? .withinTolerance : .differs, difference)
   }
 
-  /// Whether it holds the bytes of our merge; looks no further than to the first tile that it does not.
+  /// Returns true if it holds the bytes of our merge; stops at the first tile that differs.
   private func isIdentical(
     _ found: StoredTensor, to adapted: AdaptedTensor, _ report: (Int) -> Void
   ) throws -> Bool {

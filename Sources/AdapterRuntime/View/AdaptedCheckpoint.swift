@@ -23,7 +23,7 @@ public struct AdaptedCheckpoint: Sendable {
   /// Those tensors, and what is only written in another element type.
   private var changes: [Name: AdaptedTensor]
 
-  /// What is accepted that is normally refused.
+  /// The exceptions to what is normally refused.
   public struct Policy: Sendable {
     /// Values that are not finite, in the adapter or in the result.
     public enum NonFiniteValues: Sendable {
@@ -51,13 +51,13 @@ public struct AdaptedCheckpoint: Sendable {
       case allow
     }
 
-    /// What happens to values that are not finite.
+    /// The treatment of values that are not finite.
     public var nonFiniteValues: NonFiniteValues
-    /// What happens on another base.
+    /// The treatment of another base.
     public var otherBase: OtherBase
-    /// What happens where nothing says which base is meant.
+    /// The treatment of an adapter that does not record which base is meant.
     public var missingFingerprint: MissingFingerprint
-    /// What the user decides where a base leaves a question open.
+    /// The user's decisions where a base leaves a question open.
     public var choices: BindingChoices
 
     /// Refuses everything doubtful, but for what is given.
@@ -195,7 +195,7 @@ public struct AdaptedCheckpoint: Sendable {
     return result
   }
 
-  /// What the base's samples say: of several adapters, what speaks most against the base.
+  /// The verdict of the base's samples; of several adapters, the one that speaks most against the base.
   public var verdict: BaseVerdict {
     adapters.map(\.verdict).max { $0.doubt < $1.doubt } ?? .exact
   }
@@ -231,7 +231,7 @@ public struct AdaptedCheckpoint: Sendable {
     return try reader.contents(of: 0..<reader.rowCount)
   }
 
-  /// What happens to a tensor; nil where it is left alone.
+  /// Returns a tensor as it is changed; nil if it is left alone.
   func adapted(_ name: Name) -> AdaptedTensor? { changes[name] }
 
   /// The rows of a tensor that is changed, its operands loaded.

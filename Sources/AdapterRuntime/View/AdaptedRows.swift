@@ -115,7 +115,8 @@ struct AdaptedRows: Sendable {
     try unsafe checkFinite(UnsafeRawBufferPointer(result), rows)
   }
 
-  /// Whether what rounding leaves of the change is measured in a part. Of a tensor that is replaced it says nothing.
+  /// Returns true if the effect of rounding on the change is measured in a part. For a tensor that is replaced it would
+  /// say nothing.
   private func isMeasured(_ part: Range<Int>, by worker: TileMemory) -> Bool {
     guard let stride = worker.survivalStride, tensor.isMeasurable else { return false }
     return part.lowerBound / max(1, part.count) % stride == 0
@@ -162,11 +163,11 @@ final class TileMemory {
   let tiles = TileScratch()
   /// Of how many parts one is measured; nil for none.
   let survivalStride: Int?
-  /// Whether every part is measured until one is found that changes.
+  /// True if every part is measured until one is found that changes.
   var looksForChange = false
   /// How long reading the base took.
   var readingTime: Duration = .zero
-  /// What rounding leaves of the changes in the parts that were measured.
+  /// The survival of the changes after rounding, in the parts that were measured.
   var survival = Survival()
 
   init(measuringEvery stride: Int? = nil) {

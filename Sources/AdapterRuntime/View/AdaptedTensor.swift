@@ -12,7 +12,7 @@ public struct AdaptedTensor: Sendable {
   public let origin: StoredTensor?
   /// How it stands to the base.
   public let kind: Kind
-  /// What changes it, in order.
+  /// The operations that change it, in order.
   package let operations: [BoundOperation]
 
   /// How an adapted tensor stands to the base.
@@ -39,7 +39,7 @@ public struct AdaptedTensor: Sendable {
   /// The element type of the tensor that it is made from.
   var storedType: ElementType { origin?.info.type ?? info.type }
 
-  /// Whether it makes sense to ask how much of a change rounding leaves.
+  /// True if it makes sense to ask how much of a change rounding leaves.
   var isMeasurable: Bool {
     kind == .changed && storedType.isFloat
       && !operations.contains { $0.laws?.manner.isReplacement ?? false }
@@ -55,13 +55,13 @@ public struct AdaptedTensor: Sendable {
   /// How it is cut into tiles.
   var grid: TileGrid { TileGrid(info.shape, of: info.type, operations: operations) }
 
-  /// Whether everything that happens to it can act beside a linear layer that keeps its weight.
+  /// True if all its changes can act beside a linear layer that keeps its weight.
   package var actsBesideLayer: Bool {
     kind == .changed
       && operations.allSatisfy { $0.layerKind != nil }
   }
 
-  /// Whether it gets the bits back that it had before a change.
+  /// True if it gets back the bits that it had before a change.
   var isRestored: Bool { operations.contains { $0.laws?.manner == .restores } }
 
   /// The digest that its bytes should have, where the last of its operations records one and all are of one

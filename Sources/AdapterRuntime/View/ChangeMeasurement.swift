@@ -5,7 +5,7 @@ internal import Operations
 internal import Storage
 public import StrictJSON
 
-/// What adapters change in the tensors of a base, measured with the base at hand: true for every method, as
+/// The changes that adapters make in the tensors of a base, measured with the base at hand: true for every method, as
 /// the adapted values themselves are compared, before they are rounded.
 public struct ChangeMeasurement: Sendable {
   /// The tensors that any of the adapters changes or makes, by name.

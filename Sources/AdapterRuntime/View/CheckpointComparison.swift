@@ -13,14 +13,14 @@ public struct CheckpointComparison: Sendable {
   public struct Tensor: Sendable {
     /// Its name.
     public let name: Name
-    /// What it is in the left checkpoint; nil where it is not there.
+    /// The tensor in the left checkpoint; nil if it is not there.
     public let left: StoredTensor?
-    /// What it is in the right checkpoint.
+    /// The tensor in the right checkpoint; nil if it is not there.
     public let right: StoredTensor?
     /// How its values differ; nil where their shapes do, or where it is in one checkpoint only.
     public let change: Change?
 
-    /// Whether both hold the same element type, shape and bytes.
+    /// True if both hold the same element type, shape and bytes.
     public var isSame: Bool {
       left?.info == right?.info && change?.changedCount == 0
     }

@@ -4,7 +4,7 @@ public import Checkpoints
 public import Storage
 public import StrictJSON
 
-/// What a view applies to its base: which adapters, with which weights, and to how many tensors.
+/// The record of what a view applies to its base: the adapters, their weights, and the tensors that they change.
 public struct Receipt: Sendable {
   /// The adapters, in order.
   public let adapters: [Entry]
@@ -31,7 +31,7 @@ public struct Receipt: Sendable {
     public let digest: Digest?
     /// Its weight.
     public let weight: Double
-    /// What the base's samples say.
+    /// The verdict of the base's samples.
     public let verdict: BaseVerdict
     /// How its targets were found in the base.
     public let rule: NameBinding.Rule
@@ -53,7 +53,7 @@ public struct Receipt: Sendable {
 }
 
 extension AdaptedCheckpoint {
-  /// What is applied.
+  /// The receipt of what is applied.
   public var receipt: Receipt {
     func names(_ kind: AdaptedTensor.Kind) -> [Name] {
       tensors.filter { $0.kind == kind }.map(\.info.name)

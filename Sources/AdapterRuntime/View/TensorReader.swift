@@ -88,14 +88,14 @@ public struct TensorReader: Sendable {
     return hasher.finish()
   }
 
-  /// What rounding leaves of its change.
+  /// Returns the part of its change that rounding leaves.
   func survival() throws -> Survival {
     let worker = TileMemory(measuringEvery: 1)
     try unsafe readTiles(worker) { _, _ in true }
     return worker.survival
   }
 
-  /// Whether its change leaves any value another, as far as it must be worked out for that.
+  /// Returns true if its change alters any value; works it out only as far as that takes.
   func changes() throws -> Bool {
     let worker = TileMemory(measuringEvery: 1)
     try unsafe readTiles(worker) { _, _ in worker.survival.changedCount == 0 }

@@ -1,6 +1,6 @@
 package import StrictJSON
 
-/// What is likely of a model whose family is not known, from all families together.
+/// The likely properties of a model of unknown family, from all families together.
 package enum AnyFamily {
   /// Parameters that share a tensor, as `ModelFamily.ties` has them but in files; those of most families first.
   static let ties = line("ties")?.lists("groups") ?? []
@@ -24,17 +24,17 @@ package enum AnyFamily {
     FamilyTable.line(key, of: FamilyTable.general)
   }
 
-  /// Whether a parameter has a row for each token of a vocabulary, by the name of its module.
+  /// Returns true if a parameter has a row for each token of a vocabulary, by the name of its module.
   package static func isVocabulary(_ parameter: Name) -> Bool {
     isInputEmbedding(parameter) || isOutputLayer(parameter)
   }
 
-  /// Whether a parameter is the weight of an input embedding, by the name of its module.
+  /// Returns true if a parameter is the weight of an input embedding, by the name of its module.
   package static func isInputEmbedding(_ parameter: Name) -> Bool {
     inputLeaves.contains(leaf(of: parameter))
   }
 
-  /// Whether a parameter is the weight of an output layer, by the name of its module.
+  /// Returns true if a parameter is the weight of an output layer, by the name of its module.
   package static func isOutputLayer(_ parameter: Name) -> Bool {
     outputLeaves.contains(leaf(of: parameter))
   }
@@ -47,7 +47,7 @@ package enum AnyFamily {
 }
 
 extension Name {
-  /// What stands behind the last dot.
+  /// The part behind the last dot; the whole name if there is none.
   package var lastPart: Name {
     guard let dot = text.utf8.lastIndex(of: UInt8(ascii: ".")) else { return self }
     return Name(String(text[text.utf8.index(after: dot)...]))

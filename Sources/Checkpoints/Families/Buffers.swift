@@ -2,8 +2,8 @@ package import Storage
 internal import StrictJSON
 
 extension TensorInfo {
-  /// Whether it is no parameter but what a model keeps beside them and can work out again, by its name: versions of
-  /// transformers differ in which of these they save.
+  /// True if, by its name, it is not a parameter but a tensor that a model keeps beside them and can work out again:
+  /// versions of transformers differ in which of these they save.
   package var isBuffer: Bool {
     let leaf = name.lastPart
     // GPT-2's causal masks are called as a bias is.

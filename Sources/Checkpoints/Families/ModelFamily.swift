@@ -1,17 +1,17 @@
 package import StrictJSON
 
-/// What transformers calls the parameters of one model type: a row of `FamilyTable`.
+/// The names that transformers gives the parameters of one model type, and their relations: a row of `FamilyTable`.
 package struct ModelFamily: Sendable {
   /// `model_type`.
   package let type: Name
   /// Groups of parameters, or of modules, that share their tensors where the model ties its weights: the name
   /// that is stored, the output layer, the others. In memory.
   package let ties: [[Name]]
-  /// Whether it ties them where its configuration says nothing.
+  /// True if it ties its weights where its configuration says nothing.
   let tiesByDefault: Bool
-  /// Whether it computes something else where its weights are not tied.
+  /// True if it computes something else where its weights are not tied.
   package let needsTies: Bool
-  /// What the bare model is called in a model with a head.
+  /// The name of the bare model in a model with a head.
   let prefix: Name?
   /// The modules whose weights are the input embeddings and the output layer. In memory.
   package let vocabulary: Set<Name>
@@ -21,7 +21,7 @@ package struct ModelFamily: Sendable {
   package let stacks: [ExpertStack]
   /// Linear layers that are stored [in, out], by the last part of their names.
   private let transposedLeaves: Set<Name>
-  /// Whether all linear layers of its blocks are.
+  /// True if all linear layers of its blocks are stored [in, out].
   private let isWhollyTransposed: Bool
   /// The classes of its models, each with the places in `ties` of those that are its own; nil for a bare
   /// model, whose checkpoints serve the classes with heads too.
@@ -77,7 +77,7 @@ package struct ModelFamily: Sendable {
   /// The modules that a model has for a task beside what all models of the family have.
   package func heads(for task: ModelTask) -> [Name] { heads[Name(task.rawValue)] ?? [] }
 
-  /// Whether the table knows the heads of its models.
+  /// True if the table knows the heads of its models.
   var hasHeads: Bool { !heads.isEmpty }
 
   /// The classes of its models.
@@ -89,17 +89,17 @@ package struct ModelFamily: Sendable {
     classes[name]??.map { ties[$0] }
   }
 
-  /// Whether the weight of a layer is stored [in, out], by its name; false where nothing is known of it.
+  /// Returns true if the weight of a layer is stored [in, out], by its name; false if nothing is known of it.
   package func storesTransposed(_ weight: Name) -> Bool {
     isWhollyTransposed || isConv1D(weight)
   }
 
-  /// Whether a weight is that of a layer of GPT-2's kind, by its name.
+  /// Returns true if a weight is that of a layer of GPT-2's kind, by its name.
   func isConv1D(_ weight: Name) -> Bool {
     transposedLeaves.contains(weight.dropLast(".weight".utf8.count).lastPart)
   }
 
-  /// Whether a stored parameter has a row for each token of a vocabulary.
+  /// Returns true if a stored parameter has a row for each token of a vocabulary.
   package func isVocabulary(_ stored: Name) -> Bool {
     let rules = rulesLabel.flatMap { NameRules(label: $0) }
     return AnyFamily.isVocabulary(stored)

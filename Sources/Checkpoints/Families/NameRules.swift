@@ -7,12 +7,12 @@ package import StrictJSON
 /// `*` is a number and keeps its value; a rule that begins with `^` is for the beginning of a name. Of the
 /// rules that fit, the first is applied, where it fits first, and no other. Most parts come first.
 struct NameRules: Sendable, Hashable {
-  /// What receipts call them: the model type that they were named for.
+  /// The name of the rules in receipts: the model type that they were named for.
   let label: Name
   private let rules: [Rule]
   /// For the first part of a rule which rules begin so.
   private let places: [Name: [Int]]
-  /// What names in files begin with less, or more, than the rules make them.
+  /// The beginnings that names in files lack, or have in addition, compared with those that the rules make.
   private var dropped: Name?
   private var added: Name?
 
@@ -92,7 +92,7 @@ extension NameRules {
 }
 
 extension Name {
-  /// What stands between its dots; nothing of an empty name.
+  /// The parts between its dots; none for an empty name.
   fileprivate var parts: [Name] {
     text.isEmpty
       ? []
@@ -106,7 +106,7 @@ extension Name {
   }
 }
 
-/// What the family of a checkpoint calls its parameters in files; nothing where it is not known.
+/// The names of a checkpoint's parameters in files, by its family; none if that is not known.
 package struct FamilyNames: Sendable {
   private let rules: [NameRules]
   private let checkpoint: Checkpoint

@@ -16,10 +16,10 @@ package struct TiedParameters: Sendable {
   private let groups: [[Name]]
   /// Which groups a name is in.
   private let places: [Name: [Int]]
-  /// What the checkpoint calls a name of another of the family's spellings.
+  /// The checkpoint's names for names of another of the family's spellings.
   private let spellings: [Name: Name]
   private let holdsModules: Bool
-  /// Whether the model ties its weights, as far as its configuration says.
+  /// True if the model ties its weights, as far as its configuration says; nil if the weights decide.
   private let isTied: Bool?
   private let hasRow: Bool
 
@@ -46,8 +46,8 @@ package struct TiedParameters: Sendable {
     }
   }
 
-  /// What a configuration says, or the part of it that describes the language model, or else what holds for the
-  /// family: of a model of several parts for its language model.
+  /// Returns true if the weights are tied by the configuration, by its part for the language model, or else by the
+  /// family; in a model of several parts, by the family of the language model. Returns nil if the weights decide.
   private static func isTied(_ config: ModelConfig?, _ family: ModelFamily?) -> Bool? {
     let inner = config?.languageModel
     switch (config?.tiesWordEmbeddings, inner?.tiesWordEmbeddings) {
@@ -100,7 +100,7 @@ package struct TiedParameters: Sendable {
     return hasRow ? first.filter { $0 != stored } : []
   }
 
-  /// What the checkpoint calls a parameter, or would call it, where its family has several spellings.
+  /// Returns the checkpoint's name for a parameter, stored or not, where its family has several spellings.
   package func spelled(_ name: Name) -> Name { spellings[name] ?? name }
 
   /// The groups that a parameter is in and its place in each, the first being that of the stored name. Of
@@ -130,7 +130,7 @@ private struct Spelling {
   let groups: [[Name]]
   /// Names of other spellings, and what they are in this one.
   var others: [Name: Name] = [:]
-  /// Whether any of the names is stored.
+  /// True if any of the names is stored.
   let fits: Bool
 
   /// - Parameters:

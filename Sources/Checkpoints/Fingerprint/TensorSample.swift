@@ -1,6 +1,6 @@
 public import Storage
 
-/// What a stored tensor holds at some places (Spec/adp-v1.md, section 7).
+/// The contents of a stored tensor at some places (Spec/adp-v1.md, section 7).
 public struct TensorSample: Sendable, Hashable {
   /// The tensor's element type.
   public var type: ElementType { info.type }

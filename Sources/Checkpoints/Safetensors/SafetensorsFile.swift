@@ -6,7 +6,7 @@ public import SystemPackage
 public struct SafetensorsFile: Sendable {
   /// The file.
   public let file: File
-  /// What is in it.
+  /// The contents of the file.
   package let contents: SafetensorsContents
 
   /// Opens a file and checks its header.

@@ -36,7 +36,7 @@ extension Checkpoint {
 }
 
 extension QuantisationScheme {
-  /// Whether its library stores every matrix [out, in], whatever the layer has.
+  /// True if its library stores every matrix [out, in], whatever the layer has.
   fileprivate var storesOutputsFirst: Bool {
     switch self {
     case .bitsandbytesNF4, .bitsandbytesFP4, .bitsandbytesInt8, .gptq, .awq: true

@@ -17,7 +17,7 @@ struct PackedFloats: QuantisedElements {
   private let scales: StoredNumbers
   private let whole: WholeScale
 
-  /// What the scales of one parameter are changed by.
+  /// The factor or divisor of all scales of one parameter, if it has any.
   private enum WholeScale: Sendable {
     case none
     case divides(Float)

@@ -26,7 +26,7 @@ struct PackedIntegers: QuantisedElements {
 
   // MARK: Finding them
 
-  /// What compressed-tensors keeps beside the codes of a parameter.
+  /// Returns the names of the tensors that compressed-tensors keeps beside the codes of a parameter.
   static func companions(of name: Name, in checkpoint: Checkpoint) -> [Name] {
     checkpoint.companions(
       of: name, ["_scale", "_shape", "_zero_point", "_g_idx", "_global_scale"],

@@ -2,7 +2,8 @@ internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// What `config.json`, or the file beside it, says of how weights are quantised: the numbers that tensors do not show.
+/// The description of how weights are quantised, from `config.json` or the file beside it: the numbers that tensors do
+/// not show.
 struct QuantisationConfig {
   private let members: [JSONValue.Member]
 

@@ -90,7 +90,7 @@ extension Checkpoint {
 }
 
 extension ElementType {
-  /// Whether a scheme may have codes of this type.
+  /// True if a scheme may have codes of this type.
   var mayBeCode: Bool {
     switch self {
     case .u8, .i8, .i32, .u32, .f8E4M3, .f8E5M2, .f8E4M3FNUZ, .f8E5M2FNUZ, .f8E8M0: true

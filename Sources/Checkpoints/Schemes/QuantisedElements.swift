@@ -1,7 +1,7 @@
 package import Storage
 package import StrictJSON
 
-/// What gives the values of a parameter that a scheme stores in several tensors.
+/// A reader of the values of a parameter that a scheme stores in several tensors.
 ///
 /// Each is made once a checkpoint is opened, holds no more than small tables, and reads what it needs for a range.
 protocol QuantisedElements: Sendable {

@@ -40,8 +40,8 @@ final class RecentParts<Part: Sendable>: Sendable {
   }
 }
 
-/// What the readers of a base's parameters share: some tens of MiB for the widest models, as many parts as a merge has
-/// threads.
+/// The memory that the readers of a base's parameters share: some tens of MiB for the widest models, as many parts as a
+/// merge has threads.
 struct DecodingMemory: Sendable {
   /// So few elements, as samples of a base are, are not worth a panel.
   static let sampleCount = 64

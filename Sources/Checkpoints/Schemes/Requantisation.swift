@@ -34,9 +34,9 @@ package struct Requantisation: Sendable {
   /// Elements of a parameter on the way into codes.
   struct Run {
     let range: Range<Int>
-    /// What they are to be.
+    /// The values that they are to have.
     let wanted: [Float]
-    /// What they are, which the codes' maker fills in.
+    /// The values that they have, which the codes' maker fills in.
     var result: [Float]
   }
 

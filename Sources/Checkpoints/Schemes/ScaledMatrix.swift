@@ -19,9 +19,9 @@ struct ScaledMatrix: QuantisedElements {
   private let columns: Int
   private let block: (rows: Int, columns: Int)
   private let scales: StoredNumbers
-  /// What codes are counted from, where that is not 0.
+  /// The zero points that codes are counted from; nil if they are counted from 0.
   private let zeros: StoredNumbers?
-  /// What the product is multiplied with once more.
+  /// The factor by which the product is multiplied once more; nil if there is none.
   private let factor: Float?
 
   /// Floats of eight bits have two or three for the fraction.
@@ -196,7 +196,8 @@ struct ScaledMatrix: QuantisedElements {
 // MARK: - Other values
 
 extension ScaledMatrix {
-  /// What is made anew: the scale of a float is its block's largest value / 448, that of LLM.int8 the largest value itself.
+  /// The divisor that makes a new scale from a block's largest value: 448 or 57344 for a float, 1 for LLM.int8; nil if
+  /// the scales stay.
   private var scaleDivisor: Float? {
     factor != nil ? 1 : table == FloatTables.e4m3 ? 448 : table == FloatTables.e5m2 ? 57344 : nil
   }

@@ -1,6 +1,6 @@
 package import Storage
 
-/// What nearly takes a change back: the product of two factors, taken away and rounded.
+/// A product of two factors that nearly reverts a change when it is subtracted and rounded.
 package struct BitFactors: Sendable {
   /// [rows, r].
   package let left: [Float]

@@ -14,11 +14,11 @@ package struct BoundOperation: Sendable {
   /// How much of the change is made: W ← W + factor · (f(W) − W).
   package var factor: Double
 
-  /// What of an operation acts on a stored tensor.
+  /// The part of an operation that acts on a stored tensor.
   package enum Part: Sendable, Hashable {
     /// All of it, on all of the target.
     case whole
-    /// What it does to the bias beside its target.
+    /// The change of the bias beside its target.
     case bias
     /// Of a stack's change, that of one expert, and of it these rows: the tensor holds just them.
     case expert(Int, rows: Range<Int>)
@@ -36,7 +36,7 @@ package struct BoundOperation: Sendable {
   /// How the operation behaves; nil for one of a later version.
   package var laws: Laws? { operation.kind?.laws }
 
-  /// Whether the tensor is seen as a stack of matrices.
+  /// True if the tensor is seen as a stack of matrices.
   package var seesStack: Bool {
     switch part {
     case .region: true
@@ -48,7 +48,7 @@ package struct BoundOperation: Sendable {
   /// Tiles begin at multiples of this many rows.
   var rowAlignment: Int { laws?.rowAlignment ?? 1 }
 
-  /// Whether an operand is F64, so that the arithmetic is too.
+  /// True if an operand is F64, so that the arithmetic is too.
   var needsDouble: Bool {
     operation.operands.contains { adapter.tensor($0.tensor)?.type == .f64 }
   }

@@ -67,7 +67,7 @@ private func narrowUnits<Unit: FixedWidthInteger, Scalar>(
   }
 }
 
-/// Whether this processor has registers of 256 bits.
+/// True if this processor has registers of 256 bits.
 private let isWide = platform_is_wide() != 0
 
 extension Float: ComputeScalar {

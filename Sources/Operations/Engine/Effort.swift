@@ -23,10 +23,10 @@ package struct Effort: Sendable {
 extension Effort {
   /// A byte that is read, checked, decoded and widened.
   private static let decoding = 64.0
-  /// What inputs below a mebibyte are worth: some seconds of work.
+  /// The work that inputs below a mebibyte are worth: some seconds.
   private static let freeWork = 0x1p36
   private static let freeInput = 0x1p20
-  /// What every byte beyond that is worth: more than trained adapters ever need.
+  /// The work that every byte beyond that is worth: more than trained adapters ever need.
   private static let workPerByte = 0x1p18
 
   /// Bytes that one thread may take for nothing.
@@ -51,7 +51,7 @@ extension Effort {
 }
 
 extension BoundOperation {
-  /// What it takes to change a tensor of so many elements.
+  /// Returns the effort of changing a tensor of so many elements.
   package func effort(elements: Int) -> Effort {
     var effort = Effort(loading: operation, of: adapter, scalar: needsDouble ? 8 : 4)
     guard let cost = operation.kind?.cost else { return effort }

@@ -39,7 +39,7 @@ package enum LayerForm: Sendable {
     package let inputCount: Int
     /// out.
     package let outputCount: Int
-    /// What the product is multiplied with.
+    /// The factor of the product.
     package let scale: Float
     /// DoRA's norm of each output's weights after the change, [out].
     package let magnitude: [Float]?

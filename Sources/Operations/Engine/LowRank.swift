@@ -30,7 +30,7 @@ package struct LowRankProduct: Sendable {
   package let inputCount: Int
   /// How many products there are, one for each weight of a stack; nil for a single weight.
   package var experts: Int?
-  /// Whether the product is the change of the weight; else the weight's own values make the change of it.
+  /// True if the product is the change of the weight; false if the weight's own values make the change of it.
   package var isChange = true
 
   package init(rank: Int, outputCount: Int, inputCount: Int) {
@@ -39,7 +39,7 @@ package struct LowRankProduct: Sendable {
     self.inputCount = inputCount
   }
 
-  /// Whether operands are an A, [r, in] or [r, in, k, …], and a B, [out, r] or, of a kernel, [out, r, 1, …].
+  /// Returns true if these are an A, [r, in] or [r, in, k, …], and a B, [out, r] or, of a kernel, [out, r, 1, …].
   static func areFactors(_ a: TypedOperand, _ b: TypedOperand) -> Bool {
     a.shape.count >= 2 && [2, a.shape.count].contains(b.shape.count)
       && b.shape.dropFirst(2).allSatisfy { $0 == 1 }
@@ -56,7 +56,7 @@ package struct LowRankFactors<Scalar: ComputeScalar>: Sendable {
   package let rank: Int
   /// in.
   package var inputCount: Int
-  /// What the product is multiplied with.
+  /// The factor of the product.
   package var scale = 1.0
 
   /// Takes both.

@@ -6,9 +6,9 @@ package struct MatrixProduct: Sendable {
   package let columns: Int
   /// Columns of op(A), rows of op(B).
   package let inner: Int
-  /// Whether A is stored transposed, and the length of its stored rows.
+  /// The storage of A: whether it is transposed, and the length of its stored rows.
   package let a: (isTransposed: Bool, stride: Int)
-  /// Whether B is stored transposed, and the length of its stored rows.
+  /// The storage of B: whether it is transposed, and the length of its stored rows.
   package let b: (isTransposed: Bool, stride: Int)
   /// The length of C's stored rows; nil where they follow each other.
   package var resultStride: Int?

@@ -128,7 +128,7 @@
 
     private static let libraryByteCount = 48 << 20
     private static let memoryByteCount = 128 << 20
-    /// What is left for all else.
+    /// The address space that is left for everything else.
     private static let spareByteCount = 64 << 20
   }
 #endif

@@ -5,7 +5,7 @@ internal import StrictJSON
 /// An operand that has an element for each of its parameter's, given run by run: in memory where it is small, else read
 /// from the adapter whenever a tile wants it, so that memory does not grow with the parameter.
 package struct OperandRun: Sendable {
-  /// Whether the tensor holds no NaN and no infinity.
+  /// True if the tensor holds neither NaN nor infinity.
   let isFinite: Bool
   private let type: ElementType
   private let source: Source
@@ -36,7 +36,7 @@ package struct OperandRun: Sendable {
     isFinite = try Self.check(info, of: adapter)
   }
 
-  /// Whether a large tensor is finite; its digest is checked on the way.
+  /// Returns true if a large tensor is finite; checks its digest on the way.
   private static func check(_ info: TensorInfo, of adapter: Adapter) throws(FormatError) -> Bool {
     let recorded = adapter.digest(of: info.name)
     var hasher = DigestHasher()

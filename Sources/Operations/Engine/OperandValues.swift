@@ -6,7 +6,7 @@ internal import StrictJSON
 package struct OperandValues<Scalar: ComputeScalar>: Sendable {
   /// Row-major.
   package let values: [Scalar]
-  /// Whether it holds no NaN and no infinity.
+  /// True if it holds neither NaN nor infinity.
   package let isFinite: Bool
 
   /// Loads an operand of an adapter.

@@ -7,7 +7,7 @@ package enum StoredRowsKernel: String, Sendable, CaseIterable {
   case avx2 = "AVX2 with FMA"
   case avx512 = "AVX-512"
 
-  /// Whether this processor has the instructions.
+  /// True if this processor has the instructions.
   package var isSupported: Bool {
     switch self {
     case .avx2: platform_has_fma() != 0

@@ -26,7 +26,7 @@ package struct TensorProgram: Sendable {
   package struct Failure: Error {
     /// Its place.
     package let operation: Int
-    /// What is wrong.
+    /// The underlying error.
     package let error: any Error
   }
 
@@ -68,7 +68,7 @@ package struct TensorProgram: Sendable {
     }
   }
 
-  /// Whether it needs to see all of the tensor before it can change any of it.
+  /// True if the program needs to see all of the tensor before it can change any of it.
   package var needsMeasuring: Bool {
     switch content {
     case .bytes: false

@@ -2,8 +2,8 @@ internal import AdapterFormat
 internal import Storage
 internal import StrictJSON
 
-/// What happens to every tile of a tensor, in one type of arithmetic. The one place where a stack's factor is applied:
-/// W ← W + factor · (f(W) − W).
+/// The steps that change every tile of a tensor, in one type of arithmetic. The one place where a stack's factor is
+/// applied: W ← W + factor · (f(W) − W).
 struct TileProgram<Scalar: ComputeScalar>: Sendable {
   private var replacements: [any TileChange<Scalar>] = []
   private var stages: [Stage] = []

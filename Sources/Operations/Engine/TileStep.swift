@@ -17,7 +17,7 @@ package enum TileStep<Scalar: ComputeScalar>: Sendable {
 /// every implementation asks to be specialised for both, or its loops would run thirty times slower.
 package protocol TileChange<Scalar>: Sendable {
   associatedtype Scalar: ComputeScalar
-  /// Whether it reads the parameter as it was before all but replacements.
+  /// True if it reads the parameter as it was before all steps but replacements.
   var needsOriginal: Bool { get }
   /// How many sums over all of the parameter it needs before it can begin.
   var sumCount: Int { get }
@@ -45,7 +45,7 @@ extension TileChange {
 /// its loops as those of a `TileChange`.
 package protocol TileAddition<Scalar>: Sendable {
   associatedtype Scalar: ComputeScalar
-  /// Whether it reads the parameter as it was before all but replacements.
+  /// True if it reads the parameter as it was before all steps but replacements.
   var needsOriginal: Bool { get }
   /// Itself, where it is one product that can be added to rows as they are stored; nil where it cannot.
   var storedForm: StoredRowsAddition? { get }

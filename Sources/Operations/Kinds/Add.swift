@@ -8,7 +8,7 @@ public struct Add: Sendable, Hashable {
   public var target: Target
   /// δ: as many elements as the parameter, in its order.
   public var delta: TypedOperand
-  /// What δ is multiplied with.
+  /// The factor of δ.
   public var scale: Double
   /// SHA-256 of the parameter's bytes after the change of the base it was extracted from.
   public var result: Digest?

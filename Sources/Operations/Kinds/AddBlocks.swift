@@ -8,7 +8,7 @@ public struct AddBlocks: Sendable, Hashable {
   public var target: Target
   /// [r, q], or [out / r, r, r] for blocks that also multiply.
   public var blocks: TypedOperand
-  /// Whether the columns are repeated over the outputs; else q = out.
+  /// True if the columns are repeated over the outputs; false if q = out.
   public var isTiled: Bool
 
   /// Makes a change.
@@ -60,7 +60,7 @@ extension AddBlocks: TargetedKind {
       traits: blocks.shape.count == 3 ? ["multiplies"] : [])
   }
 
-  /// Whether the blocks multiply the weight's own.
+  /// True if the blocks multiply the weight's own blocks.
   private var multiplies: Bool { blocks.shape.count == 3 }
 
   package var laws: Laws { Laws(multiplies ? .transforms : .adds) }

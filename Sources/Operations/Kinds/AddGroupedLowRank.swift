@@ -10,7 +10,7 @@ public struct AddGroupedLowRank: Sendable, Hashable {
   public var a: TypedOperand
   /// B, [k, r, out / k].
   public var b: TypedOperand
-  /// What the product is multiplied with.
+  /// The factor of the product.
   public var scale: Double
 
   /// Makes a change.

@@ -11,7 +11,7 @@ public struct AddHadamard: Sendable, Hashable {
   public var first: FactorPair
   /// w2_a and w2_b, and t2.
   public var second: FactorPair
-  /// What the product is multiplied with.
+  /// The factor of the product.
   public var scale: Double
 
   /// Makes a change.

@@ -10,7 +10,7 @@ public struct AddKronecker: Sendable, Hashable {
   public var left: Factor
   /// w2: a matrix or kernel, or a product, with or without a core t2.
   public var right: Factor
-  /// What the product is multiplied with.
+  /// The factor of the product.
   public var scale: Double
 
   /// Makes a change.

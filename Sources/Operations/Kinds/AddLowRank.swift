@@ -11,7 +11,7 @@ public struct AddLowRank: Sendable, Hashable {
   public var a: TypedOperand
   /// B, [out, r] or [out, r, 1, …]; [out, r · E] for experts, [out, r / n] in n blocks.
   public var b: TypedOperand
-  /// What the product is multiplied with.
+  /// The factor of the product.
   public var scale: Double
   /// A diagonal between B and A, r elements (AdaLoRA's E, VeRA's λ_d).
   public var diagonal: TypedOperand?
@@ -21,8 +21,8 @@ public struct AddLowRank: Sendable, Hashable {
   public var magnitude: TypedOperand?
   /// How many weights are changed at once, in a stack.
   public var experts: Int?
-  /// Whether A may have more columns than the weight has: the first are used (VeRA shares one A among
-  /// weights of several sizes).
+  /// True if A may have more columns than the weight has: the first are used (VeRA shares one A among weights of
+  /// several sizes).
   public var isWide = false
   /// Blocks on the diagonal of A.
   public var aBlocks = 1

@@ -13,7 +13,7 @@ public struct AddNormalisedLowRank: Sendable, Hashable {
   public var b: TypedOperand
   /// λ, one element.
   public var strength: TypedOperand
-  /// What each column is multiplied with, `in` elements.
+  /// The factor of each column, `in` elements.
   public var columnNorm: TypedOperand
 
   /// Makes a change.

@@ -8,9 +8,9 @@ public struct AddSparse: Sendable, Hashable {
   public var target: Target
   /// Places: [2, n], rows above columns, or [n], counted through the whole tensor.
   public var indices: TypedOperand
-  /// What is added there, [n].
+  /// The values that are added there, [n].
   public var values: TypedOperand
-  /// What the values are multiplied with.
+  /// The factor of the values.
   public var scale: Double
 
   /// Makes a change.

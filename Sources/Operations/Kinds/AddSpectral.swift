@@ -11,7 +11,7 @@ public struct AddSpectral: Sendable, Hashable {
   public var spectrum: TypedOperand
   /// Their frequencies, [2, n] of I32: along the outputs above those along the inputs.
   public var places: TypedOperand
-  /// What the transform is multiplied with.
+  /// The factor of the transform.
   public var scale: Double
 
   /// Makes a change.

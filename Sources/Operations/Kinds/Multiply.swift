@@ -11,7 +11,7 @@ public struct Multiply: Sendable, Hashable {
   public var vector: TypedOperand
   /// Which axis of the logical weight it scales.
   public var side: Side
-  /// Whether it scales the bias beside the weight as well, where the base has one.
+  /// True if it also scales the bias beside the weight, where the base has one.
   public var scalesBias: Bool
 
   /// An axis of the logical weight [out, in].

@@ -8,7 +8,7 @@ public struct ReflectInput: Sendable, Hashable {
   public var target: Target
   /// u, [in, r]: a reflection for each column, which is normalised first.
   public var vectors: TypedOperand
-  /// Whether the columns are made orthogonal first, by Gram and Schmidt.
+  /// True if the columns are made orthogonal first (Gram–Schmidt).
   public var isOrthogonal: Bool
 
   /// Makes a change.

@@ -8,14 +8,14 @@ public struct Replace: Sendable, Hashable {
   public var target: Target
   /// Its value, of any type and shape.
   public var value: TypedOperand
-  /// What a base that lacks the parameter means.
+  /// The treatment of a base that lacks the parameter.
   public var absent: Absence
-  /// Whether the first dimension may differ from the base's, as after a new vocabulary.
+  /// True if the first dimension may differ from the base's, as after a new vocabulary.
   public var canResize: Bool
   /// SHA-256 of the parameter's bytes after the change of the base it was extracted from.
   public var result: Digest?
 
-  /// What happens where the base has no such parameter.
+  /// The treatment of a base that lacks the parameter.
   public enum Absence: String, Sendable, Hashable, CaseIterable {
     /// It is not the right base.
     case refuse

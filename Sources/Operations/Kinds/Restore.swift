@@ -30,7 +30,7 @@ public struct Restore: Sendable, Hashable {
 }
 
 extension Restore {
-  /// Whether it can give elements of this type their bits back ([RES-2]).
+  /// Returns true if it can give elements of this type their bits back ([RES-2]).
   package func fits(_ type: ElementType) -> Bool {
     type.isFloat && type.bitWidth == difference.type.bitWidth
   }

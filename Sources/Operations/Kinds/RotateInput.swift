@@ -11,7 +11,7 @@ public struct RotateInput: Sendable, Hashable {
   public var generator: TypedOperand
   /// Terms of the series that stands for the rotation; 0 for the exact one.
   public var terms: Int
-  /// Whether one block is used for all.
+  /// True if one block is used for all.
   public var isShared: Bool
   /// Q is scaled down to this Frobenius norm where it is above; nil for no bound.
   public var radius: Double?

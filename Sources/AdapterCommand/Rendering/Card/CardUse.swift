@@ -11,7 +11,7 @@ struct CardUse {
 
   init(_ card: ModelCard) { self.card = card }
 
-  /// What stands in the place of a name that is no plain word.
+  /// Returns the text if it is a plain word, and `other` if not.
   private static func word(_ text: String?, or other: String) -> String {
     guard let text, let first = text.utf8.first, first.isLetter || first.isDigit,
       text.utf8.allSatisfy(\.isPlain)

@@ -23,7 +23,7 @@ struct MergedCard {
     return MergedCard(base: base, stack: applied, earlier: try base.mergedCard).text
   }
 
-  /// Whether adapters do nothing but take merges back.
+  /// Returns true if the adapters do nothing but take merges back.
   private static func takeBack(_ stack: [WeightedAdapter]) -> Bool {
     stack.allSatisfy { $0.adapter.method == "undo" }
   }

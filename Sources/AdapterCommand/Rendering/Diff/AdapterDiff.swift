@@ -11,11 +11,11 @@ internal import SystemPackage
 struct AdapterDiff {
   let name: Name
   let difference: AdapterDifference
-  /// What both change in the base.
+  /// The measurement of both adapters' changes in the base; nil if no base was given.
   let measurement: ChangeMeasurement?
   let tolerance: Double
 
-  /// What the answer is made of.
+  /// The choices for a comparison.
   struct Choices {
     let tolerance: Double
     let detail: EffectComparison.Detail
@@ -153,7 +153,7 @@ extension EffectComparison.Target {
 }
 
 extension PartComparison {
-  /// What rows are sorted by: rounded, so that the last digits, in which processors differ, do not decide.
+  /// The sort key of rows: rounded, so that the last digits, in which processors differ, do not decide.
   fileprivate var place: Double { (relativeDistance * 1e9).rounded() }
 }
 

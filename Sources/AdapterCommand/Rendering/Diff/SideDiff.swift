@@ -8,7 +8,7 @@ struct SideDiff {
   let left: String
   let right: String
   let tolerance: Double
-  /// What the files say differently.
+  /// The differences between the files' metadata.
   let file: [FieldDifference]
   let diffs: [AdapterDiff]
   let onlyLeft: [Name]

@@ -1,9 +1,9 @@
 internal import AdapterInsight
 internal import Operations
 
-/// What was found in an adapter, the worst first, and what was looked at and is in order.
+/// The findings about an adapter, the worst first, and the properties that were checked and hold.
 struct AdapterJudgement {
-  /// What holds: `intact`, `trained`.
+  /// The properties that hold: `intact`, `trained`.
   private(set) var holds: [String] = []
   private(set) var findings: [(severity: Severity, sentence: String)] = []
 

@@ -7,7 +7,7 @@ internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// What `inspect` shows of adapters.
+/// The output of `inspect` for adapters.
 struct AdapterListing {
   let path: String
   /// The `.adp` file; nil of another format.
@@ -17,7 +17,7 @@ struct AdapterListing {
   let adapters: [InspectedAdapter]
   let details: Details
 
-  /// What is shown besides, because it was asked for.
+  /// The details that are shown on request.
   struct Details {
     var tensors = false
     var spectra = false
@@ -234,7 +234,7 @@ extension AdapterListing {
 }
 
 extension ValueStatistics.Quantity {
-  /// What was measured, for people.
+  /// The name of the quantity, for people.
   fileprivate var words: String {
     switch self {
     case .distanceFromOne: "distance from 1"

@@ -3,7 +3,7 @@ internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// What `inspect` shows of a checkpoint.
+/// The output of `inspect` for a checkpoint.
 struct CheckpointListing {
   private let checkpoint: Checkpoint
   /// The same with every quantised parameter as one.

@@ -50,7 +50,7 @@ enum DetailTables {
 }
 
 extension Adapter {
-  /// What each tensor is used as: a role of an operation, `inert`, or `file`.
+  /// The use of each tensor: a role of an operation, `inert`, or `file`.
   var uses: [Name: String] {
     var uses: [Name: String] = [:]
     for operation in operations {

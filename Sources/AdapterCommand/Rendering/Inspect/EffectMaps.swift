@@ -4,7 +4,7 @@ internal import Operations
 internal import StrictJSON
 
 extension InspectedAdapter {
-  /// What it changes, by layer and module.
+  /// The maps of its changes, by layer and module.
   var maps: [LayerMap] {
     guard let values else { return [] }
     var maps: [LayerMap] = []

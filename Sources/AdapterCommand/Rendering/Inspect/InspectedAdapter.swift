@@ -10,12 +10,12 @@ internal import SystemPackage
 /// An adapter and what there is to say of it.
 struct InspectedAdapter {
   let inspection: Inspection
-  /// What its values show; nil where only the manifest was to be read.
+  /// The results from its values; nil if only the manifest was to be read.
   let values: Values?
-  /// What it changes in a base; nil where none was given.
+  /// The changes that it makes in a base; nil if none was given.
   let change: BaseEffect?
 
-  /// What the values of an adapter show without a base.
+  /// The results from an adapter's values, without a base.
   struct Values {
     /// For each group of operations what their values are like.
     let statistics: [[ValueStatistics]]
@@ -23,7 +23,7 @@ struct InspectedAdapter {
     let findings: [AdapterInsight.Finding]
   }
 
-  /// What an adapter changes in one base.
+  /// The changes that an adapter makes in one base.
   struct BaseEffect {
     let path: FilePath
     let verdict: BaseVerdict
@@ -32,7 +32,7 @@ struct InspectedAdapter {
 
   var adapter: Adapter { inspection.adapter }
 
-  /// What the manifest alone says.
+  /// Summarises an adapter by its manifest alone.
   init(summaryOf adapter: Adapter) throws {
     inspection = try adapter.inspected()
     values = nil

@@ -2,9 +2,9 @@ internal import StrictJSON
 
 /// Numbers of parameters as a table of layers and modules.
 struct LayerMap {
-  /// What the numbers are, for people: `‖ΔW‖`.
+  /// The quantity that the numbers measure, for people: `‖ΔW‖`.
   let title: String
-  /// What stands above the rows.
+  /// The heading of the rows.
   let rowTitle: String
   /// The rows' labels: layers, or tokens of a prompt.
   let rows: [String]

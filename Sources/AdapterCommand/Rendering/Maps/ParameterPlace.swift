@@ -3,7 +3,7 @@ internal import StrictJSON
 /// Where a parameter is in a model, by its name: `model.layers.3.self_attn.q_proj.weight` is `self_attn.q_proj`
 /// of layer 3 of `model.layers`.
 struct ParameterPlace: Hashable {
-  /// What holds the layers; nil for a parameter that is in none.
+  /// The name of the module that holds the layers; nil for a parameter that is in none.
   let stack: String?
   /// The layer's number.
   let layer: Int?

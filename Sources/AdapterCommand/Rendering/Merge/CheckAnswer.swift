@@ -4,7 +4,7 @@ internal import Checkpoints
 internal import Storage
 internal import StrictJSON
 
-/// What `adapter check` has to say.
+/// The answer of `adapter check`.
 struct CheckAnswer {
   let base: String
   let check: BaseCheck

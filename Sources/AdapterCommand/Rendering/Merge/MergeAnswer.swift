@@ -4,7 +4,7 @@ internal import Operations
 internal import Storage
 internal import StrictJSON
 
-/// What `adapter verify --merge` found out, for people.
+/// The result of `adapter verify --merge`, for people.
 struct MergeAnswer {
   let base: String
   /// The adapters with their weights, as given.
@@ -85,7 +85,7 @@ extension MergeAnswer {
     (.bf16, "1e-2", "the change was rounded"),
   ]
 
-  /// What there is to know besides.
+  /// Additional notes.
   var notes: [String] {
     let entries = verification.receipt.adapters
     var notes = entries.map { entry in
@@ -106,8 +106,8 @@ extension MergeAnswer {
 }
 
 extension MergeVerification.Tensor {
-  /// What rows are sorted by: which share of the change is wrong, or how many units. Rounded, so that the last
-  /// digits, in which processors differ, do not decide; what is no number comes first.
+  /// The sort key of rows: the share of the change that is wrong, or the number of units. Rounded, so that the last
+  /// digits, in which processors differ, do not decide; values that are not finite come first.
   fileprivate var place: Double {
     guard let difference else { return 0 }
     let number = difference.change?.relativeDistance ?? difference.largest ?? .infinity

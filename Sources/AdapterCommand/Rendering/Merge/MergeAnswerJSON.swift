@@ -34,8 +34,8 @@ extension MergeAnswer {
     return String(decoding: writer.bytes, as: UTF8.self) + "\n"
   }
 
-  /// What is to be said of all tensors together: the least good of those that the adapters change, or that they
-  /// are not the merge.
+  /// The verdict on all tensors together: the worst kind among those that the adapters change, or `differs` if the
+  /// result is not the merge.
   private var verdict: String {
     let kinds = Set(verification.tensors.map(\.kind))
     guard verification.isConfirmed else { return MergeVerification.Kind.differs.rawValue }

@@ -4,7 +4,7 @@ internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// What a merge did, for people and for programs.
+/// The report of a merge, for people and for programs.
 struct MergeReport {
   let receipt: MergeReceipt
   let part: PartChoice?
@@ -142,7 +142,7 @@ extension Double {
 }
 
 extension Receipt.Entry {
-  /// What there is to say of one adapter; of several, by its label.
+  /// Returns the lines about one adapter, with its label if there are several.
   func lines(in receipt: Receipt) -> [(kind: String, text: String)] {
     var lines: [String] = []
     if receipt.adapters.count > 1 || weight != 1 {

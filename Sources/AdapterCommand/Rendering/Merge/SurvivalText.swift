@@ -36,7 +36,7 @@ extension [Name: Survival] {
 /// The energy of a whole change that rounding keeps.
 struct TotalSurvival {
   let survival: Survival
-  /// Whether values went back to codes.
+  /// True if values went back to codes.
   let isRequantised: Bool
 
   /// Below this a user should know of it.
@@ -76,7 +76,7 @@ extension TotalSurvival {
   }
 }
 
-/// What there is to say of tensors that come out as they were; nil where there are none.
+/// Returns the line about tensors that come out as they were; nil if there are none.
 func unchangedLine(
   _ unchanged: [Name], of applied: Receipt
 ) -> (kind: String, text: String)? {
@@ -88,7 +88,7 @@ func unchangedLine(
   return ("warning", "not changed, though the adapter is for them: \(names)")
 }
 
-/// What a merge would do, for people and for programs.
+/// The report of a merge that is only surveyed, for people and for programs.
 struct SurveyReport {
   let survey: MergeSurvey
   let seconds: Double

@@ -1,8 +1,8 @@
 internal import AdapterModels
 
-/// What a model says to a prompt, piece by piece, and how long that takes.
+/// A model's answer to a prompt, piece by piece, and the time that it takes.
 final class Answer {
-  /// What runs.
+  /// The kind of model that runs.
   enum Kind: String {
     case base
     case adapted
@@ -79,7 +79,7 @@ final class Answer {
   /// How many tokens of the prompt an earlier answer has run already.
   var knownCount: Int { generation.knownCount }
 
-  /// Whether the model would have said more.
+  /// True if the model would have said more.
   var isCut: Bool { end == .count || end == .positions }
 
   /// Says on standard error that it is not whole.
@@ -100,7 +100,7 @@ final class Answer {
 }
 
 extension String {
-  /// What a model says may hold control characters: line ends and tabs stay, others are shown.
+  /// The text with its control characters shown, except line ends and tabs: a model's answer may hold any.
   var escapedLines: String {
     split(separator: "\n", omittingEmptySubsequences: false)
       .map {

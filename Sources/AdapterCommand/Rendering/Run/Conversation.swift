@@ -6,7 +6,7 @@ struct Conversation {
   private var model: RunModel
   private let chat: Chat
   private let options: SamplingOptions
-  /// Whether every answer is shown beside the base's.
+  /// True if every answer is shown beside the base's.
   private let compares: Bool
   private let showsStatistics: Bool
   private var usesAdapters: Bool

@@ -96,7 +96,7 @@ struct RunModel {
     checkpoint.configPath.removingLastComponent().appending("tokenizer.json")
   }
 
-  /// What makes tokens of text: the adapter's, where it brings one that is not the base's.
+  /// Returns the tokenizer: the adapter's, if it brings one that is not the base's, or else the base's.
   func tokenizer() throws(Failure) -> Tokenizer {
     if let own = try adaptersTokenizer() { return own }
     guard FileStatus(of: tokenizerPath) != nil else {

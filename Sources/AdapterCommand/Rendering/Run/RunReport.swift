@@ -3,7 +3,7 @@ internal import Operations
 internal import Storage
 internal import StrictJSON
 
-/// What is said of runs.
+/// The report of runs.
 struct RunReport {
   let base: String
   let references: [WeightedReference]

@@ -25,7 +25,7 @@ package struct StopTexts {
     return (taken(held.count), false)
   }
 
-  /// What was held back for nothing.
+  /// Returns the text that was held back for nothing.
   package mutating func finish() -> String { taken(held.count) }
 
   private mutating func taken(_ count: Int) -> String {

@@ -19,14 +19,14 @@ internal import SystemPackage
 public struct RawEncoder: Sendable {
   /// The adapter.
   public let adapter: Adapter
-  /// What a user should know of the conversion.
+  /// Notes for the user on the conversion.
   public let notes: [String]
 
   private static let marker = "prompt_encoder"
   /// Rows of a prompt, at most: each goes through all matrices.
   private static let maximumRows = 8192
 
-  /// Whether a file holds such an encoder.
+  /// Returns true if a file holds such an encoder.
   public static func isIn(_ file: SafetensorsFile) -> Bool { isIn(file.contents) }
 
   /// The same, wherever the bytes are.

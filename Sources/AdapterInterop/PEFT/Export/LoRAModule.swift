@@ -31,7 +31,7 @@ struct LoRAModule: Sendable {
       ? nil : "PEFT has no changes of biases in an adapter that changes what is not a linear weight"
   }
   var blockCount: Int { max(low.aBlocks, low.bBlocks) }
-  /// Whether it is transformers' `Conv1D`.
+  /// True if it is transformers' `Conv1D`.
   var isTransposed: Bool { kind == .linear && low.target.layout == .inOut }
 }
 
@@ -130,7 +130,7 @@ extension LoRAModule {
 }
 
 extension AddLowRank {
-  /// What PEFT's LoRA has no place for.
+  /// The reason that PEFT's LoRA has no place for it; nil if it has one.
   fileprivate var reasonNotToSay: String? {
     let isScaled = diagonal != nil || rowScale != nil
     if isScaled && max(aBlocks, bBlocks) > 1 { return "it has blocks and a diagonal or row scale" }

@@ -46,15 +46,15 @@ struct LoRANumbers: Sendable {
     alphaPattern = pattern { $0.alpha == usual.alpha ? nil : .shortest($0.alpha) }
   }
 
-  /// What PEFT multiplies a module's product with.
+  /// Returns the factor that PEFT multiplies a module's product with.
   func scale(of module: LoRAModule) -> Double {
     Self.scale(of: Entry(name: module.name, rank: module.low.rank, scale: module.low.scale))
   }
 
-  /// What PEFT multiplies a module's product with.
+  /// Returns the factor that PEFT multiplies a module's product with.
   static func scale(of entry: Entry) -> Double { alpha(of: entry) / Double(entry.rank) }
 
-  /// Whether that is the scale that the operation has.
+  /// Returns true if PEFT's factor is the scale of the operation.
   func isExact(for module: LoRAModule) -> Bool { scale(of: module) == module.low.scale }
 
   /// An alpha whose quotient by the rank is the scale, or is next to it: not every number is such a quotient.

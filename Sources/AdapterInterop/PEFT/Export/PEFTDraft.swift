@@ -10,7 +10,7 @@ struct PEFTDraft: Sendable {
   let adapter: Adapter
   /// Fields of the configuration, beside those that every one has.
   var fields: [Name: JSONValue] = [:]
-  /// What PEFT cannot say.
+  /// The losses: the parts that PEFT cannot express.
   private(set) var losses: [ForeignExport.Loss] = []
   private var tensors: TensorDraft
 

@@ -15,8 +15,8 @@ package struct PEFTRecord: Sendable {
   package let header: SafetensorsHeader
   private let adapter: Adapter
 
-  /// What is recorded in an adapter; nil where it did not come from PEFT, or its operations are not those of its
-  /// recorded configuration any more.
+  /// Reads the record in an adapter; nil if the adapter did not come from PEFT, or if its operations are no longer
+  /// those of its recorded configuration.
   ///
   /// - Throws: `InteropError` where the record is not complete.
   package init?(of adapter: Adapter) throws {
@@ -55,7 +55,7 @@ package struct PEFTRecord: Sendable {
     }
   }
 
-  /// Whether tensors that were worked out are still what the others give.
+  /// Returns true if the tensors that were worked out still have the values that the others give.
   private static func holds(_ derived: [DerivedTensor], _ adapter: Adapter) throws -> Bool {
     let values = PEFTValues(of: adapter)
     return try derived.allSatisfy { tensor in
@@ -121,7 +121,7 @@ extension Adapter {
 }
 
 extension Operation {
-  /// What the operation does, whatever a base has decided since.
+  /// The effect of the operation, whatever a base has decided since.
   fileprivate var effect: OperationRecord {
     guard let target else { return record }
     return with(Target(target.name)).record

@@ -34,8 +34,8 @@ extension PEFTMeaning {
     }
   }
 
-  /// What `feedforward_modules` says; where its pattern is none that can be matched here, what the shape
-  /// shows, if it shows anything.
+  /// Returns true if `feedforward_modules` covers the module. If its pattern cannot be matched here, the shape of the
+  /// vector decides, provided that it tells the difference.
   private func isFeedforward(
     _ module: Name, _ vector: TypedOperand, _ feedforward: PEFTCoverage
   ) throws -> Bool {

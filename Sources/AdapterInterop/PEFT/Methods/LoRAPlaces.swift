@@ -4,11 +4,11 @@ internal import StrictJSON
 /// The parameter that a wrapped module's change is for.
 struct PEFTPlace {
   var target: Target
-  /// What `rank_pattern` and `alpha_pattern` are matched against.
+  /// The name that `rank_pattern` and `alpha_pattern` are matched against.
   let patternName: Name
-  /// Whether PEFT applies the change twice.
+  /// True if PEFT applies the change twice.
   let isAppliedTwice: Bool
-  /// Whether it is one of `target_parameters`.
+  /// True if it is one of `target_parameters`.
   let isStack: Bool
 
   /// Experts in a stack; nil for a single weight.

@@ -11,13 +11,13 @@ struct PEFTMethod: Sendable {
   let parts: Set<String>
   /// Tensors that all modules share, by the module's name that theirs shows.
   var shared: Set<Name> = []
-  /// What its fields mean; those of all methods are in `FieldRules`.
+  /// The rules for its fields; those of all methods are in `FieldRules`.
   let fields: FieldRules
   /// The field that lists tokens whose rows were trained.
   var tokenField: Name = "trainable_token_indices"
-  /// Whether a training checkpoint holds an encoder that makes its rows.
+  /// True if a training checkpoint holds an encoder that makes its rows.
   var hasEncoder = false
-  /// What a user may have said of its files, each of which gives other operations.
+  /// The answers that a user may have given about its files; each gives other operations.
   var answers = [ImportChoices()]
   /// Adds its operations, after what every method may have beside its own.
   let read: @Sendable (inout PEFTMeaning, ImportChoices) throws -> Void
@@ -37,6 +37,6 @@ struct PEFTWriting: Sendable {
   /// Writes fields and tensors, and says what is lost.
   let write: @Sendable (inout PEFTDraft) throws -> Void
 
-  /// Whether it has a place for an operation of this name.
+  /// Returns true if it has a place for an operation of this name.
   func takes(_ operation: String) -> Bool { operation == main || others.contains(operation) }
 }

@@ -83,7 +83,7 @@ private struct VectorMixture: Sendable {
   private let bank: TensorInfo
   private let source: Source
 
-  /// What says which vectors a place has, and how much of each.
+  /// The tensors that say which vectors a place has, and how much of each.
   enum Source: Sendable {
     /// A logit for each vector of the bank: the largest count.
     case logits(TensorInfo, count: Int)

@@ -16,7 +16,7 @@ struct LinearRegex {
   /// Steps of its programs.
   var stepCount: Int { looks.reduce(program.steps.count) { $0 + $1.program.steps.count } }
 
-  /// Whether it looks around.
+  /// True if it looks around.
   var looksAround: Bool { !looks.isEmpty }
 
   /// - Parameters:
@@ -30,8 +30,8 @@ struct LinearRegex {
     self.looks = looks.all
   }
 
-  /// Whether the pattern matches from the start of the text, as `re.match` does; nil where that is more
-  /// work than is left.
+  /// Returns true if the pattern matches from the start of the text, as `re.match` does; nil if that is more work than
+  /// is left.
   func matchesPrefix(of text: String, _ work: MatchingWork) -> Bool? {
     // Two sets of steps are laid out, a bit or so for each.
     var cost = stepCount / 16
@@ -53,7 +53,7 @@ struct LinearRegex {
   }
 }
 
-/// What matching may cost, all in all: patterns and names come from one file, and each alone may be within
+/// The budget of work for all matching together: patterns and names come from one file, and each alone may be within
 /// its limits.
 final class MatchingWork {
   /// Steps that are left: some seconds.

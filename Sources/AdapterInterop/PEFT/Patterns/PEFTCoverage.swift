@@ -30,8 +30,8 @@ struct PEFTCoverage {
     self.work = work
   }
 
-  /// Whether a module is among them; nil where that cannot be said (a pattern that is not linear,
-  /// "all-linear", nothing at all).
+  /// Returns true if a module is among them; nil if that cannot be said (a pattern that is not linear, "all-linear",
+  /// nothing at all).
   func covers(_ module: Name) -> Bool? {
     guard isList else { return pattern?.matchesPrefix(of: module.text, work) ?? nil }
     if texts.contains(module) { return true }

@@ -120,8 +120,8 @@ private struct LookDoubt {
 
   var stepCount: Int { written.stepCount + blind.stepCount }
 
-  /// Whether a name that PEFT matches is one that the expression leaves out by looking around; nil where that is more
-  /// work than is left.
+  /// Returns true if PEFT matches a name that the expression leaves out by looking around; nil if that is more work
+  /// than is left.
   func applies(to module: Name, _ work: MatchingWork) -> Bool? {
     guard let isWritten = written.matchesPrefix(of: module.text, work) else { return nil }
     guard !isWritten else { return false }

@@ -5,7 +5,7 @@ struct PlainKeys {
   private struct Shape: Hashable {
     let count: Int
     let dots: [Int]
-    /// Whether it is the whole name, not an ending.
+    /// True if it is the whole name, not an ending.
     let isWhole: Bool
   }
 

@@ -113,7 +113,7 @@ struct RegexParser {
     return ignoresLooks ? .sequence([]) : .look(node, isAhead: isAhead, isWanted: isWanted)
   }
 
-  /// What follows `(?`; nil for a group, with a name or without.
+  /// Reads the kind of look-around after `(?`; nil for an ordinary group, with a name or without.
   private mutating func groupKind() throws(LinearRegex.Unsupported) -> (Bool, Bool)? {
     if accept(":") { return nil }
     if accept("=") { return (true, true) }

@@ -8,7 +8,7 @@ struct RegexProgram {
     case assert(Assertion)
   }
 
-  /// What must hold at a place of the text, without taking any of it.
+  /// A condition that must hold at a place of the text, without taking any of it.
   enum Assertion {
     case start
     case end
