@@ -127,3 +127,15 @@ static inline int platform_is_wide(void) { return __builtin_cpu_supports("avx2")
 PLATFORM_CONVERSIONS(wide, , platform_from_f16, platform_f16)
 static inline int platform_is_wide(void) { return 0; }
 #endif
+
+// The form for this processor.
+#define PLATFORM_CHOICE(name, parameters, arguments)   \
+  static inline void name parameters {                 \
+    if (platform_is_wide()) name##_wide arguments;     \
+    else name##_any arguments;                         \
+  }
+
+PLATFORM_CHOICE(platform_widen_bf16, (const void *units, float *values, size_t count), (units, values, count))
+PLATFORM_CHOICE(platform_widen_f16, (const void *units, float *values, size_t count), (units, values, count))
+PLATFORM_CHOICE(platform_round_bf16, (const float *values, void *units, size_t count), (values, units, count))
+PLATFORM_CHOICE(platform_round_f16, (const float *values, void *units, size_t count), (values, units, count))

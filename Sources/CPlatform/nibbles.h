@@ -82,3 +82,9 @@ PLATFORM_MXFP4(wide, __attribute__((target("avx2"))), platform_e2m1_wide)
 PLATFORM_NIBBLES(wide, )
 PLATFORM_MXFP4(wide, , platform_e2m1_any)
 #endif
+
+PLATFORM_CHOICE(platform_nibbles, (const void *words, size_t count, float scale, float zero, float *values),
+                (words, count, scale, zero, values))
+PLATFORM_CHOICE(platform_mxfp4,
+                (const uint8_t *blocks, size_t stride, const float *scales, float *values, size_t width),
+                (blocks, stride, scales, values, width))

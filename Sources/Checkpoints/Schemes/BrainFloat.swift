@@ -2,18 +2,12 @@ internal import CPlatform
 
 /// BF16: the upper half of an F32.
 enum BrainFloat {
-  private static let isWide = platform_is_wide() != 0
-
   /// Rounds to nearest, ties to even; little-endian units.
   static func round(
     _ values: UnsafeMutableBufferPointer<Float>, into units: UnsafeMutableRawBufferPointer
   ) {
     guard let source = values.baseAddress, let target = units.baseAddress else { return }
-    if isWide {
-      unsafe platform_round_bf16_wide(source, target, values.count)
-    } else {
-      unsafe platform_round_bf16_any(source, target, values.count)
-    }
+    unsafe platform_round_bf16(source, target, values.count)
   }
 
   /// Rounded to nearest, ties to even; a NaN stays one.

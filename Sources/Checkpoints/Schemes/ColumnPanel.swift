@@ -1,3 +1,4 @@
+internal import CPlatform
 internal import Storage
 
 /// The codes of some outputs of a matrix whose words are packed across to its rows, turned so that those of one output
@@ -45,7 +46,7 @@ struct ColumnPanel: Sendable {
   }
 
   /// The scale of an output's group, and its zero.
-  func numbers(_ output: Int, _ group: Int) -> (scale: Float, zero: Float) {
+  private func numbers(_ output: Int, _ group: Int) -> (scale: Float, zero: Float) {
     let place = (output - outputs.lowerBound) * groups.count + group - groups.lowerBound
     return (scales[place], zeros[place])
   }
@@ -67,8 +68,7 @@ struct ColumnPanel: Sendable {
         let bit = first + place * bits
         let count = (inputs.count - place) / 8
         if bits == 4, bit.isMultiple(of: 32), count > 0 {
-          unsafe Nibbles.decode(
-            row + bit / 32, count: count, scale: scale, zero: zero, into: values + place)
+          unsafe platform_nibbles(row + bit / 32, count, scale, zero, values + place)
           place += 8 * count
           continue
         }

@@ -3,18 +3,12 @@ internal import CPlatform
 /// F16 by the processor's instructions, where it has them; `Float16` goes through a library's call for each value, and is
 /// not on every processor.
 enum HalfFloats {
-  private static let isWide = platform_is_wide() != 0
-
   /// Rounds to nearest, ties to even; little-endian units.
   static func round(
     _ values: UnsafeMutableBufferPointer<Float>, into units: UnsafeMutableRawBufferPointer
   ) {
     guard let source = values.baseAddress, let target = units.baseAddress else { return }
-    if isWide {
-      unsafe platform_round_f16_wide(source, target, values.count)
-    } else {
-      unsafe platform_round_f16_any(source, target, values.count)
-    }
+    unsafe platform_round_f16(source, target, values.count)
   }
 
   /// The values of little-endian units.
@@ -23,11 +17,7 @@ enum HalfFloats {
       unsafe units.withUnsafeBytes { units in
         guard let source = units.baseAddress, let target = values.baseAddress else { return }
         count = units.count / 2
-        if isWide {
-          unsafe platform_widen_f16_wide(source, target, count)
-        } else {
-          unsafe platform_widen_f16_any(source, target, count)
-        }
+        unsafe platform_widen_f16(source, target, count)
       }
     }
   }

@@ -1,3 +1,4 @@
+internal import CPlatform
 internal import Storage
 internal import StrictJSON
 
@@ -107,9 +108,8 @@ struct MXFP4Stack: QuantisedElements {
           for strip in stride(from: 0, to: outputs - 7, by: 8) {
             let block = strip * (inputs / 32) + column
             for row in 0..<8 { scales[row] = exponent(of: block + row * (inputs / 32), in: expert) }
-            unsafe Nibbles.decodeMXFP4(
-              codes + 16 * block, stride: inputs / 32, scales: scales, into: target + strip,
-              width: outputs)
+            unsafe platform_mxfp4(
+              codes + 16 * block, inputs / 32, scales, target + strip, outputs)
           }
           let rest = outputs / 8 * 8..<outputs
           unsafe decodeRest(rest, column, of: expert, into: target + rest.lowerBound)

@@ -1,3 +1,4 @@
+internal import CPlatform
 internal import Storage
 internal import StrictJSON
 
@@ -175,9 +176,9 @@ struct PackedIntegers: QuantisedElements {
     guard let start = values.baseAddress else { return }
     unsafe bytes.withUnsafeBytes { bytes in
       guard let first = bytes.baseAddress else { return }
-      unsafe Nibbles.decode(
-        first + 4 * words.lowerBound, count: words.count, scale: scale, zero: zero + 8,
-        into: start + (8 * words.lowerBound - column))
+      unsafe platform_nibbles(
+        first + 4 * words.lowerBound, words.count, scale, zero + 8,
+        start + (8 * words.lowerBound - column))
     }
   }
 

@@ -67,9 +67,6 @@ private func narrowUnits<Unit: FixedWidthInteger, Scalar>(
   }
 }
 
-/// True if this processor has registers of 256 bits.
-private let isWide = platform_is_wide() != 0
-
 extension Float: ComputeScalar {
   package static func widen(
     _ stored: UnsafeRawBufferPointer, of type: ElementType,
@@ -77,12 +74,10 @@ extension Float: ComputeScalar {
   ) {
     guard let source = stored.baseAddress, let target = values.baseAddress else { return }
     let count = values.count
-    switch (type, isWide) {
-    case (.bf16, true): unsafe platform_widen_bf16_wide(source, target, count)
-    case (.bf16, false): unsafe platform_widen_bf16_any(source, target, count)
-    case (.f16, true): unsafe platform_widen_f16_wide(source, target, count)
-    case (.f16, false): unsafe platform_widen_f16_any(source, target, count)
-    case (.f32, _):
+    switch type {
+    case .bf16: unsafe platform_widen_bf16(source, target, count)
+    case .f16: unsafe platform_widen_f16(source, target, count)
+    case .f32:
       unsafe widenUnits(stored, values) { (unit: UInt32) in Float(bitPattern: unit) }
     default: preconditionFailure("\(type.rawValue) is not widened to F32")
     }
@@ -94,13 +89,11 @@ extension Float: ComputeScalar {
   ) {
     guard let source = values.baseAddress, let target = stored.baseAddress else { return }
     let count = values.count
-    switch (type, isWide) {
-    case (.bf16, true): unsafe platform_round_bf16_wide(source, target, count)
-    case (.bf16, false): unsafe platform_round_bf16_any(source, target, count)
-    case (.f16, true): unsafe platform_round_f16_wide(source, target, count)
-    case (.f16, false): unsafe platform_round_f16_any(source, target, count)
-    case (.f32, _): unsafe narrowUnits(values, stored) { $0.bitPattern }
-    case (.f64, _): unsafe narrowUnits(values, stored) { Double($0).bitPattern }
+    switch type {
+    case .bf16: unsafe platform_round_bf16(source, target, count)
+    case .f16: unsafe platform_round_f16(source, target, count)
+    case .f32: unsafe narrowUnits(values, stored) { $0.bitPattern }
+    case .f64: unsafe narrowUnits(values, stored) { Double($0).bitPattern }
     default: preconditionFailure("\(type.rawValue) is not a type that is rounded to")
     }
   }
