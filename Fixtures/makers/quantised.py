@@ -1,12 +1,14 @@
 """Weights as bitsandbytes, transformers, compressed-tensors, MLX, GPTQ and AWQ store them, in Fixtures/quantised, and
 the values that each library gives for them.
 
-    pip install torch bitsandbytes transformers compressed-tensors nvidia-modelopt "mlx[cpu]" numpy safetensors
+    pip install torch bitsandbytes transformers peft compressed-tensors nvidia-modelopt "mlx[cpu]" numpy safetensors
     python -P makers/quantised.py            # in Fixtures
 
 Each folder has model.safetensors, config.json where the tensors do not say all, and values.safetensors: the library's
-own, in its type; and requantised.safetensors, what they are with a LoRA added and put back. GPTQ's and AWQ's are worked out here, by their published formulas, in numpy; so are those of groups in
-an order of their own, as compressed-tensors 0.9 had them and its later versions do not.
+own, in its type; and requantised.safetensors, what they are with a LoRA added and put back. GPTQ's and AWQ's are worked
+out here, by their published formulas, in numpy; so are those of groups in an order of their own, as compressed-tensors
+0.9 had them and its later versions do not. In Fixtures/quantised_merged is what PEFT's merge_and_unload makes of the
+same LoRA and bitsandbytes' layers.
 """
 import json, pathlib, shutil, tempfile
 import numpy as np
@@ -362,6 +364,52 @@ def requantised():
         print("requantised", name, f"{(result.double() - wanted).norm() / delta.norm():.3f} of the change")
 
 
+def layer(key, shape, stored, name):
+    """One of bitsandbytes' layers with weights that are quantised already."""
+    import bitsandbytes.nn as bnb
+    codes, (out, inner) = stored[key], shape
+    if name == "int8":
+        scale = stored[key.removesuffix("weight") + "SCB"]
+        result = bnb.Linear8bitLt(inner, out, bias=False, has_fp16_weights=False)
+        result.weight = bnb.Int8Params(codes, requires_grad=False, has_fp16_weights=False, CB=codes, SCB=scale)
+        result.state.CB, result.state.SCB = codes, scale
+        return result
+    result = bnb.Linear4bit(inner, out, bias=False, quant_type=name[:3])
+    state = {k.removeprefix(key + "."): v for k, v in stored.items() if k.startswith(key + ".")}
+    result.weight = bnb.Params4bit.from_prequantized(codes, state, device="cpu")
+    return result
+
+
+def merged():
+    """The LoRA of `lora` merged by PEFT into the layers of four folders, in Fixtures/quantised_merged."""
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    adapter = FOLDER.parent / "quantised_lora"
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    del config["peft_type"]
+    shutil.rmtree(FOLDER.parent / "quantised_merged", ignore_errors=True)
+    for name in ("nf4", "nf4_double", "fp4", "int8"):
+        stored = load_file(FOLDER / name / "model.safetensors")
+        model = torch.nn.Module()
+        model.config = {"model_type": "llama"}
+        model.is_loaded_in_4bit, model.is_loaded_in_8bit = name != "int8", name == "int8"
+        for module, shape in SIZES.items():
+            parent, *path, leaf = model, *module.split(".")
+            for part in path:
+                if not hasattr(parent, part):
+                    setattr(parent, part, torch.nn.Module())
+                parent = getattr(parent, part)
+            setattr(parent, leaf, layer(module + ".weight", shape, stored, name))
+        tuned = get_peft_model(model, LoraConfig(**config))
+        set_peft_model_state_dict(tuned, load_file(adapter / "adapter_model.safetensors"))
+        tensors = tuned.merge_and_unload().state_dict()
+        folder = FOLDER.parent / "quantised_merged" / name
+        folder.mkdir(parents=True)
+        tensors["model.norm.weight"] = stored["model.norm.weight"]
+        save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "model.safetensors")
+        shutil.copy(FOLDER / name / "config.json", folder)
+        print("merged", name)
+
+
 def main():
     torch.manual_seed(4)
     lora()
@@ -373,6 +421,7 @@ def main():
             print("FAILED", make.__name__, type(error).__name__, error)
             raise
     requantised()
+    merged()
 
 
 if __name__ == "__main__":

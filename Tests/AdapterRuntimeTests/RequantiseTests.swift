@@ -162,9 +162,6 @@ import Testing
       try Merge(view, shardByteCount: 1 << 20).write(to: out, replacing: false)
     }
     #expect(throws: AdapterError.self) {
-      try Merge(view).write(to: out, .part(1, of: 2), replacing: false)
-    }
-    #expect(throws: AdapterError.self) {
       try Merge(view).write(to: out, replacing: false, undo: folder.appending("undo.adp"))
     }
     #expect(folder.names == [])

@@ -73,7 +73,8 @@ extension Transcript {
       ("bases", "base"), ("bitfit", "bitfit"), ("effects", "effects"), ("invalid", "invalid"),
       ("gguf", "gguf"), ("kohya", "kohya"), ("mlx", "mlx"), ("diffusers", "diffusers"),
       ("onnx", "onnx"), ("quantised", "quantised"), ("quantised_lora", "quantised_lora"),
-      ("peft", "peft"), ("refused", "refused"), ("speaking", "speaking"), ("valid", "valid"),
+      ("quantised_merged", "quantised_merged"), ("peft", "peft"), ("refused", "refused"),
+      ("speaking", "speaking"), ("valid", "valid"),
     ] {
       try folder.copy(Repository.fixtures.appending(source), to: name)
     }

@@ -128,10 +128,8 @@ struct MergeCommand: ParsableCommand {
     guard undo == nil || !(options.dequantize || options.requantize) else {
       throw ValidationError("--undo would have to hold the quantised base: keep that instead")
     }
-    guard !options.requantize || (isWhole && dtype == nil && shardSize == nil) else {
-      throw ValidationError(
-        "--requantize keeps types and shards, and is one process's: no --dtype, --shard-size or --part"
-      )
+    guard !options.requantize || (dtype == nil && shardSize == nil) else {
+      throw ValidationError("--requantize keeps types and shards: no --dtype or --shard-size")
     }
     guard undo == nil || (isWhole && !dryRun) else {
       throw ValidationError("--undo goes with a merge by one process")
@@ -215,7 +213,6 @@ struct MergeCommand: ParsableCommand {
         "note",
         "another merge into \(output) was begun and not ended: \(path); --discard removes it")
     case .checking: bar.begin("checking what is there")
-    case .requantising: bar.begin("working out codes")
     case .writing: bar.begin("merging")
     case .undo: bar.begin("working out the undo")
     case .flushing: bar.begin("flushing")

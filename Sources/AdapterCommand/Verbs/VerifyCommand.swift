@@ -16,8 +16,9 @@ struct VerifyCommand: ParsableCommand {
       """,
     discussion: """
       With --merge, recomputes the merge and compares every tensor, however the checkpoint is sharded. \
-      Changed tensors must be within one unit in the last place of the exact value; all others must \
-      equal the base's, rounded once if the element type differs.
+      Changed tensors must be within one unit in the last place of the exact value, with --requantize \
+      within one step of the codes; all others must equal the base's, rounded once if the element type \
+      differs.
 
       Exit status: 0 if all is well, 1 if the file is damaged or the checkpoint is another one, 2 on \
       errors.

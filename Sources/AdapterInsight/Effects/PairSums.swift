@@ -53,7 +53,7 @@ package struct PairSums: Sendable {
     if other.distance != 0 { hasDifference = true }
   }
 
-  mutating func add(_ other: PairSums) {
+  package mutating func add(_ other: PairSums) {
     left += other.left
     right += other.right
     difference += other.difference

@@ -11,11 +11,9 @@ public import SystemPackage
 /// type or other shards are asked for.
 public struct Merge: Sendable {
   let view: AdaptedCheckpoint
-  private(set) var plans: [ShardPlan]
+  let plans: [ShardPlan]
   private let isResharded: Bool
   private let choices: FolderChoices
-  /// The survival of each change in codes that are made again; nil if none are, or not yet.
-  private var requantised: [Name: Survival]?
 
   /// How much of a merge one call does.
   public enum Scope: Sendable, Hashable {
@@ -34,8 +32,6 @@ public struct Merge: Sendable {
     case abandoned(FilePath)
     /// The files that an earlier process has written are held against their proofs.
     case checking
-    /// The codes of quantised parameters are worked out.
-    case requantising
     /// Files with weights are written.
     case writing
     /// The adapter that takes the merge back is worked out.
@@ -90,8 +86,8 @@ public struct Merge: Sendable {
   ///   - replacing: whether what is there may be replaced; its owner and modes stay.
   ///   - inputs: what the adapters were read from: who may not read these, or the base, may not read the result.
   ///   - undo: where an adapter goes that takes the merge back, of a merge that one call does. Both appear, or neither.
-  ///   - progress: takes the bytes since the last call that are written, or found as they shall be, and the total; called
-  ///     from any thread.
+  ///   - progress: takes the bytes since the last call that are written, found as they shall be, or, of codes that are made
+  ///     again, worked out; and the total. Called from any thread.
   ///   - event: told what the work comes to; called from the calling thread.
   ///   - announce: takes the receipt when all is on the disk and nothing has its name yet. If it throws, nothing gets it.
   /// - Throws: `AdapterError`; then nothing is left behind, but for parts that are finished.
@@ -105,14 +101,6 @@ public struct Merge: Sendable {
     announcing announce: (MergeReceipt) throws -> Void = { _ in }
   ) throws -> MergeReceipt {
     try check()
-    if view.checkpoint.keepsCodes, requantised == nil {
-      // Before the work, not after it.
-      let isFree = (try? Platform.list(target))?.isEmpty ?? (FileStatus(ofLink: target) == nil)
-      guard replacing || isFree else { throw StorageError.outputExists(target) }
-      return try requantising(beside: target, scope, progress, event).write(
-        to: target, scope, replacing: replacing, inputs: inputs, undo: undo, progress: progress,
-        event: event, announcing: announce)
-    }
     let inputs = inputs + choices.inputs
     try target.checkDistinct(from: view.checkpoint.inputs + choices.inputs)
     precondition(undo == nil || scope == .all, "an undo of a part of a merge")
@@ -121,7 +109,6 @@ public struct Merge: Sendable {
     let files = try MergeFiles(view, plans, isResharded: isResharded, choices)
     var receipt = MergeReceipt(
       output: target, applied: view.receipt, notes: files.notes, of: view)
-    receipt.add(requantised ?? [:])
     guard scope == .all || writesFolder else { throw AdapterError.notSharded }
     guard scope == .all || !view.checkpoint.isPipeline else {
       throw AdapterError.pipeline(view.checkpoint)
@@ -129,7 +116,7 @@ public struct Merge: Sendable {
     guard writesFolder else {
       receipt.proven = try proveResults(of: plans)
       let total = plans[0].byteCount
-      try target.checkRoom(for: total, copiedFrom: view.checkpoint.path)
+      try target.checkRoom(for: Self.room(for: plans), copiedFrom: view.checkpoint.path)
       event(.writing)
       let file = try OutputFile(
         target, replacing: replacing, inputs: view.checkpoint.sources + inputs)
@@ -151,23 +138,6 @@ public struct Merge: Sendable {
       throw output.lossOfJob ?? error
     }
     return receipt
-  }
-
-  /// The same with the codes of what changes made again, which wait in a file beside the target.
-  private func requantising(
-    beside target: FilePath, _ scope: Scope,
-    _ progress: @escaping @Sendable (Int, UInt64) -> Void, _ event: (Event) -> Void
-  ) throws -> Merge {
-    guard scope == .all else {
-      throw AdapterError(.misuse, "codes are made again by one process: merge without --part")
-    }
-    event(.requantising)
-    let total = UInt64(4 * view.tensors.reduce(0) { $0 + $1.info.shape.count })
-    let codes = try RequantisedCodes(view, beside: target) { progress($0, total) }
-    var result = self
-    result.plans = ShardPlan.all(of: view, shardByteCount: nil, codes: codes.ranges)
-    result.requantised = codes.survival
-    return result
   }
 
   private func folder(

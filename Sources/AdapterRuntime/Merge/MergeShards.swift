@@ -22,7 +22,7 @@ extension Merge {
     }
     receipt.proven = try proveResults(of: missing.map { plans[$0] })
     try output.target.checkRoom(
-      for: missing.reduce(0) { $0 + plans[$1].byteCount }, copiedFrom: view.checkpoint.path)
+      for: Self.room(for: missing.map { plans[$0] }), copiedFrom: view.checkpoint.path)
     event(.writing)
     try write(missing, in: output, { progress($0, size) }, event, &receipt)
   }
@@ -64,15 +64,24 @@ extension Merge {
     }
   }
 
+  /// Bytes that files take, with the codes that wait for one of them at a time.
+  static func room(for plans: [ShardPlan]) -> UInt64 {
+    plans.reduce(0) { $0 + $1.byteCount }
+      + UInt64(plans.map { $0.codes.values.reduce(0, +) }.max() ?? 0)
+  }
+
   func fill(
     _ file: OutputFile, with plan: ShardPlan, isProved: Bool,
     _ report: @escaping @Sendable (Int) -> Void, _ receipt: inout MergeReceipt
   ) throws -> ShardProof {
+    let codes = try RequantisedCodes(of: plan, in: view, beside: receipt.output, report)
     let blocks = try BlockOutput(file, byteCount: plan.byteCount)
-    let writer = ShardWriter(view, plan, output: blocks, isProved: isProved, report: report)
+    let writer = ShardWriter(
+      view, plan, codes.ranges, output: blocks, isProved: isProved, report: report)
     let written = try writer.run()
     try checkSources(of: plan)
     receipt.add(plan, written.survival, written.times)
+    receipt.add(codes.survival)
     return written.proof
   }
 
@@ -81,7 +90,7 @@ extension Merge {
     for run in plan.runs {
       switch run.contents {
       case .bytes: break
-      case .stored(let bytes): try bytes.checkUnchanged()
+      case .stored(let bytes), .codes(_, let bytes): try bytes.checkUnchanged()
       case .adapted(let tensor): try tensor.origin?.checkUnchanged()
       }
     }

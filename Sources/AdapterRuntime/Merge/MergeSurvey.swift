@@ -39,7 +39,7 @@ public struct MergeSurvey: Sendable {
     let total = view.tensors.reduce(0 as UInt64) { $0 + UInt64($1.info.byteCount) }
     let parameters =
       isRequantised
-      ? try RequantisedCodes(view, beside: nil) { report($0, total) }.survival : [:]
+      ? try RequantisedCodes.survival(in: view) { report($0, total) } : [:]
     let tensors = view.tensors.filter { !codes.contains($0.info.name) }
     let all = try tensors.concurrentMap { tensor in
       defer { report(tensor.info.byteCount, total) }

@@ -5,79 +5,120 @@ internal import Storage
 internal import StrictJSON
 internal import SystemPackage
 
-/// The new codes of the quantised parameters that adapters change, in a file of their own until they are in the shards:
-/// scales need all values of a parameter before its first code, and some schemes store codes across to the rows.
+/// The new codes of quantised parameters that adapters change, in a file of their own until they are in a shard: scales
+/// need all values of a parameter before its first code, and some schemes store codes across to the rows.
 ///
 /// Memory is some runs of elements, and at most the codes of one matrix.
 struct RequantisedCodes {
   /// Where the bytes of the tensors are that are not the base's.
-  let ranges: [Name: FileRange]
+  private(set) var ranges: [Name: FileRange] = [:]
   /// The part of each parameter's change that survives, over all its elements.
-  let survival: [Name: Survival]
+  private(set) var survival: [Name: Survival] = [:]
 
-  /// Works them out.
+  /// Works out those of one file of a merge. A parameter of which another file holds tensors too is worked out for both:
+  /// neither waits for the other, so that files may be written by several processes.
   ///
   /// - Parameters:
+  ///   - plan: the file.
   ///   - view: what is written.
-  ///   - target: beside which they wait; nil to measure alone.
-  ///   - report: told how many bytes of values have been worked out.
-  /// - Throws: `AdapterError` where a parameter's codes cannot be made again, or base or adapters not be read.
+  ///   - target: beside which the codes wait.
+  ///   - report: told how many bytes of the file have been worked out.
+  /// - Throws: `AdapterError` where base or adapters cannot be read, `StorageError` where there is no room.
   init(
-    _ view: AdaptedCheckpoint, beside target: FilePath?, _ report: @Sendable (Int) -> Void
+    of plan: ShardPlan, in view: AdaptedCheckpoint, beside target: FilePath,
+    _ report: (Int) -> Void
   ) throws {
-    let changed = try Self.changed(in: view)
-    var places: [Name: Range<UInt64>] = [:]
-    var size: UInt64 = 0
-    let wanted = Set(changed.flatMap(\.tensors))
-    for shard in view.checkpoint.shards.indices {
-      for stored in view.checkpoint.tensorsAsStored(inShard: shard)
-      where wanted.contains(stored.info.name) {
-        places[stored.info.name] = size..<size + UInt64(stored.info.byteCount)
-        size += UInt64(stored.info.byteCount)
-      }
+    let sizes = plan.codes
+    let parameters = view.checkpoint.decoded.filter { $0.tensors.contains { sizes[$0] != nil } }
+    try self.init(of: parameters, sizes, in: view, beside: target) { parameter in
+      report(parameter.tensors.reduce(0) { $0 + (sizes[$1] ?? 0) })
     }
-    let placed = places
-    let file = try target.map { try File(namelessBeside: $0, size: size) }
-    let written = Guarded<Set<Name>>([])
-    var survival: [Name: Survival] = [:]
-    for parameter in changed {
-      let (name, meter) = (parameter.info.name, Guarded(Survival()))
-      guard let tensor = view.adapted(name) else { continue }
-      let rows = try view.rows(of: tensor)
-      try Requantisation(
-        parameter, values: { try rows.floats($0) },
-        write: { name, place, bytes in
-          guard let file, let range = placed[name] else { return }
-          try file.write(bytes, at: range.lowerBound + UInt64(place))
-          _ = written.withLock { $0.insert(name) }
-        },
-        meter: { before, wanted, result in
-          var own = Survival()
-          own.add(before: before, exact: wanted, rounded: result)
-          meter.withLock { $0 += own }
-        }
-      ).run()
-      survival[name] = meter.withLock(\.self)
-      report(4 * parameter.info.shape.count)
-    }
-    self.survival = survival
-    let names = written.withLock(\.self)
-    ranges =
-      file.map { file in
-        Dictionary(
-          uniqueKeysWithValues: names.compactMap { name in
-            places[name].map { (name, FileRange($0, of: file)) }
-          })
-      } ?? [:]
   }
 
-  /// The parameters of which any value changes: of the others, codes and scales stay.
-  private static func changed(in view: AdaptedCheckpoint) throws -> [QuantisedParameter] {
-    let changed = Set(view.tensors.map(\.info.name))
-    return try view.checkpoint.decoded.filter { parameter in
-      try changed.contains(parameter.info.name)
-        && view.reader(of: parameter.info.name)?.changes() == true
+  /// Works out those of some parameters.
+  ///
+  /// - Parameters:
+  ///   - parameters: which.
+  ///   - sizes: the tensors whose bytes are wanted, and how many each has.
+  ///   - view: what is written.
+  ///   - target: beside which they wait.
+  ///   - report: told of each parameter that is done.
+  /// - Throws: as above.
+  init(
+    of parameters: [QuantisedParameter], _ sizes: [Name: Int], in view: AdaptedCheckpoint,
+    beside target: FilePath, _ report: (QuantisedParameter) -> Void
+  ) throws {
+    guard !sizes.isEmpty else { return }
+    var (places, size): ([Name: Range<UInt64>], UInt64) = ([:], 0)
+    for (name, count) in sizes.sorted(by: { $0.key < $1.key }) {
+      places[name] = size..<size + UInt64(count)
+      size += UInt64(count)
     }
+    let placed = places
+    let file = try File(namelessBeside: target, size: size)
+    let written = Guarded<Set<Name>>([])
+    for parameter in parameters {
+      survival[parameter.info.name] = try Self.requantise(parameter, in: view) {
+        name, place, bytes in
+        guard let range = placed[name] else { return }
+        try file.write(bytes, at: range.lowerBound + UInt64(place))
+        _ = written.withLock { $0.insert(name) }
+      }
+      report(parameter)
+    }
+    for name in written.withLock(\.self) {
+      ranges[name] = placed[name].map { FileRange($0, of: file) }
+    }
+  }
+
+  /// The survival of the change of every parameter that is changed, of which nothing is kept.
+  ///
+  /// - Parameters:
+  ///   - view: what would be written.
+  ///   - report: told how many bytes of values have been worked out.
+  /// - Throws: `AdapterError` where base or adapters cannot be read.
+  /// - Returns: the survival, by the parameter's name.
+  static func survival(
+    in view: AdaptedCheckpoint, _ report: (Int) -> Void
+  ) throws -> [Name: Survival] {
+    var result: [Name: Survival] = [:]
+    for parameter in view.checkpoint.decoded where view.adapted(parameter.info.name) != nil {
+      result[parameter.info.name] = try requantise(parameter, in: view) { _, _, _ in }
+      report(4 * parameter.info.shape.count)
+    }
+    return result
+  }
+
+  /// Makes the codes of a parameter that is changed; none if no value of it changes, so that codes and scales stay.
+  ///
+  /// - Parameters:
+  ///   - parameter: the parameter.
+  ///   - view: what is written.
+  ///   - write: takes the bytes, from any thread.
+  ///   - meter: takes the elements, from any thread.
+  /// - Throws: `AdapterError` where base or adapters cannot be read; what `write` and `meter` throw.
+  /// - Returns: the part of its change that survives; nil where no adapter has one.
+  static func requantise(
+    _ parameter: QuantisedParameter, in view: AdaptedCheckpoint,
+    write: @escaping Requantisation.Sink, meter: @escaping Requantisation.Meter = { _ in }
+  ) throws -> Survival? {
+    let name = parameter.info.name
+    guard let tensor = view.adapted(name), let reader = try view.reader(of: name) else {
+      return nil
+    }
+    guard try reader.changes() else { return Survival(unchanged: parameter.info.shape.count) }
+    let (rows, survival) = (try view.rows(of: tensor), Guarded(Survival()))
+    try Requantisation(
+      parameter, values: { try rows.floats($0) }, write: write,
+      meter: { run in
+        var own = Survival()
+        own.add(before: run.before, exact: run.wanted, rounded: run.result)
+        survival.withLock { $0 += own }
+        try meter(run)
+      }
+    ).run()
+    try tensor.origin?.checkUnchanged()
+    return survival.withLock(\.self)
   }
 
   /// Refuses changes of parameters whose codes cannot be made again.

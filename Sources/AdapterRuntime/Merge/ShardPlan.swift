@@ -32,6 +32,9 @@ struct ShardPlan: Sendable {
     /// Unchanged, from a file of the base.
     case stored(FileRange)
     case adapted(AdaptedTensor)
+    /// A tensor of a quantised parameter that changes: made again when the file is written, or the base's where the scheme
+    /// keeps it.
+    case codes(Name, FileRange)
   }
 
   /// A tensor for a file, and where its bytes come from.
@@ -59,11 +62,22 @@ struct ShardPlan: Sendable {
     }
   }
 
-  /// The files of a view: the base's own, or others of at most this size, but for tensors that are larger. Of a base that
-  /// stays quantised, some tensors have new bytes.
-  static func all(
-    of view: AdaptedCheckpoint, shardByteCount: UInt64?, codes: [Name: FileRange] = [:]
-  ) -> [ShardPlan] {
+  /// The tensors of the parameters of a base that stays quantised.
+  private struct Codes {
+    private(set) var all: Set<Name> = []
+    private(set) var changed: Set<Name> = []
+
+    init(_ view: AdaptedCheckpoint) {
+      guard view.checkpoint.keepsCodes else { return }
+      for parameter in view.checkpoint.decoded {
+        all.formUnion(parameter.tensors)
+        if view.adapted(parameter.info.name) != nil { changed.formUnion(parameter.tensors) }
+      }
+    }
+  }
+
+  /// The files of a view: the base's own, or others of at most this size, but for tensors that are larger.
+  static func all(of view: AdaptedCheckpoint, shardByteCount: UInt64?) -> [ShardPlan] {
     let checkpoint = view.checkpoint
     let created = view.tensors.filter { $0.kind == .created }.map(Content.init)
     if let shardByteCount {
@@ -73,6 +87,7 @@ struct ShardPlan: Sendable {
         ShardPlan(named: name(number, of: shard.count), shard.contents, metadata)
       }
     }
+    let codes = Codes(view)
     return checkpoint.shards.indices.map { index in
       // New tensors go to the last file, of a pipeline to that of their part.
       let prefix = checkpoint.shards[index].prefix
@@ -112,21 +127,20 @@ struct ShardPlan: Sendable {
 
   /// A file of the base.
   private init(
-    _ view: AdaptedCheckpoint, shard index: Int, and created: [Content], _ codes: [Name: FileRange]
+    _ view: AdaptedCheckpoint, shard index: Int, and created: [Content], _ codes: Codes
   ) {
     let checkpoint = view.checkpoint
     let shard = checkpoint.shards[index]
     let stored =
       checkpoint.keepsCodes
       ? checkpoint.tensorsAsStored(inShard: index) : checkpoint.tensors(inShard: index)
-    let parameters = checkpoint.keepsCodes ? Set(checkpoint.decoded.map(\.info.name)) : []
     let contents = stored.map { tensor in
-      if let bytes = codes[tensor.info.name] { return Content(tensor.info, .stored(bytes)) }
-      // The codes of some schemes have the parameter's name.
-      guard parameters.contains(tensor.info.name), let bytes = tensor.fileRange else {
+      let name = tensor.info.name
+      guard codes.all.contains(name), let bytes = tensor.fileRange else {
         return Content(tensor, in: view)
       }
-      return Content(tensor.info, .stored(bytes))
+      return Content(
+        tensor.info, codes.changed.contains(name) ? .codes(name, bytes) : .stored(bytes))
     }
     let isSame =
       created.isEmpty && !checkpoint.isWrittenDecoded
@@ -163,6 +177,15 @@ struct ShardPlan: Sendable {
 
   private mutating func append(_ contents: [Content]) {
     for content in contents { append(content.contents, UInt64(content.info.byteCount)) }
+  }
+
+  /// The tensors of quantised parameters that change, and how many bytes they have.
+  var codes: [Name: Int] {
+    var result: [Name: Int] = [:]
+    for run in runs {
+      if case .codes(let name, _) = run.contents { result[name] = run.range.count }
+    }
+    return result
   }
 
   /// The first run that ends after a place.

@@ -13,6 +13,7 @@ internal import StrictJSON
 struct ShardWriter: Sendable {
   private let view: AdaptedCheckpoint
   private let plan: ShardPlan
+  private let codes: [Name: FileRange]
   private let output: BlockOutput
   private let isProved: Bool
   private let report: @Sendable (Int) -> Void
@@ -27,15 +28,17 @@ struct ShardWriter: Sendable {
   /// - Parameters:
   ///   - view: what is merged.
   ///   - plan: what the shard holds.
+  ///   - codes: the codes that are made again.
   ///   - output: takes its blocks.
   ///   - isProved: whether a later process may go on with it, and needs a proof of it.
-  ///   - report: takes the bytes written since the last call.
+  ///   - report: takes the bytes written since the last call; codes were counted when they were worked out.
   init(
-    _ view: AdaptedCheckpoint, _ plan: ShardPlan, output: BlockOutput, isProved: Bool,
-    report: @escaping @Sendable (Int) -> Void
+    _ view: AdaptedCheckpoint, _ plan: ShardPlan, _ codes: [Name: FileRange],
+    output: BlockOutput, isProved: Bool, report: @escaping @Sendable (Int) -> Void
   ) {
     self.view = view
     self.plan = plan
+    self.codes = codes
     self.output = output
     self.isProved = isProved
     self.report = report
@@ -79,7 +82,8 @@ struct ShardWriter: Sendable {
   private func write(_ index: Int, _ worker: BlockWorker) throws -> UInt32? {
     let block = output.blocks[index]
     let first = plan.firstRun(after: block.lowerBound)
-    defer { report(block.count) }
+    var reported = block.count
+    defer { report(reported) }
     if output.copiesInKernel, plan.runs[first].range.upperBound >= block.upperBound,
       case .stored(let bytes) = plan.runs[first].contents
     {
@@ -94,6 +98,7 @@ struct ShardWriter: Sendable {
       let memory = unsafe UnsafeMutableRawBufferPointer(
         rebasing: worker.block[start..<start + range.count])
       try unsafe fill(memory, from: place, at: range.lowerBound, worker)
+      if case .codes = plan.runs[place].contents { reported -= range.count }
       place += 1
     }
     let bytes = unsafe UnsafeRawBufferPointer(rebasing: worker.block[..<block.count])
@@ -113,6 +118,9 @@ struct ShardWriter: Sendable {
       let count = memory.count
       unsafe memory.copyBytes(from: bytes[first..<first + count])
     case .stored(let bytes):
+      try worker.time(\.reading) { try unsafe bytes.read(at: offset, into: memory) }
+    case .codes(let name, let kept):
+      let bytes = codes[name] ?? kept
       try worker.time(\.reading) { try unsafe bytes.read(at: offset, into: memory) }
     case .adapted:
       guard let change = changes[place] else { return }

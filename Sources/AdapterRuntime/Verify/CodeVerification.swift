@@ -1,84 +1,177 @@
+internal import AdapterInsight
 internal import Checkpoints
 internal import Operations
 internal import Storage
 internal import StrictJSON
-internal import SystemPackage
 
-extension MergeVerification {
-  /// The tensors of a checkpoint that should be a merge into a base that stays quantised, as the files have them: codes
-  /// and scales are this program's own, byte for byte, or they differ.
+/// A checkpoint that should be a merge into a base that stays quantised.
+///
+/// A parameter that the adapters change is one finding: its codes and scales are this program's own, or each of its
+/// values is within a step of the exact one. All other tensors are compared as the files have them.
+struct CodeVerification {
+  private let view: AdaptedCheckpoint
+  private let tolerance: Double
+  /// The base's tensors as its files have them.
+  private let stored: [Name: StoredTensor]
+  /// The checkpoint's, likewise.
+  private let found: [Name: StoredTensor]
+  /// The checkpoint's quantised parameters, with their schemes; none if any of them is damaged.
+  private let parameters: [Name: (scheme: QuantisationScheme, values: StoredTensor)]
+
+  private typealias Tensor = MergeVerification.Tensor
+
+  init(of merged: Checkpoint, as view: AdaptedCheckpoint, tolerance: Double) {
+    (self.view, self.tolerance) = (view, tolerance)
+    func asStored(_ checkpoint: Checkpoint) -> [Name: StoredTensor] {
+      Dictionary(
+        checkpoint.shards.indices.flatMap { checkpoint.tensorsAsStored(inShard: $0) }
+          .map { ($0.info.name, $0) }, uniquingKeysWith: { first, _ in first })
+    }
+    (stored, found) = (asStored(view.checkpoint), asStored(merged))
+    let decoded = try? merged.dequantised()
+    parameters = Dictionary(
+      (decoded?.decoded ?? []).compactMap { parameter in
+        decoded?.tensor(parameter.info.name).map {
+          (parameter.info.name, (parameter.scheme, $0))
+        }
+      }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Computes the codes again, and compares.
   ///
-  /// - Parameters:
-  ///   - merged: the checkpoint.
-  ///   - view: the base seen through the adapters.
-  ///   - report: told how many bytes have been compared, and of how many.
+  /// - Parameter report: told how many bytes have been compared, and of how many.
   /// - Throws: `AdapterError` where anything cannot be read, or a merge would be refused.
-  /// - Returns: what there is to say of each tensor, by name.
-  static func codes(
-    of merged: Checkpoint, as view: AdaptedCheckpoint, _ report: @Sendable (Int, UInt64) -> Void
-  ) throws -> [Tensor] {
-    let made = try RequantisedCodes(
-      view, beside: Platform.temporaryFolder.appending("codes"), { _ in })
-    let base = view.checkpoint
-    var found = Dictionary(
-      merged.tensors.map { ($0.info.name, $0) }, uniquingKeysWith: { first, _ in first })
-    let codes = Set(base.decoded.map(\.info.name))
-    let changed = Set(base.decoded.filter { made.survival[$0.info.name] != nil }.flatMap(\.tensors))
-    func plain(_ name: Name, _ other: StoredTensor?) throws -> Tensor {
-      try TensorVerification(
-        name: name, view: view, expected: view.info(of: name), found: other, tolerance: 0
-      ).run { _ in }
+  /// - Returns: what there is to say, by name.
+  func run(_ report: @Sendable (Int, UInt64) -> Void) throws -> [MergeVerification.Tensor] {
+    var (result, seen): ([Tensor], Set<Name>) = ([], [])
+    func count(_ names: [Name]) {
+      seen.formUnion(names)
+      report(names.reduce(0) { $0 + (stored[$1]?.info.byteCount ?? 0) }, view.checkpoint.byteCount)
     }
-    var result = try view.tensors.filter { $0.kind == .created }.map {
-      try plain($0.info.name, found.removeValue(forKey: $0.info.name))
+    for parameter in view.checkpoint.decoded where view.adapted(parameter.info.name) != nil {
+      result += try findings(of: parameter)
+      count(parameter.tensors)
     }
-    for stored in base.shards.indices.flatMap({ base.tensorsAsStored(inShard: $0) }) {
-      let name = stored.info.name
-      let other = found.removeValue(forKey: name)
-      if !codes.contains(name), view.adapted(name) != nil {
-        result.append(try plain(name, other))
-      } else {
-        result.append(
-          try tensor(stored, made.ranges[name], isChanged: changed.contains(name), found: other))
-      }
-      report(stored.info.byteCount, base.byteCount)
+    let codes = Set(view.checkpoint.decoded.map(\.info.name))
+    for tensor in view.tensors where !codes.contains(tensor.info.name) {
+      let name = tensor.info.name
+      result.append(
+        try TensorVerification(
+          name: name, view: view, expected: tensor.info, found: found[name], tolerance: tolerance
+        ).run { _ in })
+      count([name])
     }
-    result += found.values.map {
-      .init(name: $0.info.name, kind: .additional, expected: nil, found: $0.info, difference: nil)
+    for (name, tensor) in stored where !seen.contains(name) {
+      result.append(try untouched(tensor))
+      count([name])
+    }
+    for (name, tensor) in found where !seen.contains(name) {
+      result.append(
+        Tensor(
+          name: name, kind: .additional, expected: nil, found: tensor.info, difference: nil))
     }
     return result.sorted { $0.name < $1.name }
   }
 
-  private static func tensor(
-    _ stored: StoredTensor, _ made: FileRange?, isChanged: Bool, found: StoredTensor?
-  ) throws -> Tensor {
-    func result(_ kind: Kind, _ difference: Difference? = nil) -> Tensor {
-      .init(
-        name: stored.info.name, kind: kind, expected: stored.info, found: found?.info,
+  // MARK: - Changed parameters
+
+  /// One finding about a parameter; of one that cannot be decoded, one for each of its tensors.
+  private func findings(of parameter: QuantisedParameter) throws -> [Tensor] {
+    let comparison = Guarded(Comparison())
+    let values = values(of: parameter)
+    _ = try RequantisedCodes.requantise(parameter, in: view) { name, place, bytes in
+      let differs = try !holds(bytes, at: place, of: name)
+      comparison.withLock {
+        $0.made.insert(name)
+        if differs { $0.different.insert(name) }
+      }
+    } meter: { run in
+      guard let values else { return }
+      var own = StepDistances()
+      own.add(run, found: try values.doubles(of: run.range))
+      comparison.withLock { $0.distances += own }
+    }
+    let result = comparison.withLock(\.self)
+    let tensors = parameter.tensors.compactMap { stored[$0] }
+    // No value of it changes, so that no byte may.
+    guard !result.made.isEmpty else { return try tensors.map(untouched) }
+    let others = try tensors.map { tensor in
+      try result.made.contains(tensor.info.name)
+        ? finding(tensor, result.different.contains(tensor.info.name) ? .differs : .identical)
+        : untouched(tensor)
+    }
+    func one(_ kind: MergeVerification.Kind, _ difference: MergeVerification.Difference?) -> Tensor
+    {
+      Tensor(
+        name: parameter.info.name, kind: kind, expected: parameter.info, found: values?.info,
         difference: difference)
     }
-    guard let found else { return result(.missing) }
-    guard stored.info.shape == found.info.shape else { return result(.otherShape) }
-    guard stored.info.type == found.info.type else { return result(.otherType) }
-    var count = 0
-    for range in stored.runs(of: 1 << 19) {
-      let start = stored.byteCount(of: 0..<range.lowerBound)
-      let expected =
-        try made?.bytes(start..<start + stored.byteCount(of: range)) ?? stored.contents(of: range)
-      count += expected.differences(from: try found.contents(of: range), of: stored.info.type).count
-    }
-    guard count > 0 else { return result(isChanged ? .identical : .untouched) }
-    return result(
-      isChanged ? .differs : .changed, Difference(count: count, largest: nil, change: nil))
+    guard values != nil, result.distances.elementCount > 0 else { return others }
+    if others.allSatisfy(\.kind.isConfirmed) { return [one(.identical, nil)] }
+    let difference = result.distances.difference
+    guard difference.count > 0 else { return [one(.withinOneRounding, difference)] }
+    let distance = difference.change?.relativeDistance ?? .infinity
+    return [
+      one(tolerance > 0 && distance <= tolerance ? .withinTolerance : .differs, difference)
+    ]
   }
-}
 
-extension FileRange {
-  fileprivate func bytes(_ range: Range<Int>) throws(StorageError) -> [UInt8] {
-    var result = [UInt8](repeating: 0, count: range.count)
-    try unsafe result.withUnsafeMutableBytesThrowing { memory throws(StorageError) in
-      try unsafe read(at: UInt64(range.lowerBound), into: memory)
+  private struct Comparison {
+    /// The tensors of which bytes were made.
+    var made: Set<Name> = []
+    /// Those that have others.
+    var different: Set<Name> = []
+    var distances = StepDistances()
+  }
+
+  /// The values that the checkpoint has for a parameter, where it stores them in the same way.
+  private func values(of parameter: QuantisedParameter) -> StoredTensor? {
+    guard let (scheme, values) = parameters[parameter.info.name], scheme == parameter.scheme,
+      values.info.shape == parameter.info.shape
+    else { return nil }
+    return values
+  }
+
+  private func holds(_ bytes: [UInt8], at place: Int, of name: Name) throws -> Bool {
+    guard let range = found[name]?.fileRange, found[name]?.info == stored[name]?.info else {
+      return false
     }
-    return result
+    var own = [UInt8](repeating: 0, count: bytes.count)
+    try unsafe own.withUnsafeMutableBytesThrowing { memory throws(StorageError) in
+      try unsafe range.read(at: UInt64(place), into: memory)
+    }
+    return own == bytes
+  }
+
+  // MARK: - Tensors
+
+  private func finding(
+    _ tensor: StoredTensor, _ kind: MergeVerification.Kind, differences count: Int? = nil
+  ) -> Tensor {
+    let other = found[tensor.info.name]
+    let named: MergeVerification.Kind =
+      if let info = other?.info {
+        info.shape != tensor.info.shape
+          ? .otherShape : info.type != tensor.info.type ? .otherType : kind
+      } else {
+        .missing
+      }
+    return Tensor(
+      name: tensor.info.name, kind: named, expected: tensor.info, found: other?.info,
+      difference: count.map { .init(count: $0, largest: nil, change: nil) })
+  }
+
+  /// A tensor that should have the base's bytes.
+  private func untouched(_ tensor: StoredTensor) throws -> Tensor {
+    guard let other = found[tensor.info.name], other.info == tensor.info else {
+      return finding(tensor, .changed)
+    }
+    var count = 0
+    for range in tensor.runs(of: 1 << 19) {
+      let (mine, theirs) = (try tensor.contents(of: range), try other.contents(of: range))
+      if mine != theirs { count += mine.differences(from: theirs, of: tensor.info.type).count }
+    }
+    return finding(
+      tensor, count == 0 ? .untouched : .changed, differences: count == 0 ? nil : count)
   }
 }

@@ -13,8 +13,10 @@ public struct MergeVerification: Sendable {
   public let receipt: Receipt
   /// Up to which relative distance a change may be another one, beyond one rounding.
   public let tolerance: Double
+  /// True if the base stays quantised, so that distances are in steps of codes.
+  public let countsSteps: Bool
 
-  /// One tensor.
+  /// One tensor, or a quantised parameter that the adapters change.
   public struct Tensor: Sendable {
     /// Its name.
     public let name: Name
@@ -32,7 +34,8 @@ public struct MergeVerification: Sendable {
   public enum Kind: String, Sendable, Hashable, CaseIterable {
     /// The adapters change it, and it holds the bytes of this program's merge.
     case identical
-    /// The adapters change it, and every element is within a unit in the last place of the exact value.
+    /// The adapters change it, and every element is within a unit in the last place of the exact value; of a quantised
+    /// parameter, within a step between neighbours of the values that have a code.
     case withinOneRounding = "within_one_rounding"
     /// The adapters change it, and its change is the exact one up to the tolerance.
     case withinTolerance = "within_tolerance"
@@ -64,8 +67,8 @@ public struct MergeVerification: Sendable {
   public struct Difference: Sendable, Hashable {
     /// Elements that are not within one rounding; where no adapter changes the tensor, that are not the same.
     public let count: Int
-    /// The largest distance from the exact value, in units in the last place of the tensor's element type there;
-    /// nil where the elements are no floats.
+    /// The largest distance from the exact value, in units in the last place of the tensor's element type there, or in
+    /// steps of its codes; nil where the elements are no floats.
     public let largest: Double?
     /// The exact change against the one that is there; nil where no adapter changes the tensor, or the elements are
     /// no floats.
@@ -90,8 +93,9 @@ public struct MergeVerification: Sendable {
   ) throws {
     receipt = view.receipt
     self.tolerance = tolerance
+    countsSteps = view.checkpoint.keepsCodes
     guard !view.checkpoint.keepsCodes else {
-      tensors = try Self.codes(of: merged, as: view, report)
+      tensors = try CodeVerification(of: merged, as: view, tolerance: tolerance).run(report)
       return
     }
     let tasks = Set(view.names).union(merged.names).map {

@@ -152,6 +152,7 @@ extension BitsAndBytes4 {
     let nearest = NearestCode(
       order.map { table[$0] == 0 ? codeOfZero : $0 },
       middles: zip(order, order.dropFirst()).map { (table[$0] + table[$1]) / 2 })
+    let gaps = FloatTables.gaps(of: table)
     try work.forEachRun(of: blockSize * max(1, Requantisation.runLength / blockSize)) { run in
       var codes = [UInt8](repeating: 0, count: (run.range.count + 1) / 2)
       for start in stride(from: 0, to: run.range.count, by: blockSize) {
@@ -161,6 +162,7 @@ extension BitsAndBytes4 {
           let code = largest == 0 ? codeOfZero : nearest.code(run.wanted[index] / largest)
           codes[index / 2] |= UInt8(truncatingIfNeeded: index % 2 == 0 ? code << 4 : code)
           run.result[index] = table[code] * scale
+          run.steps[index] = gaps[code] * scale.magnitude
         }
       }
       try work.write(name, run.range.lowerBound / 2, codes)

@@ -287,6 +287,7 @@ extension ColumnPacked {
           let step = steps(run.wanted[place], of: scale).rounded(.toNearestOrEven) + zero
           let code = min(max(step, 0), largest)
           run.result[place] = scale * (code - zero)
+          run.steps[place] = scale.magnitude
           let bit = kind.isAWQ ? 4 * Self.places[output % 8] : input * bits % 32
           let row = kind.isAWQ ? input : input * bits / 32
           words[row * width + output / outputsOfWord] |= UInt32(code) << UInt32(bit)

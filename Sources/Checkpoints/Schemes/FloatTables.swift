@@ -6,6 +6,9 @@ enum FloatTables {
     return positive + positive.map { -$0 }
   }()
 
+  /// The gaps of these.
+  static let e2m1Gaps = gaps(of: e2m1)
+
   /// The same with one zero: ModelOpt has no other.
   static let e2m1OfModelOpt: [Float] = e2m1.map { $0 == 0 ? 0 : $0 }
 
@@ -31,6 +34,15 @@ enum FloatTables {
         ? fraction * 0x1p-16
         : (1 + fraction / 4) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
     return code & 0x80 == 0 ? magnitude : -magnitude
+  }
+
+  /// How far the neighbours of each value of a table are, the farther of two; 0 for what is not finite.
+  static func gaps(of table: [Float]) -> [Float] {
+    let values = Set(table.filter(\.isFinite)).sorted()
+    let gaps = zip(values, values.dropFirst()).map { $1 - $0 }
+    let farther = zip([0] + gaps, gaps + [0]).map(max)
+    let known = Dictionary(uniqueKeysWithValues: zip(values, farther))
+    return table.map { known[$0] ?? 0 }
   }
 
   /// E8M0: a power of two; 255 is NaN.

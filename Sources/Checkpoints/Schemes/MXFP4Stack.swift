@@ -179,6 +179,7 @@ extension MXFP4Stack {
       let code = SmallFloat.e2m1(steps(run.wanted[place], of: scale))
       codes[start + row / 2] |= row % 2 == 0 ? code : code << 4
       run.result[place] = FloatTables.e2m1[Int(code)] * scale
+      run.steps[place] = FloatTables.e2m1Gaps[Int(code)] * scale.magnitude
     }
   }
 }

@@ -161,6 +161,7 @@ extension PackedFloats {
           let code = SmallFloat.e2m1(steps(run.wanted[index], of: scale))
           codes[index / 2] |= index % 2 == 0 ? code : code << 4
           run.result[index] = table[Int(code)] * scale
+          run.steps[index] = FloatTables.e2m1Gaps[Int(code)] * scale.magnitude
         }
       }
       try work.write(codeName, run.range.lowerBound / 2, codes)

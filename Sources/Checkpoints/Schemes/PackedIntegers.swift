@@ -223,6 +223,7 @@ extension PackedIntegers {
           let bit = column * bits
           codes[bit / 8] |= UInt8(code + middle) << UInt8(bit % 8)
           run.result[place] = (code - zero) * scale
+          run.steps[place] = scale.magnitude
         }
         try work.write(codeName, row * rowBytes, codes)
       }

@@ -11,9 +11,8 @@ package struct Requantisation: Sendable {
   package typealias Values = @Sendable (Range<Int>) throws -> [Float]
   /// Takes bytes of one of its tensors, from a place on.
   package typealias Sink = @Sendable (_ tensor: Name, _ place: Int, _ bytes: [UInt8]) throws -> Void
-  /// Takes elements as they were, as they were to be, and as they are.
-  package typealias Meter =
-    @Sendable (_ before: [Float], _ wanted: [Float], _ result: [Float]) -> Void
+  /// Takes elements whose codes are made.
+  package typealias Meter = @Sendable (Run) throws -> Void
   private let values: Values
   let write: Sink
   private let meter: Meter
@@ -32,12 +31,16 @@ package struct Requantisation: Sendable {
   package func run() throws { try parameter.elements.requantise(self) }
 
   /// Elements of a parameter on the way into codes.
-  struct Run {
-    let range: Range<Int>
+  package struct Run {
+    package let range: Range<Int>
+    /// The values that they had, as the scheme's library rounds them.
+    package fileprivate(set) var before: [Float]
     /// The values that they are to have.
-    let wanted: [Float]
-    /// The values that they have, which the codes' maker fills in.
-    var result: [Float]
+    package let wanted: [Float]
+    /// The values that they have, which the codes' maker fills in, and which are then rounded likewise.
+    package internal(set) var result: [Float]
+    /// How far the neighbours of each result are among the values that have a code, the farther of two.
+    package internal(set) var steps: [Float]
   }
 
   /// Calls `body` with all elements in runs of so many, on all cores.
@@ -50,15 +53,17 @@ package struct Requantisation: Sendable {
 
   /// Calls `body` with one run, and measures what comes of it.
   func measured(_ range: Range<Int>, _ body: (inout Run) throws -> Void) throws {
+    let zeros = [Float](repeating: 0, count: range.count)
     var run = Run(
-      range: range, wanted: try finite(range), result: [Float](repeating: 0, count: range.count))
+      range: range, before: zeros, wanted: try finite(range), result: zeros, steps: zeros)
     try body(&run)
-    var before = [Float](repeating: 0, count: range.count)
-    try unsafe before.withUnsafeMutableBufferPointer {
+    try unsafe run.before.withUnsafeMutableBufferPointer {
       try unsafe parameter.elements.read(range, into: $0)
     }
     let type = parameter.info.type
-    meter(type.rounded(before), run.wanted, type.rounded(run.result))
+    run.before = type.rounded(run.before)
+    run.result = type.rounded(run.result)
+    try meter(run)
   }
 
   /// Calls `body` with what all elements are to be, in runs of so many, on all cores.

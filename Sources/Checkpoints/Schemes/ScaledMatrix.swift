@@ -212,7 +212,7 @@ extension ScaledMatrix {
     } else {
       numbers = try scales.values()
     }
-    let zeros = try self.zeros?.values()
+    let (zeros, gaps) = (try self.zeros?.values(), FloatTables.gaps(of: table))
     try work.forEachRun(of: columns * max(1, Requantisation.runLength / columns)) { run in
       var codes = [UInt8](repeating: 0, count: run.range.count)
       for index in 0..<run.range.count {
@@ -223,6 +223,7 @@ extension ScaledMatrix {
         codes[index] = code
         let value = (table[Int(code)] - zero) * scale
         run.result[index] = factor.map { value * $0 } ?? value
+        run.steps[index] = gaps[Int(code)] * scale.magnitude * (factor ?? 1)
       }
       try work.write(name, run.range.lowerBound, codes)
     }

@@ -17,6 +17,9 @@ public struct Survival: Sendable, Hashable {
 
   package init() {}
 
+  /// Of elements of which none changes.
+  package init(unchanged count: Int) { elementCount = count }
+
   /// The share of elements that are changed, 0…1.
   public var changedShare: Double {
     elementCount == 0 ? 0 : Double(changedCount) / Double(elementCount)

@@ -69,7 +69,7 @@ enum QuantisedBody {
         let size = base.tensor(name)?.info.byteCount ?? 0
         if place < 0 || place + bytes.count > size { isOutside.withLock { $0 = true } }
       },
-      meter: { _, _, _ in })
+      meter: { _ in })
     try BrokenProperty.unlessHolds("what can be read can be made again") {
       do { try work.run() } catch is CheckpointError {}
     }

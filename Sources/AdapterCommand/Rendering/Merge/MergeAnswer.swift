@@ -21,7 +21,7 @@ struct MergeAnswer {
     let counts = MergeVerification.Kind.allCases.compactMap { kind -> String? in
       let tensors = tensors(kind)
       guard !tensors.isEmpty else { return nil }
-      return "  \(tensors.count.of("tensor")) \(kind.words)" + (Self.distance(tensors) ?? "")
+      return "  \(tensors.count.of("tensor")) \(kind.words)" + (distance(tensors) ?? "")
     }
     let blocks = [[answer.escaped] + counts] + MergeVerification.Kind.allCases.map(list)
     return blocks.filter { !$0.isEmpty }.joined(separator: [""]).joined(separator: "\n") + "\n"
@@ -32,11 +32,15 @@ struct MergeAnswer {
   }
 
   /// How far the farthest element of tensors that are as they should be is from its exact value.
-  private static func distance(_ tensors: [MergeVerification.Tensor]) -> String? {
+  private func distance(_ tensors: [MergeVerification.Tensor]) -> String? {
     guard tensors.allSatisfy(\.kind.isConfirmed),
       let largest = tensors.compactMap({ $0.difference?.largest }).max()
     else { return nil }
-    return ", at most \(largest.short) units in the last place from the exact value"
+    return ", at most \(largest.short) \(unit) from the exact value"
+  }
+
+  private var unit: String {
+    verification.countsSteps ? "steps of the codes" : "units in the last place"
   }
 
   /// The tensors that are not as they should be.
@@ -46,7 +50,7 @@ struct MergeAnswer {
     let shown = Array(tensors.prefix(Self.maximumRows))
     let lines: [String] =
       switch kind {
-      case .differs, .changed: Self.table(shown)
+      case .differs, .changed: table(shown)
       case .otherShape, .otherType: shown.map { "    " + $0.isAndShouldBe.cutStart(to: 76) }
       default: shown.map { "    " + $0.name.text.escaped.cutStart(to: 76) }
       }
@@ -62,10 +66,10 @@ struct MergeAnswer {
     return x == y ? left.name.naturallyPrecedes(right.name) : x > y
   }
 
-  private static func table(_ tensors: [MergeVerification.Tensor]) -> [String] {
+  private func table(_ tensors: [MergeVerification.Tensor]) -> [String] {
     let isMeasured = tensors.contains { $0.difference?.change != nil }
     let columns: [TextColumn] =
-      [.init("elements", .right), .init("units", .right)]
+      [.init("elements", .right), .init(verification.countsSteps ? "steps" : "units", .right)]
       + (isMeasured ? [.init("of change", .right)] : []) + [.init("tensor", .tail)]
     let cells = tensors.map { tensor in
       let difference = tensor.difference
@@ -101,7 +105,16 @@ extension MergeAnswer {
         "\(near.count.of("\(type.rawValue) tensor")) may differ only in how \(what), as another program "
           + "or processor does: --tolerance \(limit) accepts that")
     }
-    return notes
+    return notes + wideSteps
+  }
+
+  /// A step of few bits may be wider than the change.
+  private var wideSteps: [String] {
+    let changes = tensors(.withinOneRounding).compactMap(\.difference?.change)
+    guard verification.countsSteps, let change = PartComparison(summing: changes),
+      change.relativeDistance > 0.5
+    else { return [] }
+    return ["a step of the codes is wider than most of the change: other merges would pass as well"]
   }
 }
 

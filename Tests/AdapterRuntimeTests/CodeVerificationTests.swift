@@ -1,0 +1,117 @@
+import AdapterFormat
+import AdapterInterop
+import AdapterRuntime
+import Checkpoints
+import Operations
+import Storage
+import StrictJSON
+import SystemPackage
+import TestSupport
+import Testing
+
+/// Checkpoints that should be merges into quantised bases, made by PEFT with bitsandbytes
+/// (`Fixtures/makers/quantised.py`), and what is not one.
+@Suite struct CodeVerificationTests {
+  private static let query: Name = "model.layers.0.self_attn.q_proj.weight"
+  static let schemes = ["nf4", "nf4_double", "fp4", "int8"]
+
+  private let folder: TemporaryFolder
+  private let lora: Adapter
+
+  init() throws {
+    folder = try TemporaryFolder()
+    lora = try PEFTImport(PEFTFolder(Repository.fixtures.appending("quantised_lora"))).adapter
+  }
+
+  private func verification(
+    of merged: Checkpoint, into name: String, weight: Double = 1, tolerance: Double = 0
+  ) throws -> MergeVerification {
+    let base = try Checkpoint(Repository.fixtures.appending("quantised/\(name)"))
+      .dequantised(keepingCodes: true)
+    let view = try AdaptedCheckpoint(base, applying: [WeightedAdapter(lora, weight: weight)])
+    return try MergeVerification(of: merged, as: view, tolerance: tolerance)
+  }
+
+  private func peft(_ name: String) throws -> Checkpoint {
+    try Checkpoint(Repository.fixtures.appending("quantised_merged/\(name)"))
+  }
+
+  private func edited(_ name: String, _ edit: (inout EditedBase) throws -> Void) throws
+    -> Checkpoint
+  {
+    let original = try peft(name)
+    var made = try EditedBase(original)
+    try edit(&made)
+    return try made.write(
+      to: folder, config: String(decoding: original.configPath.contents, as: UTF8.self))
+  }
+
+  private func kinds(_ verification: MergeVerification) -> [Name: MergeVerification.Kind] {
+    Dictionary(uniqueKeysWithValues: verification.tensors.map { ($0.name, $0.kind) })
+  }
+
+  /// PEFT sums in another type and keeps other texts beside the codes; each value is within a step all the same.
+  @Test(arguments: schemes) func anotherProgramsCodesAreTheMerge(_ name: String) throws {
+    let result = try verification(of: peft(name), into: name)
+    #expect(result.isConfirmed && result.countsSteps)
+    let kinds = kinds(result)
+    #expect(kinds.count == 3 && kinds["model.norm.weight"] == .untouched)
+    let difference = try #require(result.tensors.first { $0.name == Self.query }?.difference)
+    #expect(difference.count == 0)
+    // The nearest code is half a step away; a nested scale may move it.
+    #expect(try #require(difference.largest) < 0.7)
+  }
+
+  /// Half the change is none of it.
+  @Test(arguments: schemes) func anotherWeightIsAnotherMerge(_ name: String) throws {
+    let result = try verification(of: peft(name), into: name, weight: 0.5)
+    #expect(kinds(result)[Self.query] == .differs)
+    // Unless so much is accepted: the distance is half of the larger change.
+    let accepted = try verification(of: peft(name), into: name, weight: 0.5, tolerance: 0.6)
+    #expect(kinds(accepted)[Self.query] == .withinTolerance)
+  }
+
+  @Test(arguments: schemes) func oneOtherCodeIsNoticed(_ name: String) throws {
+    let merged = try edited(name) { base in
+      var tensor = try #require(base.tensors[Self.query])
+      // The other end of the scale.
+      tensor.bytes[7] =
+        name == "int8" ? (tensor.bytes[7] < 128 ? 0x81 : 0x7F) : tensor.bytes[7] ^ 0x80
+      base.tensors[Self.query] = tensor
+    }
+    let result = try verification(of: merged, into: name)
+    let finding = try #require(result.tensors.first { $0.name == Self.query })
+    #expect(finding.kind == .differs && finding.difference?.count == 1)
+    #expect(result.tensors.count { !$0.kind.isConfirmed } == 1)
+  }
+
+  /// Scales are part of the values.
+  @Test func anotherScaleIsNoticed() throws {
+    let merged = try edited("int8") { base in
+      let name: Name = "model.layers.0.self_attn.q_proj.SCB"
+      var tensor = try #require(base.tensors[name])
+      tensor.bytes[3] = 0x41
+      base.tensors[name] = tensor
+    }
+    #expect(try kinds(verification(of: merged, into: "int8"))[Self.query] == .differs)
+  }
+
+  /// Of codes that cannot be decoded the tensors are listed one by one.
+  @Test func whatIsMissingIsNamed() throws {
+    let gone = Name("\(Self.query).absmax")
+    let merged = try edited("nf4") { $0.tensors[gone] = nil }
+    let result = try verification(of: merged, into: "nf4")
+    #expect(kinds(result)[gone] == .missing)
+    #expect(!result.isConfirmed)
+  }
+
+  /// Floats are another thing than codes.
+  @Test func floatsAreNoMergeIntoCodes() throws {
+    let base = try Checkpoint(Repository.fixtures.appending("quantised/nf4"))
+    let view = try AdaptedCheckpoint(base.dequantised(), applying: lora)
+    try Merge(view).write(to: folder.appending("floats"), replacing: false)
+    let result = try verification(of: Checkpoint(folder.appending("floats")), into: "nf4")
+    #expect(kinds(result)[Self.query]?.isConfirmed == false)
+    #expect(!result.isConfirmed)
+  }
+}
