@@ -94,28 +94,14 @@ struct BitsAndBytes4: QuantisedElements {
     let scales = try scales(blocks)
     let first = range.lowerBound / 2
     let bytes = try codes.contents(first..<(range.upperBound + 1) / 2)
+    let nibbles = NibbleTable(values: table, isUpperFirst: true)
     unsafe bytes.withUnsafeBufferPointer { bytes in
-      unsafe table.withUnsafeBufferPointer { table in
-        for block in blocks {
-          let scale = scales[block - blocks.lowerBound]
-          let part = (block * blockSize..<(block + 1) * blockSize).clamped(to: range)
-          var index = part.lowerBound
-          if index % 2 == 1 {
-            unsafe values[index - range.lowerBound] =
-              table[Int(bytes[index / 2 - first] & 15)] * scale
-            index += 1
-          }
-          while index + 1 < part.upperBound {
-            let byte = unsafe Int(bytes[index / 2 - first])
-            unsafe values[index - range.lowerBound] = table[byte >> 4] * scale
-            unsafe values[index + 1 - range.lowerBound] = table[byte & 15] * scale
-            index += 2
-          }
-          if index < part.upperBound {
-            unsafe values[index - range.lowerBound] =
-              table[Int(bytes[index / 2 - first] >> 4)] * scale
-          }
-        }
+      for block in blocks {
+        let part = (block * blockSize..<(block + 1) * blockSize).clamped(to: range)
+        let place = part.lowerBound - range.lowerBound
+        unsafe nibbles.decode(
+          part, bytes, from: first, times: scales[block - blocks.lowerBound],
+          into: UnsafeMutableBufferPointer(rebasing: values[place..<place + part.count]))
       }
     }
   }

@@ -100,26 +100,29 @@ struct MXFP4Stack: QuantisedElements {
       result, count in
       count = 32 * columns.count * outputs
       guard let start = result.baseAddress else { return }
-      unsafe expert.codes.withUnsafeBufferPointer { codes in
-        guard let codes = codes.baseAddress else { return }
-        var scales = [Float](repeating: 0, count: 8)
-        for column in columns {
-          let target = unsafe start + (column - columns.lowerBound) * 32 * outputs
-          for strip in stride(from: 0, to: outputs - 7, by: 8) {
-            let block = strip * (inputs / 32) + column
-            for row in 0..<8 { scales[row] = exponent(of: block + row * (inputs / 32), in: expert) }
-            unsafe platform_mxfp4(
-              codes + 16 * block, inputs / 32, scales, target + strip, outputs)
-          }
-          let rest = outputs / 8 * 8..<outputs
-          unsafe decodeRest(rest, column, of: expert, into: target + rest.lowerBound)
-        }
+      for column in columns {
+        let target = unsafe start + (column - columns.lowerBound) * 32 * outputs
+        unsafe decodeStrips(column, of: expert, into: target)
+        let rest = outputs / 8 * 8..<outputs
+        unsafe decodeRest(rest, column, of: expert, into: target + rest.lowerBound)
       }
     }
   }
 
-  private func exponent(of block: Int, in expert: Expert) -> Float {
-    FloatTables.e8m0[Int(expert.exponents[block])]
+  /// A block of each of the outputs, eight at a time.
+  private func decodeStrips(
+    _ column: Int, of expert: Expert, into values: UnsafeMutablePointer<Float>
+  ) {
+    unsafe expert.codes.withUnsafeBufferPointer { codes in
+      unsafe expert.exponents.withUnsafeBufferPointer { exponents in
+        guard let codes = codes.baseAddress, let exponents = exponents.baseAddress else { return }
+        for strip in stride(from: 0, to: outputs - 7, by: 8) {
+          let block = strip * (inputs / 32) + column
+          unsafe platform_mxfp4(
+            codes + 16 * block, inputs / 32, exponents + block, values + strip, outputs)
+        }
+      }
+    }
   }
 
   /// A block of each of the last outputs, which are fewer than eight.
@@ -128,7 +131,7 @@ struct MXFP4Stack: QuantisedElements {
   ) {
     for output in rest {
       let block = output * (inputs / 32) + column
-      let scale = exponent(of: block, in: expert)
+      let scale = FloatTables.e8m0[Int(expert.exponents[block])]
       for input in 0..<32 {
         let byte = expert.codes[16 * block + input / 2]
         let code = Int(input % 2 == 0 ? byte & 15 : byte >> 4)

@@ -103,12 +103,15 @@ struct PackedFloats: QuantisedElements {
     let bytes = try codes.contents(first..<(range.upperBound + 1) / 2)
     // A row is whole groups, so that groups run on across rows.
     let scales = try self.scales.values(groups)
-    for group in groups {
-      let scale = effective(scales[group - groups.lowerBound])
-      let run = (group * groupSize..<(group + 1) * groupSize).clamped(to: range)
-      let target = unsafe UnsafeMutableBufferPointer(
-        rebasing: values[run.lowerBound - range.lowerBound..<run.upperBound - range.lowerBound])
-      unsafe decode(run, bytes, from: first, scale, into: target)
+    let nibbles = NibbleTable(values: table, isUpperFirst: false)
+    unsafe bytes.withUnsafeBufferPointer { bytes in
+      for group in groups {
+        let run = (group * groupSize..<(group + 1) * groupSize).clamped(to: range)
+        let place = run.lowerBound - range.lowerBound
+        unsafe nibbles.decode(
+          run, bytes, from: first, times: effective(scales[group - groups.lowerBound]),
+          into: UnsafeMutableBufferPointer(rebasing: values[place..<place + run.count]))
+      }
     }
   }
 
@@ -122,21 +125,6 @@ struct PackedFloats: QuantisedElements {
     case .none: stored
     case .divides(let number): stored / number
     case .multiplies(let number): stored * number
-    }
-  }
-
-  private func decode(
-    _ run: Range<Int>, _ bytes: [UInt8], from first: Int, _ scale: Float,
-    into values: UnsafeMutableBufferPointer<Float>
-  ) {
-    unsafe bytes.withUnsafeBufferPointer { bytes in
-      unsafe table.withUnsafeBufferPointer { table in
-        for index in run {
-          let byte = unsafe bytes[index / 2 - first]
-          let code = index % 2 == 0 ? byte & 15 : byte >> 4
-          unsafe values[index - run.lowerBound] = table[Int(code)] * scale
-        }
-      }
     }
   }
 }
