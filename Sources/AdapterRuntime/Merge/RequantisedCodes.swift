@@ -140,16 +140,10 @@ struct RequantisedCodes {
 extension AdaptedRows {
   /// Elements of a tensor of F32.
   fileprivate func floats(_ range: Range<Int>) throws -> [Float] {
-    var bytes = [UInt8](repeating: 0, count: 4 * range.count)
-    try unsafe bytes.withUnsafeMutableBytesThrowing { memory in
+    var values = [Float](repeating: 0, count: range.count)
+    try unsafe values.withUnsafeMutableBytesThrowing { memory in
       try unsafe read(4 * range.lowerBound..<4 * range.upperBound, into: memory, TileMemory())
     }
-    return unsafe bytes.withUnsafeBytes { memory in
-      (0..<range.count).map {
-        Float(
-          bitPattern: UInt32(
-            littleEndian: unsafe memory.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
-      }
-    }
+    return values
   }
 }

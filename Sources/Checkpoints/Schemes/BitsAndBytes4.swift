@@ -136,22 +136,21 @@ extension BitsAndBytes4 {
     // FP4 has its zero twice, and its library the first.
     let codeOfZero = table.firstIndex(of: 0) ?? 0
     let nearest = NearestCode(
-      order.map { table[$0] == 0 ? codeOfZero : $0 },
+      codes: order.map { UInt8(table[$0] == 0 ? codeOfZero : $0) },
       middles: zip(order, order.dropFirst()).map { (table[$0] + table[$1]) / 2 })
     let gaps = FloatTables.gaps(of: table)
     try work.forEachRun(of: blockSize * max(1, Requantisation.runLength / blockSize)) { run in
-      var codes = [UInt8](repeating: 0, count: (run.range.count + 1) / 2)
-      for start in stride(from: 0, to: run.range.count, by: blockSize) {
-        let block = (run.range.lowerBound + start) / blockSize
-        let (largest, scale) = (absmax[block], scales[block])
-        for index in start..<min(start + blockSize, run.range.count) {
-          let code = largest == 0 ? codeOfZero : nearest.code(run.wanted[index] / largest)
-          codes[index / 2] |= UInt8(truncatingIfNeeded: index % 2 == 0 ? code << 4 : code)
+      let first = run.range.lowerBound / blockSize
+      let codes = nearest.codes(of: run.wanted, blocks: blockSize, absmax[first...])
+      forEachBlock(of: run.range.count) { block, part in
+        let scale = scales[first + block]
+        for index in part {
+          let code = Int(codes[index])
           run.result[index] = table[code] * scale
           run.steps[index] = gaps[code] * scale.magnitude
         }
       }
-      try work.write(name, run.range.lowerBound / 2, codes)
+      try work.write(name, run.range.lowerBound / 2, PackedBits.nibbles(codes))
     }
   }
 
@@ -172,13 +171,21 @@ extension BitsAndBytes4 {
       range, values in
       let first = range.lowerBound / blockSize
       var own = [Float](repeating: 0, count: (range.upperBound + blockSize - 1) / blockSize - first)
-      for index in 0..<range.count {
-        let block = index / blockSize
-        own[block] = max(own[block], values[index].magnitude)
+      forEachBlock(of: range.count) { block, part in
+        var size: Float = 0
+        for index in part { size = max(size, values[index].magnitude) }
+        own[block] = size
       }
       result.withLock { $0.replaceSubrange(first..<first + own.count, with: own) }
     }
     return result.withLock(\.self)
+  }
+
+  /// Calls `body` with the elements of each block of a run that begins with one.
+  private func forEachBlock(of count: Int, _ body: (_ block: Int, _ part: Range<Int>) -> Void) {
+    for (block, start) in stride(from: 0, to: count, by: blockSize).enumerated() {
+      body(block, start..<min(start + blockSize, count))
+    }
   }
 
   /// Writes what stands for the absmax of every block.
@@ -215,72 +222,29 @@ extension BitsAndBytes4 {
   }
 }
 
-/// The JSON text that bitsandbytes keeps in a tensor of bytes.
-private struct QuantState {
-  let kind: String
-  let blockSize: Int
-  let type: ElementType
-  let shape: [Int]
-  let nested: (blockSize: Int, offset: Float)?
-  let text: [UInt8]
-
-  private static let keys: Set<Name> = [
-    "quant_type", "blocksize", "dtype", "shape", "nested_blocksize", "nested_dtype",
-    "nested_offset",
-  ]
-  private static let blockSizes = [32, 64, 128, 256, 512, 1024, 2048, 4096]
-
-  init(
-    _ state: Name, of name: Name, _ scheme: QuantisationScheme, in checkpoint: Checkpoint
-  ) throws(CheckpointError) {
-    func fault(_ reason: String) -> CheckpointError { .quantised(name, scheme, reason) }
-    guard let tensor = checkpoint.tensor(state), tensor.info.type == .u8,
-      tensor.info.byteCount <= 1 << 16
-    else { throw fault("\(state) is missing, or not a text") }
-    let bytes = try storing { () throws(StorageError) in try tensor.contents() }
-    text = bytes
-    guard case .object(let members)? = try? JSONValue(document: bytes, maximumDepth: 4) else {
-      throw fault("\(state) is not a JSON object")
+extension NearestCode {
+  /// The codes of values that are divided by the largest of their block; of a block of zeros, that of zero.
+  fileprivate func codes(
+    of values: [Float], blocks size: Int, _ absmax: ArraySlice<Float>
+  ) -> [UInt8] {
+    var (quotients, ranks) = (values, [UInt32](repeating: 0, count: size))
+    return unsafe [UInt8](unsafeUninitializedCapacity: values.count) { codes, count in
+      count = values.count
+      unsafe quotients.withUnsafeMutableBufferPointer { quotients in
+        unsafe ranks.withUnsafeMutableBufferPointer { ranks in
+          for (number, start) in stride(from: 0, to: values.count, by: size).enumerated() {
+            let block = start..<min(start + size, values.count)
+            let absmax = absmax[absmax.startIndex + number]
+            for index in block {
+              unsafe quotients[index] = absmax == 0 ? 0 : quotients[index] / absmax
+            }
+            unsafe find(
+              UnsafeBufferPointer(rebasing: quotients[block]),
+              UnsafeMutableBufferPointer(rebasing: ranks[..<block.count]),
+              into: UnsafeMutableBufferPointer(rebasing: codes[block]))
+          }
+        }
+      }
     }
-    let fields = Dictionary(members.map { ($0.key, $0.value) }) { first, _ in first }
-    if let unknown = members.first(where: { !Self.keys.contains($0.key) }) {
-      throw fault("\(state) has the unknown key \(unknown.key)")
-    }
-    guard case .string(let kind)? = fields["quant_type"],
-      let size = fields["blocksize"]?.double.flatMap({ Int(exactly: $0) }),
-      Self.blockSizes.contains(size)
-    else { throw fault("\(state) has no quant_type or blocksize that is known") }
-    guard case .string(let word)? = fields["dtype"],
-      let type = ["bfloat16": ElementType.bf16, "float16": .f16, "float32": .f32][word]
-    else { throw fault("\(state) has no dtype that is known") }
-    guard case .array(let sizes)? = fields["shape"], (1...8).contains(sizes.count) else {
-      throw fault("\(state) has no shape")
-    }
-    let shape = sizes.compactMap { $0.double.flatMap { Int(exactly: $0) } }.filter { $0 > 0 }
-    guard shape.count == sizes.count else { throw fault("\(state) has a shape that is not one") }
-    (self.kind, blockSize, self.type, self.shape) = (kind, size, type, shape)
-    guard let nestedSize = fields["nested_blocksize"] else {
-      nested = nil
-      return
-    }
-    guard let size = nestedSize.double.flatMap({ Int(exactly: $0) }), (1...1 << 20).contains(size),
-      let offset = fields["nested_offset"]?.double, offset.isFinite
-    else { throw fault("\(state) has no nested_blocksize or nested_offset that is a number") }
-    nested = (size, Float(offset))
-  }
-
-  /// The text with another offset, in as many bytes: shapes of tensors stay.
-  static func text(_ text: [UInt8], withOffset offset: Float) -> [UInt8]? {
-    let whole = String(decoding: text, as: UTF8.self)
-    guard let key = whole.firstRange(of: "\"nested_offset\":"),
-      let end = whole[key.upperBound...].firstIndex(where: { ",}".contains($0) })
-    else { return nil }
-    // The rest of a longer number is white space.
-    let number = "\(offset)"
-    let padding = whole[key.upperBound..<end].utf8.count - number.utf8.count
-    guard padding >= 0 else { return nil }
-    return Array(
-      (whole[..<key.upperBound] + String(repeating: " ", count: padding) + number + whole[end...])
-        .utf8)
   }
 }

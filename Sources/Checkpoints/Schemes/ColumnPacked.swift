@@ -278,19 +278,20 @@ extension ColumnPacked {
     var words = [UInt32](repeating: 0, count: rowCount * width)
     let largest = Float(1 << bits - 1)
     let numbers = try (0..<self.scales.count / outputs).map { try self.numbers($0, strip) }
+    let (scales, zeros) = (numbers.flatMap(\.scales), numbers.flatMap(\.zeros))
     try work.measured(strip.lowerBound * inputs..<strip.upperBound * inputs) { run in
       for output in 0..<strip.count {
         for input in 0..<inputs {
-          let group = numbers[groups[input]]
-          let (scale, zero) = (group.scales[output], group.zeros[output])
+          let number = groups[input] * strip.count + output
+          let (scale, zero) = (scales[number], zeros[number])
           let place = output * inputs + input
-          let step = steps(run.wanted[place], of: scale).rounded(.toNearestOrEven) + zero
+          let step = wholeSteps(run.wanted[place], of: scale) + zero
           let code = min(max(step, 0), largest)
           run.result[place] = scale * (code - zero)
           run.steps[place] = scale.magnitude
           let bit = kind.isAWQ ? 4 * Self.places[output % 8] : input * bits % 32
           let row = kind.isAWQ ? input : input * bits / 32
-          words[row * width + output / outputsOfWord] |= UInt32(code) << UInt32(bit)
+          words[row * width + output / outputsOfWord] |= UInt32(byte(code)) << UInt32(bit)
         }
       }
     }

@@ -2,59 +2,63 @@
 
 /// The nearest of some values in −1 … 1, by the middles between them.
 struct NearestCode {
-  private let codes: [Int]
-  private let middles: [Float]
-  /// For each of 256 intervals of −1 … 1 how many middles are at most its beginning.
-  private let starts: [Int]
+  /// Those of the values in ascending order.
+  let codes: [UInt8]
+  /// Between each two of them; a value that is one belongs to the lower.
+  let middles: [Float]
 
+  /// The codes of values: as many middles are less as values come before.
+  ///
   /// - Parameters:
-  ///   - codes: those of the values in ascending order.
-  ///   - middles: between each two of them; a value that is one belongs to the lower.
-  init(_ codes: [Int], middles: [Float]) {
-    (self.codes, self.middles) = (codes, middles)
-    starts = (0..<256).map { interval in
-      middles.count { $0 < Float(interval) / 128 - 1 }
+  ///   - values: the values.
+  ///   - ranks: memory for as many numbers, which are lost.
+  ///   - result: takes the codes.
+  func find(
+    _ values: UnsafeBufferPointer<Float>, _ ranks: UnsafeMutableBufferPointer<UInt32>,
+    into result: UnsafeMutableBufferPointer<UInt8>
+  ) {
+    let count = values.count
+    precondition(ranks.count == count && result.count == count)
+    unsafe ranks.update(repeating: 0)
+    // Loops without a branch, which the compiler turns into vector code.
+    for middle in middles {
+      for index in 0..<count { unsafe ranks[index] &+= values[index] > middle ? 1 : 0 }
     }
-  }
-
-  func code(_ value: Float) -> Int {
-    var rank = starts[Int(min(max((value + 1) * 128, 0), 255))]
-    // The interval may begin a little below the value's own.
-    while rank < middles.count, middles[rank] < value { rank += 1 }
-    while rank > 0, middles[rank - 1] >= value { rank -= 1 }
-    return codes[rank]
+    for index in 0..<count { unsafe result[index] = codes[Int(ranks[index])] }
   }
 }
 
 /// The codes of small floats: nearest, ties to even, saturated.
 enum SmallFloat {
-  /// The code of a magnitude, of a type with so many bits for the fraction, this bias of the exponent, and this code of its
-  /// largest finite value.
-  private static func code(_ value: Float, fraction: Int, bias: Int, largest: UInt8) -> UInt8 {
-    guard !value.isNaN else { return largest }
-    let (magnitude, lowest) = (value.magnitude, 1 - bias)
-    let steps: Float
-    if magnitude < Float(sign: .plus, exponent: lowest, significand: 1) {
-      steps = Float(sign: .plus, exponent: fraction - lowest, significand: magnitude)
-    } else {
-      let exponent = min(Int(magnitude.exponent), 128)
-      steps =
-        Float((exponent - lowest) << fraction)
-        + Float(sign: .plus, exponent: fraction - exponent, significand: magnitude)
-    }
-    return UInt8(min(steps.rounded(.toNearestOrEven), Float(largest)))
+  /// The code of a magnitude, of a type with so many bits for the fraction and this bias of the exponent. `largest` is its
+  /// largest finite value, `lowest` the smallest that is no subnormal, and `step` the distance of those below it.
+  @inline(__always)
+  private static func code(
+    _ value: Float, fraction: UInt32, bias: UInt32, largest: Float, lowest: Float, step: Float
+  ) -> UInt8 {
+    // A NaN is not less.
+    let magnitude = value.magnitude < largest ? value.magnitude : largest
+    // The sum has no bits below one, so that adding rounds.
+    let subnormal = (magnitude / step + 0x1p23).bitPattern
+    let (bits, shift) = (magnitude.bitPattern, 23 - fraction)
+    let rounded = bits &+ (1 << (shift - 1) - 1) &+ (bits >> shift & 1)
+    let normal = rounded >> shift &- (127 - bias) << fraction
+    return UInt8(truncatingIfNeeded: magnitude < lowest ? subnormal : normal)
   }
 
   static func e2m1(_ value: Float) -> UInt8 {
-    code(value, fraction: 1, bias: 1, largest: 7) | (value.sign == .minus ? 8 : 0)
+    code(value, fraction: 1, bias: 1, largest: 6, lowest: 1, step: 0.5)
+      | (value.sign == .minus ? 8 : 0)
   }
 
   static func e4m3(_ value: Float) -> UInt8 {
-    code(value, fraction: 3, bias: 7, largest: 0x7E) | (value.sign == .minus ? 0x80 : 0)
+    code(value, fraction: 3, bias: 7, largest: 448, lowest: 0x1p-6, step: 0x1p-9)
+      | (value.sign == .minus ? 0x80 : 0)
   }
 
   static func e5m2(_ value: Float) -> UInt8 {
-    code(value, fraction: 2, bias: 15, largest: 0x7B) | (value.sign == .minus ? 0x80 : 0)
+    code(value, fraction: 2, bias: 15, largest: 57344, lowest: 0x1p-14, step: 0x1p-16)
+      | (value.sign == .minus ? 0x80 : 0)
   }
 
   /// The smallest power of two that is no less, as E8M0 has it.
@@ -66,7 +70,22 @@ enum SmallFloat {
   }
 }
 
+/// A value in whole steps of a scale, to nearest, ties to even; none of a scale that is 0, or damaged. More than any code
+/// has are as good as 65,536.
+@inline(__always)
+func wholeSteps(_ value: Float, of scale: Float) -> Float {
+  let steps = steps(value, of: scale)
+  let bounded = steps < 0x1p16 ? (steps > -0x1p16 ? steps : -0x1p16) : 0x1p16
+  // The sum has no bits below one: `rounded` calls a function for processors that have no instruction for it.
+  return (bounded + 0x1.8p23) - 0x1.8p23
+}
+
+/// The lowest byte of a small whole number.
+@inline(__always)
+func byte(_ whole: Float) -> UInt8 { UInt8(truncatingIfNeeded: (whole + 0x1.8p23).bitPattern) }
+
 /// A value in steps of a scale; none of a scale that is 0, or damaged.
+@inline(__always)
 func steps(_ value: Float, of scale: Float) -> Float {
   scale != 0 && scale.isFinite ? value / scale : 0
 }

@@ -14,8 +14,15 @@ enum PackedBits {
     bytes[place..<place + size].reversed().reduce(0) { $0 << 8 | UInt64($1) }
   }
 
+  /// Codes of four bits, two in a byte, the first in its upper half.
+  static func nibbles(_ codes: [UInt8]) -> [UInt8] {
+    stride(from: 0, to: codes.count, by: 2).map { index in
+      codes[index] << 4 | (index + 1 < codes.count ? codes[index + 1] : 0)
+    }
+  }
+
   /// Words as bytes, little end first.
   static func bytes(_ words: [UInt32]) -> [UInt8] {
-    unsafe words.map(\.littleEndian).withUnsafeBytes { unsafe Array($0) }
+    unsafe words.map { $0.littleEndian }.withUnsafeBytes { unsafe Array($0) }
   }
 }

@@ -207,26 +207,26 @@ extension PackedIntegers {
   /// Scales and zeros stay: a calibration chose them.
   func requantise(_ work: Requantisation) throws {
     let rows = max(1, Requantisation.runLength / columns)
-    let (middle, groupSize) = (Float(1 << (bits - 1)), columns / groupCount)
+    let middle = Float(1 << (bits - 1))
+    let groups = order ?? (0..<columns).map { $0 / (columns / groupCount) }
     try work.forEachRun(of: rows * columns) { run in
       let first = run.range.lowerBound / columns
+      var codes = [UInt8](repeating: 0, count: run.range.count / columns * rowBytes)
       for row in first..<run.range.upperBound / columns {
         let scales = try self.scales.values(row * groupCount..<(row + 1) * groupCount)
-        let zeros = try self.zeros(of: row)
-        var codes = [UInt8](repeating: 0, count: rowBytes)
+        let zeros = try self.zeros(of: row) ?? [Float](repeating: 0, count: groupCount)
         for column in 0..<columns {
-          let group = order?[column] ?? column / groupSize
-          let (scale, zero) = (scales[group], zeros?[group] ?? 0)
+          let (scale, zero) = (scales[groups[column]], zeros[groups[column]])
           let place = (row - first) * columns + column
-          let step = steps(run.wanted[place], of: scale).rounded(.toNearestOrEven) + zero
+          let step = wholeSteps(run.wanted[place], of: scale) + zero
           let code = min(max(step, -middle), middle - 1)
           let bit = column * bits
-          codes[bit / 8] |= UInt8(code + middle) << UInt8(bit % 8)
+          codes[(row - first) * rowBytes + bit / 8] |= byte(code + middle) << UInt8(bit % 8)
           run.result[place] = (code - zero) * scale
           run.steps[place] = scale.magnitude
         }
-        try work.write(codeName, row * rowBytes, codes)
       }
+      try work.write(codeName, first * rowBytes, codes)
     }
   }
 }

@@ -80,7 +80,9 @@ package struct Requantisation: Sendable {
   /// Values, none of which is without a code.
   private func finite(_ range: Range<Int>) throws -> [Float] {
     let result = try values(range)
-    guard result.allSatisfy(\.isFinite) else {
+    // One number for all, which takes no branch.
+    let largest = result.reduce(0 as UInt32) { max($0, $1.magnitude.bitPattern) }
+    guard Float(bitPattern: largest).isFinite else {
       throw CheckpointError.notFinite(parameter.info.name, parameter.scheme)
     }
     return result
@@ -104,7 +106,7 @@ extension ElementType {
   /// Values in the type of a scheme's library.
   fileprivate func rounded(_ values: [Float]) -> [Float] {
     switch self {
-    case .bf16: values.map(BrainFloat.rounded)
+    case .bf16: BrainFloat.widened(BrainFloat.units(values))
     case .f16: HalfFloats.widened(HalfFloats.units(values))
     default: values
     }

@@ -213,93 +213,78 @@ extension ScaledMatrix {
       numbers = try scales.values()
     }
     let (zeros, gaps) = (try self.zeros?.values(), FloatTables.gaps(of: table))
+    let (kind, factor) = (kind, factor ?? 1)
     try work.forEachRun(of: columns * max(1, Requantisation.runLength / columns)) { run in
       var codes = [UInt8](repeating: 0, count: run.range.count)
-      for index in 0..<run.range.count {
-        let place = scaleIndex(run.range.lowerBound + index)
+      forEachBlock(of: run.range) { place, part in
         let (scale, zero) = (numbers[place], zeros?[place] ?? 0)
-        let wanted = run.wanted[index]
-        let code = code(wanted, scale, zero)
-        codes[index] = code
-        let value = (table[Int(code)] - zero) * scale
-        run.result[index] = factor.map { value * $0 } ?? value
-        run.steps[index] = gaps[Int(code)] * scale.magnitude * (factor ?? 1)
+        guard scale != 0, scale.isFinite else { return }
+        switch kind {
+        case .e4m3: for index in part { codes[index] = SmallFloat.e4m3(run.wanted[index] / scale) }
+        case .e5m2: for index in part { codes[index] = SmallFloat.e5m2(run.wanted[index] / scale) }
+        case .integers:
+          for index in part {
+            let code = wholeSteps(run.wanted[index], of: scale) + zero
+            codes[index] = byte(min(max(code, -128), 127))
+          }
+        case .rows:
+          for index in part {
+            let code = wholeSteps(run.wanted[index] * 127, of: scale)
+            codes[index] = byte(min(max(code, -127), 127))
+          }
+        }
+        for index in part {
+          let code = Int(codes[index])
+          run.result[index] = (table[code] - zero) * scale * factor
+          run.steps[index] = gaps[code] * scale.magnitude * factor
+        }
       }
       try work.write(name, run.range.lowerBound, codes)
     }
   }
 
-  private func scaleIndex(_ element: Int) -> Int {
-    let (row, column) = element.quotientAndRemainder(dividingBy: columns)
-    return row / block.rows * scaleColumns + column / block.columns
+  private enum Kind {
+    case e4m3, e5m2, integers
+    /// LLM.int8, whose codes are of a largest value for each row.
+    case rows
   }
 
-  private func code(_ value: Float, _ scale: Float, _ zero: Float) -> UInt8 {
-    guard scale != 0, scale.isFinite else { return 0 }
-    if factor != nil {
-      let step = (value * 127 / scale).rounded(.toNearestOrEven)
-      return UInt8(bitPattern: Int8(min(max(step, -127), 127)))
+  private var kind: Kind {
+    factor != nil
+      ? .rows : table == Self.int8 ? .integers : table == FloatTables.e5m2 ? .e5m2 : .e4m3
+  }
+
+  /// Calls `body` with the scale's place and the elements, counted from the first, of what one scale has of each of some
+  /// whole rows.
+  private func forEachBlock(
+    of range: Range<Int>, _ body: (_ place: Int, _ part: Range<Int>) -> Void
+  ) {
+    for row in range.lowerBound / columns..<range.upperBound / columns {
+      let start = row * columns - range.lowerBound
+      for block in 0..<scaleColumns {
+        let first = block * self.block.columns
+        let last = min(first + self.block.columns, columns)
+        body(row / self.block.rows * scaleColumns + block, start + first..<start + last)
+      }
     }
-    if table == Self.int8 {
-      let step = (value / scale).rounded(.toNearestOrEven) + zero
-      return UInt8(bitPattern: Int8(min(max(step, -128), 127)))
-    }
-    return table == FloatTables.e5m2
-      ? SmallFloat.e5m2(value / scale) : SmallFloat.e4m3(value / scale)
   }
 
   /// The largest magnitude in every block.
   private func largest(_ work: Requantisation) throws -> [Float] {
     let result = Guarded([Float](repeating: 0, count: scales.count))
     try work.scan(runsOf: columns * max(1, Requantisation.runLength / columns)) { range, values in
-      var own: [Int: Float] = [:]
-      for index in 0..<range.count {
-        let place = scaleIndex(range.lowerBound + index)
-        own[place] = max(own[place] ?? 0, values[index].magnitude)
+      let first = range.lowerBound / columns / block.rows * scaleColumns
+      let end = ((range.upperBound - 1) / columns / block.rows + 1) * scaleColumns
+      var own = [Float](repeating: 0, count: end - first)
+      forEachBlock(of: range) { place, part in
+        var size = own[place - first]
+        for index in part { size = max(size, values[index].magnitude) }
+        own[place - first] = size
       }
-      result.withLock { all in for (place, value) in own { all[place] = max(all[place], value) } }
+      result.withLock { all in
+        for (index, size) in own.enumerated() { all[first + index] = max(all[first + index], size) }
+      }
     }
     return result.withLock(\.self)
-  }
-}
-
-extension StoredNumbers {
-  /// Numbers in the type of these; a power of two is the next one up. Where one is 0, nothing is in its block, and it may
-  /// stay what it is stored as.
-  func encoded(_ numbers: [Float], keepingZeros: Bool) throws(StorageError) -> [UInt8] {
-    let old = keepingZeros && numbers.contains(0) ? try values() : numbers
-    return zip(numbers, old).flatMap { number, old -> [UInt8] in
-      let value = number == 0 ? old : number
-      switch type {
-      case .f8E8M0, .u8: return [SmallFloat.e8m0(atLeast: value)]
-      case .f8E4M3: return [SmallFloat.e4m3(value)]
-      case .bf16: return BrainFloat.bits(value).littleEndianBytes
-      case .f16: return HalfFloats.units([value])
-      default: return value.bitPattern.littleEndianBytes
-      }
-    }
-  }
-
-  /// The numbers that bytes of the type of these stand for.
-  func decoded(_ bytes: [UInt8]) -> [Float] {
-    Self.decoded(bytes, of: type)
-  }
-}
-
-extension FixedWidthInteger {
-  /// Its bytes.
-  var littleEndianBytes: [UInt8] {
-    (0..<Self.bitWidth / 8).map { UInt8(truncatingIfNeeded: self >> (8 * $0)) }
-  }
-}
-
-extension StoredNumbers {
-  /// Bytes that stand for powers of two, as FP8 with `scale_fmt` ue8m0 has them.
-  var asExponents: StoredNumbers {
-    type == .u8 ? StoredNumbers(bytes: bytes, type: .f8E8M0, count: count) : self
-  }
-
-  init(bytes: FileRange, type: ElementType, count: Int) {
-    (self.bytes, self.type, self.count) = (bytes, type, count)
   }
 }

@@ -46,15 +46,28 @@ public struct Survival: Sendable, Hashable {
 
   /// Adds elements as they were before a change, as they are after it, and as they were rounded.
   package mutating func add(before: [Float], exact: [Float], rounded: [Float]) {
-    for index in before.indices {
-      let change = Double(exact[index]) - Double(before[index])
-      let result = Double(rounded[index]) - Double(before[index])
-      energy += change * change
-      lost += (result - change) * (result - change)
-      aligned += result * change
-      changedCount += result == 0 ? 0 : 1
+    precondition(exact.count == before.count && rounded.count == before.count)
+    var room = before
+    unsafe before.withUnsafeBufferPointer { before in
+      unsafe exact.withUnsafeBufferPointer { exact in
+        unsafe rounded.withUnsafeBufferPointer { rounded in
+          unsafe room.withUnsafeMutableBufferPointer { room in
+            unsafe add(before, exact, rounded, room, before.count)
+          }
+        }
+      }
     }
-    elementCount += before.count
+  }
+
+  private mutating func add<Scalar: ComputeScalar>(
+    _ before: UnsafeBufferPointer<Scalar>, _ exact: UnsafeBufferPointer<Scalar>,
+    _ rounded: UnsafeBufferPointer<Scalar>, _ room: UnsafeMutableBufferPointer<Scalar>, _ count: Int
+  ) {
+    changedCount += unsafe differences(before, rounded, room, count)
+    energy += unsafe squaredDistance(exact, before, room, count)
+    lost += unsafe squaredDistance(rounded, exact, room, count)
+    aligned += unsafe alignment(rounded, exact, before, room, count)
+    elementCount += count
   }
 
   /// Adds a tile: its values and originals, and what they were rounded to.
@@ -71,15 +84,11 @@ public struct Survival: Sendable, Hashable {
       unsafe tile.original.withUnsafeBufferPointer { original in
         unsafe tile.product.withUnsafeBufferPointer { rounded in
           unsafe tile.secondProduct.withUnsafeMutableBufferPointer { room in
-            changedCount += unsafe differences(original, rounded, room, count)
-            energy += unsafe squaredDistance(values, original, room, count)
-            lost += unsafe squaredDistance(rounded, values, room, count)
-            aligned += unsafe alignment(rounded, values, original, room, count)
+            unsafe add(original, values, rounded, room, count)
           }
         }
       }
     }
-    elementCount += count
   }
 }
 
