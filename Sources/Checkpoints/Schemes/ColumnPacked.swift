@@ -247,26 +247,38 @@ extension ColumnPacked {
   }
 
   /// Only the codes are new: a calibration chose the scales, the zeros and the order of the groups.
+  ///
+  /// Words are stored across to the values, so those of a band of outputs are put together in memory.
   func requantise(_ work: Requantisation) throws {
-    let words = Guarded([UInt32](repeating: 0, count: rowCount * outputs / outputsOfWord))
-    try ConcurrentWork.perform((outputs + Self.stripWidth - 1) / Self.stripWidth) { (index, _) in
-      let first = index * Self.stripWidth
-      let strip = first..<min(first + Self.stripWidth, outputs)
-      let own = try requantised(strip, work)
-      let (width, stride) = (strip.count / outputsOfWord, outputs / outputsOfWord)
+    // As many outputs as have a few MB of values, and of words; whole words of either scheme.
+    let strip = min(64, max(8, (1 << 19) / inputs / 8 * 8))
+    let band = max(strip, (1 << 23) / rowCount * outputsOfWord / strip * strip)
+    for first in stride(from: 0, to: outputs, by: band) {
+      try requantise(first..<min(first + band, outputs), strips: strip, work)
+    }
+  }
+
+  private func requantise(_ band: Range<Int>, strips size: Int, _ work: Requantisation) throws {
+    let width = band.count / outputsOfWord
+    let words = Guarded([UInt32](repeating: 0, count: rowCount * width))
+    try ConcurrentWork.perform((band.count + size - 1) / size) { (index, _) in
+      let first = band.lowerBound + index * size
+      let strip = first..<min(first + size, band.upperBound)
+      let (own, count) = (try requantised(strip, work), strip.count / outputsOfWord)
       words.withLock { words in
         for row in 0..<rowCount {
-          let place = row * stride + first / outputsOfWord
-          words.replaceSubrange(place..<place + width, with: own[row * width..<(row + 1) * width])
+          let place = row * width + (first - band.lowerBound) / outputsOfWord
+          words.replaceSubrange(place..<place + count, with: own[row * count..<(row + 1) * count])
         }
       }
     }
-    let module = name.dropLast("weight".utf8.count)
-    try work.write(Name("\(module)qweight"), 0, PackedBits.bytes(words.withLock(\.self)))
+    let result = words.withLock(\.self)
+    let tensor = Name("\(name.dropLast("weight".utf8.count))qweight")
+    for row in 0..<rowCount {
+      let place = (row * outputs + band.lowerBound) / outputsOfWord
+      try work.write(tensor, 4 * place, PackedBits.bytes(result[row * width..<(row + 1) * width]))
+    }
   }
-
-  /// Outputs whose values are at hand at once.
-  private static let stripWidth = 64
 
   /// Rows of the stored words, and how many outputs a word has codes of.
   private var rowCount: Int { kind.isAWQ ? inputs : inputs * bits / 32 }

@@ -22,7 +22,7 @@ enum PackedBits {
   }
 
   /// Words as bytes, little end first.
-  static func bytes(_ words: [UInt32]) -> [UInt8] {
+  static func bytes(_ words: some Sequence<UInt32>) -> [UInt8] {
     unsafe words.map { $0.littleEndian }.withUnsafeBytes { unsafe Array($0) }
   }
 }
