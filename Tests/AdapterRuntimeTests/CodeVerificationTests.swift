@@ -96,6 +96,26 @@ import Testing
     #expect(try kinds(verification(of: merged, into: "int8"))[Self.query] == .differs)
   }
 
+  /// bitsandbytes writes a tensor beside the codes that older files do not have.
+  @Test func moreBesideTheCodesIsNoOtherTensor() throws {
+    let merged = try edited("int8") { base in
+      for name in base.tensors.keys where name.hasSuffix(".weight_format") {
+        base.tensors[name] = nil
+      }
+    }
+    let view = try AdaptedCheckpoint(
+      merged.dequantised(keepingCodes: true), applying: [WeightedAdapter(lora, weight: 1e-3)])
+    let out = folder.appending("out")
+    try Merge(view).write(to: out, replacing: false)
+    var made = try EditedBase(Checkpoint(out))
+    for module in ["self_attn.q_proj", "mlp.gate_proj"] {
+      made.tensors[Name("model.layers.0.\(module).weight_format")] = .init(.u8, [], [0])
+    }
+    let other = try TemporaryFolder()
+    let result = try MergeVerification(of: made.write(to: other), as: view)
+    #expect(result.isConfirmed && result.tensors.count == 3)
+  }
+
   /// Of codes that cannot be decoded the tensors are listed one by one.
   @Test func whatIsMissingIsNamed() throws {
     let gone = Name("\(Self.query).absmax")

@@ -8,7 +8,7 @@ internal import SystemPackage
 /// The new codes of quantised parameters that adapters change, in a file of their own until they are in a shard: scales
 /// need all values of a parameter before its first code, and some schemes store codes across to the rows.
 ///
-/// Memory is some runs of elements, and at most the codes of one matrix.
+/// Memory is some runs of elements, and some MB of the codes of one matrix.
 struct RequantisedCodes {
   /// Where the bytes of the tensors are that are not the base's.
   private(set) var ranges: [Name: FileRange] = [:]
@@ -29,25 +29,6 @@ struct RequantisedCodes {
     _ report: (Int) -> Void
   ) throws {
     let sizes = plan.codes
-    let parameters = view.checkpoint.decoded.filter { $0.tensors.contains { sizes[$0] != nil } }
-    try self.init(of: parameters, sizes, in: view, beside: target) { parameter in
-      report(parameter.tensors.reduce(0) { $0 + (sizes[$1] ?? 0) })
-    }
-  }
-
-  /// Works out those of some parameters.
-  ///
-  /// - Parameters:
-  ///   - parameters: which.
-  ///   - sizes: the tensors whose bytes are wanted, and how many each has.
-  ///   - view: what is written.
-  ///   - target: beside which they wait.
-  ///   - report: told of each parameter that is done.
-  /// - Throws: as above.
-  init(
-    of parameters: [QuantisedParameter], _ sizes: [Name: Int], in view: AdaptedCheckpoint,
-    beside target: FilePath, _ report: (QuantisedParameter) -> Void
-  ) throws {
     guard !sizes.isEmpty else { return }
     var (places, size): ([Name: Range<UInt64>], UInt64) = ([:], 0)
     for (name, count) in sizes.sorted(by: { $0.key < $1.key }) {
@@ -57,14 +38,15 @@ struct RequantisedCodes {
     let placed = places
     let file = try File(namelessBeside: target, size: size)
     let written = Guarded<Set<Name>>([])
-    for parameter in parameters {
+    for parameter in view.checkpoint.decoded
+    where parameter.tensors.contains(where: { sizes[$0] != nil }) {
       survival[parameter.info.name] = try Self.requantise(parameter, in: view) {
         name, place, bytes in
         guard let range = placed[name] else { return }
         try file.write(bytes, at: range.lowerBound + UInt64(place))
         _ = written.withLock { $0.insert(name) }
       }
-      report(parameter)
+      report(parameter.tensors.reduce(0) { $0 + (sizes[$1] ?? 0) })
     }
     for name in written.withLock(\.self) {
       ranges[name] = placed[name].map { FileRange($0, of: file) }

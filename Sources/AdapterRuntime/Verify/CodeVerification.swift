@@ -15,8 +15,8 @@ struct CodeVerification {
   private let stored: [Name: StoredTensor]
   /// The checkpoint's, likewise.
   private let found: [Name: StoredTensor]
-  /// The checkpoint's quantised parameters, with their schemes; none if any of them is damaged.
-  private let parameters: [Name: (scheme: QuantisationScheme, values: StoredTensor)]
+  /// The checkpoint's quantised parameters, and their values; none if any of them is damaged.
+  private let parameters: [Name: (stored: QuantisedParameter, values: StoredTensor)]
 
   private typealias Tensor = MergeVerification.Tensor
 
@@ -31,9 +31,7 @@ struct CodeVerification {
     let decoded = try? merged.dequantised()
     parameters = Dictionary(
       (decoded?.decoded ?? []).compactMap { parameter in
-        decoded?.tensor(parameter.info.name).map {
-          (parameter.info.name, (parameter.scheme, $0))
-        }
+        decoded?.tensor(parameter.info.name).map { (parameter.info.name, (parameter, $0)) }
       }, uniquingKeysWith: { first, _ in first })
   }
 
@@ -51,6 +49,10 @@ struct CodeVerification {
     for parameter in view.checkpoint.decoded where view.adapted(parameter.info.name) != nil {
       result += try findings(of: parameter)
       count(parameter.tensors)
+      // Another program may keep something more beside the codes.
+      if values(of: parameter) != nil {
+        seen.formUnion(parameters[parameter.info.name]?.stored.tensors ?? [])
+      }
     }
     let codes = Set(view.checkpoint.decoded.map(\.info.name))
     for tensor in view.tensors where !codes.contains(tensor.info.name) {
@@ -61,11 +63,12 @@ struct CodeVerification {
         ).run { _ in })
       count([name])
     }
-    for (name, tensor) in stored where !seen.contains(name) {
-      result.append(try untouched(tensor))
-      count([name])
+    let rest = stored.values.filter { !seen.contains($0.info.name) }
+    result += try rest.concurrentMap { tensor in
+      defer { report(tensor.info.byteCount, view.checkpoint.byteCount) }
+      return try untouched(tensor)
     }
-    for (name, tensor) in found where !seen.contains(name) {
+    for (name, tensor) in found where !seen.contains(name) && stored[name] == nil {
       result.append(
         Tensor(
           name: name, kind: .additional, expected: nil, found: tensor.info, difference: nil))
@@ -126,8 +129,8 @@ struct CodeVerification {
 
   /// The values that the checkpoint has for a parameter, where it stores them in the same way.
   private func values(of parameter: QuantisedParameter) -> StoredTensor? {
-    guard let (scheme, values) = parameters[parameter.info.name], scheme == parameter.scheme,
-      values.info.shape == parameter.info.shape
+    guard let (stored, values) = parameters[parameter.info.name],
+      stored.scheme == parameter.scheme, values.info.shape == parameter.info.shape
     else { return nil }
     return values
   }
