@@ -17,6 +17,8 @@ public enum CheckpointError: Error, Hashable, Sendable {
   case quantised(Name, QuantisationScheme, String)
   /// All parameters are stored in a scheme that is known by its name only, which is the second value.
   case unreadScheme(FilePath, String)
+  /// A parameter cannot be stored again in its scheme with the values that it is to have.
+  case notMade(Name, QuantisationScheme, String)
   /// Values of a quantised parameter are not finite.
   case notFinite(Name, QuantisationScheme)
   /// A file cannot be read or written.
@@ -33,6 +35,8 @@ extension CheckpointError: CustomStringConvertible {
     case .noWeights(let path, let what): "\(path): \(what)"
     case .quantised(let name, let scheme, let what):
       "\(name) is stored as \(scheme.rawValue), and cannot be read: \(what)"
+    case .notMade(let name, let scheme, let what):
+      "\(name) cannot be stored as \(scheme.rawValue) again: \(what)"
     case .unreadScheme(let path, let name): "\(path): quantised by \(name), which is not read"
     case .notFinite(let name, let scheme):
       "\(name) is stored as \(scheme.rawValue), and holds values that are not finite: its scales are damaged"

@@ -38,6 +38,8 @@ package enum AbandonedFolders {
         path, .readOnly, options: [.directory, .noFollow, .closeOnExec])
       defer { try? folder.close() }
       guard Platform.lock(folder, isShared: false) else { return true }
+      // It may be another one than was listed, made a moment ago.
+      guard !(try Platform.list(path)).isEmpty else { return true }
       let status = try FileStatus(of: folder, path: path)
       return FileStatus(ofLink: path)?.isSameFile(as: status) != true
     } catch {

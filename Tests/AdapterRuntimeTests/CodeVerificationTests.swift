@@ -62,7 +62,7 @@ import Testing
     #expect(try #require(difference.largest) < 0.7)
   }
 
-  /// Half the change is none of it.
+  /// Half the change is another merge.
   @Test(arguments: schemes) func anotherWeightIsAnotherMerge(_ name: String) throws {
     let result = try verification(of: peft(name), into: name, weight: 0.5)
     #expect(kinds(result)[Self.query] == .differs)
@@ -125,6 +125,74 @@ import Testing
     #expect(!result.isConfirmed)
   }
 
+  /// One damaged parameter says nothing of another.
+  @Test func whatIsSoundIsJudgedAllTheSame() throws {
+    let merged = try edited("nf4") { $0.tensors[Name("\(Self.query).absmax")] = nil }
+    let result = try verification(of: merged, into: "nf4")
+    #expect(kinds(result)["model.layers.0.mlp.gate_proj.weight"] == .withinOneRounding)
+    #expect(result.faults.count == 1)
+  }
+
+  /// The scale of what goes into a layer is not among what its codes stand for, and part of the model all the same.
+  @Test(arguments: [true, false]) func theScalesOfActivationsAreLookedAt(_ isMissing: Bool) throws {
+    let name: Name = "model.layers.0.self_attn.q_proj.input_scale"
+    let base = try Checkpoint(Repository.fixtures.appending("quantised/fp8_channel"))
+    let view = try AdaptedCheckpoint(base.dequantised(keepingCodes: true), applying: lora)
+    try Merge(view).write(to: folder.appending("out"), replacing: false)
+    var made = try EditedBase(Checkpoint(folder.appending("out")))
+    made.tensors[name] =
+      isMissing ? nil : try #require(made.tensors[name]).filled(with: 7)
+    let other = try TemporaryFolder()
+    let result = try MergeVerification(of: made.write(to: other), as: view)
+    #expect(kinds(result)[name] == (isMissing ? .missing : .changed))
+    #expect(kinds(result)[Self.query] == .identical)
+  }
+
+  /// The same bytes stand for other values where the configuration counts zeros in another way.
+  @Test func anotherConfigurationIsAnotherModel() throws {
+    let base = try Checkpoint(Repository.fixtures.appending("quantised/gptq"))
+    let view = try AdaptedCheckpoint(base.dequantised(keepingCodes: true), applying: lora)
+    let out = folder.appending("out")
+    try Merge(view).write(to: out, replacing: false)
+    #expect(try MergeVerification(of: Checkpoint(out), as: view).isConfirmed)
+    let config = String(decoding: try out.appending("config.json").contents, as: UTF8.self)
+    let changed = config.replacing(
+      #""checkpoint_format": "gptq""#, with: #""checkpoint_format": "gptq_v2""#)
+    #expect(changed != config)
+    try out.appending("config.json").write(Array(changed.utf8))
+    let result = try MergeVerification(of: Checkpoint(out), as: view)
+    #expect(kinds(result)[Self.query] == .differs)
+  }
+
+  /// Each value is within a step, and together they are not the merge: nothing was merged. Where steps are wider still,
+  /// nobody can tell.
+  @Test(arguments: [(0.01, false), (0.001, true)])
+  func theBaseIsNoMergeWhereThatShows(_ weight: Double, _ passes: Bool) throws {
+    let base = try Checkpoint(Repository.fixtures.appending("quantised/nf4"))
+    let result = try verification(of: base, into: "nf4", weight: weight)
+    #expect(result.isConfirmed == passes)
+    #expect(result.indistinct.contains(Self.query) == passes)
+    #expect(result.tensors.allSatisfy { $0.difference?.count ?? 0 == 0 })
+  }
+
+  /// Beyond the last code a value is as far off as the exact one is, and the report says how far that is.
+  @Test func valuesBeyondTheLastCodeCount() throws {
+    let base = try Checkpoint(Repository.fixtures.appending("quantised/gptq"))
+    let view = try AdaptedCheckpoint(base.dequantised(keepingCodes: true), applying: lora)
+    try Merge(view).write(to: folder.appending("out"), replacing: false)
+    var made = try EditedBase(Checkpoint(folder.appending("out")))
+    // A scale that is not quite the same.
+    let scales: Name = "model.layers.0.self_attn.q_proj.scales"
+    made.tensors[scales]?.bytes[0] ^= 1
+    let config = try folder.appending("out/config.json").contents
+    let other = try TemporaryFolder()
+    let merged = try made.write(to: other, config: String(decoding: config, as: UTF8.self))
+    let result = try MergeVerification(of: merged, as: view)
+    let finding = try #require(result.tensors.first { $0.name == Self.query })
+    #expect(finding.kind == .withinOneRounding || finding.kind == .differs)
+    #expect(try #require(finding.difference?.largest) > 100)
+  }
+
   /// Floats are another thing than codes.
   @Test func floatsAreNoMergeIntoCodes() throws {
     let base = try Checkpoint(Repository.fixtures.appending("quantised/nf4"))
@@ -133,5 +201,12 @@ import Testing
     let result = try verification(of: Checkpoint(folder.appending("floats")), into: "nf4")
     #expect(kinds(result)[Self.query]?.isConfirmed == false)
     #expect(!result.isConfirmed)
+  }
+}
+
+extension EditedBase.Tensor {
+  /// The same with all bytes this one.
+  fileprivate func filled(with byte: UInt8) -> EditedBase.Tensor {
+    .init(type, dimensions, [UInt8](repeating: byte, count: bytes.count))
   }
 }

@@ -166,4 +166,71 @@ import Testing
     }
     #expect(folder.names == [])
   }
+
+  /// A value that is infinite in the scheme's own types is no result.
+  @Test func aChangeThatIsTooLargeIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let view = try AdaptedCheckpoint(
+      base("fp4_double"), applying: [WeightedAdapter(try lora(), weight: 1e5)])
+    let error = #expect(throws: CheckpointError.self) {
+      try Merge(view).write(to: folder.appending("out"), replacing: false)
+    }
+    guard case .notMade(_, .bitsandbytesFP4, _)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(folder.names == [])
+  }
+
+  /// GPTQ's words are put together in bands: each is where it belongs, and every code the nearest.
+  @Test func aWideMatrixIsMadeInBands() throws {
+    let (inputs, outputs, groupSize) = (1 << 16, 272, 128)
+    var random = SeededGenerator(seed: 5)
+    func words(_ count: Int) -> [UInt8] {
+      (0..<count / 2).flatMap { _ in
+        let word = random.next()
+        return (0..<8).map { UInt8(truncatingIfNeeded: word >> (8 * $0)) }
+      }
+    }
+    let module = "model.layers.0.self_attn.q_proj"
+    var made = HandMadeCheckpoint()
+    made.add(
+      Name("\(module).qweight"), .i32, [inputs / 8, outputs], words(inputs / 8 * outputs))
+    made.add(
+      Name("\(module).qzeros"), .i32, [inputs / groupSize, outputs / 8],
+      [UInt8](repeating: 0x77, count: inputs / groupSize * outputs / 2))
+    made.add(
+      Name("\(module).scales"), [inputs / groupSize, outputs],
+      (0..<inputs / groupSize * outputs).map { 0.01 + Float($0 % 7) / 1000 })
+    let folder = try TemporaryFolder()
+    let config =
+      #"{"quantization_config":{"quant_method":"gptq","bits":4,"group_size":128,"checkpoint_format":"gptq_v2"}}"#
+    let base = try made.write(to: folder, config: config).dequantised(keepingCodes: true)
+    #expect(base.decoded.map(\.scheme) == [.gptq])
+    var adapter = HandMadeAdapter()
+    let (a, b) = (
+      adapter.operand("a", [1, inputs], (0..<inputs).map { Float($0 % 11 - 5) / 50 }),
+      adapter.operand("b", [outputs, 1], (0..<outputs).map { Float($0 % 5 - 2) / 20 })
+    )
+    try adapter.append(
+      AddLowRank(
+        target: Target(Self.query, layout: .outIn, layoutSource: .sure), a: a, b: b, scale: 1))
+    let view = try AdaptedCheckpoint(base, applying: adapter.adapter)
+    let output = try TemporaryFolder()
+    try Merge(view).write(to: output.appending("out"), replacing: false)
+    let merged = try Checkpoint(output.appending("out")).dequantised()
+    let (result, wanted) = (
+      try floats(#require(merged.tensor(Self.query))),
+      doubles(try #require(try view.contents(of: Self.query)), .f32)
+    )
+    let before = try floats(#require(base.tensor(Self.query)))
+    // Codes count from 7, so that these have neighbours on both sides.
+    let far = result.indices.count { index in
+      let step = 0.01 + Double((index % inputs / groupSize * outputs + index / inputs) % 7) / 1000
+      let isInside = abs(before[index]) < 0.05 && abs(wanted[index]) < 0.05
+      return isInside && abs(result[index] - wanted[index]) > 0.5001 * step
+    }
+    #expect(far == 0)
+    #expect(zip(result, before).contains { $0 != $1 })
+  }
 }

@@ -25,7 +25,10 @@ import Testing
   }
 
   /// A base whose tensors are dealt out to shards, one after the other.
-  private func dealtOut(_ name: String) throws -> Checkpoint {
+  private func dealtOut(
+    _ name: String, into place: String = "base",
+    _ edited: (Name, [UInt8]) -> [UInt8] = { $1 }
+  ) throws -> Checkpoint {
     let base = try Checkpoint(Self.fixtures.appending(name))
     let shards = (1...Self.shardCount).map {
       "model-0000\($0)-of-0000\(Self.shardCount).safetensors"
@@ -35,18 +38,19 @@ import Testing
     for (index, tensor) in base.tensors.enumerated() {
       let shard = index % shards.count
       files[shard].add(
-        tensor.info.name, tensor.info.type, tensor.info.shape.dimensions, try tensor.contents())
+        tensor.info.name, tensor.info.type, tensor.info.shape.dimensions,
+        edited(tensor.info.name, try tensor.contents()))
       entries.append("\"\(tensor.info.name)\":\"\(shards[shard])\"")
     }
     try FileManager.default.createDirectory(
-      atPath: folder.appending("base").string, withIntermediateDirectories: false)
-    for (name, file) in zip(shards, files) { try folder.write(file.bytes, to: "base/\(name)") }
+      atPath: folder.appending(place).string, withIntermediateDirectories: false)
+    for (name, file) in zip(shards, files) { try folder.write(file.bytes, to: "\(place)/\(name)") }
     try folder.write(
       Array("{\"metadata\":{},\"weight_map\":{\(entries.joined(separator: ","))}}".utf8),
-      to: "base/model.safetensors.index.json")
+      to: "\(place)/model.safetensors.index.json")
     let config = Self.fixtures.appending(name).appending("config.json")
-    if config.exists { try folder.write(config.contents, to: "base/config.json") }
-    return try Checkpoint(folder.appending("base")).dequantised(keepingCodes: true)
+    if config.exists { try folder.write(config.contents, to: "\(place)/config.json") }
+    return try Checkpoint(folder.appending(place)).dequantised(keepingCodes: true)
   }
 
   private func merge(_ base: Checkpoint) throws -> Merge {
@@ -111,25 +115,57 @@ import Testing
     #expect(try target.files == folder.appending("whole").files)
   }
 
-  /// What was done adds up to what there is to do, of a whole merge and of one that resumes.
+  /// Shards of two bases that differ in a tensor beside the codes, and in nothing else, are of two merges.
+  @Test func whatIsBesideTheCodesIsPartOfTheBase() throws {
+    let scale: Name = "model.layers.0.self_attn.q_proj.input_scale"
+    func base(_ value: Float) throws -> Checkpoint {
+      let name = "base-\(value)"
+      guard !folder.names.contains(name) else {
+        return try Checkpoint(folder.appending(name)).dequantised(keepingCodes: true)
+      }
+      _ = try dealtOut("fp8_channel", into: name) {
+        $0 == scale ? HandMadeCheckpoint.bytes([value]) : $1
+      }
+      for file in try folder.appending(name).files.keys {
+        try FileManager.default.setAttributes(
+          [.modificationDate: Date(timeIntervalSince1970: 1_000_000_000)],
+          ofItemAtPath: folder.appending("\(name)/\(file)").string)
+      }
+      return try base(value)
+    }
+    let target = folder.appending("out")
+    for number in 1...Self.shardCount {
+      try merge(base(1)).write(to: target, .part(number, of: Self.shardCount), replacing: false)
+    }
+    let error = #expect(throws: AdapterError.self) {
+      try merge(base(77)).write(to: target, .finish, replacing: false)
+    }
+    #expect(error?.kind == .partsMissing)
+    try merge(base(1)).write(to: target, .finish, replacing: false)
+  }
+
+  /// The bytes that are made and written add up to those there are, of a whole merge and of one that resumes.
   @Test func progressAddsUp() throws {
     let base = try dealtOut("gptq")
     for scope in [Merge.Scope.part(2, of: Self.shardCount), .all] {
       let done = Guarded<(count: Int, total: UInt64)>((0, 0))
-      try merge(base).write(to: folder.appending("out"), scope, replacing: false) { count, total in
-        done.withLock { $0 = ($0.count + count, total) }
-      }
+      try merge(base).write(
+        to: folder.appending("out"), scope, replacing: false,
+        progress: { count, total in done.withLock { $0 = ($0.count + count, total) } },
+        event: { if $0 == .writing { done.withLock { $0 = (0, 0) } } })
       let result = done.withLock(\.self)
       #expect(result.count > 0 && UInt64(result.count) == result.total)
     }
   }
 
-  /// An adapter that changes no value is said to, of codes as of floats.
-  @Test func whatStaysIsSaid() throws {
-    let base = try dealtOut("nf4")
+  /// An adapter that changes no value is said to, of codes as of floats, and no byte is another: a zero has two signs.
+  @Test(arguments: ["nf4", "nvfp4", "modelopt_nvfp4", "fp8_blocks", "fp4", "gptq"])
+  func whatStaysIsSaid(_ name: String) throws {
+    let base = try dealtOut(name)
     let view = try AdaptedCheckpoint(base, applying: [WeightedAdapter(lora, weight: 1e-30)])
     let receipt = try Merge(view).write(to: folder.appending("out"), replacing: false)
     #expect(receipt.unchanged == view.changedNames.sorted() && receipt.changed.isEmpty)
+    #expect(receipt.quantised.allSatisfy { $0.changedCount == 0 } && receipt.isRequantised)
     #expect(try MergeSurvey(view).unchanged == receipt.unchanged)
     #expect(try tensors(folder.appending("out")) == tensors(base.path))
   }

@@ -72,4 +72,39 @@ import Testing
       #expect(left.map { $0.decoded.count < whole.decoded.count } ?? true, "\(companion)")
     }
   }
+
+  /// Older files of GPTQ have no order of the groups where that is their own, and are no AWQ.
+  @Test(arguments: [false, true]) func gptqNeedsNoOrderOfGroups(_ isOrdered: Bool) throws {
+    var made = try EditedBase(Checkpoint(folder("gptq")))
+    for name in made.tensors.keys where name.hasSuffix(".g_idx") { made.tensors[name] = nil }
+    let config = String(
+      decoding: try folder("gptq").appending("config.json").contents, as: UTF8.self
+    ).replacing("\"bits\"", with: "\"desc_act\": \(isOrdered), \"bits\"")
+    let copy = try TemporaryFolder()
+    let base = try made.write(to: copy, config: config)
+    guard !isOrdered else {
+      let error = #expect(throws: CheckpointError.self) { try base.dequantised() }
+      #expect(error?.description.contains("g_idx") == true)
+      return
+    }
+    let decoded = try base.dequantised()
+    #expect(decoded.decoded.map(\.scheme) == [.gptq, .gptq])
+    for stored in try Checkpoint(folder("gptq").appending("values.safetensors")).tensors {
+      #expect(try decoded.tensor(stored.info.name)?.contents() == stored.contents())
+    }
+  }
+
+  /// A size of groups that no sum has room for is a wrong one.
+  @Test func aSizeBeyondAllIsRefused() throws {
+    var made = HandMadeCheckpoint()
+    let module = "model.layers.0.self_attn.q_proj"
+    made.add(Name("\(module).qweight"), .i32, [2048, 1], [UInt8](repeating: 0, count: 8192))
+    made.add(Name("\(module).qzeros"), .i32, [1, 1], [0, 0, 0, 0])
+    made.add(Name("\(module).scales"), .f16, [1, 8], [UInt8](repeating: 0, count: 16))
+    let copy = try TemporaryFolder()
+    let config =
+      #"{"quantization_config":{"quant_method":"awq","bits":4,"group_size":9223372036854774784}}"#
+    let base = try made.write(to: copy, config: config)
+    #expect(throws: CheckpointError.self) { try base.dequantised() }
+  }
 }

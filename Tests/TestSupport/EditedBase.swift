@@ -67,7 +67,7 @@ extension HandMadeCheckpoint {
       add(".weight", .i8, [8, 8])
       add(".SCB", .f32, [8])
     case .gptq, .awq:
-      add(".qweight", .i32, [1, 8])
+      add(".qweight", .i32, scheme == .gptq ? [1, 8] : [8, 1])
       add(".qzeros", .i32, [1, 1])
       add(".scales", .f16, [1, 8])
       if scheme == .gptq { add(".g_idx", .i32, [8]) }

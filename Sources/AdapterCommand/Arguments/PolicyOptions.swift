@@ -50,6 +50,10 @@ struct PolicyOptions: ParsableArguments {
     guard !dequantize || !requantize else {
       throw ValidationError("--dequantize writes floats, --requantize codes: give one of them")
     }
+    guard !allowNonFinite || !requantize else {
+      throw ValidationError(
+        "codes hold no NaN or infinity: --allow-non-finite goes with --dequantize")
+    }
   }
 
   /// The base at a path, decoded where that is asked for.

@@ -87,6 +87,7 @@ extension Failure {
       let stranger = try? PathContents.Stranger(lookingAt: path)
       self.init(error.description, hint: stranger?.hint)
     case .unreadScheme: self.init(error.description, hint: "take the unquantised original")
+    case .notMade: self.init(error.description, hint: "write floats: --dequantize")
     case .notFinite:
       self.init(error.description, hint: "to write them all the same: --allow-non-finite")
     default: self.init(error.description)

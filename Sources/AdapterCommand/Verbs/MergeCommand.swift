@@ -190,6 +190,12 @@ struct MergeCommand: ParsableCommand {
   ) throws {
     let bar = ProgressBar("merging", progressOptions.progress)
     defer { bar.finish() }
+    if let part {
+      // Other parts may have left theirs.
+      Interruption.kept.withLock {
+        $0 = "nothing of part \(part) is kept: run the same command again"
+      }
+    }
     func report(_ receipt: MergeReceipt) -> MergeReport {
       let seconds = (ContinuousClock.now - start) / .seconds(1)
       return MergeReport(receipt: receipt, part: part, undo: undo, seconds: seconds)

@@ -86,8 +86,8 @@ public struct Merge: Sendable {
   ///   - replacing: whether what is there may be replaced; its owner and modes stay.
   ///   - inputs: what the adapters were read from: who may not read these, or the base, may not read the result.
   ///   - undo: where an adapter goes that takes the merge back, of a merge that one call does. Both appear, or neither.
-  ///   - progress: takes the bytes since the last call that are written, found as they shall be, or, of codes that are made
-  ///     again, worked out; and the total. Called from any thread.
+  ///   - progress: takes the bytes since the last call that are written, or, of codes that are made again, worked out, and
+  ///     how many there are to write; while it checks, those found as they shall be, of all. Called from any thread.
   ///   - event: told what the work comes to; called from the calling thread.
   ///   - announce: takes the receipt when all is on the disk and nothing has its name yet. If it throws, nothing gets it.
   /// - Throws: `AdapterError`; then nothing is left behind, but for parts that are finished.

@@ -24,9 +24,7 @@ struct MergeJob {
       add("\(shard.name) \(shard.file.file.count) \(shard.file.file.status.modified)")
     }
     // Archives and images give all files one time, and models of one architecture have equal sizes.
-    for sample in try view.checkpoint.tensors.concurrentMap(view.checkpoint.sampleDigest) {
-      hasher.update(sample)
-    }
+    for sample in try Self.samples(of: view.checkpoint) { hasher.update(sample) }
     for applied in view.adapters {
       add("\(applied.weight)")
       let adapter = applied.bound.adapter
@@ -44,6 +42,13 @@ struct MergeJob {
       for tensor in plan.tensors { add("\(tensor.name) \(tensor.type.rawValue)") }
     }
     tag = Self.kind + hasher.finish().bytes.prefix(8).hexadecimalText
+  }
+
+  /// Samples of all tensors that the result holds or is made of: of codes that stay, those beside them too.
+  private static func samples(of base: Checkpoint) throws -> [[UInt8]] {
+    guard base.keepsCodes else { return try base.tensors.concurrentMap(base.sampleDigest) }
+    return try base.shards.indices.flatMap { base.tensorsAsStored(inShard: $0) }
+      .concurrentMap { try TensorSample($0).exact }
   }
 
   /// Which of the files is whose, where `count` processes share them: the largest first, each to whom has the

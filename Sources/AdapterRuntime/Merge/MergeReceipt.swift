@@ -33,8 +33,18 @@ public struct MergeReceipt: Sendable {
   public internal(set) var undoByteCount: UInt64?
   /// Decisions about the files that a user should know of.
   public let notes: [String]
-  /// The quantised parameters that were written as floats, scheme by scheme.
-  public let quantised: [Quantised]
+  /// The quantised parameters, scheme by scheme.
+  public var quantised: [Quantised] {
+    let changed = Set(changed)
+    return decoded.map { scheme, names in
+      Quantised(
+        scheme: scheme, parameterCount: names.count,
+        changedCount: names.count(where: changed.contains), type: decodedType)
+    }.sorted { $0.scheme.rawValue < $1.scheme.rawValue }
+  }
+  /// Their names, by scheme, and the type that they have in the result, if it is floats.
+  private let decoded: [QuantisationScheme: [Name]]
+  private let decodedType: ElementType?
   /// How many tensors of these schemes the result does not have.
   public let omittedTensorCount: Int
 
@@ -52,14 +62,9 @@ public struct MergeReceipt: Sendable {
 
   init(output: FilePath, applied: Receipt, notes: [String], of view: AdaptedCheckpoint) {
     (self.output, self.applied, self.notes) = (output, applied, notes)
-    let changed = Set(view.changedNames)
-    let decoded = Dictionary(grouping: view.checkpoint.decoded, by: \.scheme)
-    quantised = decoded.map { scheme, parameters in
-      Quantised(
-        scheme: scheme, parameterCount: parameters.count,
-        changedCount: parameters.count { changed.contains($0.info.name) },
-        type: view.checkpoint.keepsCodes ? nil : view.resultType ?? .bf16)
-    }.sorted { $0.scheme.rawValue < $1.scheme.rawValue }
+    decoded = Dictionary(grouping: view.checkpoint.decoded, by: \.scheme)
+      .mapValues { $0.map(\.info.name) }
+    decodedType = view.checkpoint.keepsCodes ? nil : view.resultType ?? .bf16
     omittedTensorCount = view.checkpoint.keepsCodes ? 0 : view.checkpoint.omitted.count
   }
 
@@ -70,10 +75,15 @@ public struct MergeReceipt: Sendable {
     self.times += times
   }
 
-  /// True if codes of the base were made again.
-  public var isRequantised: Bool { quantised.contains { $0.type == nil && $0.changedCount > 0 } }
+  /// True if the adapters are for codes of the base, which were made again.
+  public var isRequantised: Bool {
+    let targets = Set(applied.changed)
+    return decodedType == nil && decoded.values.joined().contains(where: targets.contains)
+  }
 
   mutating func add(_ survival: [Name: Survival]) { self.survival.merge(survival) { $1 } }
+
+  mutating func add(makingCodes time: Duration) { times.makingCodes += time }
 
   mutating func add(_ files: MergeFiles) {
     copiedFiles = files.copied

@@ -24,7 +24,8 @@ extension Merge {
     try output.target.checkRoom(
       for: Self.room(for: missing.map { plans[$0] }), copiedFrom: view.checkpoint.path)
     event(.writing)
-    try write(missing, in: output, { progress($0, size) }, event, &receipt)
+    let rest = missing.reduce(0) { $0 + plans[$1].byteCount }
+    try write(missing, in: output, { progress($0, rest) }, event, &receipt)
   }
 
   /// True if a later process may go on with finished files: a folder with sub-folders is written at once.
@@ -74,7 +75,9 @@ extension Merge {
     _ file: OutputFile, with plan: ShardPlan, isProved: Bool,
     _ report: @escaping @Sendable (Int) -> Void, _ receipt: inout MergeReceipt
   ) throws -> ShardProof {
+    let start = ContinuousClock.now
     let codes = try RequantisedCodes(of: plan, in: view, beside: receipt.output, report)
+    if !plan.codes.isEmpty { receipt.add(makingCodes: ContinuousClock.now - start) }
     let blocks = try BlockOutput(file, byteCount: plan.byteCount)
     let writer = ShardWriter(
       view, plan, codes.ranges, output: blocks, isProved: isProved, report: report)

@@ -7,6 +7,8 @@ public struct MergeTimes: Sendable {
   public internal(set) var reading: Duration = .zero
   /// Making changed values, operands and checks among it.
   public internal(set) var arithmetic: Duration = .zero
+  /// Making codes again, before the threads of a shard begin: by the clock, as all processors do that together.
+  public internal(set) var makingCodes: Duration = .zero
   /// Writing.
   public internal(set) var writing: Duration = .zero
 
@@ -14,6 +16,7 @@ public struct MergeTimes: Sendable {
     left.threadCount = max(left.threadCount, right.threadCount)
     left.reading += right.reading
     left.arithmetic += right.arithmetic
+    left.makingCodes += right.makingCodes
     left.writing += right.writing
   }
 }

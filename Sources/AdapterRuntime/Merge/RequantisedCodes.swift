@@ -10,7 +10,7 @@ internal import SystemPackage
 ///
 /// Memory is some runs of elements, and some MB of the codes of one matrix.
 struct RequantisedCodes {
-  /// Where the bytes of the tensors are that are not the base's.
+  /// The places of the new bytes, by tensor.
   private(set) var ranges: [Name: FileRange] = [:]
   /// The part of each parameter's change that survives, over all its elements.
   private(set) var survival: [Name: Survival] = [:]
@@ -39,21 +39,23 @@ struct RequantisedCodes {
     let file = try File(namelessBeside: target, size: size)
     let written = Guarded<Set<Name>>([])
     for parameter in view.checkpoint.decoded
-    where parameter.tensors.contains(where: { sizes[$0] != nil }) {
-      survival[parameter.info.name] = try Self.requantise(parameter, in: view) {
-        name, place, bytes in
+    where parameter.made.contains(where: { sizes[$0] != nil }) {
+      let own = try Self.requantise(parameter, in: view) { name, place, bytes in
         guard let range = placed[name] else { return }
         try file.write(bytes, at: range.lowerBound + UInt64(place))
         _ = written.withLock { $0.insert(name) }
       }
-      report(parameter.tensors.reduce(0) { $0 + (sizes[$1] ?? 0) })
+      survival[parameter.info.name] = own
+      // Zeros have two signs, and a scale may have two forms: where no value changes, no byte does.
+      if own?.changedCount == 0 { written.withLock { $0.subtract(parameter.made) } }
+      report(parameter.made.reduce(0) { $0 + (sizes[$1] ?? 0) })
     }
     for name in written.withLock(\.self) {
       ranges[name] = placed[name].map { FileRange($0, of: file) }
     }
   }
 
-  /// The survival of the change of every parameter that is changed, of which nothing is kept.
+  /// Works out what would survive of the change of every parameter, and keeps no codes.
   ///
   /// - Parameters:
   ///   - view: what would be written.
@@ -91,7 +93,8 @@ struct RequantisedCodes {
     guard try reader.changes() else { return Survival(unchanged: parameter.info.shape.count) }
     let (rows, survival) = (try view.rows(of: tensor), Guarded(Survival()))
     try Requantisation(
-      parameter, values: { try rows.floats($0) }, write: write,
+      parameter, tileLength: rows.tileRowCount * rows.grid.columns, values: { try rows.floats($0) },
+      write: write,
       meter: { run in
         var own = Survival()
         own.add(before: run.before, exact: run.wanted, rounded: run.result)

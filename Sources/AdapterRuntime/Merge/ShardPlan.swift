@@ -32,8 +32,8 @@ struct ShardPlan: Sendable {
     /// Unchanged, from a file of the base.
     case stored(FileRange)
     case adapted(AdaptedTensor)
-    /// A tensor of a quantised parameter that changes: made again when the file is written, or the base's where the scheme
-    /// keeps it.
+    /// Codes or scales of a quantised parameter that adapters change: made again when the file is written, or the base's
+    /// if no value changes.
     case codes(Name, FileRange)
   }
 
@@ -65,13 +65,14 @@ struct ShardPlan: Sendable {
   /// The tensors of the parameters of a base that stays quantised.
   private struct Codes {
     private(set) var all: Set<Name> = []
-    private(set) var changed: Set<Name> = []
+    /// Those that are made again.
+    private(set) var made: Set<Name> = []
 
     init(_ view: AdaptedCheckpoint) {
       guard view.checkpoint.keepsCodes else { return }
       for parameter in view.checkpoint.decoded {
         all.formUnion(parameter.tensors)
-        if view.adapted(parameter.info.name) != nil { changed.formUnion(parameter.tensors) }
+        if view.adapted(parameter.info.name) != nil { made.formUnion(parameter.made) }
       }
     }
   }
@@ -140,7 +141,7 @@ struct ShardPlan: Sendable {
         return Content(tensor, in: view)
       }
       return Content(
-        tensor.info, codes.changed.contains(name) ? .codes(name, bytes) : .stored(bytes))
+        tensor.info, codes.made.contains(name) ? .codes(name, bytes) : .stored(bytes))
     }
     let isSame =
       created.isEmpty && !checkpoint.isWrittenDecoded
@@ -179,7 +180,7 @@ struct ShardPlan: Sendable {
     for content in contents { append(content.contents, UInt64(content.info.byteCount)) }
   }
 
-  /// The tensors of quantised parameters that change, and how many bytes they have.
+  /// The tensors that are made again, and how many bytes they have.
   var codes: [Name: Int] {
     var result: [Name: Int] = [:]
     for run in runs {

@@ -15,12 +15,25 @@ struct CodeVerification {
   private let stored: [Name: StoredTensor]
   /// The checkpoint's, likewise.
   private let found: [Name: StoredTensor]
-  /// The checkpoint's quantised parameters, and their values; none if any of them is damaged.
+  /// The checkpoint's quantised parameters that can be decoded, and their values.
   private let parameters: [Name: (stored: QuantisedParameter, values: StoredTensor)]
+  /// What is wrong with the others.
+  private let faults: [CheckpointError]
 
   private typealias Tensor = MergeVerification.Tensor
 
-  init(of merged: Checkpoint, as view: AdaptedCheckpoint, tolerance: Double) {
+  /// What there is to say.
+  struct Findings {
+    /// Of each tensor and changed parameter, by name.
+    var tensors: [MergeVerification.Tensor] = []
+    /// The changed parameters whose steps are so wide that the base's own codes would pass as well.
+    var indistinct: [Name] = []
+    /// What is wrong with parameters that cannot be decoded.
+    var faults: [CheckpointError] = []
+  }
+
+  /// - Throws: `CheckpointError.storage` where the checkpoint cannot be read.
+  init(of merged: Checkpoint, as view: AdaptedCheckpoint, tolerance: Double) throws {
     (self.view, self.tolerance) = (view, tolerance)
     func asStored(_ checkpoint: Checkpoint) -> [Name: StoredTensor] {
       Dictionary(
@@ -28,10 +41,11 @@ struct CodeVerification {
           .map { ($0.info.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
     (stored, found) = (asStored(view.checkpoint), asStored(merged))
-    let decoded = try? merged.dequantised()
+    let (decoded, faults) = try merged.dequantisedWherePossible()
+    self.faults = faults
     parameters = Dictionary(
-      (decoded?.decoded ?? []).compactMap { parameter in
-        decoded?.tensor(parameter.info.name).map { (parameter.info.name, (parameter, $0)) }
+      decoded.decoded.compactMap { parameter in
+        decoded.tensor(parameter.info.name).map { (parameter.info.name, (parameter, $0)) }
       }, uniquingKeysWith: { first, _ in first })
   }
 
@@ -39,50 +53,61 @@ struct CodeVerification {
   ///
   /// - Parameter report: told how many bytes have been compared, and of how many.
   /// - Throws: `AdapterError` where anything cannot be read, or a merge would be refused.
-  /// - Returns: what there is to say, by name.
-  func run(_ report: @Sendable (Int, UInt64) -> Void) throws -> [MergeVerification.Tensor] {
-    var (result, seen): ([Tensor], Set<Name>) = ([], [])
+  /// - Returns: what there is to say.
+  func run(_ report: @Sendable (Int, UInt64) -> Void) throws -> Findings {
+    var (result, seen) = (Findings(faults: faults), Set<Name>())
     func count(_ names: [Name]) {
       seen.formUnion(names)
       report(names.reduce(0) { $0 + (stored[$1]?.info.byteCount ?? 0) }, view.checkpoint.byteCount)
     }
     for parameter in view.checkpoint.decoded where view.adapted(parameter.info.name) != nil {
-      result += try findings(of: parameter)
-      count(parameter.tensors)
+      let comparison = try compare(parameter)
+      result.tensors += try findings(of: parameter, comparison)
+      if comparison.distances.cannotTellBase { result.indistinct.append(parameter.info.name) }
+      let activations = Set(parameter.activations)
+      count(parameter.tensors.filter { !activations.contains($0) })
       // Another program may keep something more beside the codes.
-      if values(of: parameter) != nil {
-        seen.formUnion(parameters[parameter.info.name]?.stored.tensors ?? [])
+      if let (other, _) = parameters[parameter.info.name], values(of: parameter) != nil {
+        seen.formUnion(Set(other.tensors).subtracting(other.activations))
       }
     }
     let codes = Set(view.checkpoint.decoded.map(\.info.name))
     for tensor in view.tensors where !codes.contains(tensor.info.name) {
       let name = tensor.info.name
-      result.append(
+      result.tensors.append(
         try TensorVerification(
           name: name, view: view, expected: tensor.info, found: found[name], tolerance: tolerance
         ).run { _ in })
       count([name])
     }
     let rest = stored.values.filter { !seen.contains($0.info.name) }
-    result += try rest.concurrentMap { tensor in
+    result.tensors += try rest.concurrentMap { tensor in
       defer { report(tensor.info.byteCount, view.checkpoint.byteCount) }
       return try untouched(tensor)
     }
     for (name, tensor) in found where !seen.contains(name) && stored[name] == nil {
-      result.append(
+      result.tensors.append(
         Tensor(
           name: name, kind: .additional, expected: nil, found: tensor.info, difference: nil))
     }
-    return result.sorted { $0.name < $1.name }
+    result.tensors.sort { $0.name < $1.name }
+    return result
   }
 
   // MARK: - Changed parameters
 
-  /// One finding about a parameter; of one that cannot be decoded, one for each of its tensors.
-  private func findings(of parameter: QuantisedParameter) throws -> [Tensor] {
+  private struct Comparison {
+    /// The tensors of which bytes were made.
+    var made: Set<Name> = []
+    /// Those that have others.
+    var different: Set<Name> = []
+    var distances = StepDistances()
+  }
+
+  private func compare(_ parameter: QuantisedParameter) throws -> Comparison {
     let comparison = Guarded(Comparison())
     let values = values(of: parameter)
-    _ = try RequantisedCodes.requantise(parameter, in: view) { name, place, bytes in
+    let survival = try RequantisedCodes.requantise(parameter, in: view) { name, place, bytes in
       let differs = try !holds(bytes, at: place, of: name)
       comparison.withLock {
         $0.made.insert(name)
@@ -94,37 +119,42 @@ struct CodeVerification {
       own.add(run, found: try values.doubles(of: run.range))
       comparison.withLock { $0.distances += own }
     }
-    let result = comparison.withLock(\.self)
-    let tensors = parameter.tensors.compactMap { stored[$0] }
-    // No value of it changes, so that no byte may.
-    guard !result.made.isEmpty else { return try tensors.map(untouched) }
+    // Where no value changes, no byte does.
+    return survival?.changedCount == 0 ? Comparison() : comparison.withLock(\.self)
+  }
+
+  /// One finding about the values of a parameter; of one that cannot be decoded, or of which no value changes, one about
+  /// each of the tensors that they are read from.
+  private func findings(
+    of parameter: QuantisedParameter, _ comparison: Comparison
+  ) throws -> [Tensor] {
+    let activations = Set(parameter.activations)
+    let tensors = parameter.tensors.filter { !activations.contains($0) }.compactMap { stored[$0] }
     let others = try tensors.map { tensor in
-      try result.made.contains(tensor.info.name)
-        ? finding(tensor, result.different.contains(tensor.info.name) ? .differs : .identical)
+      try comparison.made.contains(tensor.info.name)
+        ? finding(
+          tensor, comparison.different.contains(tensor.info.name) ? .differs : .identical)
         : untouched(tensor)
     }
+    let distances = comparison.distances
+    guard let values = values(of: parameter), distances.elementCount > 0 else { return others }
     func one(_ kind: MergeVerification.Kind, _ difference: MergeVerification.Difference?) -> Tensor
     {
       Tensor(
-        name: parameter.info.name, kind: kind, expected: parameter.info, found: values?.info,
+        name: parameter.info.name, kind: kind, expected: parameter.info, found: values.info,
         difference: difference)
     }
-    guard values != nil, result.distances.elementCount > 0 else { return others }
-    if others.allSatisfy(\.kind.isConfirmed) { return [one(.identical, nil)] }
-    let difference = result.distances.difference
-    guard difference.count > 0 else { return [one(.withinOneRounding, difference)] }
-    let distance = difference.change?.relativeDistance ?? .infinity
-    return [
-      one(tolerance > 0 && distance <= tolerance ? .withinTolerance : .differs, difference)
-    ]
-  }
-
-  private struct Comparison {
-    /// The tensors of which bytes were made.
-    var made: Set<Name> = []
-    /// Those that have others.
-    var different: Set<Name> = []
-    var distances = StepDistances()
+    // The same bytes may stand for other values, under another configuration.
+    guard !distances.isMerge else {
+      return [
+        others.allSatisfy(\.kind.isConfirmed)
+          ? one(.identical, nil) : one(.withinOneRounding, distances.difference)
+      ]
+    }
+    let distance = distances.difference.change?.relativeDistance ?? .infinity
+    let kind: MergeVerification.Kind =
+      tolerance > 0 && distance <= tolerance ? .withinTolerance : .differs
+    return [one(kind, distances.difference)]
   }
 
   /// The values that the checkpoint has for a parameter, where it stores them in the same way.

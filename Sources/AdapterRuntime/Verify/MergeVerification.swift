@@ -15,6 +15,10 @@ public struct MergeVerification: Sendable {
   public let tolerance: Double
   /// True if the base stays quantised, so that distances are in steps of codes.
   public let countsSteps: Bool
+  /// The changed parameters of such a base whose steps are so wide that its own codes would pass as well.
+  public let indistinct: [Name]
+  /// What is wrong with quantised parameters of the checkpoint that cannot be decoded, so that only bytes are compared.
+  public let faults: [CheckpointError]
 
   /// One tensor, or a quantised parameter that the adapters change.
   public struct Tensor: Sendable {
@@ -95,9 +99,11 @@ public struct MergeVerification: Sendable {
     self.tolerance = tolerance
     countsSteps = view.checkpoint.keepsCodes
     guard !view.checkpoint.keepsCodes else {
-      tensors = try CodeVerification(of: merged, as: view, tolerance: tolerance).run(report)
+      let findings = try CodeVerification(of: merged, as: view, tolerance: tolerance).run(report)
+      (tensors, indistinct, faults) = (findings.tensors, findings.indistinct, findings.faults)
       return
     }
+    (indistinct, faults) = ([], [])
     let tasks = Set(view.names).union(merged.names).map {
       TensorVerification(
         name: $0, view: view, expected: view.info(of: $0), found: merged.tensor($0),

@@ -125,6 +125,11 @@ struct BitsAndBytes4: QuantisedElements {
 // MARK: - Other values
 
 extension BitsAndBytes4 {
+  var made: [Name] {
+    [name, Name("\(name).absmax")]
+      + (nested == nil ? [] : [Name("\(name).nested_absmax"), state])
+  }
+
   /// A block's absmax is its largest value; with double quantisation they are codes themselves, around their mean.
   func requantise(_ work: Requantisation) throws {
     let absmax = try largest(work)
@@ -139,7 +144,7 @@ extension BitsAndBytes4 {
       codes: order.map { UInt8(table[$0] == 0 ? codeOfZero : $0) },
       middles: zip(order, order.dropFirst()).map { (table[$0] + table[$1]) / 2 })
     let gaps = FloatTables.gaps(of: table)
-    try work.forEachRun(of: blockSize * max(1, Requantisation.runLength / blockSize)) { run in
+    try work.forEachRun(of: blockSize) { run in
       let first = run.range.lowerBound / blockSize
       let codes = nearest.codes(of: run.wanted, blocks: blockSize, absmax[first...])
       forEachBlock(of: run.range.count) { block, part in
@@ -167,7 +172,7 @@ extension BitsAndBytes4 {
   private func largest(_ work: Requantisation) throws -> [Float] {
     let count = work.parameter.info.shape.count
     let result = Guarded([Float](repeating: 0, count: (count + blockSize - 1) / blockSize))
-    try work.scan(runsOf: blockSize * max(1, Requantisation.runLength / blockSize)) {
+    try work.scan(runsOf: blockSize) {
       range, values in
       let first = range.lowerBound / blockSize
       var own = [Float](repeating: 0, count: (range.upperBound + blockSize - 1) / blockSize - first)
@@ -214,8 +219,8 @@ extension BitsAndBytes4 {
     try work.write(
       Name("\(name).nested_absmax"), 0, PackedBits.bytes(factors.map(\.bitPattern)))
     guard let text = QuantState.text(nested.state, withOffset: offset) else {
-      throw CheckpointError.quantised(
-        name, .bitsandbytesNF4, "\(state) has no room for another nested_offset")
+      throw CheckpointError.notMade(
+        name, work.parameter.scheme, "\(state) has no room for another nested_offset")
     }
     try work.write(state, 0, text)
     return result

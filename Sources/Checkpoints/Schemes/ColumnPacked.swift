@@ -78,6 +78,10 @@ struct ColumnPacked: QuantisedElements {
     guard isAWQ || ["gptq", "gptq_v2"].contains(version) else {
       throw fault("checkpoint_format \(version) is not read")
     }
+    guard isAWQ || checkpoint.tensor(part("g_idx")) != nil || config.boolean("desc_act") != true
+    else {
+      throw fault("desc_act gives the inputs an order, and g_idx is missing")
+    }
     let groups = try groups(
       name, scheme, part("g_idx"), inputs, groupCount, config.integer("group_size"), in: checkpoint)
     return QuantisedParameter(
@@ -111,7 +115,8 @@ struct ColumnPacked: QuantisedElements {
       return groups
     }
     let size = size == -1 ? inputs : size ?? 0
-    guard size > 0, (inputs + size - 1) / size == count else {
+    // Only a size that was looked at may be added to.
+    guard (1...inputs).contains(size), (inputs + size - 1) / size == count else {
       throw .quantised(
         name, scheme, "group_size \(size) does not make \(count) groups of \(inputs) inputs")
     }
@@ -246,13 +251,15 @@ extension ColumnPacked {
     32 % bits == 0 ? nil : "integers of \(bits) bits, which go across words, are not made again"
   }
 
+  var made: [Name] { [Name("\(name.dropLast("weight".utf8.count))qweight")] }
+
   /// Only the codes are new: a calibration chose the scales, the zeros and the order of the groups.
   ///
   /// Words are stored across to the values, so those of a band of outputs are put together in memory.
   func requantise(_ work: Requantisation) throws {
-    // As many outputs as have a few MB of values, and of words; whole words of either scheme.
+    // As many outputs as have some MB of values, and of words; whole words of either scheme.
     let strip = min(64, max(8, (1 << 19) / inputs / 8 * 8))
-    let band = max(strip, (1 << 23) / rowCount * outputsOfWord / strip * strip)
+    let band = max(strip, (1 << 21) / rowCount * outputsOfWord / strip * strip)
     for first in stride(from: 0, to: outputs, by: band) {
       try requantise(first..<min(first + band, outputs), strips: strip, work)
     }
@@ -273,10 +280,9 @@ extension ColumnPacked {
       }
     }
     let result = words.withLock(\.self)
-    let tensor = Name("\(name.dropLast("weight".utf8.count))qweight")
     for row in 0..<rowCount {
       let place = (row * outputs + band.lowerBound) / outputsOfWord
-      try work.write(tensor, 4 * place, PackedBits.bytes(result[row * width..<(row + 1) * width]))
+      try work.write(made[0], 4 * place, PackedBits.bytes(result[row * width..<(row + 1) * width]))
     }
   }
 

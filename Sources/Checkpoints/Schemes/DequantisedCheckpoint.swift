@@ -10,18 +10,49 @@ extension Checkpoint {
   ///   is not read; `unreadScheme` where nothing of the scheme is.
   /// - Returns: itself, where nothing is quantised.
   public func dequantised(keepingCodes: Bool = false) throws(CheckpointError) -> Checkpoint {
+    let (decoded, faults) = try decodedParameters()
+    if let fault = faults.first { throw fault }
+    return decoded.isEmpty
+      ? self : Checkpoint(self, decoding: decoded, keepsCodes: keepingCodes)
+  }
+
+  /// The same with those parameters left as they are stored that cannot be decoded.
+  ///
+  /// - Throws: `CheckpointError.storage` where a file cannot be read.
+  /// - Returns: the checkpoint, and what is wrong with the others.
+  package func dequantisedWherePossible() throws(CheckpointError)
+    -> (checkpoint: Checkpoint, faults: [CheckpointError])
+  {
+    do throws(CheckpointError) {
+      let (decoded, faults) = try decodedParameters()
+      return (Checkpoint(self, decoding: decoded, keepsCodes: true), faults)
+    } catch {
+      if case .storage = error { throw error }
+      return (self, [error])
+    }
+  }
+
+  /// The quantised parameters by name, and what is wrong with those that cannot be decoded.
+  private func decodedParameters() throws(CheckpointError) -> (
+    decoded: [QuantisedParameter], faults: [CheckpointError]
+  ) {
     if let scheme = unreadScheme { throw .unreadScheme(path, scheme) }
     let found = quantisedParameters
-    guard !found.isEmpty else { return self }
+    guard !found.isEmpty else { return ([], []) }
     let config = try QuantisationConfig(of: self)
     let (family, memory) = (family, DecodingMemory())
-    var parameters: [QuantisedParameter] = []
+    var (decoded, faults): ([QuantisedParameter], [CheckpointError]) = ([], [])
     for (name, scheme) in found.sorted(by: { $0.key < $1.key }) {
-      let stored = try scheme.parameter(name, config, memory, in: self)
-      let isTransposed = scheme.storesOutputsFirst && family?.isConv1D(name) ?? false
-      parameters.append(isTransposed ? try TransposedMatrix.parameter(stored, memory) : stored)
+      do throws(CheckpointError) {
+        let stored = try scheme.parameter(name, config, memory, in: self)
+        let isTransposed = scheme.storesOutputsFirst && family?.isConv1D(name) ?? false
+        decoded.append(isTransposed ? try TransposedMatrix.parameter(stored, memory) : stored)
+      } catch {
+        if case .storage = error { throw error }
+        faults.append(error)
+      }
     }
-    return Checkpoint(self, decoding: parameters, keepsCodes: keepingCodes)
+    return (decoded, faults)
   }
 }
 

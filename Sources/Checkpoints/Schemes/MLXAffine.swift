@@ -51,6 +51,8 @@ struct MLXAffine: QuantisedElements {
 
   var reasonNotToRequantise: String? { "MLX's groups are not made again" }
 
+  var made: [Name] { [] }
+
   func requantise(_ work: Requantisation) throws {}
 
   func read(

@@ -144,45 +144,96 @@ struct MXFP4Stack: QuantisedElements {
 // MARK: - Other values
 
 extension MXFP4Stack {
-  /// An exponent stays where its block's largest value fits. Experts are made side by side, each in bands of blocks.
+  var made: [Name] { [Name("\(name)_blocks"), Name("\(name)_scales")] }
+
+  /// Inputs of a band: whole blocks, and many, as the tiles that it begins and ends in are worked out twice.
+  private static let bandWidth = 64
+
+  /// Codes and exponents of some matrices, [out, blocks].
+  private struct Codes {
+    var codes: [UInt8]
+    var exponents: [UInt8]
+  }
+
+  /// An exponent stays where its block's largest value fits. One expert is made after the other, each in bands of blocks.
   func requantise(_ work: Requantisation) throws {
     let size = inputs * outputs
-    try ConcurrentWork.perform(work.parameter.info.shape.count / size) { (index, _) in
-      let old = try exponents.contents(index * size / 32..<(index + 1) * size / 32)
-      var (codes, exponents) = ([UInt8](repeating: 0, count: size / 2), old)
-      for band in 0..<inputs / 32 {
-        let start = index * size + band * 32 * outputs
-        try work.measured(start..<start + 32 * outputs) { run in
-          for output in 0..<outputs {
-            let place = output * (inputs / 32) + band
-            encode(&run, output, &exponents[place], &codes, at: 16 * place)
-          }
-        }
+    for index in 0..<work.parameter.info.shape.count / size {
+      let exponents = try exponents.contents(index * size / 32..<(index + 1) * size / 32)
+      let made = Guarded(
+        Codes(codes: [UInt8](repeating: 0, count: size / 2), exponents: exponents))
+      try ConcurrentWork.perform((inputs + Self.bandWidth - 1) / Self.bandWidth) { (number, _) in
+        let first = number * Self.bandWidth
+        let blocks = first / 32..<min(first + Self.bandWidth, inputs) / 32
+        let own = try band(blocks, at: index * size + first * outputs, exponents, work)
+        made.withLock { copy(own, of: blocks, to: &$0) }
       }
-      try work.write(Name("\(name)_blocks"), index * size / 2, codes)
-      try work.write(Name("\(name)_scales"), index * size / 32, exponents)
+      let result = made.withLock(\.self)
+      try work.write(Name("\(name)_blocks"), index * size / 2, result.codes)
+      try work.write(Name("\(name)_scales"), index * size / 32, result.exponents)
     }
   }
 
-  /// One block, whose elements are a row apart.
+  /// Some blocks of all outputs.
+  private func band(
+    _ blocks: Range<Int>, at start: Int, _ exponents: [UInt8], _ work: Requantisation
+  ) throws -> Codes {
+    let count = 32 * blocks.count * outputs
+    var result = Codes(
+      codes: [UInt8](repeating: 0, count: count / 2),
+      exponents: [UInt8](repeating: 0, count: count / 32))
+    try work.measured(start..<start + count) { run in
+      for block in 0..<blocks.count {
+        let largest = largest(of: run.wanted, from: 32 * block * outputs)
+        for output in 0..<outputs {
+          let old = exponents[output * (inputs / 32) + blocks.lowerBound + block]
+          result.exponents[output * blocks.count + block] =
+            largest[output] > 6 * FloatTables.e8m0[Int(old)]
+            ? SmallFloat.e8m0(atLeast: largest[output] / 6) : old
+        }
+        encode(&run, block, of: blocks.count, &result)
+      }
+    }
+    return result
+  }
+
+  /// The largest magnitude in a block of each output, whose elements are a row apart.
+  private func largest(of values: [Float], from first: Int) -> [Float] {
+    var result = [Float](repeating: 0, count: outputs)
+    for row in 0..<32 {
+      for output in 0..<outputs {
+        result[output] = max(result[output], values[first + row * outputs + output].magnitude)
+      }
+    }
+    return result
+  }
+
+  /// A block of each output, row by row.
   private func encode(
-    _ run: inout Requantisation.Run, _ output: Int, _ exponent: inout UInt8, _ codes: inout [UInt8],
-    at start: Int
+    _ run: inout Requantisation.Run, _ block: Int, of count: Int, _ band: inout Codes
   ) {
-    var largest: Float = 0
+    let (table, gaps) = (FloatTables.e2m1, FloatTables.e2m1Gaps)
+    let scales = (0..<outputs).map { FloatTables.e8m0[Int(band.exponents[$0 * count + block])] }
     for row in 0..<32 {
-      largest = max(largest, run.wanted[row * outputs + output].magnitude)
+      let first = (32 * block + row) * outputs
+      for output in 0..<outputs {
+        let (place, scale) = (first + output, scales[output])
+        let code = SmallFloat.e2m1(steps(run.wanted[place], of: scale))
+        band.codes[16 * (output * count + block) + row / 2] |= row % 2 == 0 ? code : code << 4
+        run.result[place] = table[Int(code)] * scale
+        run.steps[place] = gaps[Int(code)] * scale
+      }
     }
-    if largest > 6 * FloatTables.e8m0[Int(exponent)] {
-      exponent = SmallFloat.e8m0(atLeast: largest / 6)
-    }
-    let scale = FloatTables.e8m0[Int(exponent)]
-    for row in 0..<32 {
-      let place = row * outputs + output
-      let code = SmallFloat.e2m1(steps(run.wanted[place], of: scale))
-      codes[start + row / 2] |= row % 2 == 0 ? code : code << 4
-      run.result[place] = FloatTables.e2m1[Int(code)] * scale
-      run.steps[place] = FloatTables.e2m1Gaps[Int(code)] * scale.magnitude
+  }
+
+  private func copy(_ band: Codes, of blocks: Range<Int>, to all: inout Codes) {
+    for output in 0..<outputs {
+      let (from, to) = (output * blocks.count, output * (inputs / 32) + blocks.lowerBound)
+      all.codes.replaceSubrange(
+        16 * to..<16 * (to + blocks.count), with: band.codes[16 * from..<16 * (from + blocks.count)]
+      )
+      all.exponents.replaceSubrange(
+        to..<to + blocks.count, with: band.exponents[from..<from + blocks.count])
     }
   }
 }

@@ -31,7 +31,7 @@ struct NearestCode {
 /// The codes of small floats: nearest, ties to even, saturated.
 enum SmallFloat {
   /// The code of a magnitude, of a type with so many bits for the fraction and this bias of the exponent. `largest` is its
-  /// largest finite value, `lowest` the smallest that is no subnormal, and `step` the distance of those below it.
+  /// largest finite value, `lowest` the smallest normal one, and `step` the distance of those below it.
   @inline(__always)
   private static func code(
     _ value: Float, fraction: UInt32, bias: UInt32, largest: Float, lowest: Float, step: Float

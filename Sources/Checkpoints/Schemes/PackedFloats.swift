@@ -51,9 +51,7 @@ struct PackedFloats: QuantisedElements {
     return try parameter(
       name, scheme, codes: name, groupSize: 16,
       .multiplies(try number("_scale_2", of: name, scheme, in: checkpoint)),
-      companions: checkpoint.companions(
-        of: name, ["_scale", "_scale_2"],
-        ofModule: ["input_scale", "output_scale", "k_scale", "v_scale"]),
+      companions: checkpoint.companions(of: name, ["_scale", "_scale_2"]),
       in: checkpoint)
   }
 
@@ -132,10 +130,12 @@ struct PackedFloats: QuantisedElements {
 // MARK: - Other values
 
 extension PackedFloats {
+  var made: [Name] { [codeName, Name("\(name)_scale")] }
+
   /// A scale stays where its group's largest value fits: other parameters may share the one of all, and a new scale adds
   /// noise to values that do not change.
   func requantise(_ work: Requantisation) throws {
-    let length = groupSize * max(1, Requantisation.runLength / groupSize)
+    let length = groupSize
     try work.forEachRun(of: length) { run in
       let first = run.range.lowerBound / groupSize
       var scales = try self.scales.values(first..<run.range.upperBound / groupSize)

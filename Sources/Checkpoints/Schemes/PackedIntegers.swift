@@ -30,8 +30,7 @@ struct PackedIntegers: QuantisedElements {
   /// Returns the names of the tensors that compressed-tensors keeps beside the codes of a parameter.
   static func companions(of name: Name, in checkpoint: Checkpoint) -> [Name] {
     checkpoint.companions(
-      of: name, ["_scale", "_shape", "_zero_point", "_g_idx", "_global_scale"],
-      ofModule: ["input_global_scale", "input_scale", "output_scale", "k_scale", "v_scale"])
+      of: name, ["_scale", "_shape", "_zero_point", "_g_idx", "_global_scale"])
   }
 
   static func parameter(
@@ -204,12 +203,13 @@ extension PackedIntegers {
     32 % bits == 0 ? nil : "integers of \(bits) bits, which go across words, are not made again"
   }
 
+  var made: [Name] { [codeName] }
+
   /// Scales and zeros stay: a calibration chose them.
   func requantise(_ work: Requantisation) throws {
-    let rows = max(1, Requantisation.runLength / columns)
     let middle = Float(1 << (bits - 1))
     let groups = order ?? (0..<columns).map { $0 / (columns / groupCount) }
-    try work.forEachRun(of: rows * columns) { run in
+    try work.forEachRun(of: columns) { run in
       let first = run.range.lowerBound / columns
       var codes = [UInt8](repeating: 0, count: run.range.count / columns * rowBytes)
       for row in first..<run.range.upperBound / columns {

@@ -53,6 +53,10 @@ struct QuantisationConfig {
     if case .string(let text)? = self[key] { text } else { nil }
   }
 
+  func boolean(_ key: Name) -> Bool? {
+    if case .boolean(let value)? = self[key] { value } else { nil }
+  }
+
   func integer(_ key: Name) -> Int? {
     self[key]?.double.flatMap { Int(exactly: $0) }
   }

@@ -7,8 +7,8 @@ public import StrictJSON
 /// |---|---|
 /// | bitsandbytes NF4, FP4 | `X.weight` of U8, `X.weight.quant_state.bitsandbytes__nf4` or `…__fp4`, `X.weight.absmax`, `X.weight.quant_map` |
 /// | bitsandbytes LLM.int8 | `X.weight` of I8, `X.SCB` |
-/// | GPTQ | `X.qweight`, `X.qzeros`, `X.scales`, `X.g_idx`, and no `X.weight` |
-/// | AWQ | the same without `X.g_idx` |
+/// | GPTQ | `X.qweight`, `X.qzeros`, `X.scales`, mostly `X.g_idx`, and no `X.weight` |
+/// | AWQ | the same without `X.g_idx`, and fewer columns of `X.qweight` than of `X.scales` |
 /// | FP8 | `X.weight` of an eight-bit float, `X.weight_scale` or `X.weight_scale_inv` |
 /// | compressed-tensors | `X.weight_packed`, `X.weight_scale`, and no `X.weight`; or `X.weight` of I8 with `X.weight_scale` |
 /// | ModelOpt NVFP4 | `X.weight` of U8, `X.weight_scale`, `X.weight_scale_2` |
@@ -62,11 +62,18 @@ extension Checkpoint {
       return has("_scale") || has("_scale_inv") ? .fp8 : nil
     case .u32: return moduleHas(".scales") && moduleHas(".biases") ? .mlx : nil
     case nil:
-      if moduleHas(".qweight") { return moduleHas(".g_idx") ? .gptq : .awq }
+      if moduleHas(".qweight") { return moduleHas(".g_idx") || packsInputs(module) ? .gptq : .awq }
       if has("_packed"), has("_scale") { return .compressedTensors }
       return has("_blocks") && has("_scales") ? .mxfp4 : nil
     default: return nil
     }
+  }
+
+  /// True if the words of a module hold several inputs of one output, as GPTQ's do: there is a scale for each column.
+  private func packsInputs(_ module: Name?) -> Bool {
+    guard let module, let words = tensor(Name("\(module).qweight"))?.info.shape.dimensions.last
+    else { return false }
+    return tensor(Name("\(module).scales"))?.info.shape.dimensions.last == words
   }
 
   /// Every parameter that is stored quantised, by the name that it has where it is not.

@@ -15,6 +15,9 @@ protocol QuantisedElements: Sendable {
   /// Why other values cannot be put in its place; nil where they can.
   var reasonNotToRequantise: String? { get }
 
+  /// The tensors that `requantise` makes: the codes, and scales that are not kept.
+  var made: [Name] { get }
+
   /// Makes the codes of other values, and the scales that go with them.
   func requantise(_ work: Requantisation) throws
 
@@ -62,6 +65,19 @@ package struct QuantisedParameter: Sendable {
   package let companions: [Name]
   let elements: any QuantisedElements
 
+  /// `QuantisedElements.made`.
+  package var made: [Name] { elements.made }
+
+  /// The companions that belong to what goes into the layer or comes out of it: its values do not depend on them.
+  package var activations: [Name] {
+    companions.filter { name in Self.activationLeaves.contains { name.hasSuffix(Name(".\($0)")) } }
+  }
+
+  fileprivate static let activationLeaves = [
+    "input_scale", "output_scale", "activation_scale", "k_scale", "v_scale", "input_global_scale",
+    "input_zero_point",
+  ]
+
   /// `QuantisedElements.errorBound`.
   package var errorBound: Double { elements.errorBound }
 }
@@ -94,13 +110,12 @@ extension TensorInfo {
 
 extension Checkpoint {
   /// The tensors that are there of those that a scheme keeps beside a parameter: under its own name and an ending, and
-  /// under that of its module.
-  func companions(
-    of parameter: Name, _ endings: [String], ofModule leaves: [String]
-  ) -> [Name] {
+  /// the scales of activations under that of its module.
+  func companions(of parameter: Name, _ endings: [String]) -> [Name] {
     let text = parameter.text
     let module = text.hasSuffix("weight") ? String(text.dropLast("weight".count)) : ""
-    return (endings.map { text + $0 } + leaves.map { module + $0 }).map { Name($0) }
+    return (endings.map { text + $0 } + QuantisedParameter.activationLeaves.map { module + $0 })
+      .map { Name($0) }
       .filter { tensor($0) != nil }
   }
 }

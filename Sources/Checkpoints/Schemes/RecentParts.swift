@@ -40,14 +40,18 @@ final class RecentParts<Part: Sendable>: Sendable {
   }
 }
 
-/// The memory that the readers of a base's parameters share: some tens of MiB for the widest models, as many parts as a
-/// merge has threads.
+/// The memory that the readers of a base's parameters share: some tens of MiB for the widest models.
 struct DecodingMemory: Sendable {
   /// So few elements, as samples of a base are, are not worth a panel.
   static let sampleCount = 64
 
+  /// A part for each thread of a merge, and two that the next ones begin with.
+  private static let panelCount =
+    min(2 * ConcurrentWork.workers, ConcurrentWork.threadLimit) + 2
+
   /// Some rows of values, of what is stored by columns.
-  let panels = RecentParts<[Float]>(limit: 16)
-  let columnPanels = RecentParts<ColumnPanel>(limit: 16)
-  let experts = RecentParts<MXFP4Stack.Expert>(limit: 8)
+  let panels = RecentParts<[Float]>(limit: panelCount)
+  let columnPanels = RecentParts<ColumnPanel>(limit: panelCount)
+  /// Values are made in their order, so that all threads are at two experts that follow each other.
+  let experts = RecentParts<MXFP4Stack.Expert>(limit: 3)
 }

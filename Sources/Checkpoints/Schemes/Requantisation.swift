@@ -14,17 +14,31 @@ package struct Requantisation: Sendable {
   /// Takes elements whose codes are made.
   package typealias Meter = @Sendable (Run) throws -> Void
   private let values: Values
+  private let tileLength: Int
   let write: Sink
   private let meter: Meter
 
-  /// Elements of a run: many rows, as those that it begins and ends in are worked out twice.
-  static let runLength = 1 << 17
+  /// Elements of a run, about, and at most.
+  private static let (runLength, largestRun) = (1 << 17, 1 << 19)
 
+  /// - Parameters:
+  ///   - parameter: the parameter.
+  ///   - tileLength: elements that `values` works out together, from the first on.
+  ///   - values: gives the values that it is to hold.
+  ///   - write: takes the bytes.
+  ///   - meter: takes the elements.
   package init(
-    _ parameter: QuantisedParameter, values: @escaping Values, write: @escaping Sink,
-    meter: @escaping Meter
+    _ parameter: QuantisedParameter, tileLength: Int, values: @escaping Values,
+    write: @escaping Sink, meter: @escaping Meter
   ) {
-    (self.parameter, self.values, self.write, self.meter) = (parameter, values, write, meter)
+    (self.parameter, self.tileLength, self.values) = (parameter, tileLength, values)
+    (self.write, self.meter) = (write, meter)
+  }
+
+  /// Elements of a run of whole units, as rows or blocks: a tile, where that is one, so that none is worked out twice.
+  func runLength(of unit: Int) -> Int {
+    tileLength.isMultiple(of: unit) && (1...Self.largestRun).contains(tileLength)
+      ? tileLength : unit * max(1, Self.runLength / unit)
   }
 
   /// Makes all bytes of the tensors of the parameter that are not the base's.
@@ -43,9 +57,9 @@ package struct Requantisation: Sendable {
     package internal(set) var steps: [Float]
   }
 
-  /// Calls `body` with all elements in runs of so many, on all cores.
-  func forEachRun(of length: Int, _ body: @Sendable (inout Run) throws -> Void) throws {
-    let count = parameter.info.shape.count
+  /// Calls `body` with all elements in runs of whole units, on all cores.
+  func forEachRun(of unit: Int, _ body: @Sendable (inout Run) throws -> Void) throws {
+    let (count, length) = (parameter.info.shape.count, runLength(of: unit))
     try ConcurrentWork.perform((count + length - 1) / length) { (index, _) throws in
       try measured(index * length..<min(count, (index + 1) * length), body)
     }
@@ -63,14 +77,19 @@ package struct Requantisation: Sendable {
     let type = parameter.info.type
     run.before = type.rounded(run.before)
     run.result = type.rounded(run.result)
+    guard areFinite(run.result) else {
+      throw CheckpointError.notMade(
+        parameter.info.name, parameter.scheme,
+        "the change is too large, some values would be infinite")
+    }
     try meter(run)
   }
 
-  /// Calls `body` with what all elements are to be, in runs of so many, on all cores.
+  /// Calls `body` with what all elements are to be, in runs of whole units, on all cores.
   func scan(
-    runsOf length: Int, _ body: @Sendable (Range<Int>, [Float]) -> Void
+    runsOf unit: Int, _ body: @Sendable (Range<Int>, [Float]) -> Void
   ) throws {
-    let count = parameter.info.shape.count
+    let (count, length) = (parameter.info.shape.count, runLength(of: unit))
     try ConcurrentWork.perform((count + length - 1) / length) { (index, _) throws in
       let range = index * length..<min(count, (index + 1) * length)
       body(range, try finite(range))
@@ -80,12 +99,15 @@ package struct Requantisation: Sendable {
   /// Values, none of which is without a code.
   private func finite(_ range: Range<Int>) throws -> [Float] {
     let result = try values(range)
-    // One number for all, which takes no branch.
-    let largest = result.reduce(0 as UInt32) { max($0, $1.magnitude.bitPattern) }
-    guard Float(bitPattern: largest).isFinite else {
+    guard areFinite(result) else {
       throw CheckpointError.notFinite(parameter.info.name, parameter.scheme)
     }
     return result
+  }
+
+  /// Looks at all of them, which takes no branch.
+  private func areFinite(_ values: [Float]) -> Bool {
+    Float(bitPattern: values.reduce(0) { max($0, $1.magnitude.bitPattern) }).isFinite
   }
 }
 

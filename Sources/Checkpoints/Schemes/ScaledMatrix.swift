@@ -91,11 +91,7 @@ struct ScaledMatrix: QuantisedElements {
     return QuantisedParameter(
       info: try TensorInfo(name, result, shape, of: scheme), scheme: scheme, codes: name,
       companions: checkpoint.companions(
-        of: name, ["_scale", "_scale_inv", "_shape", "_zero_point"],
-        ofModule: [
-          "input_scale", "output_scale", "activation_scale", "k_scale", "v_scale",
-          "input_zero_point",
-        ]),
+        of: name, ["_scale", "_scale_inv", "_shape", "_zero_point"]),
       elements: ScaledMatrix(
         name: name, scaleName: scaleName, codes: codes,
         table: type == .i8 ? int8 : type == .f8E5M2 ? FloatTables.e5m2 : FloatTables.e4m3,
@@ -202,6 +198,8 @@ extension ScaledMatrix {
     factor != nil ? 1 : table == FloatTables.e4m3 ? 448 : table == FloatTables.e5m2 ? 57344 : nil
   }
 
+  var made: [Name] { [name] + (scaleDivisor == nil ? [] : [scaleName]) }
+
   func requantise(_ work: Requantisation) throws {
     let numbers: [Float]
     if let divisor = scaleDivisor {
@@ -214,7 +212,7 @@ extension ScaledMatrix {
     }
     let (zeros, gaps) = (try self.zeros?.values(), FloatTables.gaps(of: table))
     let (kind, factor) = (kind, factor ?? 1)
-    try work.forEachRun(of: columns * max(1, Requantisation.runLength / columns)) { run in
+    try work.forEachRun(of: columns) { run in
       var codes = [UInt8](repeating: 0, count: run.range.count)
       forEachBlock(of: run.range) { place, part in
         let (scale, zero) = (numbers[place], zeros?[place] ?? 0)
@@ -272,7 +270,7 @@ extension ScaledMatrix {
   /// The largest magnitude in every block.
   private func largest(_ work: Requantisation) throws -> [Float] {
     let result = Guarded([Float](repeating: 0, count: scales.count))
-    try work.scan(runsOf: columns * max(1, Requantisation.runLength / columns)) { range, values in
+    try work.scan(runsOf: columns) { range, values in
       let first = range.lowerBound / columns / block.rows * scaleColumns
       let end = ((range.upperBound - 1) / columns / block.rows + 1) * scaleColumns
       var own = [Float](repeating: 0, count: end - first)

@@ -36,6 +36,8 @@ struct TransposedMatrix: QuantisedElements {
 
   var reasonNotToRequantise: String? { "a Conv1D that is stored transposed is not made again" }
 
+  var made: [Name] { [] }
+
   func requantise(_ work: Requantisation) throws {}
 
   func read(

@@ -28,7 +28,10 @@ public struct Survival: Sendable, Hashable {
   /// The share of the change's energy that is kept, 0…1: 1 − ‖rounded − exact‖² / ‖exact − before‖², and 1 for a
   /// change of nothing.
   public var keptEnergy: Double {
-    energy > 0 ? max(0, 1 - lost / energy) : 1
+    guard energy > 0 else { return 1 }
+    // Of a result that is not finite, nothing.
+    let kept = 1 - lost / energy
+    return kept > 0 ? kept : 0
   }
 
   /// How much of the change is in the result, the noise of rounding apart:
@@ -47,16 +50,33 @@ public struct Survival: Sendable, Hashable {
   /// Adds elements as they were before a change, as they are after it, and as they were rounded.
   package mutating func add(before: [Float], exact: [Float], rounded: [Float]) {
     precondition(exact.count == before.count && rounded.count == before.count)
-    var room = before
+    var (sums, room) = (Survival(), before)
     unsafe before.withUnsafeBufferPointer { before in
       unsafe exact.withUnsafeBufferPointer { exact in
         unsafe rounded.withUnsafeBufferPointer { rounded in
           unsafe room.withUnsafeMutableBufferPointer { room in
-            unsafe add(before, exact, rounded, room, before.count)
+            unsafe sums.add(before, exact, rounded, room, before.count)
           }
         }
       }
     }
+    // Squares of the smallest and the largest changes are not in F32.
+    let isKnown = sums.energy > 0 && (sums.energy + sums.lost + sums.aligned).isFinite
+    if !isKnown { sums = Survival(before, exact, rounded) }
+    self += sums
+  }
+
+  /// The same by sums of F64, one by one.
+  private init(_ before: [Float], _ exact: [Float], _ rounded: [Float]) {
+    for index in before.indices {
+      let change = Double(exact[index]) - Double(before[index])
+      let result = Double(rounded[index]) - Double(before[index])
+      energy += change * change
+      lost += (result - change) * (result - change)
+      aligned += result * change
+      changedCount += result == 0 ? 0 : 1
+    }
+    elementCount = before.count
   }
 
   private mutating func add<Scalar: ComputeScalar>(

@@ -59,7 +59,7 @@ enum QuantisedBody {
     guard parameter.reasonNotToRequantise == nil else { return }
     let isOutside = Guarded(false)
     let work = Requantisation(
-      parameter,
+      parameter, tileLength: 1 << 10,
       values: { range in
         doubles(try tensor.contents(of: range), tensor.info.type).map {
           $0.isFinite ? Float($0 * 1.5) : 1
@@ -67,7 +67,9 @@ enum QuantisedBody {
       },
       write: { name, place, bytes in
         let size = base.tensor(name)?.info.byteCount ?? 0
-        if place < 0 || place + bytes.count > size { isOutside.withLock { $0 = true } }
+        if place < 0 || place + bytes.count > size || !parameter.made.contains(name) {
+          isOutside.withLock { $0 = true }
+        }
       },
       meter: { _ in })
     try BrokenProperty.unlessHolds("what can be read can be made again") {

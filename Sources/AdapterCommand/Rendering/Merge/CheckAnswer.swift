@@ -109,10 +109,8 @@ extension BaseVerdict.Nearness {
   fileprivate func write(to writer: inout JSONWriter) {
     writer.object { writer in
       writer.member("scheme", scheme.rawValue)
-      writer.key("distance")
-      writer.number(distance)
-      writer.key("distance_in_changes")
-      if let distanceInChanges { writer.number(distanceInChanges) } else { writer.null() }
+      writer.member("distance", distance as Double?)
+      writer.member("distance_in_changes", distanceInChanges)
     }
   }
 }

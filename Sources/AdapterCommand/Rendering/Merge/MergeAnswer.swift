@@ -105,16 +105,27 @@ extension MergeAnswer {
         "\(near.count.of("\(type.rawValue) tensor")) may differ only in how \(what), as another program "
           + "or processor does: --tolerance \(limit) accepts that")
     }
-    return notes + wideSteps
+    return notes + codeNotes
   }
 
-  /// A step of few bits may be wider than the change.
-  private var wideSteps: [String] {
-    let changes = tensors(.withinOneRounding).compactMap(\.difference?.change)
-    guard verification.countsSteps, let change = PartComparison(summing: changes),
-      change.relativeDistance > 0.5
-    else { return [] }
-    return ["a step of the codes is wider than most of the change: other merges would pass as well"]
+  /// Notes about the codes of a base that stays quantised.
+  private var codeNotes: [String] {
+    var notes: [String] = []
+    if let fault = verification.faults.first {
+      let others = verification.faults.count == 1 ? "" : ", \(verification.faults.count - 1) more"
+      notes.append("only bytes are compared of what cannot be decoded: \(fault)\(others)")
+    }
+    let indistinct = verification.indistinct
+    if verification.isConfirmed, let first = indistinct.first {
+      let others = indistinct.count == 1 ? "" : " and \(indistinct.count - 1) more"
+      notes.append(
+        "the codes' steps are wider than the change: \(first)\(others) would pass unmerged as well")
+    }
+    let largest = tensors(.withinOneRounding).compactMap(\.difference?.largest).max() ?? 0
+    if verification.countsSteps, largest > 1 {
+      notes.append("values beyond the last code are as near as it lets them be")
+    }
+    return notes
   }
 }
 

@@ -21,12 +21,9 @@ extension [Name: Survival] {
         writer.object { writer in
           writer.member("tensor", name.text)
           writer.member("elements", UInt64(survival.elementCount))
-          writer.key("changed_share")
-          writer.number(survival.changedShare)
-          writer.key("kept_energy")
-          writer.number(survival.keptEnergy)
-          writer.key("along")
-          writer.number(survival.along)
+          writer.member("changed_share", survival.changedShare as Double?)
+          writer.member("kept_energy", survival.keptEnergy as Double?)
+          writer.member("along", survival.along as Double?)
         }
       }
     }
