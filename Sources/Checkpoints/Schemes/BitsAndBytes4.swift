@@ -91,19 +91,8 @@ struct BitsAndBytes4: QuantisedElements {
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws(StorageError) {
     let blocks = range.lowerBound / blockSize..<(range.upperBound - 1) / blockSize + 1
-    let scales = try scales(blocks)
-    let first = range.lowerBound / 2
-    let bytes = try codes.contents(first..<(range.upperBound + 1) / 2)
-    let nibbles = NibbleTable(values: table, isUpperFirst: true)
-    unsafe bytes.withUnsafeBufferPointer { bytes in
-      for block in blocks {
-        let part = (block * blockSize..<(block + 1) * blockSize).clamped(to: range)
-        let place = part.lowerBound - range.lowerBound
-        unsafe nibbles.decode(
-          part, bytes, from: first, times: scales[block - blocks.lowerBound],
-          into: UnsafeMutableBufferPointer(rebasing: values[place..<place + part.count]))
-      }
-    }
+    try unsafe NibbleTable(table: table, isUpperFirst: true).read(
+      range, from: codes, blocksOf: blockSize, times: scales(blocks), into: values)
   }
 
   private func scales(_ blocks: Range<Int>) throws(StorageError) -> [Float] {

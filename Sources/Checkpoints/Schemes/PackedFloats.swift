@@ -97,20 +97,10 @@ struct PackedFloats: QuantisedElements {
     _ range: Range<Int>, into values: UnsafeMutableBufferPointer<Float>
   ) throws(StorageError) {
     let groups = range.lowerBound / groupSize..<(range.upperBound - 1) / groupSize + 1
-    let first = range.lowerBound / 2
-    let bytes = try codes.contents(first..<(range.upperBound + 1) / 2)
     // A row is whole groups, so that groups run on across rows.
-    let scales = try self.scales.values(groups)
-    let nibbles = NibbleTable(values: table, isUpperFirst: false)
-    unsafe bytes.withUnsafeBufferPointer { bytes in
-      for group in groups {
-        let run = (group * groupSize..<(group + 1) * groupSize).clamped(to: range)
-        let place = run.lowerBound - range.lowerBound
-        unsafe nibbles.decode(
-          run, bytes, from: first, times: effective(scales[group - groups.lowerBound]),
-          into: UnsafeMutableBufferPointer(rebasing: values[place..<place + run.count]))
-      }
-    }
+    let scales = try self.scales.values(groups).map(effective)
+    try unsafe NibbleTable(table: table, isUpperFirst: false).read(
+      range, from: codes, blocksOf: groupSize, times: scales, into: values)
   }
 
   private var table: [Float] {
