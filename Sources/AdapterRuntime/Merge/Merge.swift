@@ -120,7 +120,8 @@ public struct Merge: Sendable {
       event(.writing)
       let file = try OutputFile(
         target, replacing: replacing, inputs: view.checkpoint.sources + inputs)
-      _ = try fill(file, with: plans[0], isProved: false, { progress($0, total) }, &receipt)
+      _ = try fill(
+        file, with: plans[0], ShardWorkers(), isProved: false, { progress($0, total) }, &receipt)
       try commit(file, journal, &receipt, event, announce)
       return receipt
     }

@@ -51,9 +51,10 @@ extension Merge {
   ) throws {
     var kept = receipt.resumedShards.count
     if kept > 0 { event(.kept(files: kept, of: kept + indices.count)) }
+    let workers = ShardWorkers()
     for index in indices {
       let file = try output.file(plans[index].name)
-      let proof = try fill(file, with: plans[index], isProved: isKept, report, &receipt)
+      let proof = try fill(file, with: plans[index], workers, isProved: isKept, report, &receipt)
       if isKept { try proof.write(of: plans[index], into: output) }
       try file.commit()
       // One more to come, so that going on is worth more than beginning anew.
@@ -72,7 +73,7 @@ extension Merge {
   }
 
   func fill(
-    _ file: OutputFile, with plan: ShardPlan, isProved: Bool,
+    _ file: OutputFile, with plan: ShardPlan, _ workers: ShardWorkers, isProved: Bool,
     _ report: @escaping @Sendable (Int) -> Void, _ receipt: inout MergeReceipt
   ) throws -> ShardProof {
     let start = ContinuousClock.now
@@ -80,7 +81,8 @@ extension Merge {
     if !plan.codes.isEmpty { receipt.add(makingCodes: ContinuousClock.now - start) }
     let blocks = try BlockOutput(file, byteCount: plan.byteCount)
     let writer = ShardWriter(
-      view, plan, codes.ranges, output: blocks, isProved: isProved, report: report)
+      view, plan, codes.ranges, output: blocks, workers: workers, isProved: isProved,
+      report: report)
     let written = try writer.run()
     try checkSources(of: plan)
     receipt.add(plan, written.survival, written.times)

@@ -1,6 +1,6 @@
 /// How long the threads of a merge took for what, added up over all of them: they wait for each other and for the disk
 /// meanwhile, so that the sum is more than what a clock shows.
-public struct MergeTimes: Sendable {
+public struct MergeTimes: Sendable, Hashable {
   /// Threads.
   public internal(set) var threadCount = 0
   /// Reading the base.

@@ -15,13 +15,14 @@ struct ShardWriter: Sendable {
   private let plan: ShardPlan
   private let codes: [Name: FileRange]
   private let output: BlockOutput
+  private let workers: ShardWorkers
   private let isProved: Bool
   private let report: @Sendable (Int) -> Void
   /// For each run, its change where it has one.
   private let changes: [PendingTensor?]
 
   /// Threads: two for each core, since half of them wait for the disk, and no more than memory is meant for.
-  private static let workerCount = min(2 * ConcurrentWork.workers, ConcurrentWork.threadLimit)
+  fileprivate static let workerCount = min(2 * ConcurrentWork.workers, ConcurrentWork.threadLimit)
   /// Of how many parts of a changed tensor one is measured in passing; before one is found that changes, all are.
   private static let survivalStride = 32
 
@@ -30,16 +31,19 @@ struct ShardWriter: Sendable {
   ///   - plan: what the shard holds.
   ///   - codes: the codes that are made again.
   ///   - output: takes its blocks.
+  ///   - workers: the threads' memory.
   ///   - isProved: whether a later process may go on with it, and needs a proof of it.
   ///   - report: takes the bytes written since the last call; codes were counted when they were worked out.
   init(
     _ view: AdaptedCheckpoint, _ plan: ShardPlan, _ codes: [Name: FileRange],
-    output: BlockOutput, isProved: Bool, report: @escaping @Sendable (Int) -> Void
+    output: BlockOutput, workers: ShardWorkers, isProved: Bool,
+    report: @escaping @Sendable (Int) -> Void
   ) {
     self.view = view
     self.plan = plan
     self.codes = codes
     self.output = output
+    self.workers = workers
     self.isProved = isProved
     self.report = report
     let blockByteCount = UInt64(BlockOutput.blockByteCount)
@@ -57,7 +61,7 @@ struct ShardWriter: Sendable {
   ///   took.
   func run() throws -> (survival: [Name: Survival], proof: ShardProof, times: MergeTimes) {
     let checksums = Slots<UInt32?>(repeating: nil, count: output.blocks.count)
-    let workers = Slots<BlockWorker?>(repeating: nil, count: Self.workerCount)
+    let workers = workers.all
     try ConcurrentWork.perform(output.blocks.count, threads: Self.workerCount) {
       (index, number) in
       let worker = workers[number] ?? BlockWorker(measuringEvery: Self.survivalStride)
@@ -70,8 +74,10 @@ struct ShardWriter: Sendable {
     }
     var times = MergeTimes()
     for worker in workers.elements.compactMap(\.self) {
+      guard worker.times != MergeTimes() else { continue }
       times += worker.times
       times.threadCount += 1
+      worker.times = MergeTimes()
     }
     return (survival, ShardProof(checksums.elements), times)
   }
@@ -178,6 +184,12 @@ private final class PendingTensor: Sendable {
       if state.remaining == 0 { state.rows = nil }
     }
   }
+}
+
+/// The memory of the threads that write shards, one after the other: what each shard asked for anew, the C library would
+/// have between what others ask for.
+struct ShardWorkers: Sendable {
+  fileprivate let all = Slots<BlockWorker?>(repeating: nil, count: ShardWriter.workerCount)
 }
 
 /// One thread's memory: a block, and what it takes to make it.
