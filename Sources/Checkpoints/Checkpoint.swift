@@ -148,6 +148,11 @@ public struct Checkpoint: Sendable {
     shards[index].file.header.tensors.map { stored($0, inShard: index) }
   }
 
+  /// All of them, shard by shard.
+  package var tensorsAsStored: [StoredTensor] {
+    shards.indices.flatMap { tensorsAsStored(inShard: $0) }
+  }
+
   /// True if quantised parameters are written as floats.
   package var isWrittenDecoded: Bool { !decoded.isEmpty && !keepsCodes }
 

@@ -7,6 +7,9 @@ package enum ConcurrentWork {
   /// How many threads may be at work in one call: those that are given, or one for each processor.
   package static let threadLimit = max(16, workers)
 
+  /// Threads for work of which half waits for the disk: two for each processor, and no more than memory is meant for.
+  package static let waitingWorkers = min(2 * workers, threadLimit)
+
   /// Calls `body` for every index below `count`, in order but several at once.
   ///
   /// - Parameters:

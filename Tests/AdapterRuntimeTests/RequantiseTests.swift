@@ -167,7 +167,7 @@ import Testing
     #expect(folder.names == [])
   }
 
-  /// A value that is infinite in the scheme's own types is no result.
+  /// Values that the scheme's own types can only hold as infinity are refused.
   @Test func aChangeThatIsTooLargeIsRefused() throws {
     let folder = try TemporaryFolder()
     let view = try AdaptedCheckpoint(

@@ -47,8 +47,7 @@ struct MergeJob {
   /// Samples of all tensors that the result holds or is made of: of codes that stay, those beside them too.
   private static func samples(of base: Checkpoint) throws -> [[UInt8]] {
     guard base.keepsCodes else { return try base.tensors.concurrentMap(base.sampleDigest) }
-    return try base.shards.indices.flatMap { base.tensorsAsStored(inShard: $0) }
-      .concurrentMap { try TensorSample($0).exact }
+    return try base.tensorsAsStored.concurrentMap { try TensorSample($0).exact }
   }
 
   /// Which of the files is whose, where `count` processes share them: the largest first, each to whom has the

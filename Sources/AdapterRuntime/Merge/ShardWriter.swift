@@ -21,8 +21,6 @@ struct ShardWriter: Sendable {
   /// For each run, its change where it has one.
   private let changes: [PendingTensor?]
 
-  /// Threads: two for each core, since half of them wait for the disk, and no more than memory is meant for.
-  fileprivate static let workerCount = min(2 * ConcurrentWork.workers, ConcurrentWork.threadLimit)
   /// Of how many parts of a changed tensor one is measured in passing; before one is found that changes, all are.
   private static let survivalStride = 32
 
@@ -62,7 +60,7 @@ struct ShardWriter: Sendable {
   func run() throws -> (survival: [Name: Survival], proof: ShardProof, times: MergeTimes) {
     let checksums = Slots<UInt32?>(repeating: nil, count: output.blocks.count)
     let workers = workers.all
-    try ConcurrentWork.perform(output.blocks.count, threads: Self.workerCount) {
+    try ConcurrentWork.perform(output.blocks.count, threads: ConcurrentWork.waitingWorkers) {
       (index, number) in
       let worker = workers[number] ?? BlockWorker(measuringEvery: Self.survivalStride)
       workers[number] = worker
@@ -189,7 +187,7 @@ private final class PendingTensor: Sendable {
 /// The memory of the threads that write shards, one after the other: what each shard asked for anew, the C library would
 /// have between what others ask for.
 struct ShardWorkers: Sendable {
-  fileprivate let all = Slots<BlockWorker?>(repeating: nil, count: ShardWriter.workerCount)
+  fileprivate let all = Slots<BlockWorker?>(repeating: nil, count: ConcurrentWork.waitingWorkers)
 }
 
 /// One thread's memory: a block, and what it takes to make it.

@@ -17,18 +17,18 @@ struct CodeVerification {
   private let found: [Name: StoredTensor]
   /// The checkpoint's quantised parameters that can be decoded, and their values.
   private let parameters: [Name: (stored: QuantisedParameter, values: StoredTensor)]
-  /// What is wrong with the others.
+  /// The reasons why the others cannot.
   private let faults: [CheckpointError]
 
   private typealias Tensor = MergeVerification.Tensor
 
-  /// What there is to say.
+  /// The outcome of the comparison.
   struct Findings {
     /// Of each tensor and changed parameter, by name.
     var tensors: [MergeVerification.Tensor] = []
     /// The changed parameters whose steps are so wide that the base's own codes would pass as well.
     var indistinct: [Name] = []
-    /// What is wrong with parameters that cannot be decoded.
+    /// The reasons why some parameters of the checkpoint cannot be decoded.
     var faults: [CheckpointError] = []
   }
 
@@ -37,8 +37,8 @@ struct CodeVerification {
     (self.view, self.tolerance) = (view, tolerance)
     func asStored(_ checkpoint: Checkpoint) -> [Name: StoredTensor] {
       Dictionary(
-        checkpoint.shards.indices.flatMap { checkpoint.tensorsAsStored(inShard: $0) }
-          .map { ($0.info.name, $0) }, uniquingKeysWith: { first, _ in first })
+        checkpoint.tensorsAsStored.map { ($0.info.name, $0) },
+        uniquingKeysWith: { first, _ in first })
     }
     (stored, found) = (asStored(view.checkpoint), asStored(merged))
     let (decoded, faults) = try merged.dequantisedWherePossible()
@@ -53,7 +53,7 @@ struct CodeVerification {
   ///
   /// - Parameter report: told how many bytes have been compared, and of how many.
   /// - Throws: `AdapterError` where anything cannot be read, or a merge would be refused.
-  /// - Returns: what there is to say.
+  /// - Returns: the findings.
   func run(_ report: @Sendable (Int, UInt64) -> Void) throws -> Findings {
     var (result, seen) = (Findings(faults: faults), Set<Name>())
     func count(_ names: [Name]) {
@@ -64,11 +64,10 @@ struct CodeVerification {
       let comparison = try compare(parameter)
       result.tensors += try findings(of: parameter, comparison)
       if comparison.distances.cannotTellBase { result.indistinct.append(parameter.info.name) }
-      let activations = Set(parameter.activations)
-      count(parameter.tensors.filter { !activations.contains($0) })
+      count(parameter.valueTensors)
       // Another program may keep something more beside the codes.
       if let (other, _) = parameters[parameter.info.name], values(of: parameter) != nil {
-        seen.formUnion(Set(other.tensors).subtracting(other.activations))
+        seen.formUnion(other.valueTensors)
       }
     }
     let codes = Set(view.checkpoint.decoded.map(\.info.name))
@@ -128,8 +127,7 @@ struct CodeVerification {
   private func findings(
     of parameter: QuantisedParameter, _ comparison: Comparison
   ) throws -> [Tensor] {
-    let activations = Set(parameter.activations)
-    let tensors = parameter.tensors.filter { !activations.contains($0) }.compactMap { stored[$0] }
+    let tensors = parameter.valueTensors.compactMap { stored[$0] }
     let others = try tensors.map { tensor in
       try comparison.made.contains(tensor.info.name)
         ? finding(

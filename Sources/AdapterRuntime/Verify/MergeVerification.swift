@@ -17,7 +17,7 @@ public struct MergeVerification: Sendable {
   public let countsSteps: Bool
   /// The changed parameters of such a base whose steps are so wide that its own codes would pass as well.
   public let indistinct: [Name]
-  /// What is wrong with quantised parameters of the checkpoint that cannot be decoded, so that only bytes are compared.
+  /// The reasons why some quantised parameters of the checkpoint cannot be decoded, so that only bytes are compared.
   public let faults: [CheckpointError]
 
   /// One tensor, or a quantised parameter that the adapters change.

@@ -73,6 +73,12 @@ package struct QuantisedParameter: Sendable {
     companions.filter { name in Self.activationLeaves.contains { name.hasSuffix(Name(".\($0)")) } }
   }
 
+  /// The tensors that its values are read from.
+  package var valueTensors: [Name] {
+    let others = Set(activations)
+    return tensors.filter { !others.contains($0) }
+  }
+
   fileprivate static let activationLeaves = [
     "input_scale", "output_scale", "activation_scale", "k_scale", "v_scale", "input_global_scale",
     "input_zero_point",

@@ -46,8 +46,7 @@ struct DecodingMemory: Sendable {
   static let sampleCount = 64
 
   /// A part for each thread of a merge, and two that the next ones begin with.
-  private static let panelCount =
-    min(2 * ConcurrentWork.workers, ConcurrentWork.threadLimit) + 2
+  private static let panelCount = ConcurrentWork.waitingWorkers + 2
 
   /// Some rows of values, of what is stored by columns.
   let panels = RecentParts<[Float]>(limit: panelCount)
